@@ -1,0 +1,52 @@
+/* status.h -- what every fallible call returns.
+ *
+ * One list holds codes and texts. A failing call also leaves one line of
+ * detail (expected, found, what to do) for the calling thread.
+ */
+#ifndef HELRM_STATUS_H
+#define HELRM_STATUS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HEL_STATUS_LIST(X)                                                                         \
+	X(HEL_OK, "ok")                                                                            \
+	X(HEL_EINVAL, "invalid argument")                                                          \
+	X(HEL_ENOMEM, "out of memory")                                                             \
+	X(HEL_EIO, "input or output failed")                                                       \
+	X(HEL_EFORMAT, "malformed file")                                                           \
+	X(HEL_EVERSION, "file version not supported")                                              \
+	X(HEL_ETRUNC, "file ends too early")                                                       \
+	X(HEL_ELIMIT, "size over its limit")                                                       \
+	X(HEL_EHASH, "file damaged (checksum differs)")                                            \
+	X(HEL_ELEVEL, "ciphertext level does not fit")                                             \
+	X(HEL_ESCALE, "ciphertext scale does not fit")                                             \
+	X(HEL_EKEY, "evaluation key missing")                                                      \
+	X(HEL_EPARAMS, "parameters do not match")                                                  \
+	X(HEL_ESECURITY, "parameters below 128-bit security")                                      \
+	X(HEL_EMODEL, "made for another model")                                                    \
+	X(HEL_ECLIENT, "made with another client's key")                                           \
+	X(HEL_EDATA, "bad input record")                                                           \
+	X(HEL_EUNSUPPORTED, "not supported")                                                       \
+	X(HEL_ERANGE, "value out of range")
+
+typedef enum hel_status {
+#define X(code, text) code,
+	HEL_STATUS_LIST(X)
+#undef X
+} hel_status;
+
+#define HEL_CHECKED __attribute__((warn_unused_result))
+#define HEL_API __attribute__((visibility("default")))
+
+/** Short text of a status; never NULL. */
+HEL_API const char *hel_status_text(hel_status status);
+
+/** Detail of this thread's last failure, "" when there is none. Valid until the next failing call. */
+HEL_API const char *hel_error_detail(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

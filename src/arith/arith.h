@@ -1,0 +1,131 @@
+/* arith.h -- arithmetic modulo primes below 2^30, on vectors of uint32_t.
+ *
+ * A vector holds one residue per coefficient. A batch is `limbs` vectors of
+ * n residues each, one after the other, one prime per limb. All kernels take
+ * and give canonical residues in [0, q); what they do in between is theirs.
+ * Scalar is the specification; every backend gives the same bits.
+ */
+#ifndef HEL_ARITH_H
+#define HEL_ARITH_H
+
+#include "base/base.h"
+
+#define HEL_PRIME_BITS 30	 /* every prime is below 2^30 ... */
+#define HEL_PRIME_MIN (1u << 24) /* ... and above this, so that 2^56/q fits 32 bits */
+#define HEL_LOG_N_MIN 4
+#define HEL_LOG_N_MAX 17
+/* Products of two 30-bit numbers that fit into a 64-bit accumulator:
+ * 15 * 2^30 * q < 2^34 * q, so the high word stays below 4q.
+ * check: 15 * 2^60 < 2^64 */
+#define HEL_MAX_TERMS 15
+
+/** A number w < q prepared for multiplication by Shoup's trick. */
+typedef struct hel_factor {
+	uint32_t w, shoup; /* floor(w * 2^32 / q) */
+} hel_factor;
+
+/** A prime q = 1 mod 2n with its tables for the negacyclic NTT of length n. */
+typedef struct hel_prime {
+	uint32_t q;
+	uint32_t qinv; /* q^-1 mod 2^32, for Montgomery reduction */
+	uint32_t r2;   /* 2^64 mod q */
+	unsigned log_n;
+	uint32_t n;
+	uint32_t psi;	 /* a primitive 2n-th root of unity */
+	hel_factor n_inv; /* n^-1 */
+	/* Powers of psi and of its inverse in bit-reversed order: w[k] = psi^brv(k). */
+	uint32_t *w, *w_shoup, *iw, *iw_shoup;
+} hel_prime;
+
+bool hel_is_prime(uint32_t n);
+/** Descending primes q = 1 mod 2^(log_n+1) below `below`; returns how many were found. */
+size_t hel_primes_find(uint32_t *out, size_t count, unsigned log_n, uint32_t below);
+
+/** @retval HEL_EINVAL q is no prime = 1 mod 2n below 2^30. */
+HEL_CHECKED hel_status hel_prime_init(hel_prime *p, uint32_t q, unsigned log_n);
+void hel_prime_clear(hel_prime *p);
+
+uint32_t hel_mod_pow(uint32_t base, uint64_t exponent, uint32_t q);
+uint32_t hel_mod_inv(uint32_t a, uint32_t q);
+hel_factor hel_factor_of(uint32_t w, uint32_t q);
+uint32_t hel_bit_reverse(uint32_t x, unsigned bits);
+
+static inline uint32_t hel_mod_mul(uint32_t a, uint32_t b, uint32_t q)
+{
+	return (uint32_t)((uint64_t)a * b % q);
+}
+
+/** a * 2^32 mod q: the Montgomery form of a, which mont_mul and dot expect as second operand. */
+static inline uint32_t hel_to_mont(uint32_t a, uint32_t q)
+{
+	return (uint32_t)(((uint64_t)a << 32) % q);
+}
+
+/** The automorphism X -> X^g on NTT vectors as a permutation of blocks of eight:
+ *  result[8i + j] = a[8*(block[i] >> 3) + lane[block[i] & 7][j]]. */
+typedef struct hel_permutation {
+	uint32_t galois;
+	uint32_t *block;
+	uint32_t lane[8][8];
+} hel_permutation;
+
+HEL_CHECKED hel_status hel_permutation_init(hel_permutation *p, uint32_t galois, unsigned log_n);
+void hel_permutation_clear(hel_permutation *p);
+
+/** An inner product of vectors. */
+typedef struct hel_dot_terms {
+	const uint32_t *const *a; /* `count` vectors */
+	const uint32_t *const *b; /* `count` vectors in Montgomery form */
+	size_t count;
+} hel_dot_terms;
+
+/** The backend. n is the length of every vector, a multiple of 8. */
+typedef struct hel_kernels {
+	const char *name;
+	/* Batches: limb i uses primes[i]. In place where out == in. */
+	void (*ntt_forward)(uint32_t *a, const hel_prime *const *primes, size_t limbs);
+	void (*ntt_inverse)(uint32_t *a, const hel_prime *const *primes, size_t limbs);
+	void (*add)(uint32_t *r, const uint32_t *a, const uint32_t *b,
+		    const hel_prime *const *primes, size_t limbs);
+	void (*sub)(uint32_t *r, const uint32_t *a, const uint32_t *b,
+		    const hel_prime *const *primes, size_t limbs);
+	/* r = a * b / 2^32: the product when b is in Montgomery form. */
+	void (*mont_mul)(uint32_t *r, const uint32_t *a, const uint32_t *b,
+			 const hel_prime *const *primes, size_t limbs);
+	/* r = r + a * b / 2^32 */
+	void (*mont_mac)(uint32_t *r, const uint32_t *a, const uint32_t *b,
+			 const hel_prime *const *primes, size_t limbs);
+	/* r = a * 2^32 */
+	void (*to_mont)(uint32_t *r, const uint32_t *a, const hel_prime *const *primes,
+			size_t limbs);
+	/* r = a * f[limb] */
+	void (*scale)(uint32_t *r, const uint32_t *a, const hel_factor *f,
+		      const hel_prime *const *primes, size_t limbs);
+	/* r = (a - b) * f[limb] */
+	void (*sub_scale)(uint32_t *r, const uint32_t *a, const uint32_t *b, const hel_factor *f,
+			  const hel_prime *const *primes, size_t limbs);
+	/* One limb: r = sum_j a_j * b_j / 2^32, b in Montgomery form. Any count > 0. */
+	void (*dot)(uint32_t *r, const hel_dot_terms *terms, const hel_prime *prime);
+	/* One limb: the base-conversion inner product, c in Montgomery form:
+	 * r = sum_i y[i*n + ...] * c[i] + u * c[count], u < 2^30. */
+	void (*convert)(uint32_t *r, const uint32_t *y, const uint32_t *u, const uint32_t *c,
+			size_t count, const hel_prime *prime);
+	/* u = round(sum_i y_i / q_i) with inv[i] = floor(2^56 / q_i) < 2^32, q_i > 2^24. */
+	void (*quotient)(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t count,
+			 uint32_t n);
+	void (*permute)(uint32_t *r, const uint32_t *a, const hel_permutation *p, uint32_t n,
+			size_t limbs);
+} hel_kernels;
+
+/** The backend in use: the best this CPU runs, or what HELRM_BACKEND names.
+ *  An unknown or unsupported HELRM_BACKEND is reported once and ignored. */
+const hel_kernels *hel_kernels_get(void);
+/** A backend by name; NULL when unknown, not built in, or not supported here. */
+const hel_kernels *hel_kernels_by_name(const char *name);
+
+extern const hel_kernels hel_kernels_scalar;
+#ifdef HEL_HAVE_AVX2
+extern const hel_kernels hel_kernels_avx2;
+#endif
+
+#endif

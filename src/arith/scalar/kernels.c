@@ -1,0 +1,200 @@
+/* The specification: every backend gives these bits. */
+#include "arith/arith.h"
+#include <string.h>
+
+/* v in [0, 2^32), w < q: v*w mod q in [0, 2q) (Harvey 2014, with Shoup's quotient). */
+static inline uint32_t shoup_lazy(uint32_t v, uint32_t w, uint32_t w_shoup, uint32_t q)
+{
+	uint32_t h = (uint32_t)(((uint64_t)v * w_shoup) >> 32);
+	return v * w - h * q;
+}
+
+static inline uint32_t once(uint32_t v, uint32_t m)
+{
+	return v >= m ? v - m : v;
+}
+
+/* acc < 2^34 * q: acc / 2^32 mod q in [0, q). The high word is below 4q. */
+static inline uint32_t mont_reduce(uint64_t acc, const hel_prime *p)
+{
+	uint32_t t = (uint32_t)acc * p->qinv;
+	uint32_t high = once((uint32_t)(acc >> 32), 2 * p->q);
+	uint32_t r = high + p->q - (uint32_t)(((uint64_t)t * p->q) >> 32); /* in (0, 3q) */
+	return once(once(r, 2 * p->q), p->q);
+}
+
+/* Keeps the value mod q and brings acc below 2^32 * q, so that 11 more terms fit. */
+static inline uint64_t acc_fold(uint64_t acc, const hel_prime *p)
+{
+	uint32_t high = once(once((uint32_t)(acc >> 32), 2 * p->q), p->q);
+	return (uint64_t)high << 32 | (uint32_t)acc;
+}
+
+/* Cooley-Tukey, natural to bit-reversed order; values stay below 4q. */
+static void ntt_forward(uint32_t *a, const hel_prime *const *primes, size_t limbs)
+{
+	for (size_t l = 0; l < limbs; l++) {
+		const hel_prime *p = primes[l];
+		const uint32_t q = p->q, n = p->n;
+		uint32_t *x = a + l * n;
+		for (uint32_t m = 1, t = n / 2; m < n; m <<= 1, t >>= 1)
+			for (uint32_t i = 0; i < m; i++) {
+				uint32_t w = p->w[m + i], ws = p->w_shoup[m + i];
+				uint32_t *u = x + 2 * (size_t)i * t, *v = u + t;
+				for (uint32_t j = 0; j < t; j++) {
+					uint32_t s = once(u[j], 2 * q);
+					uint32_t r = shoup_lazy(v[j], w, ws, q);
+					u[j] = s + r;
+					v[j] = s - r + 2 * q;
+				}
+			}
+		for (uint32_t i = 0; i < n; i++)
+			x[i] = once(once(x[i], 2 * q), q);
+	}
+}
+
+/* Gentleman-Sande, bit-reversed to natural order; values stay below 2q. */
+static void ntt_inverse(uint32_t *a, const hel_prime *const *primes, size_t limbs)
+{
+	for (size_t l = 0; l < limbs; l++) {
+		const hel_prime *p = primes[l];
+		const uint32_t q = p->q, n = p->n;
+		uint32_t *x = a + l * n;
+		for (uint32_t m = n / 2, t = 1; m >= 1; m >>= 1, t <<= 1)
+			for (uint32_t i = 0; i < m; i++) {
+				uint32_t w = p->iw[m + i], ws = p->iw_shoup[m + i];
+				uint32_t *u = x + 2 * (size_t)i * t, *v = u + t;
+				for (uint32_t j = 0; j < t; j++) {
+					uint32_t s = u[j], r = v[j];
+					u[j] = once(s + r, 2 * q);
+					v[j] = shoup_lazy(s - r + 2 * q, w, ws, q);
+				}
+			}
+		for (uint32_t i = 0; i < n; i++)
+			x[i] = once(shoup_lazy(x[i], p->n_inv.w, p->n_inv.shoup, q), q);
+	}
+}
+
+#define FOR_EACH(l, i, p)                                                                          \
+	for (size_t l = 0; l < limbs; l++)                                                         \
+		for (const hel_prime *p = primes[l], *p##_end = p + 1; p < p##_end; p++)           \
+			for (size_t i = l * p->n; i < (l + 1) * p->n; i++)
+
+static void add(uint32_t *r, const uint32_t *a, const uint32_t *b, const hel_prime *const *primes,
+		size_t limbs)
+{
+	FOR_EACH (l, i, p)
+		r[i] = once(a[i] + b[i], p->q);
+}
+
+static void sub(uint32_t *r, const uint32_t *a, const uint32_t *b, const hel_prime *const *primes,
+		size_t limbs)
+{
+	FOR_EACH (l, i, p)
+		r[i] = once(a[i] + p->q - b[i], p->q);
+}
+
+static void mont_mul(uint32_t *r, const uint32_t *a, const uint32_t *b,
+		     const hel_prime *const *primes, size_t limbs)
+{
+	FOR_EACH (l, i, p)
+		r[i] = mont_reduce((uint64_t)a[i] * b[i], p);
+}
+
+static void mont_mac(uint32_t *r, const uint32_t *a, const uint32_t *b,
+		     const hel_prime *const *primes, size_t limbs)
+{
+	FOR_EACH (l, i, p)
+		r[i] = once(r[i] + mont_reduce((uint64_t)a[i] * b[i], p), p->q);
+}
+
+static void to_mont(uint32_t *r, const uint32_t *a, const hel_prime *const *primes, size_t limbs)
+{
+	FOR_EACH (l, i, p)
+		r[i] = mont_reduce((uint64_t)a[i] * p->r2, p);
+}
+
+static void scale(uint32_t *r, const uint32_t *a, const hel_factor *f,
+		  const hel_prime *const *primes, size_t limbs)
+{
+	FOR_EACH (l, i, p)
+		r[i] = once(shoup_lazy(a[i], f[l].w, f[l].shoup, p->q), p->q);
+}
+
+static void sub_scale(uint32_t *r, const uint32_t *a, const uint32_t *b, const hel_factor *f,
+		      const hel_prime *const *primes, size_t limbs)
+{
+	FOR_EACH (l, i, p)
+		r[i] = once(shoup_lazy(a[i] + p->q - b[i], f[l].w, f[l].shoup, p->q), p->q);
+}
+
+static void dot(uint32_t *r, const hel_dot_terms *terms, const hel_prime *p)
+{
+	for (uint32_t i = 0; i < p->n; i++) {
+		uint64_t acc = 0;
+		for (size_t j = 0, room = HEL_MAX_TERMS; j < terms->count; j++, room--) {
+			if (!room) {
+				acc = acc_fold(acc, p);
+				room = HEL_MAX_TERMS - 4;
+			}
+			acc += (uint64_t)terms->a[j][i] * terms->b[j][i];
+		}
+		r[i] = mont_reduce(acc, p);
+	}
+}
+
+static void convert(uint32_t *r, const uint32_t *y, const uint32_t *u, const uint32_t *c,
+		    size_t count, const hel_prime *p)
+{
+	for (uint32_t i = 0; i < p->n; i++) {
+		uint64_t acc = (uint64_t)u[i] * c[count];
+		for (size_t j = 0, room = HEL_MAX_TERMS - 1; j < count; j++, room--) {
+			if (!room) {
+				acc = acc_fold(acc, p);
+				room = HEL_MAX_TERMS - 4;
+			}
+			acc += (uint64_t)y[j * p->n + i] * c[j];
+		}
+		r[i] = mont_reduce(acc, p);
+	}
+}
+
+static void quotient(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t count, uint32_t n)
+{
+	/* y/q in 24-bit fixed point; count terms below 1 each stay below 2^32 for count < 256 */
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t sum = 1u << 23;
+		for (size_t j = 0; j < count; j++)
+			sum += (uint32_t)(((uint64_t)y[j * n + i] * inv[j]) >> 32);
+		u[i] = sum >> 24;
+	}
+}
+
+static void permute(uint32_t *r, const uint32_t *a, const hel_permutation *p, uint32_t n,
+		    size_t limbs)
+{
+	for (size_t l = 0; l < limbs; l++, r += n, a += n)
+		for (uint32_t b = 0; b < n / 8; b++) {
+			const uint32_t *from = a + (p->block[b] & ~7u);
+			const uint32_t *lane = p->lane[p->block[b] & 7];
+			for (uint32_t j = 0; j < 8; j++)
+				r[8 * b + j] = from[lane[j]];
+		}
+}
+
+const hel_kernels hel_kernels_scalar = {
+	.name = "scalar",
+	.ntt_forward = ntt_forward,
+	.ntt_inverse = ntt_inverse,
+	.add = add,
+	.sub = sub,
+	.mont_mul = mont_mul,
+	.mont_mac = mont_mac,
+	.to_mont = to_mont,
+	.scale = scale,
+	.sub_scale = sub_scale,
+	.dot = dot,
+	.convert = convert,
+	.quotient = quotient,
+	.permute = permute,
+};

@@ -1,0 +1,188 @@
+#include "base.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+hel_status hel_file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
+{
+	hel_status st = HEL_OK;
+	uint8_t *buffer = NULL;
+	struct stat info;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &info))
+		FAIL(HEL_EIO, "cannot open %s: %s", path, strerror(errno));
+	if (!S_ISREG(info.st_mode))
+		FAIL(HEL_EIO, "%s is not a regular file", path);
+	if ((uintmax_t)info.st_size > limit)
+		FAIL(HEL_ELIMIT, "%s has %jd bytes, at most %zu are allowed", path,
+		     (intmax_t)info.st_size, limit);
+	size_t want = (size_t)info.st_size, got = 0;
+	TRY_ALLOC(buffer, hel_alloc(want + 1, 1));
+	while (got < want) {
+		ssize_t n = read(fd, buffer + got, want - got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			FAIL(HEL_EIO, "cannot read %s: %s", path, n ? strerror(errno) : "it shrank");
+		got += (size_t)n;
+	}
+	*bytes = buffer;
+	*size = want;
+	buffer = NULL;
+done:
+	if (fd >= 0)
+		close(fd);
+	hel_free(buffer);
+	return st;
+}
+
+static hel_status write_all(int fd, const char *path, const uint8_t *bytes, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, bytes, size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return hel_fail(HEL_EIO, "cannot write %s: %s", path, strerror(errno));
+		bytes += n;
+		size -= (size_t)n;
+	}
+	if (fsync(fd))
+		return hel_fail(HEL_EIO, "cannot write %s: %s", path, strerror(errno));
+	return HEL_OK;
+}
+
+hel_status hel_file_write(const char *path, const void *bytes, size_t size, unsigned mode)
+{
+	hel_status st = HEL_OK;
+	char *temporary = NULL;
+	bool made = false;
+	int fd = -1;
+	if (asprintf(&temporary, "%s.%ld.partial", path, (long)getpid()) < 0) {
+		temporary = NULL;
+		FAIL(HEL_ENOMEM, "out of memory");
+	}
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
+	if (fd < 0)
+		FAIL(HEL_EIO, "cannot create %s: %s", path, strerror(errno));
+	made = true;
+	TRY(write_all(fd, path, bytes, size));
+	if (rename(temporary, path))
+		FAIL(HEL_EIO, "cannot create %s: %s", path, strerror(errno));
+	made = false;
+done:
+	if (fd >= 0)
+		close(fd);
+	if (made)
+		unlink(temporary);
+	free(temporary);
+	return st;
+}
+
+hel_status hel_dir_make(const char *path)
+{
+	hel_status st = HEL_OK;
+	char *copy = NULL;
+	TRY_ALLOC(copy, hel_strdup(path));
+	for (char *p = copy + 1; *copy; p++) {
+		if (*p != '/' && *p)
+			continue;
+		char kept = *p;
+		*p = 0;
+		struct stat info;
+		if (mkdir(copy, 0777) && errno != EEXIST)
+			FAIL(HEL_EIO, "cannot make directory %s: %s", copy, strerror(errno));
+		if (stat(copy, &info) || !S_ISDIR(info.st_mode))
+			FAIL(HEL_EIO, "%s is not a directory", copy);
+		*p = kept;
+		if (!kept)
+			break;
+	}
+done:
+	hel_free(copy);
+	return st;
+}
+
+static const uint8_t magic[4] = {'H', 'E', 'L', 'M'};
+
+const char *hel_kind_name(hel_kind kind)
+{
+	static const char *const names[] = {
+		[HEL_KIND_MANIFEST] = "manifest",
+		[HEL_KIND_PROGRAM] = "server program",
+		[HEL_KIND_SECRET_KEY] = "secret key",
+		[HEL_KIND_EVALUATION_KEYS] = "evaluation keys",
+		[HEL_KIND_QUERY] = "encrypted query",
+		[HEL_KIND_RESULT] = "encrypted result",
+	};
+	return (size_t)kind < HEL_ARRAY_LEN(names) && names[kind] ? names[kind] : "unknown file";
+}
+
+void hel_hash(uint8_t out[HEL_HASH_BYTES], const void *bytes, size_t size)
+{
+	crypto_generichash(out, HEL_HASH_BYTES, bytes, size, NULL, 0);
+}
+
+void hel_container_begin(hel_writer *w, hel_kind kind)
+{
+	hel_write_bytes(w, magic, sizeof magic);
+	hel_write_u16(w, (uint16_t)kind);
+	hel_write_u16(w, HEL_CONTAINER_VERSION);
+	hel_write_u64(w, 0); /* the length, filled in at the end */
+}
+
+hel_status hel_container_end(hel_writer *w)
+{
+	uint64_t size = (uint64_t)w->size + HEL_HASH_BYTES;
+	for (unsigned i = 0; w->status == HEL_OK && i < 8; i++)
+		w->bytes[8 + i] = (uint8_t)(size >> (8 * i));
+	uint8_t hash[HEL_HASH_BYTES] = {0};
+	if (w->status == HEL_OK)
+		hel_hash(hash, w->bytes, w->size);
+	hel_write_bytes(w, hash, sizeof hash);
+	return w->status;
+}
+
+int hel_container_kind(const void *bytes, size_t size)
+{
+	const uint8_t *p = bytes;
+	if (size < HEL_CONTAINER_OVERHEAD || memcmp(p, magic, sizeof magic) != 0)
+		return 0;
+	return p[4] | p[5] << 8;
+}
+
+hel_status hel_container_open(hel_reader *body, hel_kind kind, const void *bytes, size_t size)
+{
+	const char *name = hel_kind_name(kind);
+	if (size < HEL_CONTAINER_OVERHEAD)
+		return hel_fail(HEL_ETRUNC, "%s file ends too early: %zu bytes", name, size);
+	hel_reader r = hel_reader_of(bytes, size);
+	if (memcmp(hel_read_bytes(&r, 4), magic, sizeof magic) != 0)
+		return hel_fail(HEL_EFORMAT, "not a helrm file; a %s was expected", name);
+	unsigned found = hel_read_u16(&r), version = hel_read_u16(&r);
+	uint64_t length = hel_read_u64(&r);
+	if (found != (unsigned)kind)
+		return hel_fail(HEL_EFORMAT, "this file is a %s; a %s was expected",
+				hel_kind_name((hel_kind)found), name);
+	if (version != HEL_CONTAINER_VERSION)
+		return hel_fail(HEL_EVERSION,
+				"%s file has version %u; this helrm reads version %u", name, version,
+				HEL_CONTAINER_VERSION);
+	if (length > size)
+		return hel_fail(HEL_ETRUNC, "%s file ends too early: %zu of %llu bytes", name, size,
+				(unsigned long long)length);
+	if (length < size)
+		return hel_fail(HEL_EFORMAT, "%s file has %llu bytes too many", name,
+				(unsigned long long)(size - length));
+	uint8_t hash[HEL_HASH_BYTES];
+	size_t covered = size - HEL_HASH_BYTES;
+	hel_hash(hash, bytes, covered);
+	if (memcmp(hash, (const uint8_t *)bytes + covered, HEL_HASH_BYTES) != 0)
+		return hel_fail(HEL_EHASH, "%s file is damaged: its checksum differs", name);
+	*body = hel_reader_of(r.at, covered - 16);
+	return HEL_OK;
+}

@@ -1,0 +1,125 @@
+#include "base.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+typedef struct job {
+	void (*fn)(void *arg, size_t i);
+	void *arg;
+	size_t count;
+	atomic_size_t next;
+} job;
+
+struct hel_pool {
+	pthread_mutex_t lock, entry; /* entry: one job at a time */
+	pthread_cond_t wake, idle;
+	pthread_t *threads;
+	unsigned extra;	   /* worker threads beside the caller */
+	unsigned busy;	   /* workers still inside the current job */
+	uint64_t generation; /* counts jobs */
+	job *job;
+	bool stop;
+};
+
+static _Thread_local bool inside_worker;
+
+static void work(job *j)
+{
+	for (;;) {
+		size_t i = atomic_fetch_add_explicit(&j->next, 1, memory_order_relaxed);
+		if (i >= j->count)
+			return;
+		j->fn(j->arg, i);
+	}
+}
+
+static void *worker(void *arg)
+{
+	hel_pool *pool = arg;
+	uint64_t seen = 0;
+	inside_worker = true;
+	pthread_mutex_lock(&pool->lock);
+	for (;;) {
+		while (!pool->stop && pool->generation == seen)
+			pthread_cond_wait(&pool->wake, &pool->lock);
+		if (pool->stop)
+			break;
+		seen = pool->generation;
+		job *j = pool->job;
+		pthread_mutex_unlock(&pool->lock);
+		work(j);
+		pthread_mutex_lock(&pool->lock);
+		if (--pool->busy == 0)
+			pthread_cond_signal(&pool->idle);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return NULL;
+}
+
+hel_pool *hel_pool_new(unsigned threads)
+{
+	hel_pool *pool = hel_alloc(1, sizeof *pool);
+	if (!pool)
+		return NULL;
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_mutex_init(&pool->entry, NULL);
+	pthread_cond_init(&pool->wake, NULL);
+	pthread_cond_init(&pool->idle, NULL);
+	unsigned extra = threads > 1 ? threads - 1 : 0;
+	pool->threads = hel_alloc(extra, sizeof *pool->threads);
+	while (pool->threads && pool->extra < extra &&
+	       pthread_create(&pool->threads[pool->extra], NULL, worker, pool) == 0)
+		pool->extra++;
+	if (pool->extra == extra && pool->threads)
+		return pool;
+	hel_pool_free(pool);
+	return NULL;
+}
+
+void hel_pool_free(hel_pool *pool)
+{
+	if (!pool)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	pool->stop = true;
+	pthread_cond_broadcast(&pool->wake);
+	pthread_mutex_unlock(&pool->lock);
+	for (unsigned i = 0; i < pool->extra; i++)
+		pthread_join(pool->threads[i], NULL);
+	pthread_cond_destroy(&pool->wake);
+	pthread_cond_destroy(&pool->idle);
+	pthread_mutex_destroy(&pool->lock);
+	pthread_mutex_destroy(&pool->entry);
+	hel_free(pool->threads);
+	hel_free(pool);
+}
+
+unsigned hel_pool_threads(const hel_pool *pool)
+{
+	return pool ? pool->extra + 1 : 1;
+}
+
+void hel_pool_for(hel_pool *pool, size_t count, void (*fn)(void *arg, size_t i), void *arg)
+{
+	if (!pool || !pool->extra || count < 2 || inside_worker) {
+		for (size_t i = 0; i < count; i++)
+			fn(arg, i);
+		return;
+	}
+	job j = {.fn = fn, .arg = arg, .count = count};
+	pthread_mutex_lock(&pool->entry);
+	pthread_mutex_lock(&pool->lock);
+	pool->job = &j;
+	pool->busy = pool->extra;
+	pool->generation++;
+	pthread_cond_broadcast(&pool->wake);
+	pthread_mutex_unlock(&pool->lock);
+	inside_worker = true;
+	work(&j);
+	inside_worker = false;
+	pthread_mutex_lock(&pool->lock);
+	while (pool->busy)
+		pthread_cond_wait(&pool->idle, &pool->lock);
+	pool->job = NULL;
+	pthread_mutex_unlock(&pool->lock);
+	pthread_mutex_unlock(&pool->entry);
+}

@@ -1,0 +1,30 @@
+#include "base.h"
+#include <stdarg.h>
+
+static _Thread_local char detail[512];
+
+const char *hel_status_text(hel_status status)
+{
+	switch (status) {
+#define X(code, text)                                                                              \
+	case code:                                                                                 \
+		return text;
+		HEL_STATUS_LIST(X)
+#undef X
+	}
+	return "unknown status";
+}
+
+const char *hel_error_detail(void)
+{
+	return detail;
+}
+
+hel_status hel_fail(hel_status status, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(detail, sizeof detail, format, args);
+	va_end(args);
+	return status;
+}

@@ -1,0 +1,185 @@
+#include "ring.h"
+#include <string.h>
+
+hel_status hel_ring_init(hel_ring *ring, unsigned log_n, const uint32_t *primes, size_t chain,
+			 size_t special)
+{
+	hel_status st = HEL_OK;
+	const size_t count = chain + special;
+	memset(ring, 0, sizeof *ring);
+	if (!chain || count > HEL_MAX_PRIMES)
+		FAIL(HEL_EINVAL, "%zu primes, expected 1 to %d", count, HEL_MAX_PRIMES);
+	TRY_ALLOC(ring->prime, hel_alloc(count, sizeof *ring->prime));
+	TRY_ALLOC(ring->at, hel_alloc(count, sizeof *ring->at));
+	ring->log_n = log_n;
+	ring->n = (size_t)1 << log_n;
+	ring->chain = chain;
+	ring->special = special;
+	ring->k = hel_kernels_get();
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < i; j++)
+			if (primes[i] == primes[j])
+				FAIL(HEL_EINVAL, "prime %u occurs twice", primes[i]);
+		TRY(hel_prime_init(&ring->prime[i], primes[i], log_n));
+		ring->at[i] = &ring->prime[i];
+	}
+done:
+	if (st != HEL_OK)
+		hel_ring_clear(ring);
+	return st;
+}
+
+void hel_ring_clear(hel_ring *ring)
+{
+	for (size_t i = 0; ring->prime && i < ring->chain + ring->special; i++)
+		hel_prime_clear(&ring->prime[i]);
+	hel_free(ring->prime);
+	hel_free(ring->at);
+	memset(ring, 0, sizeof *ring);
+}
+
+typedef struct limb_job {
+	const hel_ring *ring;
+	const hel_bconv *bc;
+	uint32_t *out;
+	const uint32_t *in, *y, *u;
+	size_t first, limbs;
+	uint32_t *scratch;
+} limb_job;
+
+static void ntt_limb(void *arg, size_t i)
+{
+	const limb_job *j = arg;
+	j->ring->k->ntt_forward(j->out + i * j->ring->n, j->ring->at + j->first + i, 1);
+}
+
+static void intt_limb(void *arg, size_t i)
+{
+	const limb_job *j = arg;
+	j->ring->k->ntt_inverse(j->out + i * j->ring->n, j->ring->at + j->first + i, 1);
+}
+
+void hel_ring_ntt(const hel_ring *ring, uint32_t *a, size_t first, size_t limbs, hel_pool *pool)
+{
+	limb_job j = {.ring = ring, .out = a, .first = first};
+	hel_pool_for(pool, limbs, ntt_limb, &j);
+}
+
+void hel_ring_intt(const hel_ring *ring, uint32_t *a, size_t first, size_t limbs, hel_pool *pool)
+{
+	limb_job j = {.ring = ring, .out = a, .first = first};
+	hel_pool_for(pool, limbs, intt_limb, &j);
+}
+
+/* The product of the run's primes, without number `skip`, mod q. */
+static uint32_t run_product(const hel_ring *ring, const hel_bconv *bc, size_t skip, uint32_t q)
+{
+	uint32_t r = 1;
+	for (size_t i = 0; i < bc->count; i++)
+		if (i != skip)
+			r = hel_mod_mul(r, ring->prime[bc->first + i].q % q, q);
+	return r;
+}
+
+hel_status hel_bconv_init(hel_bconv *bc, const hel_ring *ring, size_t first, size_t count)
+{
+	hel_status st = HEL_OK;
+	const size_t primes = ring->chain + ring->special;
+	*bc = (hel_bconv){.first = first, .count = count};
+	TRY_ALLOC(bc->hat_inv, hel_alloc(count, sizeof *bc->hat_inv));
+	TRY_ALLOC(bc->fixed, hel_alloc(count, sizeof *bc->fixed));
+	TRY_ALLOC(bc->to, hel_alloc(primes * (count + 1), sizeof *bc->to));
+	TRY_ALLOC(bc->product_inv, hel_alloc(primes, sizeof *bc->product_inv));
+	for (size_t i = 0; i < count; i++) {
+		uint32_t q = ring->prime[first + i].q;
+		bc->hat_inv[i] = hel_factor_of(hel_mod_inv(run_product(ring, bc, i, q), q), q);
+		bc->fixed[i] = (uint32_t)(((uint64_t)1 << 56) / q);
+	}
+	for (size_t t = 0; t < primes; t++) {
+		uint32_t q = ring->prime[t].q, *to = bc->to + t * (count + 1);
+		uint32_t product = run_product(ring, bc, count, q);
+		for (size_t i = 0; i < count; i++)
+			to[i] = hel_to_mont(run_product(ring, bc, i, q), q);
+		to[count] = hel_to_mont((q - product) % q, q);
+		if (product) /* zero for the run's own primes */
+			bc->product_inv[t] = hel_factor_of(hel_mod_inv(product, q), q);
+	}
+done:
+	if (st != HEL_OK)
+		hel_bconv_clear(bc);
+	return st;
+}
+
+void hel_bconv_clear(hel_bconv *bc)
+{
+	hel_free(bc->hat_inv);
+	hel_free(bc->fixed);
+	hel_free(bc->to);
+	hel_free(bc->product_inv);
+	memset(bc, 0, sizeof *bc);
+}
+
+/* y_i = x_i * (Q/q_i)^-1 and u = round(sum y_i/q_i) into scratch. */
+static void bconv_prepare(const hel_ring *ring, const hel_bconv *bc, uint32_t *scratch,
+			  const uint32_t *coefficients)
+{
+	ring->k->scale(scratch, coefficients, bc->hat_inv, ring->at + bc->first, bc->count);
+	ring->k->quotient(scratch + bc->count * ring->n, scratch, bc->fixed, bc->count,
+			  (uint32_t)ring->n);
+}
+
+static void bconv_one(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
+		      const uint32_t *prepared, size_t prime)
+{
+	ring->k->convert(out, prepared, prepared + bc->count * ring->n,
+			 bc->to + prime * (bc->count + 1), bc->count, ring->at[prime]);
+}
+
+static void mod_up_limb(void *arg, size_t i)
+{
+	const limb_job *j = arg;
+	const hel_ring *ring = j->ring;
+	const size_t n = ring->n, prime = i < j->limbs ? i : ring->chain + i - j->limbs;
+	uint32_t *out = j->out + i * n;
+	if (i >= j->bc->first && i < HEL_MIN(j->limbs, j->bc->first + j->bc->count)) {
+		memcpy(out, j->in + i * n, n * sizeof *out);
+		return;
+	}
+	bconv_one(ring, j->bc, out, j->y, prime);
+	ring->k->ntt_forward(out, ring->at + prime, 1);
+}
+
+void hel_ring_mod_up(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
+		     const uint32_t *coefficients, const uint32_t *values, size_t limbs,
+		     uint32_t *scratch, hel_pool *pool)
+{
+	bconv_prepare(ring, bc, scratch, coefficients + bc->first * ring->n);
+	limb_job j = {.ring = ring, .bc = bc, .out = out, .in = values, .y = scratch, .limbs = limbs};
+	hel_pool_for(pool, limbs + ring->special, mod_up_limb, &j);
+}
+
+static void mod_down_limb(void *arg, size_t i)
+{
+	const limb_job *j = arg;
+	const hel_ring *ring = j->ring;
+	uint32_t *t = j->scratch + i * ring->n;
+	bconv_one(ring, j->bc, t, j->y, i);
+	ring->k->ntt_forward(t, ring->at + i, 1);
+	ring->k->sub_scale(j->out + i * ring->n, j->in + i * ring->n, t, &j->bc->product_inv[i],
+			   ring->at + i, 1);
+}
+
+void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
+		       const uint32_t *in, uint32_t *tail, size_t limbs, uint32_t *scratch,
+		       hel_pool *pool)
+{
+	hel_ring_intt(ring, tail, bc->first, bc->count, pool);
+	bconv_prepare(ring, bc, scratch, tail);
+	limb_job j = {.ring = ring,
+		      .bc = bc,
+		      .out = out,
+		      .in = in,
+		      .y = scratch,
+		      .scratch = scratch + (bc->count + 1) * ring->n};
+	hel_pool_for(pool, limbs, mod_down_limb, &j);
+}

@@ -1,0 +1,76 @@
+/* ring.h -- RNS polynomials of Z[X]/(X^N+1).
+ *
+ * A ring knows two runs of primes: the chain q_0..q_{L-1} (indices 0..L-1) and
+ * the special primes p_0..p_{k-1} (indices L..L+k-1). A polynomial at `limbs`
+ * chain primes is `limbs` vectors of N residues, one after the other; an
+ * extended one has k more behind. Whether it holds coefficients or NTT values
+ * is its user's business and said in every comment.
+ */
+#ifndef HEL_RING_H
+#define HEL_RING_H
+
+#include "arith/arith.h"
+#include "base/base.h"
+
+#define HEL_MAX_PRIMES 120
+
+/** Converts from one run of primes {q_i} with product Q to any other prime, exactly:
+ *  x mod Q is lifted to (-Q/2, Q/2] (Halevi, Polyakov, Shoup 2018, in fixed point). */
+typedef struct hel_bconv {
+	size_t first, count;	  /* the run it converts from */
+	hel_factor *hat_inv;	  /* (Q/q_i)^-1 mod q_i */
+	uint32_t *fixed;	  /* floor(2^56 / q_i) */
+	uint32_t *to;		  /* [prime][count + 1]: Q/q_i, then -Q, in Montgomery form */
+	hel_factor *product_inv; /* [prime]: Q^-1 */
+} hel_bconv;
+
+typedef struct hel_ring {
+	unsigned log_n;
+	size_t n, chain, special; /* N and the numbers of primes */
+	hel_prime *prime;
+	const hel_prime **at; /* pointers to all primes, for batches */
+	const hel_kernels *k;
+} hel_ring;
+
+HEL_CHECKED hel_status hel_ring_init(hel_ring *ring, unsigned log_n, const uint32_t *primes,
+				     size_t chain, size_t special);
+void hel_ring_clear(hel_ring *ring);
+
+/** In place over `limbs` limbs whose primes start at index `first`; limbs run in parallel. */
+void hel_ring_ntt(const hel_ring *ring, uint32_t *a, size_t first, size_t limbs, hel_pool *pool);
+void hel_ring_intt(const hel_ring *ring, uint32_t *a, size_t first, size_t limbs, hel_pool *pool);
+
+HEL_CHECKED hel_status hel_bconv_init(hel_bconv *bc, const hel_ring *ring, size_t first,
+				      size_t count);
+void hel_bconv_clear(hel_bconv *bc);
+
+/** ModUp: from the run's limbs to all of `limbs` chain primes and the special ones.
+ *  out: limbs + special limbs, NTT. coefficients, values: the polynomial's `limbs` chain limbs in
+ *  coefficient and NTT form (the run's own limbs are copied from `values`).
+ *  scratch: (run + 1) * N words. */
+void hel_ring_mod_up(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
+		     const uint32_t *coefficients, const uint32_t *values, size_t limbs,
+		     uint32_t *scratch, hel_pool *pool);
+
+/** Divides by the run's product Q and rounds: out = round(in / Q) over chain primes [0, limbs).
+ *  in: `limbs` limbs, NTT. tail: the run's limbs of the same polynomial, NTT; destroyed.
+ *  Serves ModDown (run = special primes) and rescaling (run = the level's primes).
+ *  Error: at most 1/2 per coefficient. out may be in. scratch: (run + 1 + limbs) * N words. */
+void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
+		       const uint32_t *in, uint32_t *tail, size_t limbs, uint32_t *scratch,
+		       hel_pool *pool);
+
+/* --- sampling (sample.c): no branch or index depends on what is drawn ------ */
+
+/** Uniform in {-1, 0, 1}. */
+void hel_sample_ternary(int8_t *out, size_t n, hel_prng *g);
+/** Discrete Gaussian, sigma = HEL_SIGMA, cut where its probability falls below 2^-63. */
+#define HEL_SIGMA 3.19
+void hel_sample_gauss(int8_t *out, size_t n, hel_prng *g);
+/** Uniform in [0, q): rejection, so only for public polynomials. */
+void hel_sample_uniform(uint32_t *out, size_t n, uint32_t q, hel_prng *g);
+/** Small signed numbers as residues of `limbs` primes from index `first`. */
+void hel_ring_from_small(const hel_ring *ring, uint32_t *out, const int8_t *in, size_t first,
+			 size_t limbs);
+
+#endif

@@ -1,0 +1,159 @@
+/* ckks.h -- the inside of RNS-CKKS: what circuit, vm and net may see.
+ *
+ * Ring elements are in NTT form unless a name says "coefficients".
+ */
+#ifndef HEL_CKKS_INTERNAL_H
+#define HEL_CKKS_INTERNAL_H
+
+#include "base/base.h"
+#include "ring/ring.h"
+#include <helrm/ckks.h>
+
+#define HEL_MAX_LEVELS 60
+#define HEL_MAX_KEYS 4096
+#define HEL_CLIENT_ID_BYTES 16
+/* Kept coefficients of a sampled ciphertext, at most */
+#define HEL_MAX_SAMPLES 4096
+
+struct hel_params {
+	hel_params_spec spec;
+	hel_ring ring;
+	size_t limbs[HEL_MAX_LEVELS + 1]; /* chain limbs at each level */
+	double scale[HEL_MAX_LEVELS + 1];
+	double divisor[HEL_MAX_LEVELS + 1]; /* product of the level's primes, as a double */
+	double log_qp;
+	hel_bconv special;		    /* ModDown */
+	hel_bconv rescale[HEL_MAX_LEVELS + 1]; /* [l]: by the primes of level l, l >= 1 */
+	hel_bconv *digit;		    /* [digit * alpha + size - 1]: ModUp of a partial digit */
+	size_t digits;			    /* at the top level */
+	hel_complex *roots; /* encoder: [len/2 + j], exp(2 pi i 5^j / (4 len)) for FFT length len */
+	uint8_t fingerprint[HEL_HASH_BYTES]; /* of all primes and the spec */
+};
+
+struct hel_pt {
+	const hel_params *params;
+	unsigned level;
+	double scale;
+	hel_pt_use use;
+	uint32_t *data; /* limbs * N, Montgomery form when HEL_FOR_MUL */
+};
+
+struct hel_ct {
+	const hel_params *params;
+	unsigned level;
+	double scale;
+	uint32_t *part[2]; /* room for the top level's limbs each */
+};
+
+/** A switching key: to the secret from another. data[digit][limb][b, a][N], Montgomery form;
+ *  limbs: `limbs` chain ones, then the special ones. */
+typedef struct hel_switch_key {
+	uint32_t galois;
+	unsigned level;
+	size_t limbs, digits;
+	uint32_t *data;
+	hel_permutation permutation; /* of the Galois element, empty for relinearisation */
+} hel_switch_key;
+
+struct hel_keys {
+	const hel_params *params;
+	uint8_t client[HEL_CLIENT_ID_BYTES];
+	uint8_t seed[HEL_SEED_BYTES]; /* expands to every `a` */
+	size_t count;
+	hel_switch_key *key;
+};
+
+struct hel_eval {
+	const hel_params *params;
+	const hel_keys *keys;
+	hel_pool *pool;
+	hel_scratch *scratch;
+};
+
+/* --- params.c ------------------------------------------------------------- */
+
+size_t hel_params_digits_at(const hel_params *p, size_t limbs);
+/** log2 of the largest product of one digit's primes, and of the special primes. */
+double hel_params_log_digit(const hel_params *p);
+double hel_params_log_special(const hel_params *p);
+hel_params_spec hel_params_spec_read(hel_reader *r);
+void hel_params_spec_write(hel_writer *w, const hel_params_spec *spec);
+
+/* --- encoder.c -------------------------------------------------------------- */
+
+/** Slots to N real coefficients, unscaled. In exact arithmetic the inverse of hel_embed. */
+void hel_embed_inverse(const hel_params *p, double *coefficients, const hel_complex *slots);
+void hel_embed(const hel_params *p, hel_complex *slots, const double *coefficients);
+/** Encodes at any scale. */
+HEL_CHECKED hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *slots,
+				     unsigned level, double scale, hel_pt_use use);
+
+/* --- keyswitch.c: hybrid key switching (Han, Ki 2020) ------------------------- */
+
+/** The key for a Galois element that reaches `level`, NULL with a message when there is none. */
+const hel_switch_key *hel_keys_find(const hel_keys *keys, uint32_t galois, unsigned level);
+/** Words of a decomposed polynomial at `limbs`, of an extended pair, of scratch below. */
+size_t hel_decomposed_words(const hel_params *p, size_t limbs);
+size_t hel_extended_words(const hel_params *p, size_t limbs);
+
+/** digits[d] = ModUp of digit d of c (NTT, `limbs` limbs). Scratch: ks_scratch_words. */
+void hel_ks_decompose(const hel_eval *ev, uint32_t *digits, const uint32_t *c, size_t limbs,
+		      uint32_t *scratch);
+/** acc (b then a, extended) = <digits, key>, under the key's automorphism; adds when `add`.
+ *  The result is permuted by the key's Galois element. Scratch: ks_scratch_words. */
+void hel_ks_product(const hel_eval *ev, uint32_t *acc, const uint32_t *digits,
+		    const hel_switch_key *key, size_t limbs, bool add, uint32_t *scratch);
+/** part[i] = add[i] + acc[i] / P over `limbs` limbs; add may be NULL. Destroys acc's special limbs. */
+void hel_ks_finish(const hel_eval *ev, uint32_t *const part[2], const uint32_t *const add[2],
+		   uint32_t *acc, size_t limbs, uint32_t *scratch);
+size_t hel_ks_scratch_words(const hel_params *p, size_t limbs);
+
+/* --- ct.c ------------------------------------------------------------------- */
+
+/** ct keeps level and scale of `like`. */
+void hel_ct_copy(hel_ct *out, const hel_ct *ct);
+
+/* --- keys.c: evaluation keys --------------------------------------------------- */
+
+HEL_CHECKED hel_status hel_keys_alloc(hel_keys **out, const hel_params *p,
+				      const hel_key_request *requests, size_t count);
+/** Fills the halves of a key that come from the seed, in plain form, and [b, a] strides. */
+void hel_switch_key_expand(const hel_keys *keys, hel_switch_key *key);
+/** Bytes of one key on the wire. */
+size_t hel_switch_key_bytes(const hel_params *p, unsigned level);
+void hel_keys_write(hel_writer *w, const hel_keys *keys);
+HEL_CHECKED hel_status hel_keys_read(hel_keys **out, const hel_params *p, hel_reader *r);
+
+/* --- secret.c: everything that touches the secret key ---------------------------- */
+
+HEL_CHECKED hel_status hel_secret_key_from_seed(hel_secret_key **out, const hel_params *p,
+						const uint8_t seed[HEL_SEED_BYTES]);
+const uint8_t *hel_secret_key_seed(const hel_secret_key *key);
+/** A public name of the key: the keyed hash of nothing under the seed. */
+const uint8_t *hel_secret_key_client(const hel_secret_key *key);
+/** Encrypts so that the second half is the expansion of `seed`, which is drawn here. */
+HEL_CHECKED hel_status hel_encrypt_seeded(hel_ct *out, uint8_t seed[HEL_SEED_BYTES],
+					  const hel_secret_key *key, const hel_pt *pt);
+/** The first `count` coefficients of the message, divided by the scale. */
+HEL_CHECKED hel_status hel_decrypt_coefficients(double *out, size_t count,
+						const hel_secret_key *key, const hel_ct *ct);
+
+/* --- serial.c ------------------------------------------------------------------ */
+
+/** A fresh ciphertext as (level, seed, b): half the size. */
+void hel_ct_write_seeded(hel_writer *w, const hel_ct *ct, const uint8_t seed[HEL_SEED_BYTES]);
+HEL_CHECKED hel_status hel_ct_read_seeded(hel_ct *ct, hel_reader *r);
+/** Any ciphertext at its level's scale. */
+void hel_ct_write(hel_writer *w, const hel_ct *ct);
+HEL_CHECKED hel_status hel_ct_read(hel_ct *ct, hel_reader *r);
+/** Only what decrypting the first `samples` coefficients needs: half the size. */
+HEL_CHECKED hel_status hel_ct_write_sampled(hel_writer *w, const hel_eval *ev, const hel_ct *ct,
+					    uint32_t samples);
+/** The other coefficients of what it reads decrypt to noise. */
+HEL_CHECKED hel_status hel_ct_read_sampled(hel_ct *ct, uint32_t *samples, hel_reader *r);
+void hel_residues_write(hel_writer *w, const uint32_t *a, size_t limbs, size_t count,
+			size_t stride);
+void hel_residues_read(hel_reader *r, const hel_params *p, uint32_t *a, size_t first, size_t limbs,
+		       size_t count, size_t stride);
+
+#endif

@@ -1,0 +1,375 @@
+#include "ckks.h"
+#include <math.h>
+#include <string.h>
+
+hel_status hel_eval_new(hel_eval **out, const hel_params *params, const hel_keys *keys,
+			hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_eval *ev = NULL;
+	if (keys && keys->params != params)
+		FAIL(HEL_EPARAMS, "keys and evaluator have different parameters");
+	TRY_ALLOC(ev, hel_alloc(1, sizeof *ev));
+	*ev = (hel_eval){.params = params, .keys = keys, .pool = pool};
+	TRY_ALLOC(ev->scratch, hel_scratch_new());
+	*out = ev;
+	ev = NULL;
+done:
+	hel_eval_free(ev);
+	return st;
+}
+
+void hel_eval_free(hel_eval *ev)
+{
+	if (!ev)
+		return;
+	hel_scratch_free(ev->scratch);
+	hel_free(ev);
+}
+
+static hel_status same_params(const hel_eval *ev, const hel_ct *out, const hel_ct *a)
+{
+	return out->params == ev->params && a->params == ev->params
+		   ? HEL_OK
+		   : hel_fail(HEL_EPARAMS, "ciphertext and evaluator have different parameters");
+}
+
+static hel_status same_place(const hel_eval *ev, const hel_ct *out, const hel_ct *a,
+			     const hel_ct *b)
+{
+	hel_status st = HEL_OK;
+	TRY(same_params(ev, out, a));
+	TRY(same_params(ev, out, b));
+	if (a->level != b->level)
+		FAIL(HEL_ELEVEL, "levels %u and %u differ; drop one to the other", a->level, b->level);
+done:
+	return st;
+}
+
+static hel_status same_scale(double a, double b)
+{
+	return a == b ? HEL_OK
+		      : hel_fail(HEL_ESCALE, "scales 2^%.6f and 2^%.6f differ; rescale first",
+				 log2(a), log2(b));
+}
+
+typedef void (*pointwise)(uint32_t *, const uint32_t *, const uint32_t *, const hel_prime *const *,
+			  size_t);
+
+static hel_status add_or_sub(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b,
+			     pointwise kernel)
+{
+	hel_status st = HEL_OK;
+	TRY(same_place(ev, out, a, b));
+	TRY(same_scale(a->scale, b->scale));
+	for (int i = 0; i < 2; i++)
+		kernel(out->part[i], a->part[i], b->part[i], ev->params->ring.at,
+		       ev->params->limbs[a->level]);
+	out->level = a->level;
+	out->scale = a->scale;
+done:
+	return st;
+}
+
+hel_status hel_eval_add(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b)
+{
+	return add_or_sub(ev, out, a, b, ev->params->ring.k->add);
+}
+
+hel_status hel_eval_sub(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b)
+{
+	return add_or_sub(ev, out, a, b, ev->params->ring.k->sub);
+}
+
+static hel_status plain_fits(const hel_eval *ev, const hel_ct *out, const hel_ct *a,
+			     const hel_pt *p, hel_pt_use use)
+{
+	hel_status st = HEL_OK;
+	TRY(same_params(ev, out, a));
+	if (p->params != ev->params)
+		FAIL(HEL_EPARAMS, "plaintext and evaluator have different parameters");
+	if (p->use != use)
+		FAIL(HEL_EINVAL, "the plaintext was encoded for another use");
+	if (p->level != a->level)
+		FAIL(HEL_ELEVEL, "plaintext of level %u, ciphertext of level %u", p->level, a->level);
+done:
+	return st;
+}
+
+hel_status hel_eval_add_plain(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_pt *p)
+{
+	hel_status st = HEL_OK;
+	TRY(plain_fits(ev, out, a, p, HEL_FOR_ADD));
+	TRY(same_scale(a->scale, p->scale));
+	hel_ct_copy(out, a);
+	ev->params->ring.k->add(out->part[0], out->part[0], p->data, ev->params->ring.at,
+				ev->params->limbs[a->level]);
+done:
+	return st;
+}
+
+hel_status hel_eval_mul_plain(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_pt *p)
+{
+	hel_status st = HEL_OK;
+	TRY(plain_fits(ev, out, a, p, HEL_FOR_MUL));
+	if (a->level == 0)
+		FAIL(HEL_ELEVEL, "level 0 cannot hold a product");
+	for (int i = 0; i < 2; i++)
+		ev->params->ring.k->mont_mul(out->part[i], a->part[i], p->data, ev->params->ring.at,
+					     ev->params->limbs[a->level]);
+	out->level = a->level;
+	out->scale = a->scale * p->scale;
+done:
+	return st;
+}
+
+hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = ev->params;
+	const hel_kernels *k = p->ring.k;
+	uint32_t *scratch = NULL;
+	TRY(same_place(ev, out, a, b));
+	if (a->level == 0)
+		FAIL(HEL_ELEVEL, "level 0 cannot hold a product");
+	const size_t limbs = p->limbs[a->level], words = limbs * p->ring.n;
+	const hel_switch_key *key = hel_keys_find(ev->keys, HEL_RELINEARISE, a->level);
+	if (!key) {
+		st = HEL_EKEY;
+		goto done;
+	}
+	TRY_ALLOC(scratch,
+		  hel_scratch_take(ev->scratch,
+				   4 * (5 * words + hel_decomposed_words(p, limbs) +
+					hel_extended_words(p, limbs) + hel_ks_scratch_words(p, limbs))));
+	/* (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1) */
+	uint32_t *d0 = scratch, *d1 = d0 + words, *d2 = d1 + words, *m0 = d2 + words, *m1 = m0 + words;
+	uint32_t *digits = m1 + words, *acc = digits + hel_decomposed_words(p, limbs);
+	uint32_t *work = acc + hel_extended_words(p, limbs);
+	k->to_mont(m0, a->part[0], p->ring.at, limbs);
+	k->mont_mul(d0, b->part[0], m0, p->ring.at, limbs);
+	k->mont_mul(d1, b->part[1], m0, p->ring.at, limbs);
+	if (a == b) {
+		k->add(d1, d1, d1, p->ring.at, limbs);
+		k->to_mont(m1, a->part[1], p->ring.at, limbs);
+	} else {
+		k->to_mont(m1, a->part[1], p->ring.at, limbs);
+		k->mont_mac(d1, b->part[0], m1, p->ring.at, limbs);
+	}
+	k->mont_mul(d2, b->part[1], m1, p->ring.at, limbs);
+	hel_ks_decompose(ev, digits, d2, limbs, work);
+	hel_ks_product(ev, acc, digits, key, limbs, false, work);
+	hel_ks_finish(ev, out->part, (const uint32_t *const[2]){d0, d1}, acc, limbs, work);
+	const double scale = a->scale * b->scale;
+	out->level = a->level;
+	out->scale = scale;
+done:
+	hel_scratch_give(ev->scratch, scratch);
+	return st;
+}
+
+hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = ev->params;
+	uint32_t *scratch = NULL;
+	TRY(same_params(ev, out, a));
+	if (a->level == 0)
+		FAIL(HEL_ELEVEL, "no level is left to rescale into");
+	const hel_bconv *bc = &p->rescale[a->level];
+	const size_t n = p->ring.n, limbs = p->limbs[a->level - 1];
+	TRY_ALLOC(scratch,
+		  hel_scratch_take(ev->scratch, 4 * n * (bc->count + bc->count + 1 + limbs)));
+	for (int i = 0; i < 2; i++) {
+		memcpy(scratch, a->part[i] + limbs * n, bc->count * n * sizeof *scratch);
+		hel_ring_mod_down(&p->ring, bc, out->part[i], a->part[i], scratch, limbs,
+				  scratch + bc->count * n, ev->pool);
+	}
+	out->scale = a->scale / p->divisor[a->level];
+	out->level = a->level - 1;
+done:
+	hel_scratch_give(ev->scratch, scratch);
+	return st;
+}
+
+hel_status hel_eval_drop(const hel_eval *ev, hel_ct *out, const hel_ct *a, unsigned level)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = ev->params;
+	TRY(same_params(ev, out, a));
+	if (level > a->level)
+		FAIL(HEL_ELEVEL, "cannot raise level %u to %u", a->level, level);
+	TRY(same_scale(a->scale, p->scale[a->level]));
+	if (level == a->level) {
+		hel_ct_copy(out, a);
+		goto done;
+	}
+	/* A constant corrects the scale while the last level's primes are divided out. */
+	const double constant = p->scale[level] * p->divisor[level + 1] / a->scale;
+	const uint64_t c = (uint64_t)llrint(constant);
+	hel_factor f[HEL_MAX_PRIMES];
+	const size_t limbs = p->limbs[level + 1];
+	for (size_t l = 0; l < limbs; l++)
+		f[l] = hel_factor_of((uint32_t)(c % p->ring.prime[l].q), p->ring.prime[l].q);
+	hel_ct middle = *out; /* out's buffers, written only once nothing but memory can fail */
+	uint32_t *scratch;
+	const size_t words = limbs * p->ring.n;
+	TRY_ALLOC(scratch, hel_scratch_take(ev->scratch, 8 * words));
+	for (int i = 0; i < 2; i++) {
+		middle.part[i] = scratch + (size_t)i * words;
+		p->ring.k->scale(middle.part[i], a->part[i], f, p->ring.at, limbs);
+	}
+	middle.level = level + 1;
+	middle.scale = p->scale[level] * p->divisor[level + 1];
+	st = hel_eval_rescale(ev, out, &middle);
+	if (st == HEL_OK)
+		out->scale = p->scale[level];
+	hel_scratch_give(ev->scratch, scratch);
+done:
+	return st;
+}
+
+/* What rotations of one ciphertext share: the decomposition of its second half. */
+typedef struct hoist {
+	uint32_t *scratch, *digits, *acc, *work, *moved;
+} hoist;
+
+static hel_status hoist_begin(const hel_eval *ev, hoist *h, const hel_ct *a)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = ev->params;
+	const size_t limbs = p->limbs[a->level];
+	const size_t digits = hel_decomposed_words(p, limbs), acc = hel_extended_words(p, limbs);
+	const size_t work = hel_ks_scratch_words(p, limbs);
+	TRY_ALLOC(h->scratch, hel_scratch_take(ev->scratch, 4 * (digits + acc + work +
+								 2 * limbs * p->ring.n)));
+	h->digits = h->scratch;
+	h->acc = h->digits + digits;
+	h->work = h->acc + acc;
+	h->moved = h->work + work;
+	hel_ks_decompose(ev, h->digits, a->part[1], limbs, h->work);
+done:
+	return st;
+}
+
+/* out = phi(a) by the key, with a's decomposition in h; out may be a. */
+static void hoist_apply(const hel_eval *ev, hoist *h, hel_ct *out, const hel_ct *a,
+			const hel_switch_key *key)
+{
+	const hel_params *p = ev->params;
+	const size_t limbs = p->limbs[a->level];
+	hel_ks_product(ev, h->acc, h->digits, key, limbs, false, h->work);
+	p->ring.k->permute(h->moved, a->part[0], &key->permutation, (uint32_t)p->ring.n, limbs);
+	hel_ks_finish(ev, out->part, (const uint32_t *const[2]){h->moved, NULL}, h->acc, limbs,
+		      h->work);
+	out->level = a->level;
+	out->scale = a->scale;
+}
+
+static hel_status apply_galois(const hel_eval *ev, hel_ct *out, const hel_ct *a, uint32_t galois)
+{
+	hel_status st = HEL_OK;
+	hoist h = {0};
+	TRY(same_params(ev, out, a));
+	if (galois == 1) {
+		hel_ct_copy(out, a);
+		goto done;
+	}
+	const hel_switch_key *key = hel_keys_find(ev->keys, galois, a->level);
+	if (!key) {
+		st = HEL_EKEY;
+		goto done;
+	}
+	TRY(hoist_begin(ev, &h, a));
+	hoist_apply(ev, &h, out, a, key);
+done:
+	hel_scratch_give(ev->scratch, h.scratch);
+	return st;
+}
+
+hel_status hel_eval_rotate(const hel_eval *ev, hel_ct *out, const hel_ct *a, long steps)
+{
+	return apply_galois(ev, out, a, hel_galois_of_rotation(ev->params, steps));
+}
+
+hel_status hel_eval_conjugate(const hel_eval *ev, hel_ct *out, const hel_ct *a)
+{
+	return apply_galois(ev, out, a, hel_galois_of_conjugation(ev->params));
+}
+
+/* All keys before any work. */
+static hel_status find_rotations(const hel_eval *ev, const long *steps, size_t count, unsigned level)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint32_t galois = hel_galois_of_rotation(ev->params, steps[i]);
+		if (galois != 1 && !hel_keys_find(ev->keys, galois, level))
+			return HEL_EKEY;
+	}
+	return HEL_OK;
+}
+
+hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_ct *const *out, const hel_ct *a,
+				   const long *steps, size_t count)
+{
+	hel_status st = HEL_OK;
+	hoist h = {0};
+	for (size_t i = 0; i < count; i++) {
+		TRY(same_params(ev, out[i], a));
+		if (out[i] == a)
+			FAIL(HEL_EINVAL, "a hoisted rotation cannot overwrite its input");
+	}
+	TRY(find_rotations(ev, steps, count, a->level));
+	TRY(hoist_begin(ev, &h, a));
+	for (size_t i = 0; i < count; i++) {
+		uint32_t galois = hel_galois_of_rotation(ev->params, steps[i]);
+		if (galois == 1)
+			hel_ct_copy(out[i], a);
+		else
+			hoist_apply(ev, &h, out[i], a, hel_keys_find(ev->keys, galois, a->level));
+	}
+done:
+	hel_scratch_give(ev->scratch, h.scratch);
+	return st;
+}
+
+hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a, const long *steps,
+			       size_t count)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = ev->params;
+	const hel_kernels *k = p->ring.k;
+	hoist h = {0};
+	TRY(same_params(ev, out, a));
+	if (!count)
+		FAIL(HEL_EINVAL, "a sum of no rotations");
+	TRY(find_rotations(ev, steps, count, a->level));
+	TRY(hoist_begin(ev, &h, a));
+	const size_t n = p->ring.n, limbs = p->limbs[a->level], words = limbs * n;
+	uint32_t *sum[2] = {h.moved, h.moved + words};
+	memset(sum[0], 0, 2 * words * sizeof *sum[0]);
+	bool any = false;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t galois = hel_galois_of_rotation(p, steps[i]);
+		if (galois == 1) {
+			for (int half = 0; half < 2; half++)
+				k->add(sum[half], sum[half], a->part[half], p->ring.at, limbs);
+			continue;
+		}
+		const hel_switch_key *key = hel_keys_find(ev->keys, galois, a->level);
+		hel_ks_product(ev, h.acc, h.digits, key, limbs, any, h.work);
+		k->permute(h.work, a->part[0], &key->permutation, (uint32_t)n, limbs);
+		k->add(sum[0], sum[0], h.work, p->ring.at, limbs);
+		any = true;
+	}
+	if (any)
+		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){sum[0], sum[1]}, h.acc, limbs,
+			      h.work);
+	else
+		for (int half = 0; half < 2; half++)
+			memcpy(out->part[half], sum[half], words * sizeof *sum[half]);
+	out->level = a->level;
+	out->scale = a->scale;
+done:
+	hel_scratch_give(ev->scratch, h.scratch);
+	return st;
+}

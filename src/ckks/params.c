@@ -1,0 +1,283 @@
+#include "ckks.h"
+#include <math.h>
+#include <string.h>
+
+/* Security Guidelines for Implementing Homomorphic Encryption, eprint 2024/463, table 5.2:
+ * 128-bit classical, uniform ternary secret, sigma = 3.19. */
+static const double security_limit[] = {
+	[12] = 106, [13] = 214, [14] = 430, [15] = 868, [16] = 1747, [17] = 3523,
+};
+
+double hel_security_limit(unsigned log_n)
+{
+	return log_n < HEL_ARRAY_LEN(security_limit) ? security_limit[log_n] : 0;
+}
+
+static hel_status check_spec(const hel_params_spec *s)
+{
+	const unsigned low = s->primes_per_level == 1 ? 25 : 50;
+	const unsigned high = s->primes_per_level == 1 ? 30 : 60;
+	if (s->log_n < HEL_LOG_N_MIN || s->log_n > HEL_LOG_N_MAX)
+		return hel_fail(HEL_EPARAMS, "log_n is %u, expected %d to %d", s->log_n,
+				HEL_LOG_N_MIN, HEL_LOG_N_MAX);
+	if (s->primes_per_level != 1 && s->primes_per_level != 2)
+		return hel_fail(HEL_EPARAMS, "primes_per_level is %u, expected 1 or 2",
+				s->primes_per_level);
+	if (s->scale_bits < low || s->scale_bits > high)
+		return hel_fail(HEL_EPARAMS, "scale_bits is %u, expected %u to %u", s->scale_bits,
+				low, high);
+	if (s->levels > HEL_MAX_LEVELS ||
+	    (s->levels + 1u) * s->primes_per_level + 1u + s->special > HEL_MAX_PRIMES)
+		return hel_fail(HEL_EPARAMS, "%u levels are too many", s->levels);
+	if (!s->alpha || s->special < s->alpha)
+		return hel_fail(HEL_EPARAMS,
+				"digits of %u primes need at least as many special primes, found %u",
+				s->alpha, s->special);
+	return HEL_OK;
+}
+
+/* Takes the unused candidate nearest to `want`. */
+static uint32_t take_nearest(uint32_t *candidates, size_t count, double want)
+{
+	size_t best = count;
+	for (size_t i = 0; i < count; i++)
+		if (candidates[i] &&
+		    (best == count || fabs(candidates[i] - want) < fabs(candidates[best] - want)))
+			best = i;
+	uint32_t q = best < count ? candidates[best] : 0;
+	if (q)
+		candidates[best] = 0;
+	return q;
+}
+
+/* Primes and scales together (DESIGN: squaring doubles any deviation, so each level's primes are
+ * those nearest to S^2 / D). Special primes are the largest; level 0 takes the next ones. */
+static hel_status choose_primes(hel_params *p, uint32_t *primes, size_t chain)
+{
+	enum { POOL = 512 };
+	const hel_params_spec *s = &p->spec;
+	const unsigned per = s->primes_per_level;
+	uint32_t high[HEL_MAX_PRIMES], candidates[POOL];
+	/* level 0: one prime more than a level, so that it has head room */
+	const size_t top = s->special + per + 1u;
+	size_t found = hel_primes_find(high, top, s->log_n, 1u << HEL_PRIME_BITS);
+	if (found < top)
+		return hel_fail(HEL_EPARAMS, "not enough primes for log_n %u", s->log_n);
+	for (size_t i = 0; i < s->special; i++)
+		primes[chain + i] = high[i];
+	for (size_t i = 0; i <= per; i++)
+		primes[i] = high[s->special + i];
+	/* candidates around the wanted prime size; at 30 bits, just below the ones taken */
+	double bits = (double)s->scale_bits / per;
+	double ceiling = HEL_MIN((double)high[top - 1], exp2(bits) * (bits < 29.5 ? 1.02 : 1.0));
+	size_t want = HEL_MIN((size_t)POOL, (size_t)s->levels * per * 2 + 16);
+	found = hel_primes_find(candidates, want, s->log_n, (uint32_t)ceiling);
+	if (found < (size_t)s->levels * per + 1)
+		return hel_fail(HEL_EPARAMS, "not enough primes of %.0f bits for log_n %u", bits,
+				s->log_n);
+	double middle = candidates[HEL_MIN(found - 1, (size_t)s->levels * per / 2)];
+	const double target = per == 1 ? middle : middle * middle;
+	p->scale[s->levels] = target;
+	for (unsigned l = s->levels; l > 0; l--) {
+		double square = p->scale[l] * p->scale[l], divisor = 1;
+		size_t at = p->limbs[l - 1];
+		for (unsigned i = 0; i < per; i++) {
+			double wish = square / target / divisor;
+			if (i + 1 < per)
+				wish = middle;
+			uint32_t q = take_nearest(candidates, found, wish);
+			if (!q)
+				return hel_fail(HEL_EPARAMS, "not enough primes for log_n %u",
+						s->log_n);
+			primes[at + i] = q;
+			divisor *= q;
+		}
+		p->divisor[l] = divisor;
+		p->scale[l - 1] = square / divisor;
+		if (fabs(log2(p->scale[l - 1] / target)) > 0.5)
+			return hel_fail(HEL_EPARAMS, "scales drift apart at level %u", l - 1);
+	}
+	return HEL_OK;
+}
+
+double hel_params_log_special(const hel_params *p)
+{
+	double sum = 0;
+	for (size_t i = 0; i < p->ring.special; i++)
+		sum += log2(p->ring.prime[p->ring.chain + i].q);
+	return sum;
+}
+
+double hel_params_log_digit(const hel_params *p)
+{
+	double largest = 0;
+	for (size_t d = 0; d < p->digits; d++) {
+		double sum = 0;
+		for (size_t i = d * p->spec.alpha;
+		     i < HEL_MIN((d + 1) * p->spec.alpha, p->ring.chain); i++)
+			sum += log2(p->ring.prime[i].q);
+		largest = HEL_MAX(largest, sum);
+	}
+	return largest;
+}
+
+static hel_status make_tables(hel_params *p)
+{
+	hel_status st = HEL_OK;
+	const size_t alpha = p->spec.alpha, slots = p->ring.n / 2;
+	TRY(hel_bconv_init(&p->special, &p->ring, p->ring.chain, p->ring.special));
+	for (unsigned l = 1; l <= p->spec.levels; l++)
+		TRY(hel_bconv_init(&p->rescale[l], &p->ring, p->limbs[l - 1],
+				   p->limbs[l] - p->limbs[l - 1]));
+	TRY_ALLOC(p->digit, hel_alloc(p->digits * alpha, sizeof *p->digit));
+	for (size_t d = 0; d < p->digits; d++)
+		for (size_t size = 1; size <= HEL_MIN(alpha, p->ring.chain - d * alpha); size++)
+			TRY(hel_bconv_init(&p->digit[d * alpha + size - 1], &p->ring, d * alpha,
+					   size));
+	TRY_ALLOC(p->roots, hel_alloc(slots, sizeof *p->roots));
+	for (size_t len = 2; len <= slots; len *= 2) {
+		size_t power = 1; /* 5^j mod 4 len */
+		for (size_t j = 0; j < len / 2; j++, power = power * 5 % (4 * len)) {
+			double angle = 2 * M_PI * (double)power / (double)(4 * len);
+			p->roots[len / 2 + j] = (hel_complex){cos(angle), sin(angle)};
+		}
+	}
+done:
+	return st;
+}
+
+static hel_status params_new(hel_params **out, const hel_params_spec *spec, bool insecure)
+{
+	hel_status st = HEL_OK;
+	hel_params *p = NULL;
+	TRY(hel_random_init());
+	TRY(check_spec(spec));
+	TRY_ALLOC(p, hel_alloc(1, sizeof *p));
+	p->spec = *spec;
+	for (unsigned l = 0; l <= spec->levels; l++)
+		p->limbs[l] = (size_t)(l + 1) * spec->primes_per_level + 1;
+	const size_t chain = p->limbs[spec->levels];
+	uint32_t primes[HEL_MAX_PRIMES];
+	TRY(choose_primes(p, primes, chain));
+	for (size_t i = 0; i < chain + spec->special; i++)
+		p->log_qp += log2(primes[i]);
+	if (!insecure && p->log_qp > hel_security_limit(spec->log_n))
+		FAIL(HEL_ESECURITY,
+		     "log2(QP) = %.1f at N = 2^%u, but 128-bit security allows at most %.0f",
+		     p->log_qp, spec->log_n, hel_security_limit(spec->log_n));
+	TRY(hel_ring_init(&p->ring, spec->log_n, primes, chain, spec->special));
+	p->digits = (chain + spec->alpha - 1) / spec->alpha;
+	if (hel_params_log_special(p) < hel_params_log_digit(p))
+		FAIL(HEL_EPARAMS, "special primes of %.0f bits are below the digits' %.0f bits",
+		     hel_params_log_special(p), hel_params_log_digit(p));
+	TRY(make_tables(p));
+	hel_writer w = {0};
+	hel_params_spec_write(&w, spec);
+	for (size_t i = 0; i < chain + spec->special; i++)
+		hel_write_u32(&w, primes[i]);
+	st = w.status;
+	if (st == HEL_OK)
+		hel_hash(p->fingerprint, w.bytes, w.size);
+	hel_writer_clear(&w);
+	if (st != HEL_OK)
+		goto done;
+	*out = p;
+	p = NULL;
+done:
+	hel_params_free(p);
+	return st;
+}
+
+hel_status hel_params_new(hel_params **out, const hel_params_spec *spec)
+{
+	return params_new(out, spec, false);
+}
+
+hel_status hel_params_new_insecure_test(hel_params **out, const hel_params_spec *spec)
+{
+	return params_new(out, spec, true);
+}
+
+void hel_params_free(hel_params *p)
+{
+	if (!p)
+		return;
+	hel_bconv_clear(&p->special);
+	for (unsigned l = 1; l <= p->spec.levels; l++)
+		hel_bconv_clear(&p->rescale[l]);
+	for (size_t i = 0; p->digit && i < p->digits * p->spec.alpha; i++)
+		hel_bconv_clear(&p->digit[i]);
+	hel_free(p->digit);
+	hel_free(p->roots);
+	hel_ring_clear(&p->ring);
+	hel_free(p);
+}
+
+hel_params_spec hel_params_get_spec(const hel_params *p)
+{
+	return p->spec;
+}
+
+size_t hel_params_slots(const hel_params *p)
+{
+	return p->ring.n / 2;
+}
+
+double hel_params_scale(const hel_params *p, unsigned level)
+{
+	return level <= p->spec.levels ? p->scale[level] : 0;
+}
+
+size_t hel_params_limbs(const hel_params *p, unsigned level)
+{
+	return level <= p->spec.levels ? p->limbs[level] : 0;
+}
+
+double hel_params_log_qp(const hel_params *p)
+{
+	return p->log_qp;
+}
+
+size_t hel_params_digits_at(const hel_params *p, size_t limbs)
+{
+	return (limbs + p->spec.alpha - 1) / p->spec.alpha;
+}
+
+uint32_t hel_galois_of_rotation(const hel_params *p, long steps)
+{
+	const long slots = (long)hel_params_slots(p);
+	uint32_t mask = 2 * (uint32_t)p->ring.n - 1, power = 1, base = 5;
+	for (unsigned long e = (unsigned long)((steps % slots + slots) % slots); e; e >>= 1) {
+		if (e & 1)
+			power = power * base & mask;
+		base = base * base & mask;
+	}
+	return power;
+}
+
+uint32_t hel_galois_of_conjugation(const hel_params *p)
+{
+	return 2 * (uint32_t)p->ring.n - 1;
+}
+
+hel_params_spec hel_params_spec_read(hel_reader *r)
+{
+	hel_params_spec s;
+	s.log_n = hel_read_u8(r);
+	s.levels = hel_read_u8(r);
+	s.primes_per_level = hel_read_u8(r);
+	s.scale_bits = hel_read_u8(r);
+	s.alpha = hel_read_u8(r);
+	s.special = hel_read_u8(r);
+	return s;
+}
+
+void hel_params_spec_write(hel_writer *w, const hel_params_spec *s)
+{
+	hel_write_u8(w, s->log_n);
+	hel_write_u8(w, s->levels);
+	hel_write_u8(w, s->primes_per_level);
+	hel_write_u8(w, s->scale_bits);
+	hel_write_u8(w, s->alpha);
+	hel_write_u8(w, s->special);
+}

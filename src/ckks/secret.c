@@ -1,0 +1,279 @@
+/* Everything that touches the secret key. A server links none of this file. */
+#include "ckks.h"
+#include <math.h>
+#include <sodium.h>
+#include <string.h>
+
+struct hel_secret_key {
+	const hel_params *params;
+	uint8_t seed[HEL_SEED_BYTES];
+	uint8_t client[HEL_CLIENT_ID_BYTES];
+	uint32_t *s; /* all primes, NTT, Montgomery form */
+};
+
+static size_t all_primes(const hel_params *p)
+{
+	return p->ring.chain + p->ring.special;
+}
+
+hel_status hel_secret_key_from_seed(hel_secret_key **out, const hel_params *p,
+				    const uint8_t seed[HEL_SEED_BYTES])
+{
+	hel_status st = HEL_OK;
+	hel_secret_key *key = NULL;
+	int8_t *ternary = NULL;
+	hel_prng g;
+	TRY_ALLOC(key, hel_alloc(1, sizeof *key));
+	key->params = p;
+	memcpy(key->seed, seed, HEL_SEED_BYTES);
+	crypto_generichash(key->client, sizeof key->client, (const uint8_t *)"helrm client", 12, seed,
+			   HEL_SEED_BYTES);
+	TRY_ALLOC(key->s, hel_alloc(all_primes(p) * p->ring.n, sizeof *key->s));
+	TRY_ALLOC(ternary, hel_alloc(p->ring.n, 1));
+	hel_prng_init(&g, seed, 0);
+	hel_sample_ternary(ternary, p->ring.n, &g);
+	hel_prng_clear(&g);
+	hel_ring_from_small(&p->ring, key->s, ternary, 0, all_primes(p));
+	hel_ring_ntt(&p->ring, key->s, 0, all_primes(p), NULL);
+	p->ring.k->to_mont(key->s, key->s, p->ring.at, all_primes(p));
+	*out = key;
+	key = NULL;
+done:
+	hel_free_secret(ternary, p->ring.n);
+	hel_secret_key_free(key);
+	return st;
+}
+
+hel_status hel_secret_key_new(hel_secret_key **out, const hel_params *p)
+{
+	uint8_t seed[HEL_SEED_BYTES];
+	hel_random_bytes(seed, sizeof seed);
+	hel_status st = hel_secret_key_from_seed(out, p, seed);
+	hel_wipe(seed, sizeof seed);
+	return st;
+}
+
+void hel_secret_key_free(hel_secret_key *key)
+{
+	if (!key)
+		return;
+	hel_free_secret(key->s, key->s ? all_primes(key->params) * key->params->ring.n * 4 : 0);
+	hel_free_secret(key, sizeof *key);
+}
+
+const uint8_t *hel_secret_key_seed(const hel_secret_key *key)
+{
+	return key->seed;
+}
+
+const uint8_t *hel_secret_key_client(const hel_secret_key *key)
+{
+	return key->client;
+}
+
+/* A generator of fresh randomness: its seed is drawn now and never shown. */
+static void prng_fresh(hel_prng *g)
+{
+	uint8_t seed[HEL_SEED_BYTES];
+	hel_random_bytes(seed, sizeof seed);
+	hel_prng_init(g, seed, 0);
+	hel_wipe(seed, sizeof seed);
+}
+
+hel_status hel_encrypt_seeded(hel_ct *out, uint8_t seed[HEL_SEED_BYTES], const hel_secret_key *key,
+			      const hel_pt *pt)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = key->params;
+	const hel_kernels *k = p->ring.k;
+	const size_t n = p->ring.n, limbs = p->limbs[pt->level];
+	int8_t *error = NULL;
+	uint32_t *e = NULL;
+	hel_prng g;
+	if (pt->params != p || out->params != p)
+		FAIL(HEL_EPARAMS, "plaintext, ciphertext and key have different parameters");
+	if (pt->use != HEL_FOR_ADD)
+		FAIL(HEL_EINVAL, "the plaintext was encoded to multiply with, not to encrypt");
+	TRY_ALLOC(error, hel_alloc(n, 1));
+	TRY_ALLOC(e, hel_alloc(limbs * n, sizeof *e));
+	prng_fresh(&g);
+	hel_sample_gauss(error, n, &g);
+	hel_prng_clear(&g);
+	hel_ring_from_small(&p->ring, e, error, 0, limbs);
+	hel_ring_ntt(&p->ring, e, 0, limbs, NULL);
+	hel_random_bytes(seed, HEL_SEED_BYTES);
+	for (size_t l = 0; l < limbs; l++) {
+		hel_prng_init(&g, seed, l);
+		hel_sample_uniform(out->part[1] + l * n, n, p->ring.prime[l].q, &g);
+	}
+	/* b = m + e - a s */
+	k->add(e, e, pt->data, p->ring.at, limbs);
+	k->mont_mul(out->part[0], out->part[1], key->s, p->ring.at, limbs);
+	k->sub(out->part[0], e, out->part[0], p->ring.at, limbs);
+	out->level = pt->level;
+	out->scale = pt->scale;
+done:
+	hel_free_secret(error, n);
+	hel_free_secret(e, limbs * n * sizeof *e);
+	return st;
+}
+
+hel_status hel_encrypt(hel_ct *out, const hel_secret_key *key, const hel_pt *pt)
+{
+	uint8_t seed[HEL_SEED_BYTES];
+	return hel_encrypt_seeded(out, seed, key, pt);
+}
+
+/* The centred value of mixed-radix digits over up to four primes (Garner). */
+static double centred(const hel_params *p, const uint32_t *residues, size_t stride, size_t limbs)
+{
+	u128 value = 0, product = 1;
+	for (size_t l = 0; l < limbs; l++) {
+		uint32_t q = p->ring.prime[l].q;
+		uint32_t have = (uint32_t)(value % q), want = residues[l * stride];
+		uint32_t digit = hel_mod_mul((want + q - have) % q,
+					     hel_mod_inv((uint32_t)(product % q), q), q);
+		value += product * digit;
+		product *= q;
+	}
+	return value > product / 2 ? -(double)(product - value) : (double)value;
+}
+
+hel_status hel_decrypt_coefficients(double *out, size_t count, const hel_secret_key *key,
+				    const hel_ct *ct)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = key->params;
+	/* four primes of 30 bits hold every message: scale squared times value is below 2^119 */
+	const size_t n = p->ring.n, limbs = HEL_MIN(p->limbs[ct->level], 4);
+	uint32_t *m = NULL;
+	if (ct->params != p)
+		FAIL(HEL_EPARAMS, "ciphertext and key have different parameters");
+	TRY_ALLOC(m, hel_alloc(limbs * n, sizeof *m));
+	memcpy(m, ct->part[0], limbs * n * sizeof *m);
+	p->ring.k->mont_mac(m, ct->part[1], key->s, p->ring.at, limbs);
+	hel_ring_intt(&p->ring, m, 0, limbs, NULL);
+	for (size_t i = 0; i < count; i++)
+		out[i] = centred(p, m + i, n, limbs) / ct->scale;
+done:
+	hel_free_secret(m, limbs * n * sizeof *m);
+	return st;
+}
+
+hel_status hel_decrypt(hel_complex *slots, const hel_secret_key *key, const hel_ct *ct)
+{
+	hel_status st = HEL_OK;
+	const size_t n = key->params->ring.n;
+	double *coefficients = NULL;
+	TRY_ALLOC(coefficients, hel_alloc(n, sizeof *coefficients));
+	TRY(hel_decrypt_coefficients(coefficients, n, key, ct));
+	hel_embed(key->params, slots, coefficients);
+done:
+	hel_free_secret(coefficients, n * sizeof *coefficients);
+	return st;
+}
+
+/* s under X -> X^(1/galois), or s^2's counterpart: what the key switches from and under. */
+typedef struct keygen_job {
+	const hel_secret_key *secret;
+	hel_keys *keys;
+	const uint8_t (*seeds)[HEL_SEED_BYTES]; /* one of error randomness per key */
+	hel_status *status;
+} keygen_job;
+
+/* Row (digit, limb): b = e - a t + P s' on the digit's own limbs, with
+ * t = s, s' = s^2 for relinearisation, and t = phi^-1(s), s' = s for a Galois key: the automorphism
+ * is applied after the inner product, so digits are never permuted. */
+static hel_status generate_one(const keygen_job *j, size_t index)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = j->secret->params;
+	const hel_kernels *k = p->ring.k;
+	hel_switch_key *key = &j->keys->key[index];
+	const size_t n = p->ring.n, rows = key->limbs + p->ring.special;
+	uint32_t *t = NULL;
+	int8_t *error = NULL;
+	hel_permutation inverse = {0};
+	hel_prng g;
+	TRY_ALLOC(t, hel_alloc(3 * n, sizeof *t));
+	TRY_ALLOC(error, hel_alloc(n, 1));
+	uint32_t *e = t + n, *target = t + 2 * n;
+	if (key->galois != HEL_RELINEARISE) {
+		uint32_t inv = 1, mask = 2 * (uint32_t)n - 1; /* Newton in Z/2^k */
+		for (int i = 0; i < 5; i++)
+			inv *= 2 - key->galois * inv;
+		TRY(hel_permutation_init(&inverse, inv & mask, p->spec.log_n));
+	}
+	hel_switch_key_expand(j->keys, key);
+	hel_prng_init(&g, j->seeds[index], 1);
+	for (size_t d = 0; d < key->digits; d++) {
+		hel_sample_gauss(error, n, &g);
+		for (size_t l = 0; l < rows; l++) {
+			const size_t prime = l < key->limbs ? l : p->ring.chain + l - key->limbs;
+			const hel_prime *const *at = p->ring.at + prime;
+			const uint32_t q = (*at)->q, *s = j->secret->s + prime * n;
+			uint32_t *b = key->data + (d * rows + l) * 2 * n, *a = b + n;
+			if (key->galois == HEL_RELINEARISE) {
+				memcpy(t, s, n * sizeof *t);
+				k->mont_mul(target, s, s, at, 1); /* s^2, Montgomery form */
+			} else {
+				k->permute(t, s, &inverse, (uint32_t)n, 1);
+				memcpy(target, s, n * sizeof *target);
+			}
+			hel_ring_from_small(&p->ring, e, error, prime, 1);
+			k->ntt_forward(e, at, 1);
+			k->mont_mul(b, a, t, at, 1);
+			k->sub(b, e, b, at, 1);
+			if (l / p->spec.alpha == d && l < key->limbs) {
+				/* target holds s' * 2^32: one plain product with P finishes it */
+				uint32_t product = 1;
+				for (size_t i = 0; i < p->ring.special; i++)
+					product = hel_mod_mul(
+					    product, p->ring.prime[p->ring.chain + i].q % q, q);
+				for (size_t i = 0; i < n; i++)
+					e[i] = product;
+				k->mont_mac(b, e, target, at, 1);
+			}
+			k->to_mont(b, b, at, 1);
+			k->to_mont(a, a, at, 1);
+		}
+	}
+done:
+	hel_prng_clear(&g);
+	hel_permutation_clear(&inverse);
+	hel_free_secret(t, 3 * n * sizeof *t);
+	hel_free_secret(error, n);
+	return st;
+}
+
+static void generate_job(void *arg, size_t i)
+{
+	const keygen_job *j = arg;
+	j->status[i] = generate_one(j, i);
+}
+
+hel_status hel_keys_generate(hel_keys **out, const hel_secret_key *secret,
+			     const hel_key_request *requests, size_t count, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_keys *keys = NULL;
+	hel_status *status = NULL;
+	uint8_t(*seeds)[HEL_SEED_BYTES] = NULL;
+	TRY(hel_keys_alloc(&keys, secret->params, requests, count));
+	TRY_ALLOC(status, hel_alloc(count, sizeof *status));
+	TRY_ALLOC(seeds, hel_alloc(count, sizeof *seeds));
+	memcpy(keys->client, secret->client, sizeof keys->client);
+	hel_random_bytes(keys->seed, sizeof keys->seed);
+	hel_random_bytes(seeds, count * sizeof *seeds);
+	keygen_job j = {secret, keys, (const uint8_t(*)[HEL_SEED_BYTES])seeds, status};
+	hel_pool_for(pool, count, generate_job, &j);
+	for (size_t i = 0; i < count; i++)
+		TRY(status[i]);
+	*out = keys;
+	keys = NULL;
+done:
+	hel_free_secret(seeds, count * sizeof *seeds);
+	hel_free(status);
+	hel_keys_free(keys);
+	return st;
+}

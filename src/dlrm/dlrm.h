@@ -1,0 +1,145 @@
+/* dlrm.h -- the deep-learning recommendation model (Naumov et al. 2019): a bottom
+ * MLP for dense features, an embedding vector per categorical one (the sum of one
+ * row for each hot entry), concatenation, a top MLP, one logit.
+ */
+#ifndef HEL_DLRM_H
+#define HEL_DLRM_H
+
+#include "base/base.h"
+#include "features/features.h"
+
+#define HEL_MAX_LAYERS 16
+#define HEL_MAX_WIDTH 65536
+#define HEL_MAX_PARAMETERS ((size_t)1 << 31)
+
+typedef enum hel_activation_kind {
+	HEL_ACT_RELU,
+	HEL_ACT_SQUARE,	   /* x^2 */
+	HEL_ACT_QUADRATIC, /* a x^2 + b x */
+} hel_activation_kind;
+
+typedef struct hel_activation {
+	hel_activation_kind kind;
+	double a, b;
+} hel_activation;
+
+double hel_activate(hel_activation act, double x);
+
+typedef struct hel_training {
+	uint32_t epochs, batch, warmup; /* warm-up in steps */
+	double rate, weight_decay, gradient_clip;
+	uint64_t seed;
+} hel_training;
+
+/** Widths exclude the input. An activation follows every layer but each tower's last one,
+ *  unless bottom_last_activation. */
+typedef struct hel_dlrm_config {
+	uint32_t embedding_dim;
+	uint32_t bottom[HEL_MAX_LAYERS], top[HEL_MAX_LAYERS];
+	size_t bottom_layers, top_layers;
+	hel_activation activation;
+	bool bottom_last_activation;
+	double clip;
+	uint32_t base; /* 0: full one-hot tables, else digits of that base */
+	hel_training training;
+} hel_dlrm_config;
+
+/** The co-designed heart network: bottom 5-4 linear, top 36-8-1, one squaring. */
+hel_dlrm_config hel_dlrm_config_default(void);
+HEL_CHECKED hel_status hel_dlrm_config_from_json(hel_dlrm_config *out, const char *text,
+						 size_t size);
+
+typedef struct hel_tensor {
+	char name[HEL_NAME_MAX]; /* as in facebookresearch/dlrm state dicts */
+	size_t rows, columns;	 /* weights: [out][in]; tables: [one-hot entry][dim]; biases: one column */
+	size_t offset;		 /* into the flat parameter vector */
+} hel_tensor;
+
+/** All parameters stand in one vector; tensors name its parts. */
+typedef struct hel_dlrm {
+	hel_dlrm_config config;
+	hel_schema *schema; /* owned */
+	size_t tensors, parameters;
+	hel_tensor *tensor; /* bottom weight, bias, ..., tables, top weight, bias, ... */
+	float *parameter;
+} hel_dlrm;
+
+/** A model with random weights (facebookresearch initialisation); takes over the schema. */
+HEL_CHECKED hel_status hel_dlrm_new(hel_dlrm **out, const hel_dlrm_config *config,
+				    hel_schema *schema, uint64_t seed);
+void hel_dlrm_free(hel_dlrm *m);
+const hel_tensor *hel_dlrm_bottom(const hel_dlrm *m, size_t layer, bool bias);
+const hel_tensor *hel_dlrm_table(const hel_dlrm *m, size_t table);
+const hel_tensor *hel_dlrm_top(const hel_dlrm *m, size_t layer, bool bias);
+static inline const float *hel_tensor_data(const hel_dlrm *m, const hel_tensor *t)
+{
+	return m->parameter + t->offset;
+}
+/** Width of the bottom tower's output: the number of dense features when it has no layer. */
+size_t hel_dlrm_bottom_width(const hel_dlrm *m);
+
+/** The logit of one record in double precision, layer by layer: the reference of all others. */
+HEL_CHECKED hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense,
+				      const uint32_t *hots);
+
+/** Records ready for a model: applied schema. */
+typedef struct hel_samples {
+	size_t count, dense, hots;
+	double *value;	/* [count][dense] */
+	uint32_t *hot;	/* [count][hots] */
+	uint8_t *label; /* [count] */
+	size_t unknown; /* categories outside the vocabulary, taken as missing */
+} hel_samples;
+
+HEL_CHECKED hel_status hel_samples_new(hel_samples *out, const hel_schema *schema,
+				       const hel_records *records, const size_t *rows, size_t count,
+				       hel_unknown policy);
+void hel_samples_clear(hel_samples *s);
+
+/** Trains in place: AdamW, warm-up, linear decay, gradient clipping. Deterministic per seed.
+ *  progress may be NULL. */
+HEL_CHECKED hel_status hel_dlrm_train(hel_dlrm *m, const hel_samples *samples,
+				      hel_progress *progress);
+
+/* --- metrics (metrics.c) ---------------------------------------------------- */
+
+typedef struct hel_metrics {
+	double accuracy, auc, log_loss;
+} hel_metrics;
+
+/** Labels 0/1 against logits. auc is NaN when one class is absent. */
+HEL_CHECKED hel_status hel_metrics_of(hel_metrics *out, const double *logits,
+				      const uint8_t *labels, size_t count);
+
+/* --- logistic.c ------------------------------------------------------------- */
+
+/** Ridge logistic regression on dense values and one-hot entries (Newton), as a baseline:
+ *  logits of the test samples. */
+HEL_CHECKED hel_status hel_logistic_fit_predict(double *logits, const hel_samples *train,
+						const hel_samples *test, size_t onehots,
+						double ridge);
+
+/* --- cross_validation.c ------------------------------------------------------ */
+
+typedef struct hel_cv_result {
+	double accuracy, accuracy_error, auc, auc_error, log_loss; /* means, standard errors */
+} hel_cv_result;
+
+typedef struct hel_cv_report {
+	hel_cv_result model, relu, logistic;
+	size_t runs;
+} hel_cv_report;
+
+/** Stratified folds, new for every seed; schema and weights learned on each training part only. */
+HEL_CHECKED hel_status hel_cross_validate(hel_cv_report *out, const hel_dataset *set,
+					  const hel_records *records, const hel_dlrm_config *config,
+					  size_t folds, size_t seeds, hel_pool *pool);
+
+/* --- model_file.c: a directory with model.json and weights.safetensors ---------- */
+
+HEL_CHECKED hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir);
+HEL_CHECKED hel_status hel_dlrm_load(hel_dlrm **out, const char *dir);
+HEL_CHECKED hel_status hel_safetensors_read(hel_dlrm *m, const uint8_t *bytes, size_t size);
+HEL_CHECKED hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size);
+
+#endif

@@ -1,0 +1,339 @@
+#include "dlrm.h"
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WEIGHTS_MAX ((size_t)8 << 30)
+#define HEADER_MAX ((size_t)16 << 20)
+#define MODEL_VERSION 1
+
+static const char *const activation_names[] = {
+	[HEL_ACT_RELU] = "relu",
+	[HEL_ACT_SQUARE] = "square",
+	[HEL_ACT_QUADRATIC] = "quadratic",
+};
+
+/* --- JSON to config ------------------------------------------------------- */
+
+static hel_status wrong(const char *key, const char *expected)
+{
+	return hel_fail(HEL_EFORMAT, "model config: '%s' must be %s", key, expected);
+}
+
+/* A missing key keeps the default. */
+static hel_status number(double *out, const json_t *o, const char *key, double low, double high)
+{
+	char expected[64];
+	const json_t *v = json_object_get(o, key);
+	if (!v)
+		return HEL_OK;
+	double x = json_number_value(v);
+	snprintf(expected, sizeof expected, "a number from %g to %g", low, high);
+	if (!json_is_number(v) || !(x >= low && x <= high))
+		return wrong(key, expected);
+	*out = x;
+	return HEL_OK;
+}
+
+static hel_status whole(uint32_t *out, const json_t *o, const char *key, double low, double high)
+{
+	double v = *out;
+	hel_status st = number(&v, o, key, low, high);
+	if (st == HEL_OK && v != floor(v))
+		st = wrong(key, "a whole number");
+	if (st == HEL_OK)
+		*out = (uint32_t)v;
+	return st;
+}
+
+static hel_status widths(uint32_t *out, size_t *count, const json_t *o, const char *key)
+{
+	const json_t *a = json_object_get(o, key);
+	if (!a)
+		return HEL_OK;
+	if (!json_is_array(a) || json_array_size(a) > HEL_MAX_LAYERS)
+		return wrong(key, "an array of at most 16 layer widths");
+	*count = json_array_size(a);
+	for (size_t i = 0; i < *count; i++) {
+		json_int_t v = json_integer_value(json_array_get(a, i));
+		if (v < 1 || v > HEL_MAX_WIDTH)
+			return wrong(key, "an array of widths from 1 to 65536");
+		out[i] = (uint32_t)v;
+	}
+	return HEL_OK;
+}
+
+static hel_status reject_unknown(const json_t *o, const char *const *known, size_t count)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)o, key, value)
+	{
+		size_t i = 0;
+		while (i < count && strcmp(known[i], key) != 0)
+			i++;
+		if (i == count)
+			return hel_fail(HEL_EFORMAT, "model config: unknown key '%.40s'", key);
+	}
+	return HEL_OK;
+}
+
+static hel_status config_from(hel_dlrm_config *out, const json_t *o)
+{
+	hel_status st = HEL_OK;
+	static const char *const keys[] = {"embedding_dim", "bottom", "top", "activation",
+					   "bottom_last_activation", "clip", "digits", "training"};
+	static const char *const act_keys[] = {"kind", "a", "b"};
+	static const char *const train_keys[] = {"epochs", "batch", "warmup", "rate",
+						 "weight_decay", "gradient_clip", "seed"};
+	hel_dlrm_config c = hel_dlrm_config_default();
+	if (!json_is_object(o))
+		FAIL(HEL_EFORMAT, "model config: expected a JSON object");
+	TRY(reject_unknown(o, keys, HEL_ARRAY_LEN(keys)));
+	TRY(whole(&c.embedding_dim, o, "embedding_dim", 1, 4096));
+	TRY(widths(c.bottom, &c.bottom_layers, o, "bottom"));
+	TRY(widths(c.top, &c.top_layers, o, "top"));
+	TRY(number(&c.clip, o, "clip", 1e-3, 1000));
+	TRY(whole(&c.base, o, "digits", 0, 1 << 20));
+	if (c.base == 1)
+		TRY(wrong("digits", "0 (full tables) or a base of at least 2"));
+	const json_t *act = json_object_get(o, "activation"), *t = json_object_get(o, "training");
+	const json_t *last = json_object_get(o, "bottom_last_activation");
+	if (last && !json_is_boolean(last))
+		TRY(wrong("bottom_last_activation", "true or false"));
+	c.bottom_last_activation = json_is_true(last);
+	if (act) {
+		const char *kind = json_string_value(json_object_get(act, "kind"));
+		size_t k = 0;
+		while (kind && k < HEL_ARRAY_LEN(activation_names) &&
+		       strcmp(kind, activation_names[k]) != 0)
+			k++;
+		if (!kind || k == HEL_ARRAY_LEN(activation_names))
+			TRY(wrong("activation.kind", "relu, square or quadratic"));
+		TRY(reject_unknown(act, act_keys, HEL_ARRAY_LEN(act_keys)));
+		c.activation.kind = (hel_activation_kind)k;
+		TRY(number(&c.activation.a, act, "a", -1e3, 1e3));
+		TRY(number(&c.activation.b, act, "b", -1e3, 1e3));
+		if (c.activation.kind == HEL_ACT_QUADRATIC && fabs(c.activation.a) < 1e-6)
+			TRY(wrong("activation.a", "different from 0"));
+	}
+	if (t) {
+		double seed = (double)c.training.seed;
+		TRY(reject_unknown(t, train_keys, HEL_ARRAY_LEN(train_keys)));
+		TRY(whole(&c.training.epochs, t, "epochs", 1, 1e6));
+		TRY(whole(&c.training.batch, t, "batch", 1, 1 << 20));
+		TRY(whole(&c.training.warmup, t, "warmup", 0, 1e9));
+		TRY(number(&c.training.rate, t, "rate", 1e-9, 10));
+		TRY(number(&c.training.weight_decay, t, "weight_decay", 0, 1000));
+		TRY(number(&c.training.gradient_clip, t, "gradient_clip", 1e-9, 1e9));
+		TRY(number(&seed, t, "seed", 0, 9e15));
+		c.training.seed = (uint64_t)seed;
+	}
+	if (!c.top_layers || c.top[c.top_layers - 1] != 1)
+		TRY(wrong("top", "an array that ends in 1, the logit"));
+	*out = c;
+done:
+	return st;
+}
+
+hel_status hel_dlrm_config_from_json(hel_dlrm_config *out, const char *text, size_t size)
+{
+	hel_status st = HEL_OK;
+	json_error_t error;
+	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+	if (!root)
+		FAIL(HEL_EFORMAT, "model config, line %d: %s", error.line, error.text);
+	TRY(config_from(out, root));
+done:
+	json_decref(root);
+	return st;
+}
+
+static json_t *config_to(const hel_dlrm_config *c)
+{
+	json_t *bottom = json_array(), *top = json_array();
+	for (size_t i = 0; i < c->bottom_layers; i++)
+		json_array_append_new(bottom, json_integer(c->bottom[i]));
+	for (size_t i = 0; i < c->top_layers; i++)
+		json_array_append_new(top, json_integer(c->top[i]));
+	const hel_training *t = &c->training;
+	return json_pack(
+	    "{s:i, s:o, s:o, s:{s:s, s:f, s:f}, s:b, s:f, s:i, s:{s:i, s:i, s:i, s:f, s:f, s:f, s:I}}",
+	    "embedding_dim", (int)c->embedding_dim, "bottom", bottom, "top", top, "activation", "kind",
+	    activation_names[c->activation.kind], "a", c->activation.a, "b", c->activation.b,
+	    "bottom_last_activation", (int)c->bottom_last_activation, "clip", c->clip, "digits",
+	    (int)c->base, "training", "epochs", (int)t->epochs, "batch", (int)t->batch, "warmup",
+	    (int)t->warmup, "rate", t->rate, "weight_decay", t->weight_decay, "gradient_clip",
+	    t->gradient_clip, "seed", (json_int_t)t->seed);
+}
+
+/* --- safetensors: u64 header size, JSON header, raw little-endian data ------------ */
+
+static hel_status safetensors_write(const hel_dlrm *m, const char *path)
+{
+	hel_status st = HEL_OK;
+	hel_writer w = {0};
+	char *text = NULL;
+	json_t *header = json_object();
+	for (size_t i = 0; i < m->tensors; i++) {
+		const hel_tensor *t = &m->tensor[i];
+		bool bias = strstr(t->name, ".bias") != NULL;
+		json_t *shape = bias ? json_pack("[I]", (json_int_t)t->rows)
+				     : json_pack("[I, I]", (json_int_t)t->rows, (json_int_t)t->columns);
+		size_t begin = t->offset * sizeof(float);
+		json_object_set_new(header, t->name,
+				    json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
+					      "data_offsets", (json_int_t)begin,
+					      (json_int_t)(begin + t->rows * t->columns * sizeof(float))));
+	}
+	TRY_ALLOC(text, json_dumps(header, JSON_COMPACT));
+	size_t size = strlen(text), padded = (size + 7) / 8 * 8; /* data starts aligned */
+	hel_write_u64(&w, padded);
+	hel_write_bytes(&w, text, size);
+	for (size_t i = size; i < padded; i++)
+		hel_write_u8(&w, ' ');
+	for (size_t i = 0; i < m->parameters; i++)
+		hel_write_f32(&w, m->parameter[i]);
+	TRY(w.status);
+	TRY(hel_file_write(path, w.bytes, w.size, 0644));
+done:
+	free(text);
+	json_decref(header);
+	hel_writer_clear(&w);
+	return st;
+}
+
+static hel_status read_tensor(hel_dlrm *m, const hel_tensor *t, const json_t *header,
+			      const uint8_t *data, size_t size)
+{
+	const json_t *entry = json_object_get(header, t->name);
+	const char *type = json_string_value(json_object_get(entry, "dtype"));
+	const json_t *shape = json_object_get(entry, "shape");
+	const json_t *offsets = json_object_get(entry, "data_offsets");
+	if (!entry)
+		return hel_fail(HEL_EFORMAT, "weights: tensor '%s' is missing", t->name);
+	if (!type || strcmp(type, "F32") != 0)
+		return hel_fail(HEL_EFORMAT, "weights: '%s' has type %s, expected F32", t->name,
+				type ? type : "?");
+	size_t product = 1;
+	for (size_t i = 0; i < json_array_size(shape); i++) {
+		json_int_t v = json_integer_value(json_array_get(shape, i));
+		if (v < 1 || v > (json_int_t)HEL_MAX_PARAMETERS ||
+		    __builtin_mul_overflow(product, (size_t)v, &product))
+			product = 0;
+	}
+	json_int_t first = json_integer_value(json_array_get(shape, 0));
+	json_int_t begin = json_integer_value(json_array_get(offsets, 0));
+	json_int_t end = json_integer_value(json_array_get(offsets, 1));
+	if (product != t->rows * t->columns || (size_t)first != t->rows)
+		return hel_fail(HEL_EFORMAT, "weights: '%s' does not have shape %zu x %zu", t->name,
+				t->rows, t->columns);
+	if (begin < 0 || end < begin || (uint64_t)end > size ||
+	    (size_t)(end - begin) != product * sizeof(float))
+		return hel_fail(HEL_ETRUNC, "weights: '%s' lies outside the file", t->name);
+	hel_reader r = hel_reader_of(data + begin, (size_t)(end - begin));
+	for (size_t i = 0; i < product; i++) {
+		float v = hel_read_f32(&r);
+		if (!isfinite(v))
+			return hel_fail(HEL_EFORMAT, "weights: '%s' holds a value that is not finite",
+					t->name);
+		m->parameter[t->offset + i] = v;
+	}
+	return r.status;
+}
+
+hel_status hel_safetensors_read(hel_dlrm *m, const uint8_t *bytes, size_t size)
+{
+	hel_status st = HEL_OK;
+	json_error_t error;
+	json_t *header = NULL;
+	hel_reader r = hel_reader_of(bytes, size);
+	uint64_t length = hel_read_u64(&r);
+	if (r.status == HEL_OK && length > HEADER_MAX)
+		FAIL(HEL_ELIMIT, "weights: a header of %llu bytes", (unsigned long long)length);
+	const uint8_t *text = hel_read_bytes(&r, (size_t)length);
+	TRY(r.status);
+	header = json_loadb((const char *)text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+	if (!json_is_object(header))
+		FAIL(HEL_EFORMAT, "weights: the header is no JSON object: %s", error.text);
+	for (size_t i = 0; i < m->tensors; i++)
+		TRY(read_tensor(m, &m->tensor[i], header, r.at, hel_reader_left(&r)));
+done:
+	json_decref(header);
+	return st;
+}
+
+/* --- the directory -------------------------------------------------------------- */
+
+hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir)
+{
+	hel_status st = HEL_OK;
+	char path[4096], *schema = NULL, *text = NULL;
+	json_t *root = NULL;
+	TRY(hel_dir_make(dir));
+	snprintf(path, sizeof path, "%s/weights.safetensors", dir);
+	TRY(safetensors_write(m, path));
+	TRY(hel_schema_to_json(&schema, m->schema));
+	root = json_pack("{s:i, s:o, s:o}", "helrm_model", MODEL_VERSION, "config",
+			 config_to(&m->config), "schema", json_loads(schema, 0, NULL));
+	TRY_ALLOC(text, root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL);
+	snprintf(path, sizeof path, "%s/model.json", dir);
+	TRY(hel_file_write(path, text, strlen(text), 0644));
+done:
+	hel_free(schema);
+	free(text);
+	json_decref(root);
+	return st;
+}
+
+hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size)
+{
+	hel_status st = HEL_OK;
+	json_error_t error;
+	hel_dlrm_config config;
+	hel_schema *schema = NULL;
+	char *schema_text = NULL;
+	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+	if (!root)
+		FAIL(HEL_EFORMAT, "model.json, line %d: %s", error.line, error.text);
+	const json_t *version = json_object_get(root, "helrm_model");
+	if (!json_is_integer(version))
+		FAIL(HEL_EFORMAT, "model.json: no 'helrm_model' version; not a helrm model");
+	if (json_integer_value(version) != MODEL_VERSION)
+		FAIL(HEL_EVERSION, "model.json has version %lld; this helrm reads version %d",
+		     (long long)json_integer_value(version), MODEL_VERSION);
+	TRY(config_from(&config, json_object_get(root, "config")));
+	TRY_ALLOC(schema_text, json_dumps(json_object_get(root, "schema"), JSON_ENCODE_ANY));
+	TRY(hel_schema_from_json(&schema, schema_text, strlen(schema_text)));
+	TRY(hel_dlrm_new(out, &config, schema, 0));
+	schema = NULL;
+done:
+	free(schema_text);
+	hel_schema_free(schema);
+	json_decref(root);
+	return st;
+}
+
+hel_status hel_dlrm_load(hel_dlrm **out, const char *dir)
+{
+	hel_status st = HEL_OK;
+	char path[4096];
+	uint8_t *bytes = NULL;
+	size_t size;
+	hel_dlrm *m = NULL;
+	snprintf(path, sizeof path, "%s/model.json", dir);
+	TRY(hel_file_read(path, HEL_SCHEMA_TEXT_MAX, &bytes, &size));
+	TRY(hel_model_json_read(&m, (const char *)bytes, size));
+	hel_free(bytes);
+	bytes = NULL;
+	snprintf(path, sizeof path, "%s/weights.safetensors", dir);
+	TRY(hel_file_read(path, WEIGHTS_MAX, &bytes, &size));
+	TRY(hel_safetensors_read(m, bytes, size));
+	*out = m;
+	m = NULL;
+done:
+	hel_free(bytes);
+	hel_dlrm_free(m);
+	return st;
+}

@@ -1,0 +1,357 @@
+#include "features.h"
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#define MAX_COLUMNS (HEL_MAX_DENSE + HEL_MAX_TABLES + 1)
+#define MAX_FILE ((size_t)1 << 32)
+
+static const hel_dataset *const datasets[] = {&hel_dataset_heart};
+
+const hel_dataset *hel_dataset_by_name(const char *name)
+{
+	for (size_t i = 0; i < HEL_ARRAY_LEN(datasets); i++)
+		if (strcmp(datasets[i]->name, name) == 0)
+			return datasets[i];
+	hel_fail(HEL_EINVAL, "unknown data set '%s'; known: %s", name, hel_dataset_names());
+	return NULL;
+}
+
+const char *hel_dataset_names(void)
+{
+	return "heart";
+}
+
+static size_t count_kind(const hel_dataset *set, hel_column_kind kind)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < set->columns; i++)
+		n += set->column[i].kind == kind;
+	return n;
+}
+
+static void records_init(hel_records *r, const hel_dataset *set)
+{
+	*r = (hel_records){.dense = count_kind(set, HEL_DENSE),
+			   .tables = count_kind(set, HEL_CATEGORICAL),
+			   .labelled = true};
+}
+
+void hel_records_clear(hel_records *r)
+{
+	hel_free_secret(r->value, r->count * r->dense * sizeof *r->value);
+	hel_free_secret(r->category, r->count * r->tables * HEL_VALUE_MAX);
+	hel_free_secret(r->label, r->count);
+	memset(r, 0, sizeof *r);
+}
+
+static hel_status regrow(void **array, size_t old, size_t new, size_t size)
+{
+	void *bigger = hel_alloc(new, size);
+	if (!bigger)
+		return hel_fail(HEL_ENOMEM, "out of memory for %zu records", new);
+	if (old)
+		memcpy(bigger, *array, old * size);
+	hel_free_secret(*array, old * size);
+	*array = bigger;
+	return HEL_OK;
+}
+
+/* Room for one more row; capacities are powers of two. */
+static hel_status records_reserve(hel_records *r)
+{
+	hel_status st = HEL_OK;
+	if (r->count && (r->count & (r->count - 1)))
+		return HEL_OK;
+	size_t old = r->count, new = old ? 2 * old : 1;
+	void *value = r->value, *category = r->category, *label = r->label;
+	TRY(regrow(&value, old, new, r->dense * sizeof *r->value));
+	r->value = value;
+	TRY(regrow(&category, old, new, r->tables * sizeof *r->category));
+	r->category = category;
+	TRY(regrow(&label, old, new, 1));
+	r->label = label;
+done:
+	return st;
+}
+
+/* What of a file a message names. */
+typedef struct place {
+	const char *file;
+	size_t line;
+} place;
+
+static bool is_missing(const char *text)
+{
+	return !*text || strcmp(text, "?") == 0;
+}
+
+/* A category's canonical text: numbers lose their form ("3.0" is "3"), words stay. */
+static hel_status canonical(char out[HEL_VALUE_MAX], const char *text, const char *column, place at)
+{
+	char *end;
+	double v = strtod(text, &end);
+	if (is_missing(text)) {
+		out[0] = 0;
+		return HEL_OK;
+	}
+	int n;
+	if (!*end && isfinite(v))
+		n = snprintf(out, HEL_VALUE_MAX, "%.9g", v == 0 ? 0.0 : v);
+	else if (!*end)
+		return hel_fail(HEL_EDATA, "%s:%zu: %s is '%s', not a category", at.file, at.line,
+				column, text);
+	else
+		n = snprintf(out, HEL_VALUE_MAX, "%s", text);
+	if (n >= HEL_VALUE_MAX)
+		return hel_fail(HEL_EDATA, "%s:%zu: %s is longer than %d characters", at.file, at.line,
+				column, HEL_VALUE_MAX - 1);
+	return HEL_OK;
+}
+
+/* Stores one cell of the row being read. */
+static hel_status set_cell(hel_records *r, const hel_dataset *set, size_t column, const char *text,
+			   place at)
+{
+	const hel_column *c = &set->column[column];
+	size_t nth = 0;
+	for (size_t i = 0; i < column; i++)
+		nth += set->column[i].kind == c->kind;
+	if (c->kind == HEL_CATEGORICAL)
+		return canonical(r->category[r->count * r->tables + nth], text, c->name, at);
+	char *end;
+	double v = strtod(text, &end);
+	bool missing = is_missing(text);
+	if (!missing && (*end || !isfinite(v)))
+		return hel_fail(HEL_EDATA, "%s:%zu: %s is '%.40s', not a finite number", at.file,
+				at.line, c->name, text);
+	if (c->kind == HEL_LABEL) {
+		if (missing)
+			r->labelled = false;
+		r->label[r->count] = !missing && v > 0;
+		return HEL_OK;
+	}
+	if (missing || (c->zero_is_missing && v == 0))
+		v = NAN;
+	r->value[r->count * r->dense + nth] = v;
+	return HEL_OK;
+}
+
+static size_t split_line(char *line, char **cell, size_t limit)
+{
+	size_t n = 0;
+	for (char *p = line;;) {
+		while (*p == ' ' || *p == '\t')
+			p++;
+		char *end = p + strcspn(p, ",");
+		bool more = *end == ',';
+		char *tail = end;
+		while (tail > p && (tail[-1] == ' ' || tail[-1] == '\t' || tail[-1] == '\r'))
+			tail--;
+		*tail = 0;
+		if (n < limit)
+			cell[n] = p;
+		n++;
+		if (!more)
+			return n;
+		p = end + 1;
+	}
+}
+
+static size_t column_by_name(const hel_dataset *set, const char *name)
+{
+	size_t i = 0;
+	while (i < set->columns && strcmp(set->column[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+static hel_status missing_column(const hel_dataset *set, size_t column, const char *file)
+{
+	return hel_fail(HEL_EDATA, "%s: column '%s' is missing", file, set->column[column].name);
+}
+
+/* order[i]: the data set's column in cell i. */
+static hel_status read_header(const hel_dataset *set, char **cell, size_t cells, size_t *order,
+			      const char *file)
+{
+	bool seen[MAX_COLUMNS] = {false};
+	for (size_t i = 0; i < cells; i++) {
+		order[i] = column_by_name(set, cell[i]);
+		if (order[i] == set->columns)
+			return hel_fail(HEL_EDATA, "%s: unknown column '%.40s'", file, cell[i]);
+		if (seen[order[i]])
+			return hel_fail(HEL_EDATA, "%s: column '%s' occurs twice", file, cell[i]);
+		seen[order[i]] = true;
+	}
+	for (size_t i = 0; i < set->columns; i++)
+		if (!seen[i] && set->column[i].kind != HEL_LABEL)
+			return missing_column(set, i, file);
+	return HEL_OK;
+}
+
+static hel_status parse_csv(hel_records *r, const hel_dataset *set, const char *file, char *text)
+{
+	hel_status st = HEL_OK;
+	char *cell[MAX_COLUMNS];
+	size_t order[MAX_COLUMNS], columns = set->columns;
+	bool header = false, first = true;
+	place at = {file, 0};
+	for (size_t i = 0; i < set->columns; i++)
+		order[i] = i;
+	for (char *next, *line = text; *line; line = next) {
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = 0;
+		at.line++;
+		if (!line[strspn(line, " \t\r")])
+			continue;
+		size_t cells = split_line(line, cell, MAX_COLUMNS);
+		if (first && column_by_name(set, cell[0]) < set->columns) {
+			if (cells > set->columns)
+				FAIL(HEL_EDATA, "%s: %zu columns, expected %zu", file, cells,
+				     set->columns);
+			TRY(read_header(set, cell, cells, order, file));
+			columns = cells;
+			header = true;
+			first = false;
+			continue;
+		}
+		first = false;
+		if (cells != columns && !(!header && cells + 1 == columns))
+			FAIL(HEL_EDATA, "%s:%zu: %zu columns, expected %zu", file, at.line, cells,
+			     columns);
+		TRY(records_reserve(r));
+		bool label = false;
+		for (size_t i = 0; i < cells; i++) {
+			TRY(set_cell(r, set, order[i], cell[i], at));
+			label |= set->column[order[i]].kind == HEL_LABEL;
+		}
+		r->labelled &= label;
+		r->count++;
+	}
+done:
+	return st;
+}
+
+static hel_status parse_object(hel_records *r, const hel_dataset *set, const char *file,
+			       const json_t *object, size_t number)
+{
+	hel_status st = HEL_OK;
+	place at = {file, number};
+	const char *key;
+	json_t *value;
+	if (!json_is_object(object))
+		FAIL(HEL_EDATA, "%s: record %zu is no JSON object", file, number);
+	json_object_foreach((json_t *)object, key, value)
+		if (column_by_name(set, key) == set->columns)
+			FAIL(HEL_EDATA, "%s: unknown column '%.40s'", file, key);
+	TRY(records_reserve(r));
+	for (size_t i = 0; i < set->columns; i++) {
+		value = json_object_get(object, set->column[i].name);
+		char number_text[40];
+		const char *text = "?";
+		if (!value && set->column[i].kind != HEL_LABEL)
+			FAIL(HEL_EDATA, "%s: column '%s' is missing", file, set->column[i].name);
+		if (json_is_number(value)) {
+			snprintf(number_text, sizeof number_text, "%.17g", json_number_value(value));
+			text = number_text;
+		} else if (json_is_string(value))
+			text = json_string_value(value);
+		else if (json_is_boolean(value))
+			text = json_is_true(value) ? "1" : "0";
+		else if (value && !json_is_null(value))
+			FAIL(HEL_EDATA, "%s: column '%s' is neither number, text nor null", file,
+			     set->column[i].name);
+		TRY(set_cell(r, set, i, text, at));
+	}
+	r->count++;
+done:
+	return st;
+}
+
+static hel_status parse_json(hel_records *r, const hel_dataset *set, const char *file,
+			     const char *text, size_t size)
+{
+	hel_status st = HEL_OK;
+	json_error_t error;
+	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+	if (!root)
+		FAIL(HEL_EDATA, "%s:%d: %s", file, error.line, error.text);
+	if (json_is_array(root))
+		for (size_t i = 0; i < json_array_size(root); i++)
+			TRY(parse_object(r, set, file, json_array_get(root, i), i + 1));
+	else
+		TRY(parse_object(r, set, file, root, 1));
+done:
+	json_decref(root);
+	return st;
+}
+
+hel_status hel_records_parse(hel_records *out, const hel_dataset *set, const char *name,
+			     const char *text, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_records r;
+	char *copy = NULL;
+	records_init(&r, set);
+	if (memchr(text, 0, size))
+		FAIL(HEL_EDATA, "%s contains a zero byte: not a text file", name);
+	size_t skip = strspn(text, " \t\r\n");
+	if (skip < size && (text[skip] == '{' || text[skip] == '[')) {
+		TRY(parse_json(&r, set, name, text, size));
+	} else {
+		TRY_ALLOC(copy, hel_strdup(text));
+		TRY(parse_csv(&r, set, name, copy));
+	}
+	if (!r.count)
+		FAIL(HEL_EDATA, "%s holds no record", name);
+	*out = r;
+	r = (hel_records){0};
+done:
+	hel_free_secret(copy, copy ? size : 0);
+	hel_records_clear(&r);
+	return st;
+}
+
+/* Appends all rows of b to a. */
+static hel_status append(hel_records *a, const hel_records *b)
+{
+	hel_status st = HEL_OK;
+	for (size_t i = 0; i < b->count; i++, a->count++) {
+		TRY(records_reserve(a));
+		memcpy(a->value + a->count * a->dense, b->value + i * b->dense,
+		       b->dense * sizeof *b->value);
+		memcpy(a->category + a->count * a->tables, b->category + i * b->tables,
+		       b->tables * sizeof *b->category);
+		a->label[a->count] = b->label[i];
+	}
+	a->labelled &= b->labelled;
+done:
+	return st;
+}
+
+hel_status hel_records_read(hel_records *out, const hel_dataset *set, const char *const *paths,
+			    size_t count)
+{
+	hel_status st = HEL_OK;
+	hel_records all, part = {0};
+	uint8_t *bytes = NULL;
+	size_t size = 0;
+	records_init(&all, set);
+	for (size_t i = 0; i < count; i++) {
+		TRY(hel_file_read(paths[i], MAX_FILE, &bytes, &size));
+		TRY(hel_records_parse(&part, set, paths[i], (const char *)bytes, size));
+		TRY(append(&all, &part));
+		hel_records_clear(&part);
+		hel_free_secret(bytes, size);
+		bytes = NULL;
+	}
+	*out = all;
+	all = (hel_records){0};
+done:
+	hel_free_secret(bytes, bytes ? size : 0);
+	hel_records_clear(&part);
+	hel_records_clear(&all);
+	return st;
+}

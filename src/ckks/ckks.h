@@ -76,8 +76,6 @@ size_t hel_params_digits_at(const hel_params *p, size_t limbs);
 /** log2 of the largest product of one digit's primes, and of the special primes. */
 double hel_params_log_digit(const hel_params *p);
 double hel_params_log_special(const hel_params *p);
-hel_params_spec hel_params_spec_read(hel_reader *r);
-void hel_params_spec_write(hel_writer *w, const hel_params_spec *spec);
 
 /* --- encoder.c -------------------------------------------------------------- */
 

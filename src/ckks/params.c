@@ -172,7 +172,7 @@ static hel_status params_new(hel_params **out, const hel_params_spec *spec, bool
 		     hel_params_log_special(p), hel_params_log_digit(p));
 	TRY(make_tables(p));
 	hel_writer w = {0};
-	hel_params_spec_write(&w, spec);
+	hel_write_bytes(&w, spec, sizeof *spec); /* six bytes, no padding */
 	for (size_t i = 0; i < chain + spec->special; i++)
 		hel_write_u32(&w, primes[i]);
 	st = w.status;
@@ -258,26 +258,4 @@ uint32_t hel_galois_of_rotation(const hel_params *p, long steps)
 uint32_t hel_galois_of_conjugation(const hel_params *p)
 {
 	return 2 * (uint32_t)p->ring.n - 1;
-}
-
-hel_params_spec hel_params_spec_read(hel_reader *r)
-{
-	hel_params_spec s;
-	s.log_n = hel_read_u8(r);
-	s.levels = hel_read_u8(r);
-	s.primes_per_level = hel_read_u8(r);
-	s.scale_bits = hel_read_u8(r);
-	s.alpha = hel_read_u8(r);
-	s.special = hel_read_u8(r);
-	return s;
-}
-
-void hel_params_spec_write(hel_writer *w, const hel_params_spec *s)
-{
-	hel_write_u8(w, s->log_n);
-	hel_write_u8(w, s->levels);
-	hel_write_u8(w, s->primes_per_level);
-	hel_write_u8(w, s->scale_bits);
-	hel_write_u8(w, s->alpha);
-	hel_write_u8(w, s->special);
 }

@@ -1,0 +1,188 @@
+#include "circuit.h"
+#include <string.h>
+
+/* A rotated input, shared by all terms that need it. */
+typedef struct rotation {
+	const hel_ct *in;
+	long baby;
+	hel_ct *ct; /* NULL for baby 0 */
+} rotation;
+
+typedef struct linear_run {
+	const hel_eval *ev;
+	const hel_linear_term *term;
+	size_t count, limbs;
+	rotation *rotation;
+	size_t rotations;
+	uint32_t **row, *scratch; /* row: pointers for one inner product */
+} linear_run;
+
+static hel_status check_terms(const hel_eval *ev, const hel_ct *out, const hel_linear_term *t,
+			      size_t count)
+{
+	if (!count)
+		return hel_fail(HEL_EINVAL, "a linear transform without terms");
+	for (size_t i = 0; i < count; i++) {
+		if (t[i].in->params != ev->params || t[i].weight->params != ev->params ||
+		    out->params != ev->params)
+			return hel_fail(HEL_EPARAMS, "linear transform over different parameters");
+		if (t[i].weight->use != HEL_FOR_MUL || t[i].in == out)
+			return hel_fail(HEL_EINVAL, "a weight not made to multiply, or output = input");
+		if (t[i].in->level != t[0].in->level || t[i].weight->level != t[0].in->level ||
+		    t[0].in->level == 0)
+			return hel_fail(HEL_ELEVEL, "linear transform: levels %u and %u, weight %u",
+					t[0].in->level, t[i].in->level, t[i].weight->level);
+		if (t[i].in->scale != t[0].in->scale || t[i].weight->scale != t[0].weight->scale)
+			return hel_fail(HEL_ESCALE, "linear transform: scales differ");
+		for (int k = 0; k < 2; k++) {
+			uint32_t galois = hel_galois_of_rotation(ev->params, k ? t[i].giant : t[i].baby);
+			if (galois != 1 && !hel_keys_find(ev->keys, galois, t[i].in->level))
+				return HEL_EKEY;
+		}
+	}
+	return HEL_OK;
+}
+
+/* All baby steps of one input from one decomposition. */
+static hel_status rotate_input(linear_run *r, const hel_ct *in)
+{
+	hel_status st = HEL_OK;
+	long *steps = NULL;
+	hel_ct **outs = NULL;
+	size_t n = 0;
+	TRY_ALLOC(steps, hel_alloc(r->count, sizeof *steps));
+	TRY_ALLOC(outs, hel_alloc(r->count, sizeof *outs));
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->term[i].in != in)
+			continue;
+		size_t k = 0;
+		while (k < r->rotations &&
+		       !(r->rotation[k].in == in && r->rotation[k].baby == r->term[i].baby))
+			k++;
+		if (k < r->rotations)
+			continue;
+		rotation *new = &r->rotation[r->rotations++];
+		*new = (rotation){.in = in, .baby = r->term[i].baby};
+		if (!new->baby)
+			continue;
+		TRY(hel_ct_new(&new->ct, r->ev->params));
+		steps[n] = new->baby;
+		outs[n++] = new->ct;
+	}
+	if (n)
+		TRY(hel_eval_rotate_hoisted(r->ev, outs, in, steps, n));
+done:
+	hel_free(steps);
+	hel_free(outs);
+	return st;
+}
+
+static const hel_ct *rotated_input(const linear_run *r, const hel_linear_term *t)
+{
+	if (!t->baby)
+		return t->in;
+	size_t k = 0;
+	while (r->rotation[k].in != t->in || r->rotation[k].baby != t->baby)
+		k++;
+	return r->rotation[k].ct;
+}
+
+typedef struct group_job {
+	const linear_run *run;
+	long giant;
+	uint32_t *out[2];
+	const hel_ct **in;
+	const hel_pt **weight;
+	size_t terms;
+} group_job;
+
+/* One limb of one giant step's inner product. */
+static void group_limb(void *arg, size_t i)
+{
+	const group_job *j = arg;
+	const hel_params *p = j->run->ev->params;
+	const size_t n = p->ring.n;
+	const uint32_t **x = (const uint32_t **)j->run->row + 2 * i * j->run->count;
+	const uint32_t **y = x + j->run->count;
+	for (int half = 0; half < 2; half++) {
+		for (size_t k = 0; k < j->terms; k++) {
+			x[k] = j->in[k]->part[half] + i * n;
+			y[k] = j->weight[k]->data + i * n;
+		}
+		p->ring.k->dot(j->out[half] + i * n, &(hel_dot_terms){x, y, j->terms}, p->ring.at[i]);
+	}
+}
+
+hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_term *terms,
+			    size_t count)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = ev->params;
+	linear_run r = {.ev = ev, .term = terms, .count = count};
+	group_job job = {.run = &r};
+	bool *done_term = NULL;
+	TRY(check_terms(ev, out, terms, count));
+	const unsigned level = terms[0].in->level;
+	const double scale = terms[0].in->scale * terms[0].weight->scale;
+	const size_t n = p->ring.n, limbs = p->limbs[level], words = limbs * n;
+	const size_t digits = hel_decomposed_words(p, limbs), extended = hel_extended_words(p, limbs);
+	TRY_ALLOC(r.rotation, hel_alloc(count, sizeof *r.rotation));
+	TRY_ALLOC(r.row, hel_alloc(2 * limbs * count, sizeof *r.row));
+	TRY_ALLOC(job.in, hel_alloc(count, sizeof *job.in));
+	TRY_ALLOC(job.weight, hel_alloc(count, sizeof *job.weight));
+	TRY_ALLOC(done_term, hel_alloc(count, sizeof *done_term));
+	TRY_ALLOC(r.scratch, hel_scratch_take(ev->scratch, 4 * (4 * words + digits + extended +
+								 hel_ks_scratch_words(p, limbs))));
+	for (size_t i = 0; i < count; i++)
+		TRY(rotate_input(&r, terms[i].in));
+
+	uint32_t *sum[2] = {r.scratch, r.scratch + words}, *group = r.scratch + 2 * words;
+	uint32_t *decomposed = group + 2 * words, *acc = decomposed + digits, *work = acc + extended;
+	bool switched = false;
+	memset(sum[0], 0, 2 * words * sizeof *sum[0]);
+	for (size_t first = 0; first < count; first++) {
+		if (done_term[first])
+			continue;
+		job.giant = terms[first].giant;
+		job.terms = 0;
+		for (size_t i = first; i < count; i++)
+			if (terms[i].giant == job.giant) {
+				job.in[job.terms] = rotated_input(&r, &terms[i]);
+				job.weight[job.terms++] = terms[i].weight;
+				done_term[i] = true;
+			}
+		job.out[0] = group;
+		job.out[1] = group + words;
+		hel_pool_for(ev->pool, limbs, group_limb, &job);
+		uint32_t galois = hel_galois_of_rotation(p, job.giant);
+		const hel_switch_key *key = galois == 1 ? NULL : hel_keys_find(ev->keys, galois, level);
+		if (key) {
+			/* the second half joins in the extended basis, the first is moved alone */
+			hel_ks_decompose(ev, decomposed, job.out[1], limbs, work);
+			hel_ks_product(ev, acc, decomposed, key, limbs, switched, work);
+			switched = true;
+			p->ring.k->permute(job.out[1], job.out[0], &key->permutation, (uint32_t)n, limbs);
+			p->ring.k->add(sum[0], sum[0], job.out[1], p->ring.at, limbs);
+		} else
+			for (int half = 0; half < 2; half++)
+				p->ring.k->add(sum[half], sum[half], job.out[half], p->ring.at, limbs);
+	}
+	if (switched)
+		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){sum[0], sum[1]}, acc, limbs,
+			      work);
+	else
+		for (int half = 0; half < 2; half++)
+			memcpy(out->part[half], sum[half], words * sizeof *sum[half]);
+	out->level = level;
+	out->scale = scale;
+done:
+	for (size_t i = 0; i < r.rotations; i++)
+		hel_ct_free(r.rotation[i].ct);
+	hel_free(r.rotation);
+	hel_free(r.row);
+	hel_free(job.in);
+	hel_free(job.weight);
+	hel_free(done_term);
+	hel_scratch_give(ev->scratch, r.scratch);
+	return st;
+}

@@ -1,0 +1,122 @@
+/* compile.h -- from a trained DLRM to a program: exact algebra first (stages.c),
+ * then packing (plan.c), then ops (emit.c), around them the choice of
+ * parameters (compile.c).
+ */
+#ifndef HEL_COMPILE_H
+#define HEL_COMPILE_H
+
+#include "circuit/circuit.h"
+#include "dlrm/dlrm.h"
+#include "vm/vm.h"
+
+/* --- stages.c ------------------------------------------------------------- */
+
+enum { HEL_FROM_FEATURES = -1 };
+
+/** Part of an affine map: matrix times features [first, first + width), or times stage `stage`. */
+typedef struct hel_stage_source {
+	int stage;
+	uint32_t first;
+	size_t width;
+	hel_complex *matrix; /* [rows][width] */
+} hel_stage_source;
+
+/** y = sum of sources + bias, then squared when `square`. A stage with `plain_sum` adds up the
+ *  slots of its one source without a product (its matrix is all ones). */
+typedef struct hel_stage {
+	char name[HEL_NAME_MAX];
+	size_t rows, sources;
+	hel_stage_source source[2];
+	hel_complex *bias;
+	bool plain_sum, square;
+} hel_stage;
+
+/** What the model computes, with as few levels as exact identities allow:
+ *  - linear maps in sequence are multiplied out (fuse: embeddings into the first top layer, too);
+ *  - a x^2 + b x = a (x + b/2a)^2 - b^2/4a: shifts go into biases, a into the next matrix;
+ *  - monomials: the first dense layer and its activation are one linear map of the products of
+ *    dense features, which the client sends (degree 2);
+ *  - sum_i w_i z_i^2 = sum_i (sqrt(w_i) z_i)^2: the last product disappears. */
+typedef struct hel_stages {
+	size_t count, features;
+	unsigned degree;
+	hel_stage *stage;
+} hel_stages;
+
+#define HEL_MAX_STAGES (2 * HEL_MAX_LAYERS + 2)
+
+/** @retval HEL_EUNSUPPORTED an activation that ciphertexts cannot take; names the layer. */
+HEL_CHECKED hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, bool monomials,
+				      bool fuse);
+void hel_stages_free(hel_stages *s);
+/** Levels a stage consumes, and all of them. */
+unsigned hel_stage_levels(const hel_stage *s);
+unsigned hel_stages_levels(const hel_stages *s);
+
+/* --- plan.c ---------------------------------------------------------------- */
+
+/** How one source enters: an earlier stage's value, or a fresh ciphertext. */
+typedef struct hel_packed_source {
+	size_t source;	   /* of the stage */
+	bool fresh;	   /* from the client */
+	uint32_t offset;   /* first column of the source's matrix it carries */
+	hel_layout layout; /* of a fresh one */
+	uint32_t diagonals; /* slot bits covered by rotations instead of folds */
+	bool giants;
+} hel_packed_source;
+
+typedef struct hel_packing {
+	hel_layout out;	   /* element order of the result ... */
+	int32_t *result;   /* ... and where it is right: per slot the element, ZERO or ANY */
+	uint32_t folds;	   /* slot bits summed over */
+	uint32_t baby_bits, giant_bits; /* slot bits of the main diagonals */
+	unsigned fold_radix;		/* slot bits per rotate_sum */
+	size_t sources;
+	hel_packed_source *source;
+} hel_packing;
+
+typedef struct hel_plan {
+	size_t count;
+	hel_packing *packing; /* one per stage */
+	double seconds;	      /* estimated, one thread */
+	size_t inputs;
+} hel_plan;
+
+/** The cheapest packing of all stages, found by dynamic programming over result layouts. Every
+ *  candidate is checked slot by slot (hel_linear_check).
+ *  @retval HEL_EUNSUPPORTED a layer has more outputs than slots. */
+HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params);
+void hel_plan_free(hel_plan *plan);
+/** All sums of subsets of 2^bit over the bits of `mask`, ascending; returns their number. */
+size_t hel_subset_sums(int32_t *out, uint32_t mask);
+
+/* --- emit.c ----------------------------------------------------------------- */
+
+/** The program without manifest details that only the shape machine knows. */
+HEL_CHECKED hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan,
+				const hel_params *params);
+
+/* --- compile.c --------------------------------------------------------------- */
+
+typedef struct hel_compile_options {
+	const char *name;      /* of the model, for people */
+	unsigned max_log_n;    /* 0: up to 17 */
+	bool no_monomials, no_fusion;
+} hel_compile_options;
+
+typedef struct hel_compile_report {
+	hel_shape shape;
+	double log_qp, log_qp_limit, seconds; /* estimated */
+	size_t key_bytes, query_bytes;
+} hel_compile_report;
+
+/** Chooses ring, moduli, packing and keys by estimated time, then checks the program against the
+ *  model on random records in the clear.
+ *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, the levels they need, what to change. */
+HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
+				   const hel_compile_options *options);
+void hel_compile_report_clear(hel_compile_report *r);
+/** |feature| bounds that the schema guarantees. The caller frees them. */
+HEL_CHECKED hel_status hel_feature_bounds(double **out, const hel_schema *s, unsigned degree);
+
+#endif

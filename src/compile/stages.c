@@ -1,0 +1,305 @@
+#include "compile.h"
+#include <complex.h>
+#include <math.h>
+#include <string.h>
+
+/* An affine expression: what the next stage would compute. */
+typedef struct expression {
+	size_t rows, sources;
+	hel_stage_source source[2];
+	hel_complex *bias;
+} expression;
+
+static void expression_clear(expression *e)
+{
+	for (size_t k = 0; k < e->sources; k++)
+		hel_free(e->source[k].matrix);
+	hel_free(e->bias);
+	memset(e, 0, sizeof *e);
+}
+
+/* scale * identity of a source */
+static hel_status identity(expression *e, int stage, uint32_t first, size_t width, double scale,
+			   double bias)
+{
+	hel_status st = HEL_OK;
+	*e = (expression){.rows = width, .sources = 1};
+	e->source[0] = (hel_stage_source){.stage = stage, .first = first, .width = width};
+	TRY_ALLOC(e->source[0].matrix, hel_alloc(width * width, sizeof(hel_complex)));
+	TRY_ALLOC(e->bias, hel_alloc(width, sizeof *e->bias));
+	for (size_t i = 0; i < width; i++) {
+		e->source[0].matrix[i * width + i].re = scale;
+		e->bias[i].re = bias;
+	}
+done:
+	return st;
+}
+
+/* e = W e + b */
+static hel_status apply_layer(expression *e, const hel_dlrm *m, const hel_tensor *weight,
+			      const hel_tensor *bias)
+{
+	hel_status st = HEL_OK;
+	const float *w = hel_tensor_data(m, weight), *b = hel_tensor_data(m, bias);
+	const size_t rows = weight->rows, in = weight->columns;
+	expression out = {.rows = rows, .sources = e->sources};
+	TRY_ALLOC(out.bias, hel_alloc(rows, sizeof *out.bias));
+	for (size_t i = 0; i < rows; i++) {
+		out.bias[i].re = (double)b[i];
+		for (size_t j = 0; j < in; j++)
+			out.bias[i].re += (double)w[i * in + j] * e->bias[j].re;
+	}
+	for (size_t k = 0; k < e->sources; k++) {
+		const size_t width = e->source[k].width;
+		out.source[k] = e->source[k];
+		out.source[k].matrix = NULL;
+		TRY_ALLOC(out.source[k].matrix, hel_alloc(rows * width, sizeof(hel_complex)));
+		for (size_t i = 0; i < rows; i++)
+			for (size_t j = 0; j < in; j++) {
+				const double f = (double)w[i * in + j];
+				const hel_complex *from = e->source[k].matrix + j * width;
+				hel_complex *to = out.source[k].matrix + i * width;
+				for (size_t c = 0; f != 0 && c < width; c++)
+					to[c].re += f * from[c].re;
+			}
+	}
+	expression_clear(e);
+	*e = out;
+	out = (expression){0};
+done:
+	expression_clear(&out);
+	return st;
+}
+
+/* The expression becomes a stage of its own; e is emptied. */
+static hel_stage *push_stage(hel_stages *s, expression *e, const char *name, bool square)
+{
+	hel_stage *stage = &s->stage[s->count++];
+	snprintf(stage->name, sizeof stage->name, "%s", name);
+	stage->rows = e->rows;
+	stage->sources = e->sources;
+	memcpy(stage->source, e->source, sizeof e->source);
+	stage->bias = e->bias;
+	stage->square = square;
+	*e = (expression){0};
+	return stage;
+}
+
+static void quadratic_of(hel_activation act, double *a, double *b)
+{
+	*a = act.kind == HEL_ACT_SQUARE ? 1 : act.a;
+	*b = act.kind == HEL_ACT_SQUARE ? 0 : act.b;
+}
+
+/* e = act(e) by a squaring: a (x + b/2a)^2 - b^2/4a. */
+static hel_status square_stage(hel_stages *s, expression *e, hel_activation act, const char *name)
+{
+	double a, b;
+	quadratic_of(act, &a, &b);
+	for (size_t i = 0; i < e->rows; i++)
+		e->bias[i].re += b / (2 * a);
+	const size_t rows = e->rows;
+	push_stage(s, e, name, true);
+	return identity(e, (int)s->count - 1, 0, rows, a, -b * b / (4 * a));
+}
+
+/* e = act(e) where e is affine in the dense features: affine in them and their products. */
+static hel_status expand_monomials(expression *e, hel_activation act)
+{
+	hel_status st = HEL_OK;
+	double a, b;
+	quadratic_of(act, &a, &b);
+	const size_t d = e->source[0].width, width = d + hel_monomials(d);
+	hel_complex *matrix = NULL;
+	TRY_ALLOC(matrix, hel_alloc(e->rows * width, sizeof *matrix));
+	for (size_t r = 0; r < e->rows; r++) {
+		const hel_complex *w = e->source[0].matrix + r * d;
+		hel_complex *to = matrix + r * width, *products = to + d;
+		const double bias = e->bias[r].re;
+		for (size_t i = 0; i < d; i++) {
+			to[i].re = (2 * a * bias + b) * w[i].re;
+			for (size_t j = i; j < d; j++)
+				(products++)->re = (i == j ? 1 : 2) * a * w[i].re * w[j].re;
+		}
+		e->bias[r].re = a * bias * bias + b * bias;
+	}
+	hel_free(e->source[0].matrix);
+	e->source[0].matrix = matrix;
+	e->source[0].width = width;
+done:
+	return st;
+}
+
+/* The rows of all embedding vectors below those of e. */
+static hel_status append_tables(expression *e, const hel_dlrm *m, uint32_t first)
+{
+	hel_status st = HEL_OK;
+	const hel_schema *schema = m->schema;
+	const size_t dim = m->config.embedding_dim, onehots = hel_schema_onehots(schema);
+	const size_t old = e->rows, rows = old + dim * schema->table_count;
+	/* a source of features right before the one-hot entries takes them in */
+	const bool merge = e->sources && e->source[0].stage == HEL_FROM_FEATURES &&
+			   e->source[0].first + e->source[0].width == first;
+	const size_t at = merge ? e->source[0].width : 0, width = at + onehots;
+	hel_complex *matrix = NULL, *bias = NULL;
+	TRY_ALLOC(bias, hel_alloc(rows, sizeof *bias));
+	if (old)
+		memcpy(bias, e->bias, old * sizeof *bias);
+	hel_free(e->bias);
+	e->bias = bias;
+	TRY_ALLOC(matrix, hel_alloc(rows * width, sizeof *matrix));
+	for (size_t r = 0; merge && r < old; r++)
+		memcpy(matrix + r * width, e->source[0].matrix + r * at, at * sizeof *matrix);
+	for (size_t t = 0, column = at; t < schema->table_count; t++)
+		for (size_t i = 0; i < hel_table_width(&schema->table[t]); i++, column++)
+			for (size_t k = 0; k < dim; k++)
+				matrix[(old + t * dim + k) * width + column].re =
+				    (double)hel_tensor_data(m, hel_dlrm_table(m, t))[i * dim + k];
+	if (merge) {
+		hel_free(e->source[0].matrix);
+		e->source[0].width = width;
+		e->source[0].matrix = matrix;
+	} else {
+		/* the other source's new rows are zero */
+		for (size_t k = 0; k < e->sources; k++) {
+			hel_complex *taller =
+			    hel_alloc(rows * e->source[k].width, sizeof *taller);
+			if (!taller) {
+				hel_free(matrix);
+				FAIL(HEL_ENOMEM, "out of memory for the embedding matrix");
+			}
+			memcpy(taller, e->source[k].matrix,
+			       old * e->source[k].width * sizeof *taller);
+			hel_free(e->source[k].matrix);
+			e->source[k].matrix = taller;
+		}
+		e->source[e->sources++] =
+		    (hel_stage_source){HEL_FROM_FEATURES, first, width, matrix};
+	}
+	e->rows = rows;
+done:
+	return st;
+}
+
+/* The last layer after a squaring: its weights move under the square. */
+static hel_status sum_of_squares(hel_stages *s, expression *e, const char *name)
+{
+	hel_status st = HEL_OK;
+	hel_stage *last = &s->stage[s->count - 1];
+	for (size_t r = 0; r < last->rows; r++) {
+		double complex root = csqrt(e->source[0].matrix[r].re);
+		hel_complex f = {creal(root), cimag(root)};
+		for (size_t k = 0; k < last->sources; k++)
+			for (size_t c = 0; c < last->source[k].width; c++) {
+				hel_complex *w = &last->source[k].matrix[r * last->source[k].width + c];
+				*w = (hel_complex){w->re * f.re, w->re * f.im};
+			}
+		last->bias[r] = (hel_complex){last->bias[r].re * f.re, last->bias[r].re * f.im};
+		e->source[0].matrix[r] = (hel_complex){1, 0};
+	}
+	push_stage(s, e, name, false)->plain_sum = true;
+	return st;
+}
+
+static hel_status check_activation(const hel_dlrm *m, const char *name)
+{
+	if (m->config.activation.kind != HEL_ACT_RELU)
+		return HEL_OK;
+	return hel_fail(HEL_EUNSUPPORTED,
+			"layer %s: relu cannot be evaluated on ciphertexts; train with \"activation\": "
+			"{\"kind\": \"quadratic\", \"a\": 0.1, \"b\": 0.5} in the config",
+			name);
+}
+
+static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool fuse)
+{
+	hel_status st = HEL_OK;
+	const hel_dlrm_config *c = &m->config;
+	const hel_schema *schema = m->schema;
+	expression e = {0};
+	char name[HEL_NAME_MAX];
+	const size_t dense = schema->dense_count;
+	/* decided first, because it moves the one-hot entries */
+	const bool expand = monomials && dense && c->bottom_layers &&
+			    (c->bottom_layers > 1 || c->bottom_last_activation);
+	s->degree = expand ? 2 : 1;
+	s->features = hel_features_width(dense, hel_schema_onehots(schema), s->degree);
+	if (dense)
+		TRY(identity(&e, HEL_FROM_FEATURES, 0, dense, 1, 0));
+	for (size_t i = 0; i < c->bottom_layers; i++) {
+		snprintf(name, sizeof name, "bot_l.%zu", i);
+		if (!dense)
+			FAIL(HEL_EUNSUPPORTED, "layer %s: there are no dense features", name);
+		TRY(apply_layer(&e, m, hel_dlrm_bottom(m, i, false), hel_dlrm_bottom(m, i, true)));
+		if (i + 1 == c->bottom_layers && !c->bottom_last_activation)
+			break;
+		TRY(check_activation(m, name));
+		if (i == 0 && expand)
+			TRY(expand_monomials(&e, c->activation));
+		else
+			TRY(square_stage(s, &e, c->activation, name));
+	}
+	if (schema->table_count)
+		TRY(append_tables(&e, m,
+				  (uint32_t)(s->features - hel_schema_onehots(schema))));
+	if (!fuse) {
+		const size_t rows = e.rows;
+		push_stage(s, &e, "embeddings", false);
+		TRY(identity(&e, (int)s->count - 1, 0, rows, 1, 0));
+	}
+	for (size_t i = 0; i < c->top_layers; i++) {
+		snprintf(name, sizeof name, "top_l.%zu", i);
+		TRY(apply_layer(&e, m, hel_dlrm_top(m, i, false), hel_dlrm_top(m, i, true)));
+		if (i + 1 == c->top_layers)
+			break;
+		TRY(check_activation(m, name));
+		TRY(square_stage(s, &e, c->activation, name));
+	}
+	if (e.sources == 1 && e.source[0].stage >= 0 && s->stage[e.source[0].stage].square)
+		TRY(sum_of_squares(s, &e, name));
+	else
+		push_stage(s, &e, name, false);
+done:
+	expression_clear(&e);
+	return st;
+}
+
+hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, bool monomials, bool fuse)
+{
+	hel_status st = HEL_OK;
+	hel_stages *s = NULL;
+	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
+	TRY_ALLOC(s->stage, hel_alloc(HEL_MAX_STAGES, sizeof *s->stage));
+	TRY(lower(s, m, monomials, fuse));
+	*out = s;
+	s = NULL;
+done:
+	hel_stages_free(s);
+	return st;
+}
+
+void hel_stages_free(hel_stages *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; s->stage && i < s->count; i++) {
+		for (size_t k = 0; k < s->stage[i].sources; k++)
+			hel_free(s->stage[i].source[k].matrix);
+		hel_free(s->stage[i].bias);
+	}
+	hel_free(s->stage);
+	hel_free(s);
+}
+
+unsigned hel_stage_levels(const hel_stage *s)
+{
+	return !s->plain_sum + (unsigned)s->square;
+}
+
+unsigned hel_stages_levels(const hel_stages *s)
+{
+	unsigned levels = 0;
+	for (size_t i = 0; i < s->count; i++)
+		levels += hel_stage_levels(&s->stage[i]);
+	return levels;
+}

@@ -1,0 +1,44 @@
+#include "prog.h"
+
+int32_t hel_layout_at(const hel_layout *l, size_t slot)
+{
+	uint32_t index = 0;
+	for (unsigned j = 0; j < l->bits; j++)
+		index |= (uint32_t)(slot >> l->position[j] & 1) << j;
+	return index < l->width ? (int32_t)index : HEL_SLOT_ZERO;
+}
+
+void hel_input_fill(hel_complex *slots, const hel_input *in, const double *features)
+{
+	for (size_t p = 0; p < (size_t)1 << in->layout.log_slots; p++) {
+		int32_t e = hel_layout_at(&in->layout, p);
+		slots[p] = (hel_complex){e < 0 ? 0 : features[in->first + (uint32_t)e], 0};
+	}
+}
+
+hel_status hel_layout_check(const hel_layout *l)
+{
+	uint32_t used = 0;
+	bool ok = l->log_slots >= 3 && l->log_slots <= 16 && l->bits <= l->log_slots &&
+		  l->bits <= HEL_MAX_INDEX_BITS && l->width >= 1 && l->width <= (uint64_t)1 << l->bits;
+	for (unsigned j = 0; ok && j < l->bits; j++) {
+		ok = l->position[j] < l->log_slots && !(used >> l->position[j] & 1);
+		used |= 1u << l->position[j];
+	}
+	return ok ? HEL_OK : hel_fail(HEL_EFORMAT, "a slot layout is not consistent");
+}
+
+void hel_layout_describe(char *out, size_t size, const hel_layout *l)
+{
+	size_t n = (size_t)snprintf(out, size, "%u elements", l->width);
+	for (unsigned j = 0; j < l->bits && n < size; j++) {
+		unsigned last = j;
+		while (last + 1u < l->bits && l->position[last + 1] == l->position[last] + 1)
+			last++;
+		n += (size_t)snprintf(out + n, size - n, last > j ? "%s%u-%u" : "%s%u",
+				      j ? "," : " at slot bits ", l->position[j], l->position[last]);
+		j = last;
+	}
+	if (n < size)
+		snprintf(out + n, size - n, ", %u copies", 1u << (l->log_slots - l->bits));
+}

@@ -1,0 +1,140 @@
+#include "prog.h"
+#include <math.h>
+#include <string.h>
+
+#define MODEL_NAME_MAX 256
+#define SCHEMA_MAX (64u << 20)
+
+static hel_params_spec spec_read(hel_reader *r)
+{
+	hel_params_spec s;
+	s.log_n = hel_read_u8(r);
+	s.levels = hel_read_u8(r);
+	s.primes_per_level = hel_read_u8(r);
+	s.scale_bits = hel_read_u8(r);
+	s.alpha = hel_read_u8(r);
+	s.special = hel_read_u8(r);
+	return s;
+}
+
+static void spec_write(hel_writer *w, const hel_params_spec *s)
+{
+	hel_write_u8(w, s->log_n);
+	hel_write_u8(w, s->levels);
+	hel_write_u8(w, s->primes_per_level);
+	hel_write_u8(w, s->scale_bits);
+	hel_write_u8(w, s->alpha);
+	hel_write_u8(w, s->special);
+}
+
+void hel_manifest_free(hel_manifest *m)
+{
+	if (!m)
+		return;
+	hel_free(m->model);
+	hel_free(m->schema);
+	hel_free(m->input);
+	hel_free(m->key);
+	hel_free(m);
+}
+
+hel_status hel_manifest_write(hel_writer *w, hel_manifest *m)
+{
+	hel_status st = HEL_OK;
+	const size_t start = w->size;
+	hel_writer file = {0};
+	hel_container_begin(&file, HEL_KIND_MANIFEST);
+	hel_write_text(&file, m->model);
+	spec_write(&file, &m->params);
+	hel_write_text(&file, m->schema);
+	hel_write_u8(&file, m->degree);
+	hel_write_u32(&file, m->features);
+	hel_write_u32(&file, m->inputs);
+	for (uint32_t i = 0; i < m->inputs; i++) {
+		const hel_input *in = &m->input[i];
+		hel_write_u8(&file, in->level);
+		hel_write_u32(&file, in->first);
+		hel_write_u32(&file, in->layout.width);
+		hel_write_u8(&file, in->layout.bits);
+		hel_write_bytes(&file, in->layout.position, in->layout.bits);
+	}
+	hel_write_u32(&file, m->samples);
+	hel_write_f64(&file, m->bound);
+	hel_write_f64(&file, m->bits);
+	hel_write_u32(&file, m->keys);
+	for (uint32_t i = 0; i < m->keys; i++) {
+		hel_write_u32(&file, m->key[i].galois);
+		hel_write_u8(&file, (uint8_t)m->key[i].level);
+	}
+	TRY(hel_container_end(&file));
+	hel_hash(m->id, file.bytes, file.size);
+	hel_write_bytes(w, file.bytes, file.size);
+	st = w->status;
+done:
+	if (st != HEL_OK)
+		w->size = start;
+	hel_writer_clear(&file);
+	return st;
+}
+
+static hel_status read_input(hel_input *in, const hel_manifest *m, hel_reader *r)
+{
+	hel_status st = HEL_OK;
+	in->level = hel_read_u8(r);
+	in->first = hel_read_u32_max(r, HEL_MAX_FEATURES, "first feature of an input");
+	in->layout.width = hel_read_u32_max(r, HEL_MAX_FEATURES, "width of an input");
+	in->layout.log_slots = (uint8_t)(m->params.log_n - 1);
+	in->layout.bits = hel_read_u8(r);
+	if (in->layout.bits > HEL_MAX_INDEX_BITS)
+		FAIL(HEL_EFORMAT, "a slot layout has %u index bits", in->layout.bits);
+	const uint8_t *position = hel_read_bytes(r, in->layout.bits);
+	TRY(r->status);
+	memcpy(in->layout.position, position, in->layout.bits);
+	TRY(hel_layout_check(&in->layout));
+	if (in->level > m->params.levels || in->first + in->layout.width > m->features)
+		FAIL(HEL_EFORMAT, "an input of the manifest lies outside the features or levels");
+done:
+	return st;
+}
+
+hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_manifest *m = NULL;
+	hel_reader r;
+	TRY(hel_container_open(&r, HEL_KIND_MANIFEST, bytes, size));
+	TRY_ALLOC(m, hel_alloc(1, sizeof *m));
+	hel_hash(m->id, bytes, size);
+	m->model = hel_read_text(&r, MODEL_NAME_MAX, "model name");
+	m->params = spec_read(&r);
+	m->schema = hel_read_text(&r, SCHEMA_MAX, "schema");
+	m->degree = hel_read_u8(&r);
+	m->features = hel_read_u32_max(&r, HEL_MAX_FEATURES, "number of features");
+	m->inputs = hel_read_u32_max(&r, HEL_MAX_INPUTS, "number of inputs");
+	TRY(r.status);
+	if (m->params.log_n < 4 || m->params.log_n > 17 || m->degree < 1 || m->degree > 2)
+		FAIL(HEL_EFORMAT, "the manifest's parameters are out of range");
+	TRY_ALLOC(m->input, hel_alloc(m->inputs, sizeof *m->input));
+	for (uint32_t i = 0; i < m->inputs; i++)
+		TRY(read_input(&m->input[i], m, &r));
+	m->samples = hel_read_u32_max(&r, 4096, "number of samples");
+	m->bound = hel_read_f64(&r);
+	m->bits = hel_read_f64(&r);
+	m->keys = hel_read_u32_max(&r, 4096, "number of evaluation keys");
+	TRY(r.status);
+	if (!m->samples || !(m->bound > 0) || !isfinite(m->bound) || !isfinite(m->bits))
+		FAIL(HEL_EFORMAT, "the manifest's result is out of range");
+	TRY_ALLOC(m->key, hel_alloc(m->keys, sizeof *m->key));
+	for (uint32_t i = 0; i < m->keys; i++) {
+		m->key[i].galois = hel_read_u32_max(&r, (2u << m->params.log_n) - 1, "Galois element");
+		m->key[i].level = hel_read_u8(&r);
+		if (r.status == HEL_OK && m->key[i].level > m->params.levels)
+			FAIL(HEL_EFORMAT, "an evaluation key of the manifest is above all levels");
+	}
+	TRY(hel_reader_finish(&r));
+	*out = m;
+	m = NULL;
+done:
+	hel_manifest_free(m);
+	return st;
+}

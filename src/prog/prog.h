@@ -1,0 +1,143 @@
+/* prog.h -- a compiled model: what the client must know and what the server runs.
+ *
+ * The manifest is public and holds no weights. The program carries the
+ * manifest inside, so that both name the same model by the same hash.
+ * Depends on base only: a server that loads programs links no compiler.
+ */
+#ifndef HEL_PROG_H
+#define HEL_PROG_H
+
+#include "base/base.h"
+#include <helrm/ckks.h> /* hel_complex, hel_params_spec, hel_key_request: types only */
+
+#define HEL_MAX_INPUTS 4096
+#define HEL_MAX_OPS 65536
+#define HEL_MAX_TERMS_PER_OP (1u << 20)
+#define HEL_MAX_VECTORS (1u << 20)
+#define HEL_MAX_STEPS 65536
+#define HEL_MAX_FEATURES (1u << 26)
+#define HEL_MANIFEST_MAX ((size_t)128 << 20)
+#define HEL_PROGRAM_MAX ((size_t)16 << 30)
+#define HEL_MAX_INDEX_BITS 26
+
+/* --- layouts (layout.c) ----------------------------------------------------- */
+
+enum { HEL_SLOT_ZERO = -1, HEL_SLOT_ANY = -2 };
+
+/** Where a vector's elements stand: bit j of an element's index is bit position[j] of the slot
+ *  number; the other slot bits number copies. Elements from `width` on are zero. */
+typedef struct hel_layout {
+	uint8_t log_slots, bits;
+	uint8_t position[HEL_MAX_INDEX_BITS];
+	uint32_t width;
+} hel_layout;
+
+/** The element in a slot, or HEL_SLOT_ZERO. */
+int32_t hel_layout_at(const hel_layout *layout, size_t slot);
+HEL_CHECKED hel_status hel_layout_check(const hel_layout *layout);
+/** "64 elements at slot bits 6-11, 64 copies" */
+void hel_layout_describe(char *out, size_t size, const hel_layout *layout);
+
+/* --- manifest (manifest.c) ---------------------------------------------------- */
+
+/** One ciphertext the client sends: features [first, first + layout.width). */
+typedef struct hel_input {
+	uint8_t level;
+	uint32_t first;
+	hel_layout layout;
+} hel_input;
+
+typedef struct hel_manifest {
+	char *model;		/* its name, for people */
+	hel_params_spec params; /* re-checked by every client */
+	char *schema;		/* JSON: see features.h */
+	uint8_t degree;		/* of the feature vector: 2 adds all products of dense features */
+	uint32_t features;	/* width of the feature vector */
+	uint32_t inputs;
+	hel_input *input;
+	uint32_t samples; /* coefficients of the result that are sent */
+	double bound;	  /* |logit| stays below it for every record within the schema's ranges */
+	double bits;	  /* predicted precision of the logit */
+	uint32_t keys;
+	hel_key_request *key;
+	uint8_t id[HEL_HASH_BYTES]; /* hash of the manifest's bytes */
+} hel_manifest;
+
+void hel_manifest_free(hel_manifest *m);
+/** The slot values of an input for one feature vector. */
+void hel_input_fill(hel_complex *slots, const hel_input *in, const double *features);
+/** A whole file; sets m->id. */
+HEL_CHECKED hel_status hel_manifest_write(hel_writer *w, hel_manifest *m);
+HEL_CHECKED hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size);
+
+/* --- program (program.c) -------------------------------------------------------- */
+
+/** Slot values of period 2^log_period. */
+typedef struct hel_vector {
+	uint8_t log_period;
+	bool complex;
+	float *value; /* re, or re and im in turn */
+} hel_vector;
+
+static inline hel_complex hel_vector_at(const hel_vector *v, size_t slot)
+{
+	size_t i = slot & (((size_t)1 << v->log_period) - 1);
+	return v->complex ? (hel_complex){v->value[2 * i], v->value[2 * i + 1]}
+			  : (hel_complex){v->value[i], 0};
+}
+
+/* Every op makes one new value, numbered like the op, from earlier ones. */
+#define HEL_OP_LIST(X)                                                                             \
+	X(HEL_OP_INPUT, "input")	   /* ciphertext number `index` */                         \
+	X(HEL_OP_LINEAR, "linear")	   /* sum of rot(vector * rot(value, baby), giant); level's scale squared */ \
+	X(HEL_OP_ROTATE_SUM, "rotate_sum") /* sum of rot(value, step) */                           \
+	X(HEL_OP_SQUARE, "square")	   /* relinearised; scale squared */                       \
+	X(HEL_OP_RESCALE, "rescale")	   /* back to one scale, one level lower */                \
+	X(HEL_OP_ADD_PLAIN, "add_plain")   /* value + vector number `index` */
+
+typedef enum hel_op_kind {
+#define X(kind, name) kind,
+	HEL_OP_LIST(X)
+#undef X
+	    HEL_OP_KINDS
+} hel_op_kind;
+
+const char *hel_op_name(hel_op_kind kind);
+
+typedef struct hel_term {
+	uint32_t value, vector;
+	int32_t baby, giant;
+} hel_term;
+
+typedef struct hel_op {
+	hel_op_kind kind;
+	uint16_t layer;	/* which layer of the model it serves */
+	uint32_t value; /* operand of all but INPUT and LINEAR */
+	uint32_t index;
+	uint32_t terms;
+	hel_term *term;
+	uint32_t steps;
+	int32_t *step;
+} hel_op;
+
+typedef struct hel_program {
+	hel_manifest *manifest; /* owned */
+	uint32_t layers;
+	char **layer; /* names and packing, for people */
+	uint32_t ops;
+	hel_op *op; /* the last one is the result */
+	uint32_t vectors;
+	hel_vector *vector;
+} hel_program;
+
+void hel_program_free(hel_program *p);
+/** Appends; grows the arrays. The op's arrays are taken over on success. */
+HEL_CHECKED hel_status hel_program_add_op(hel_program *p, const hel_op *op);
+/** Stores slot values with their smallest period; *index is its number, shared with an equal one. */
+HEL_CHECKED hel_status hel_program_add_vector(hel_program *p, const hel_complex *slots,
+					      unsigned log_slots, uint32_t *index);
+HEL_CHECKED hel_status hel_program_add_layer(hel_program *p, const char *text);
+HEL_CHECKED hel_status hel_program_write(hel_writer *w, hel_program *p);
+HEL_CHECKED hel_status hel_program_read(hel_program **out, const void *bytes, size_t size);
+
+#endif

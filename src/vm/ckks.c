@@ -1,0 +1,246 @@
+#include "circuit/circuit.h"
+#include "vm.h"
+#include <string.h>
+
+struct hel_loaded {
+	const hel_program *p;
+	const hel_params *params;
+	hel_pt ***weight; /* [op][term], or [op][0] for add_plain */
+	size_t bytes;
+};
+
+/* The level each op's weights are multiplied or added at. */
+static void op_levels(unsigned *level, const hel_program *p)
+{
+	for (size_t i = 0; i < p->ops; i++) {
+		const hel_op *op = &p->op[i];
+		level[i] = op->kind == HEL_OP_INPUT ? p->manifest->input[op->index].level
+						      : level[op->terms ? op->term[0].value : op->value];
+		/* below level 0 the run itself reports it */
+		if (op->kind == HEL_OP_RESCALE && level[i])
+			level[i]--;
+	}
+}
+
+typedef struct encode_job {
+	hel_loaded *l;
+	const unsigned *level;
+	hel_status *status;
+} encode_job;
+
+static hel_status encode_vector(hel_pt **out, const hel_loaded *l, uint32_t vector, unsigned level,
+				hel_pt_use use)
+{
+	hel_status st = HEL_OK;
+	const size_t slots = hel_params_slots(l->params);
+	hel_complex *full = NULL;
+	TRY_ALLOC(full, hel_alloc(slots, sizeof *full));
+	for (size_t i = 0; i < slots; i++)
+		full[i] = hel_vector_at(&l->p->vector[vector], i);
+	TRY(hel_encode(out, l->params, full, level, use));
+done:
+	hel_free(full);
+	return st;
+}
+
+static void encode_op(void *arg, size_t i)
+{
+	const encode_job *j = arg;
+	const hel_op *op = &j->l->p->op[i];
+	hel_status st = HEL_OK;
+	const size_t count = op->kind == HEL_OP_LINEAR ? op->terms : op->kind == HEL_OP_ADD_PLAIN;
+	if (!count)
+		return;
+	TRY_ALLOC(j->l->weight[i], hel_alloc(count, sizeof *j->l->weight[i]));
+	for (size_t k = 0; k < count; k++)
+		TRY(encode_vector(&j->l->weight[i][k], j->l,
+				  op->terms ? op->term[k].vector : op->index, j->level[i],
+				  op->terms ? HEL_FOR_MUL : HEL_FOR_ADD));
+done:
+	j->status[i] = st;
+}
+
+hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_params *params,
+			  hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_loaded *l = NULL;
+	unsigned *level = NULL;
+	hel_status *status = NULL;
+	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
+	l->p = p;
+	l->params = params;
+	TRY_ALLOC(l->weight, hel_alloc(p->ops, sizeof *l->weight));
+	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
+	TRY_ALLOC(status, hel_alloc(p->ops, sizeof *status));
+	op_levels(level, p);
+	encode_job j = {l, level, status};
+	hel_pool_for(pool, p->ops, encode_op, &j);
+	for (size_t i = 0; i < p->ops; i++) {
+		TRY(status[i]);
+		const size_t count = p->op[i].kind == HEL_OP_ADD_PLAIN ? 1 : p->op[i].terms;
+		l->bytes += 4 * count * params->limbs[level[i]] * params->ring.n;
+	}
+	*out = l;
+	l = NULL;
+done:
+	hel_free(level);
+	hel_free(status);
+	hel_loaded_free(l);
+	return st;
+}
+
+void hel_loaded_free(hel_loaded *l)
+{
+	if (!l)
+		return;
+	for (size_t i = 0; l->weight && i < l->p->ops; i++) {
+		const hel_op *op = &l->p->op[i];
+		const size_t count = op->kind == HEL_OP_ADD_PLAIN ? 1 : op->terms;
+		for (size_t k = 0; l->weight[i] && k < count; k++)
+			hel_pt_free(l->weight[i][k]);
+		hel_free(l->weight[i]);
+	}
+	hel_free(l->weight);
+	hel_free(l);
+}
+
+size_t hel_loaded_bytes(const hel_loaded *l)
+{
+	return l->bytes;
+}
+
+typedef struct ckks_machine {
+	hel_machine base;
+	const hel_loaded *l;
+	const hel_eval *ev;
+	const hel_ct *const *in;
+	double *seconds;
+} ckks_machine;
+
+static ckks_machine *self(hel_machine *m)
+{
+	return (ckks_machine *)(void *)m;
+}
+
+static void free_value(hel_machine *m, void *value)
+{
+	(void)m;
+	hel_ct_free(value);
+}
+
+static void timed(hel_machine *m, size_t op, double seconds)
+{
+	if (self(m)->seconds)
+		self(m)->seconds[op] = seconds;
+}
+
+static hel_status new_ct(hel_machine *m, void **out)
+{
+	hel_ct *ct = NULL;
+	hel_status st = hel_ct_new(&ct, self(m)->l->params);
+	*out = ct;
+	return st;
+}
+
+static hel_pt *const *weights_of(hel_machine *m, const hel_op *op)
+{
+	const hel_loaded *l = self(m)->l;
+	return l->weight[op - l->p->op];
+}
+
+static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
+{
+	const hel_ct *in = self(m)->in[op->index];
+	const unsigned level = self(m)->l->p->manifest->input[op->index].level;
+	if (in->level != level)
+		return hel_fail(HEL_ELEVEL, "input %u has level %u, expected %u", op->index, in->level,
+				level);
+	hel_status st = new_ct(m, out);
+	if (st == HEL_OK)
+		hel_ct_copy(*out, in);
+	return st;
+}
+
+static hel_status run_linear(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = HEL_OK;
+	hel_linear_term *terms = NULL;
+	TRY(new_ct(m, out));
+	TRY_ALLOC(terms, hel_alloc(op->terms, sizeof *terms));
+	for (uint32_t k = 0; k < op->terms; k++)
+		terms[k] = (hel_linear_term){.in = m->value[op->term[k].value],
+					     .weight = weights_of(m, op)[k],
+					     .baby = op->term[k].baby,
+					     .giant = op->term[k].giant};
+	TRY(hel_linear_apply(self(m)->ev, *out, terms, op->terms));
+done:
+	hel_free(terms);
+	return st;
+}
+
+static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = HEL_OK;
+	long *steps = NULL;
+	TRY(new_ct(m, out));
+	TRY_ALLOC(steps, hel_alloc(op->steps, sizeof *steps));
+	for (uint32_t k = 0; k < op->steps; k++)
+		steps[k] = op->step[k];
+	TRY(hel_eval_rotate_sum(self(m)->ev, *out, m->value[op->value], steps, op->steps));
+done:
+	hel_free(steps);
+	return st;
+}
+
+static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = new_ct(m, out);
+	const hel_ct *x = m->value[op->value];
+	return st == HEL_OK ? hel_eval_mul(self(m)->ev, *out, x, x) : st;
+}
+
+static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = new_ct(m, out);
+	return st == HEL_OK ? hel_eval_rescale(self(m)->ev, *out, m->value[op->value]) : st;
+}
+
+static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = new_ct(m, out);
+	return st == HEL_OK ? hel_eval_add_plain(self(m)->ev, *out, m->value[op->value],
+						 weights_of(m, op)[0])
+			    : st;
+}
+
+hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev,
+			const hel_ct *const *in, double *op_seconds)
+{
+	hel_status st = HEL_OK;
+	void *value = NULL;
+	ckks_machine c = {
+		.base = {.run = {[HEL_OP_INPUT] = run_input,
+				 [HEL_OP_LINEAR] = run_linear,
+				 [HEL_OP_ROTATE_SUM] = run_rotate_sum,
+				 [HEL_OP_SQUARE] = run_square,
+				 [HEL_OP_RESCALE] = run_rescale,
+				 [HEL_OP_ADD_PLAIN] = run_add_plain},
+			 .free_value = free_value,
+			 .timed = timed},
+		.l = l,
+		.ev = ev,
+		.in = in,
+		.seconds = op_seconds,
+	};
+	const hel_manifest *m = l->p->manifest;
+	for (uint32_t i = 0; i < m->keys; i++)
+		if (!hel_keys_find(ev->keys, m->key[i].galois, m->key[i].level)) {
+			st = HEL_EKEY;
+			goto done;
+		}
+	TRY(hel_vm_run(&c.base, l->p, &value));
+	*result = value;
+done:
+	return st;
+}

@@ -1,0 +1,93 @@
+/* vm.h -- runs a program on one of three machines.
+ *
+ * clear: slot vectors of doubles, the oracle of every test. shape: levels,
+ * scales, bounds, noise, keys and cost, without data. ckks: ciphertexts.
+ * vm.c walks the program; a machine only knows what each op means for it.
+ */
+#ifndef HEL_VM_H
+#define HEL_VM_H
+
+#include "ckks/ckks.h"
+#include "prog/prog.h"
+
+typedef struct hel_machine hel_machine;
+typedef hel_status (*hel_machine_op)(hel_machine *m, const hel_op *op, void **out);
+
+/** Values are opaque; the walk frees each after its last use. */
+struct hel_machine {
+	hel_machine_op run[HEL_OP_KINDS];
+	void (*free_value)(hel_machine *m, void *value);
+	void **value; /* of the ops so far; set by the walk */
+	/* Called after every op with its index and seconds; may be NULL. */
+	void (*timed)(hel_machine *m, size_t op, double seconds);
+};
+
+/** Runs all ops; *result is the last op's value, which the caller frees.
+ *  An op's failure names the layer. */
+HEL_CHECKED hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result);
+
+/* --- clear.c --------------------------------------------------------------------- */
+
+/** slots[i]: the slot values of input i. result: all slots. */
+HEL_CHECKED hel_status hel_clear_run(hel_complex *result, const hel_program *p,
+				     const hel_complex *const *slots);
+/** The same for a feature vector, filled into the inputs as the client fills them: the logit. */
+HEL_CHECKED hel_status hel_clear_run_features(double *logit, const hel_program *p,
+					      const double *features);
+
+/* --- shape.c --------------------------------------------------------------------- */
+
+typedef struct hel_cost {
+	double ntts;	 /* one-limb transforms */
+	double products; /* one-limb pointwise products */
+	double key_bytes; /* read during one run */
+} hel_cost;
+
+typedef struct hel_shape_layer {
+	hel_cost cost;
+	unsigned level_in, level_out, key_switches, weights;
+	double bound; /* of |value| over all slots after the layer */
+	double error; /* standard deviation per slot after the layer, for values at their bounds */
+} hel_shape_layer;
+
+typedef struct hel_shape {
+	hel_key_request *key; /* what the program needs, each at its highest level */
+	uint32_t keys;
+	hel_cost cost;
+	double bound, error; /* of the result: largest |slot|, error of its real part (std. dev.) */
+	bool uniform;	     /* every slot of the result is bounded alike */
+	hel_shape_layer *layer; /* one per layer of the program */
+} hel_shape;
+
+/** Dry run. feature_bound[i] >= |feature i|.
+ *  @retval HEL_ELEVEL  levels run out; the message names the layer.
+ *  @retval HEL_ERANGE  a value could exceed the modulus. */
+HEL_CHECKED hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
+				     const double *feature_bound);
+void hel_shape_clear(hel_shape *s);
+
+/** Costs of the basic operations at a number of limbs, for planners. */
+hel_cost hel_cost_decompose(const hel_params *p, size_t limbs);
+hel_cost hel_cost_product(const hel_params *p, size_t limbs);
+hel_cost hel_cost_finish(const hel_params *p, size_t limbs);
+hel_cost hel_cost_rescale(const hel_params *p, unsigned level);
+void hel_cost_add(hel_cost *sum, hel_cost c, double times);
+/** Estimated seconds on one thread of the machine the constants were measured on. */
+double hel_cost_seconds(const hel_params *p, hel_cost c);
+
+/* --- ckks.c ---------------------------------------------------------------------- */
+
+/** A program with its weights encoded, each at its level only: shared by any number of runs. */
+typedef struct hel_loaded hel_loaded;
+
+HEL_CHECKED hel_status hel_loaded_new(hel_loaded **out, const hel_program *p,
+				      const hel_params *params, hel_pool *pool);
+void hel_loaded_free(hel_loaded *l);
+size_t hel_loaded_bytes(const hel_loaded *l);
+
+/** in[i]: the client's ciphertexts. *result is the caller's. op_seconds: NULL, or one per op.
+ *  @retval HEL_EKEY the evaluator lacks a key the manifest asks for. */
+HEL_CHECKED hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev,
+				    const hel_ct *const *in, double *op_seconds);
+
+#endif

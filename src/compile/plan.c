@@ -431,10 +431,13 @@ static void drop_incomplete(planner *p, size_t stage)
 	bool complete;
 	for (size_t i = 0; i < p->count[stage]; i++) {
 		acceptable(p, stage, &states[i].packing, &complete);
-		if (complete)
-			states[kept++] = states[i];
-		else
+		if (!complete) {
 			packing_clear(&states[i].packing);
+			continue;
+		}
+		state moved = states[i];
+		memset(&states[i], 0, sizeof states[i]);
+		states[kept++] = moved;
 	}
 	p->count[stage] = kept;
 }

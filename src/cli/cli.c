@@ -1,0 +1,246 @@
+#include "cli.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2, EXIT_DATA = 3, EXIT_FILE = 4, EXIT_MISMATCH = 5, EXIT_REFUSED = 6, EXIT_SYSTEM = 7 };
+
+static int exit_code(hel_status st)
+{
+	switch (st) {
+	case HEL_OK:
+		return 0;
+	case HEL_EINVAL:
+		return EXIT_USAGE;
+	case HEL_EDATA:
+		return EXIT_DATA;
+	case HEL_EFORMAT:
+	case HEL_EVERSION:
+	case HEL_ETRUNC:
+	case HEL_ELIMIT:
+	case HEL_EHASH:
+		return EXIT_FILE;
+	case HEL_EKEY:
+	case HEL_EPARAMS:
+	case HEL_EMODEL:
+	case HEL_ECLIENT:
+	case HEL_ELEVEL:
+	case HEL_ESCALE:
+		return EXIT_MISMATCH;
+	case HEL_ESECURITY:
+	case HEL_EUNSUPPORTED:
+	case HEL_ERANGE:
+		return EXIT_REFUSED;
+	case HEL_ENOMEM:
+	case HEL_EIO:
+		return EXIT_SYSTEM;
+	}
+	return 1;
+}
+
+static int find_option(const hel_command *c, const char *name)
+{
+	for (int i = 0; i < HEL_MAX_OPTIONS && c->option[i].name; i++)
+		if (strcmp(c->option[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+const char *const *hel_arg_all(const hel_args *args, const char *name, size_t *count)
+{
+	int i = find_option(args->command, name);
+	*count = i < 0 ? 0 : args->count[i];
+	return i < 0 ? NULL : args->value[i];
+}
+
+const char *hel_arg(const hel_args *args, const char *name)
+{
+	size_t count;
+	const char *const *values = hel_arg_all(args, name, &count);
+	return count ? values[0] : NULL;
+}
+
+static hel_status parse_number(uint64_t *out, const char *name, const char *text, uint64_t low,
+			       uint64_t high)
+{
+	char *end;
+	errno = 0;
+	unsigned long long v = strtoull(text, &end, 10);
+	if (!*text || *end || *text == '-' || errno || v < low || v > high)
+		return hel_fail(HEL_EINVAL, "--%s is '%s', expected a whole number from %llu to %llu",
+				name, text, (unsigned long long)low, (unsigned long long)high);
+	*out = v;
+	return HEL_OK;
+}
+
+hel_status hel_arg_number(uint64_t *out, const hel_args *args, const char *name, uint64_t low,
+			  uint64_t high, uint64_t otherwise)
+{
+	const char *text = hel_arg(args, name);
+	*out = otherwise;
+	return text ? parse_number(out, name, text, low, high) : HEL_OK;
+}
+
+hel_status hel_arg_file(uint8_t **bytes, size_t *size, const hel_args *args, const char *name)
+{
+	return hel_file_read(hel_arg(args, name), HEL_FILE_MAX, bytes, size);
+}
+
+void hel_say(const hel_args *args, const char *format, ...)
+{
+	if (args->json)
+		return;
+	va_list list;
+	va_start(list, format);
+	vprintf(format, list);
+	va_end(list);
+}
+
+static void print_overview(FILE *out, const char *program, const hel_command *const *commands)
+{
+	fprintf(out, "usage: %s COMMAND [OPTION ...]\n\nScores private records with a recommendation "
+		     "model that never sees them.\n\n", program);
+	for (; *commands; commands++)
+		fprintf(out, "  %-9s %s\n", (*commands)->name, (*commands)->summary);
+	fprintf(out, "\n'%s COMMAND --help' shows a command's options. Exit status: 0 done, 2 usage, 3 bad "
+		     "record,\n4 bad file, 5 files that do not belong together, 6 refused, 7 system.\n",
+		program);
+}
+
+static void print_help(const char *program, const hel_command *c)
+{
+	printf("usage: %s %s%s%s", program, c->name, c->operand ? " " : "",
+	       c->operand ? c->operand : "");
+	for (const hel_option *o = c->option; o < c->option + HEL_MAX_OPTIONS && o->name; o++)
+		printf(o->required ? " --%s%s%s%s" : " [--%s%s%s%s]", o->name, o->value ? " " : "",
+		       o->value ? o->value : "", o->many ? " ..." : "");
+	printf("\n\n%s.\n\n", c->summary);
+	for (const hel_option *o = c->option; o < c->option + HEL_MAX_OPTIONS && o->name; o++)
+		printf("  --%s%s%-*s %s\n", o->name, o->value ? " " : "",
+		       (int)(20 - strlen(o->name) - (o->value ? 1 : 0)), o->value ? o->value : "",
+		       o->help);
+	printf("  --json                 print one JSON object on stdout\n"
+	       "  --threads N            threads to use (default: all cores)\n"
+	       "  --help                 this text\n");
+}
+
+/* An option may take several values until the next "--". */
+static hel_status parse(hel_args *a, int argc, char **argv)
+{
+	const hel_command *c = a->command;
+	for (int i = 0; i < argc; i++) {
+		const char *word = argv[i];
+		if (strncmp(word, "--", 2) != 0) {
+			if (!c->operand || a->operand)
+				return hel_fail(HEL_EINVAL, "unexpected argument '%s'", word);
+			a->operand = word;
+			continue;
+		}
+		uint64_t n = 0;
+		if (strcmp(word, "--json") == 0) {
+			a->json = true;
+			continue;
+		}
+		if (strcmp(word, "--threads") == 0) {
+			if (i + 1 == argc)
+				return hel_fail(HEL_EINVAL, "--threads needs a number");
+			hel_status st = parse_number(&n, "threads", argv[++i], 1, 256);
+			if (st != HEL_OK)
+				return st;
+			a->threads = (unsigned)n;
+			continue;
+		}
+		int k = find_option(c, word + 2);
+		if (k < 0)
+			return hel_fail(HEL_EINVAL, "unknown option '%s'", word);
+		const hel_option *o = &c->option[k];
+		if (!o->value) {
+			a->value[k][a->count[k]++] = word;
+			a->count[k] = 1;
+			continue;
+		}
+		if (a->count[k] && !o->many)
+			return hel_fail(HEL_EINVAL, "'%s' is given twice", word);
+		size_t before = a->count[k];
+		while (i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0 &&
+		       (o->many || a->count[k] == before)) {
+			if (a->count[k] == HEL_MAX_VALUES)
+				return hel_fail(HEL_EINVAL, "'%s' takes at most %d values", word,
+						HEL_MAX_VALUES);
+			a->value[k][a->count[k]++] = argv[++i];
+		}
+		if (a->count[k] == before)
+			return hel_fail(HEL_EINVAL, "'%s' needs a value (%s)", word, o->value);
+	}
+	for (int k = 0; k < HEL_MAX_OPTIONS && c->option[k].name; k++)
+		if (c->option[k].required && !a->count[k])
+			return hel_fail(HEL_EINVAL, "--%s is missing", c->option[k].name);
+	if (c->operand && !a->operand)
+		return hel_fail(HEL_EINVAL, "%s is missing", c->operand);
+	return HEL_OK;
+}
+
+static int run_command(const char *program, const hel_command *c, int argc, char **argv)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	hel_args args = {.command = c, .threads = cores > 0 ? (unsigned)cores : 1};
+	json_t *out = json_object();
+	hel_status st = hel_random_init();
+	if (st == HEL_OK)
+		st = parse(&args, argc, argv);
+	if (st == HEL_EINVAL) {
+		fprintf(stderr, "%s %s: %s; see '%s %s --help'\n", program, c->name, hel_error_detail(),
+			program, c->name);
+		json_decref(out);
+		return EXIT_USAGE;
+	}
+	if (st == HEL_OK && !(args.pool = hel_pool_new(args.threads)))
+		st = hel_fail(HEL_ENOMEM, "cannot start %u threads", args.threads);
+	if (st == HEL_OK)
+		st = c->run(&args, out);
+	if (st == HEL_OK && args.json) {
+		char *text = json_dumps(out, JSON_COMPACT | JSON_REAL_PRECISION(12));
+		if (!text || puts(text) == EOF)
+			st = hel_fail(HEL_EIO, "cannot write to stdout");
+		free(text);
+	}
+	if (fflush(stdout) && st == HEL_OK)
+		st = hel_fail(HEL_EIO, "cannot write to stdout: %s", strerror(errno));
+	if (st != HEL_OK) {
+		const char *detail = hel_error_detail();
+		fprintf(stderr, "%s %s: %s\n", program, c->name, *detail ? detail : hel_status_text(st));
+	}
+	hel_pool_free(args.pool);
+	json_decref(out);
+	return exit_code(st);
+}
+
+int hel_cli_main(int argc, char **argv, const char *program, const hel_command *const *commands)
+{
+	if (argc < 2) {
+		print_overview(stderr, program, commands);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		print_overview(stdout, program, commands);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts(HELRM_VERSION);
+		return 0;
+	}
+	for (const hel_command *const *c = commands; *c; c++) {
+		if (strcmp((*c)->name, argv[1]) != 0)
+			continue;
+		for (int i = 2; i < argc; i++)
+			if (strcmp(argv[i], "--help") == 0) {
+				print_help(program, *c);
+				return 0;
+			}
+		return run_command(program, *c, argc - 2, argv + 2);
+	}
+	fprintf(stderr, "%s: unknown command '%s'; see '%s --help'\n", program, argv[1], program);
+	return EXIT_USAGE;
+}

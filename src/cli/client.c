@@ -1,0 +1,118 @@
+/* keygen, encrypt, decrypt: what the owner of the data runs. */
+#include "cli.h"
+#include "net/net.h"
+#include <string.h>
+
+static hel_status open_client(hel_client **out, const hel_args *args)
+{
+	hel_status st = HEL_OK;
+	uint8_t *manifest = NULL, *secret = NULL;
+	size_t manifest_size, secret_size = 0;
+	TRY(hel_arg_file(&manifest, &manifest_size, args, "manifest"));
+	if (hel_arg(args, "key"))
+		TRY(hel_arg_file(&secret, &secret_size, args, "key"));
+	TRY(hel_client_new(out, manifest, manifest_size, secret, secret_size));
+done:
+	hel_free(manifest);
+	hel_free_secret(secret, secret ? secret_size : 0);
+	return st;
+}
+
+#define MANIFEST_OPTION {"manifest", "FILE", "manifest.helm of the model", true, false}
+#define KEY_OPTION {"key", "FILE", "secret.key", true, false}
+
+static hel_status run_keygen(const hel_args *args, json_t *out)
+{
+	hel_status st = HEL_OK;
+	hel_client *c = NULL;
+	hel_writer secret = {0}, keys = {0};
+	char path[4096];
+	const char *dir = hel_arg(args, "out");
+	TRY(open_client(&c, args));
+	TRY(hel_client_generate(c));
+	TRY(hel_client_write_keys(&keys, c, args->pool));
+	TRY(hel_client_write_secret(&secret, c));
+	TRY(hel_dir_make(dir));
+	snprintf(path, sizeof path, "%s/evaluation.keys", dir);
+	TRY(hel_file_write(path, keys.bytes, keys.size, 0644));
+	snprintf(path, sizeof path, "%s/secret.key", dir);
+	TRY(hel_file_write(path, secret.bytes, secret.size, 0600));
+	hel_say(args, "%s/secret.key: keep it, show it to nobody\n%s/evaluation.keys: %.1f MB for the server\n",
+		dir, dir, (double)keys.size / 1e6);
+	json_object_set_new(out, "evaluation_keys_bytes", json_integer((json_int_t)keys.size));
+done:
+	hel_writer_clear(&secret);
+	hel_writer_clear(&keys);
+	hel_client_free(c);
+	return st;
+}
+
+const hel_command hel_command_keygen = {
+	.name = "keygen",
+	.summary = "Make a secret key and the evaluation keys a model needs",
+	.option = {MANIFEST_OPTION, {"out", "DIR", "where the two files go", true, false}},
+	.run = run_keygen,
+};
+
+static hel_status run_encrypt(const hel_args *args, json_t *out)
+{
+	hel_status st = HEL_OK;
+	hel_client *c = NULL;
+	hel_records records = {0};
+	hel_writer w = {0};
+	uint64_t row;
+	const char *input = hel_arg(args, "input");
+	TRY(open_client(&c, args));
+	TRY(hel_records_read(&records, hel_client_dataset(c), &input, 1));
+	TRY(hel_arg_number(&row, args, "row", 1, records.count, 1));
+	if (records.count > 1 && !hel_arg(args, "row"))
+		FAIL(HEL_EINVAL, "%s holds %zu records; choose one with --row", input, records.count);
+	TRY(hel_client_encrypt(&w, c, &records, row - 1, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
+	hel_say(args, "%s: %.1f kB, readable with your secret key only\n", hel_arg(args, "out"),
+		(double)w.size / 1e3);
+	json_object_set_new(out, "query_bytes", json_integer((json_int_t)w.size));
+done:
+	hel_writer_clear(&w);
+	hel_records_clear(&records);
+	hel_client_free(c);
+	return st;
+}
+
+const hel_command hel_command_encrypt = {
+	.name = "encrypt",
+	.summary = "Encrypt one record into a query",
+	.option = {MANIFEST_OPTION,
+		   KEY_OPTION,
+		   {"input", "FILE", "the record: csv or json", true, false},
+		   {"out", "FILE", "the query", true, false},
+		   {"row", "N", "which record of a file with several, from 1", false, false}},
+	.run = run_encrypt,
+};
+
+static hel_status run_decrypt(const hel_args *args, json_t *out)
+{
+	hel_status st = HEL_OK;
+	hel_client *c = NULL;
+	uint8_t *bytes = NULL;
+	size_t size;
+	hel_score score;
+	TRY(open_client(&c, args));
+	TRY(hel_arg_file(&bytes, &size, args, "input"));
+	TRY(hel_client_decrypt(&score, c, bytes, size));
+	hel_say(args, "logit %+.6f, probability %.6f (about %.1f bits are right)\n", score.logit,
+		score.probability, score.bits);
+	json_object_update_new(out, json_pack("{s:f, s:f, s:f}", "logit", score.logit, "probability",
+					      score.probability, "bits", score.bits));
+done:
+	hel_free(bytes);
+	hel_client_free(c);
+	return st;
+}
+
+const hel_command hel_command_decrypt = {
+	.name = "decrypt",
+	.summary = "Decrypt a result into a score",
+	.option = {MANIFEST_OPTION, KEY_OPTION, {"input", "FILE", "the result", true, false}},
+	.run = run_decrypt,
+};

@@ -1,0 +1,78 @@
+#include "cli.h"
+#include "net/net.h"
+
+static void report_layers(const hel_args *args, json_t *out, const hel_program *p,
+			  const double *op_seconds)
+{
+	json_t *layers = json_array();
+	json_object_set_new(out, "layers", layers);
+	for (uint32_t i = 0; i < p->layers; i++) {
+		double sum = 0;
+		for (uint32_t k = 0; k < p->ops; k++)
+			sum += p->op[k].layer == i ? op_seconds[k] : 0;
+		hel_say(args, "    %8.2f ms  %s\n", 1e3 * sum, p->layer[i]);
+		json_array_append_new(layers, json_pack("{s:s, s:f}", "layer", p->layer[i], "ms", 1e3 * sum));
+	}
+}
+
+static hel_status run_infer(const hel_args *args, json_t *out)
+{
+	hel_status st = HEL_OK;
+	hel_server *s = NULL;
+	hel_session *session = NULL;
+	uint8_t *program = NULL, *keys = NULL, *query = NULL;
+	size_t program_size, keys_size, query_size;
+	hel_writer w = {0};
+	hel_infer_times times = {0};
+	double start = hel_clock();
+	TRY(hel_arg_file(&program, &program_size, args, "program"));
+	TRY(hel_server_new(&s, program, program_size, args->pool));
+	const double loaded = hel_clock();
+	TRY(hel_arg_file(&keys, &keys_size, args, "keys"));
+	TRY(hel_session_new(&session, s, keys, keys_size));
+	hel_free(keys);
+	keys = NULL;
+	const double ready = hel_clock();
+	const hel_program *p = hel_server_program(s);
+	TRY_ALLOC(times.op, hel_alloc(p->ops, sizeof *times.op));
+	TRY(hel_arg_file(&query, &query_size, args, "query"));
+	TRY(hel_server_infer(&w, session, query, query_size, &times));
+	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
+	const double total = hel_clock() - start;
+	hel_say(args, "load program   %8.2f ms (%.1f MB of encoded weights)\n", 1e3 * (loaded - start),
+		(double)hel_server_weight_bytes(s) / 1e6);
+	hel_say(args, "load keys      %8.2f ms (%.1f MB on disk)\n", 1e3 * (ready - loaded),
+		(double)keys_size / 1e6);
+	hel_say(args, "read query     %8.2f ms\nevaluate       %8.2f ms on %u thread%s\n", 1e3 * times.read,
+		1e3 * times.evaluate, args->threads, args->threads > 1 ? "s" : "");
+	report_layers(args, out, p, times.op);
+	hel_say(args, "write result   %8.2f ms (%.1f kB)\ntotal          %8.2f ms, peak memory %.1f MB\n",
+		1e3 * times.write, (double)w.size / 1e3, 1e3 * total, (double)hel_peak_rss() / 1e6);
+	json_object_update_new(
+	    out, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I, s:I}", "load_program_ms",
+			   1e3 * (loaded - start), "load_keys_ms", 1e3 * (ready - loaded), "read_ms",
+			   1e3 * times.read, "evaluate_ms", 1e3 * times.evaluate, "write_ms",
+			   1e3 * times.write, "total_ms", 1e3 * total, "threads", (int)args->threads,
+			   "evaluation_keys_bytes", (json_int_t)keys_size, "query_bytes",
+			   (json_int_t)query_size, "result_bytes", (json_int_t)w.size, "peak_rss_bytes",
+			   (json_int_t)hel_peak_rss()));
+done:
+	hel_free(times.op);
+	hel_writer_clear(&w);
+	hel_free(program);
+	hel_free(keys);
+	hel_free(query);
+	hel_session_free(session);
+	hel_server_free(s);
+	return st;
+}
+
+const hel_command hel_command_infer = {
+	.name = "infer",
+	.summary = "Run a program on an encrypted query",
+	.option = {{"program", "FILE", "program.helm", true, false},
+		   {"keys", "FILE", "the client's evaluation.keys", true, false},
+		   {"query", "FILE", "the encrypted query", true, false},
+		   {"out", "FILE", "the encrypted result", true, false}},
+	.run = run_infer,
+};

@@ -1,0 +1,180 @@
+#include "cli.h"
+#include "ckks/ckks.h"
+#include "dlrm/dlrm.h"
+#include "prog/prog.h"
+#include <string.h>
+#include <sys/stat.h>
+
+static void hex(char *out, const uint8_t *bytes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		sprintf(out + 2 * i, "%02x", bytes[i]);
+}
+
+static hel_status show_params(const hel_args *args, json_t *out, const hel_params_spec *spec,
+			      hel_params **params)
+{
+	hel_status st = HEL_OK;
+	TRY(hel_params_new(params, spec));
+	const double log_qp = hel_params_log_qp(*params), limit = hel_security_limit(spec->log_n);
+	hel_say(args, "ring N = 2^%u, %u levels of %u prime%s, scale 2^%.2f\n", spec->log_n, spec->levels,
+		spec->primes_per_level, spec->primes_per_level > 1 ? "s" : "",
+		(double)spec->scale_bits);
+	hel_say(args, "log2(QP) = %.1f; 128-bit security allows %.0f: margin %.1f bits\n", log_qp, limit,
+		limit - log_qp);
+	hel_say(args, "key switching: digits of %u primes, %u special primes\n", spec->alpha, spec->special);
+	json_object_update_new(out, json_pack("{s:i, s:i, s:f, s:f, s:i, s:i}", "log_n", spec->log_n,
+					      "levels", spec->levels, "log_qp", log_qp, "log_qp_limit",
+					      limit, "alpha", spec->alpha, "special", spec->special));
+done:
+	return st;
+}
+
+static hel_status show_manifest(const hel_args *args, json_t *out, const hel_manifest *m)
+{
+	hel_status st = HEL_OK;
+	hel_params *params = NULL;
+	char id[2 * HEL_HASH_BYTES + 1], text[200];
+	size_t total = 0;
+	hex(id, m->id, HEL_HASH_BYTES);
+	hel_say(args, "model '%s', id %.16s...\n", m->model, id);
+	json_object_set_new(out, "model", json_string(m->model));
+	json_object_set_new(out, "id", json_string(id));
+	TRY(show_params(args, out, &m->params, &params));
+	hel_say(args, "%u features (degree %u) in %u encrypted input%s:\n", m->features, m->degree,
+		m->inputs, m->inputs > 1 ? "s" : "");
+	for (uint32_t i = 0; i < m->inputs; i++) {
+		hel_layout_describe(text, sizeof text, &m->input[i].layout);
+		hel_say(args, "  level %u: features %u-%u: %s\n", m->input[i].level, m->input[i].first,
+			m->input[i].first + m->input[i].layout.width - 1, text);
+	}
+	json_t *keys = json_array();
+	json_object_set_new(out, "keys", keys);
+	hel_say(args, "%u evaluation keys:\n", m->keys);
+	for (uint32_t i = 0; i < m->keys; i++) {
+		size_t bytes = hel_switch_key_bytes(params, m->key[i].level);
+		total += bytes;
+		hel_say(args, "  %s %-6u level %u  %7.1f kB\n",
+			m->key[i].galois == HEL_RELINEARISE ? "relinearise" : "Galois     ",
+			m->key[i].galois, m->key[i].level, (double)bytes / 1e3);
+		json_array_append_new(keys, json_pack("{s:i, s:i, s:I}", "galois", (int)m->key[i].galois,
+						      "level", (int)m->key[i].level, "bytes",
+						      (json_int_t)bytes));
+	}
+	hel_say(args, "  together %.2f MB\n|logit| stays below %.4g; at least %.1f bits are right\n",
+		(double)total / 1e6, m->bound, m->bits);
+	json_object_set_new(out, "evaluation_keys_bytes", json_integer((json_int_t)total));
+	json_object_set_new(out, "bound", json_real(m->bound));
+	json_object_set_new(out, "predicted_bits", json_real(m->bits));
+done:
+	hel_params_free(params);
+	return st;
+}
+
+static hel_status show_program(const hel_args *args, json_t *out, const uint8_t *bytes, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_program *p = NULL;
+	TRY(hel_program_read(&p, bytes, size));
+	TRY(show_manifest(args, out, p->manifest));
+	json_t *layers = json_array();
+	json_object_set_new(out, "layers", layers);
+	hel_say(args, "packing, layer by layer (%u ops, %u weight vectors):\n", p->ops, p->vectors);
+	for (uint32_t i = 0; i < p->layers; i++) {
+		hel_say(args, "  %s\n", p->layer[i]);
+		json_array_append_new(layers, json_string(p->layer[i]));
+	}
+	json_object_set_new(out, "ops", json_integer(p->ops));
+done:
+	hel_program_free(p);
+	return st;
+}
+
+/* Keys, queries, results: whom they belong to and how large they are. */
+static hel_status show_owned(const hel_args *args, json_t *out, hel_kind kind, const uint8_t *bytes,
+			     size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_reader r;
+	char text[2 * HEL_HASH_BYTES + 1];
+	TRY(hel_container_open(&r, kind, bytes, size));
+	const uint8_t *head = hel_read_bytes(&r, HEL_HASH_BYTES);
+	TRY(r.status);
+	const bool model = kind == HEL_KIND_QUERY || kind == HEL_KIND_RESULT;
+	hex(text, head, HEL_HASH_BYTES);
+	hel_say(args, "%s %.16s...\n", model ? "for model" : "for parameters", text);
+	json_object_set_new(out, model ? "model_id" : "parameters_id", json_string(text));
+	if (kind == HEL_KIND_SECRET_KEY)
+		goto done;
+	const uint8_t *client = hel_read_bytes(&r, HEL_CLIENT_ID_BYTES);
+	TRY(r.status);
+	hex(text, client, HEL_CLIENT_ID_BYTES);
+	hel_say(args, "of client %s\n", text);
+	json_object_set_new(out, "client", json_string(text));
+	if (kind != HEL_KIND_EVALUATION_KEYS)
+		goto done;
+	hel_read_bytes(&r, HEL_SEED_BYTES);
+	uint32_t keys = hel_read_u32_max(&r, HEL_MAX_KEYS, "number of evaluation keys");
+	TRY(r.status);
+	hel_say(args, "%u evaluation keys\n", keys);
+	json_object_set_new(out, "keys", json_integer(keys));
+done:
+	return st;
+}
+
+static hel_status show_model(const hel_args *args, json_t *out)
+{
+	hel_status st = HEL_OK;
+	hel_dlrm *m = NULL;
+	TRY(hel_dlrm_load(&m, args->operand));
+	const hel_schema *s = m->schema;
+	hel_say(args, "a trained model for data set '%s'\n%zu dense features, %zu tables with %zu one-hot entries, "
+		"%zu parameters\n", s->dataset, s->dense_count, s->table_count, hel_schema_onehots(s),
+		m->parameters);
+	for (size_t i = 0; i < m->tensors; i++)
+		hel_say(args, "  %-24s %zu x %zu\n", m->tensor[i].name, m->tensor[i].rows,
+			m->tensor[i].columns);
+	json_object_update_new(out, json_pack("{s:s, s:s, s:I, s:I, s:I}", "kind", "model", "dataset",
+					      s->dataset, "dense", (json_int_t)s->dense_count, "tables",
+					      (json_int_t)s->table_count, "parameters",
+					      (json_int_t)m->parameters));
+done:
+	hel_dlrm_free(m);
+	return st;
+}
+
+static hel_status run_inspect(const hel_args *args, json_t *out)
+{
+	hel_status st = HEL_OK;
+	uint8_t *bytes = NULL;
+	size_t size = 0;
+	hel_manifest *m = NULL;
+	struct stat info;
+	if (stat(args->operand, &info) == 0 && S_ISDIR(info.st_mode))
+		return show_model(args, out);
+	TRY(hel_file_read(args->operand, HEL_FILE_MAX, &bytes, &size));
+	const int kind = hel_container_kind(bytes, size);
+	if (!kind)
+		FAIL(HEL_EFORMAT, "%s is not a helrm file", args->operand);
+	hel_say(args, "%s: %s, %.1f kB\n", args->operand, hel_kind_name((hel_kind)kind), (double)size / 1e3);
+	json_object_set_new(out, "kind", json_string(hel_kind_name((hel_kind)kind)));
+	json_object_set_new(out, "bytes", json_integer((json_int_t)size));
+	if (kind == HEL_KIND_MANIFEST) {
+		TRY(hel_manifest_read(&m, bytes, size));
+		TRY(show_manifest(args, out, m));
+	} else if (kind == HEL_KIND_PROGRAM)
+		TRY(show_program(args, out, bytes, size));
+	else
+		TRY(show_owned(args, out, (hel_kind)kind, bytes, size));
+done:
+	hel_manifest_free(m);
+	hel_free_secret(bytes, size);
+	return st;
+}
+
+const hel_command hel_command_inspect = {
+	.name = "inspect",
+	.summary = "Tell what a file or model directory is",
+	.operand = "FILE",
+	.run = run_inspect,
+};

@@ -1,0 +1,8 @@
+/* The server's own binary: no trainer, no compiler, no secret-key code. */
+#include "cli.h"
+
+int main(int argc, char **argv)
+{
+	static const hel_command *const commands[] = {&hel_command_infer, NULL};
+	return hel_cli_main(argc, argv, "helrm-server", commands);
+}

@@ -1,0 +1,143 @@
+/* verify: encrypted against clear, over real rows, client and server in one process. */
+#include "cli.h"
+#include "dlrm/dlrm.h"
+#include "net/net.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct parties {
+	hel_client *client;
+	hel_server *server;
+	hel_session *session;
+	size_t keys_bytes;
+} parties;
+
+static void parties_clear(parties *p)
+{
+	hel_session_free(p->session);
+	hel_server_free(p->server);
+	hel_client_free(p->client);
+}
+
+static hel_status parties_open(parties *p, const hel_args *args)
+{
+	hel_status st = HEL_OK;
+	char path[4096];
+	uint8_t *manifest = NULL, *program = NULL;
+	size_t manifest_size, program_size;
+	hel_writer keys = {0};
+	snprintf(path, sizeof path, "%s/manifest.helm", hel_arg(args, "compiled"));
+	TRY(hel_file_read(path, HEL_FILE_MAX, &manifest, &manifest_size));
+	snprintf(path, sizeof path, "%s/program.helm", hel_arg(args, "compiled"));
+	TRY(hel_file_read(path, HEL_FILE_MAX, &program, &program_size));
+	TRY(hel_client_new(&p->client, manifest, manifest_size, NULL, 0));
+	TRY(hel_client_generate(p->client));
+	TRY(hel_client_write_keys(&keys, p->client, args->pool));
+	TRY(hel_server_new(&p->server, program, program_size, args->pool));
+	TRY(hel_session_new(&p->session, p->server, keys.bytes, keys.size));
+	p->keys_bytes = keys.size;
+done:
+	hel_writer_clear(&keys);
+	hel_free(manifest);
+	hel_free(program);
+	return st;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static hel_status run_verify(const hel_args *args, json_t *out)
+{
+	hel_status st = HEL_OK;
+	hel_dlrm *m = NULL;
+	parties p = {0};
+	hel_records records = {0};
+	hel_samples samples = {0};
+	double *clear = NULL;
+	hel_writer query = {0}, result = {0};
+	hel_metrics clear_metrics, encrypted_metrics;
+	hel_progress progress;
+	uint64_t rows;
+	size_t paths, query_bytes = 0, result_bytes = 0, differ = 0;
+	const char *const *path = hel_arg_all(args, "data", &paths);
+	TRY(hel_dlrm_load(&m, hel_arg(args, "model")));
+	TRY(parties_open(&p, args));
+	TRY(hel_records_read(&records, hel_client_dataset(p.client), path, paths));
+	TRY(hel_arg_number(&rows, args, "rows", 1, records.count, records.count));
+	TRY(hel_samples_new(&samples, m->schema, &records, NULL, rows, HEL_UNKNOWN_IS_MISSING));
+	TRY_ALLOC(clear, hel_alloc(3 * rows, sizeof *clear));
+	double *encrypted = clear + rows, *ms = encrypted + rows, sum = 0, worst = 0, stated = 0;
+	hel_progress_begin(&progress, "verifying");
+	for (size_t i = 0; i < rows; i++) {
+		hel_score score;
+		hel_infer_times times = {0};
+		TRY(hel_dlrm_logit(&clear[i], m, samples.value + i * samples.dense,
+				   samples.hot + i * samples.hots));
+		TRY(hel_client_encrypt(&query, p.client, &records, i, HEL_UNKNOWN_IS_MISSING));
+		TRY(hel_server_infer(&result, p.session, query.bytes, query.size, &times));
+		TRY(hel_client_decrypt(&score, p.client, result.bytes, result.size));
+		encrypted[i] = score.logit;
+		stated += score.bits / (double)rows;
+		ms[i] = 1e3 * (times.read + times.evaluate + times.write);
+		double error = fabs(encrypted[i] - clear[i]);
+		sum += error / (double)rows;
+		worst = fmax(worst, error);
+		differ += (encrypted[i] > 0) != (clear[i] > 0);
+		query_bytes = query.size;
+		result_bytes = result.size;
+		hel_writer_clear(&query);
+		hel_writer_clear(&result);
+		hel_progress_step(&progress, (double)(i + 1) / (double)rows);
+	}
+	hel_progress_end(&progress);
+	TRY(hel_metrics_of(&clear_metrics, clear, samples.label, rows));
+	TRY(hel_metrics_of(&encrypted_metrics, encrypted, samples.label, rows));
+	qsort(ms, rows, sizeof *ms, ascending);
+	const double bits = -log2(sum), median = ms[rows / 2], p95 = ms[(size_t)(0.95 * (double)(rows - 1))];
+	const hel_manifest *mf = hel_client_manifest(p.client);
+	hel_say(args, "%zu rows: %.2f bits (mean error 2^-%.2f), largest error %.2g\n", (size_t)rows, bits,
+		bits, worst);
+	hel_say(args, "predicted at least %.1f bits; the results themselves state %.1f\n", mf->bits, stated);
+	hel_say(args, "decisions that differ: %zu; AUC clear %.4f, encrypted %.4f\n", differ,
+		clear_metrics.auc, encrypted_metrics.auc);
+	hel_say(args, "server: median %.2f ms, 95th percentile %.2f ms per prediction on %u thread%s\n",
+		median, p95, args->threads, args->threads > 1 ? "s" : "");
+	hel_say(args, "evaluation keys %.2f MB, query %.1f kB, result %.1f kB, peak memory %.1f MB\n",
+		(double)p.keys_bytes / 1e6, (double)query_bytes / 1e3, (double)result_bytes / 1e3,
+		(double)hel_peak_rss() / 1e6);
+	json_object_update_new(
+	    out,
+	    json_pack("{s:I, s:f, s:f, s:f, s:I, s:o, s:o, s:f, s:f, s:i, s:I, s:I, s:I, s:I}", "rows",
+		      (json_int_t)rows, "bits", bits, "predicted_bits", mf->bits, "max_error", worst,
+		      "decisions_differ", (json_int_t)differ, "auc_clear",
+		      isfinite(clear_metrics.auc) ? json_real(clear_metrics.auc) : json_null(),
+		      "auc_encrypted",
+		      isfinite(encrypted_metrics.auc) ? json_real(encrypted_metrics.auc) : json_null(),
+		      "server_ms_median", median, "server_ms_p95", p95, "threads", (int)args->threads,
+		      "evaluation_keys_bytes", (json_int_t)p.keys_bytes, "query_bytes",
+		      (json_int_t)query_bytes, "result_bytes", (json_int_t)result_bytes, "peak_rss_bytes",
+		      (json_int_t)hel_peak_rss()));
+done:
+	hel_writer_clear(&query);
+	hel_writer_clear(&result);
+	hel_free(clear);
+	hel_samples_clear(&samples);
+	hel_records_clear(&records);
+	parties_clear(&p);
+	hel_dlrm_free(m);
+	return st;
+}
+
+const hel_command hel_command_verify = {
+	.name = "verify",
+	.summary = "Compare encrypted with clear predictions over many rows",
+	.option = {{"model", "DIR", "the trained model", true, false},
+		   {"compiled", "DIR", "what compile wrote", true, false},
+		   {"data", "FILE", "published data files", true, true},
+		   {"rows", "N", "how many rows (default: all)", false, false}},
+	.run = run_verify,
+};

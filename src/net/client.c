@@ -1,0 +1,215 @@
+#include "net.h"
+#include <math.h>
+#include <string.h>
+
+/* A score whose typical error is above this is refused: something other than noise is in it. */
+#define WORST_ERROR 0x1p-5
+
+struct hel_client {
+	hel_manifest *manifest;
+	hel_params *params;
+	hel_schema *schema;
+	const hel_dataset *set;
+	hel_secret_key *secret;
+};
+
+void hel_client_free(hel_client *c)
+{
+	if (!c)
+		return;
+	hel_secret_key_free(c->secret);
+	hel_schema_free(c->schema);
+	hel_params_free(c->params);
+	hel_manifest_free(c->manifest);
+	hel_free(c);
+}
+
+const hel_manifest *hel_client_manifest(const hel_client *c)
+{
+	return c->manifest;
+}
+
+const hel_params *hel_client_params(const hel_client *c)
+{
+	return c->params;
+}
+
+const hel_dataset *hel_client_dataset(const hel_client *c)
+{
+	return c->set;
+}
+
+static hel_status read_secret(hel_client *c, const void *bytes, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_reader r;
+	TRY(hel_container_open(&r, HEL_KIND_SECRET_KEY, bytes, size));
+	const uint8_t *fingerprint = hel_read_bytes(&r, HEL_HASH_BYTES);
+	const uint8_t *seed = hel_read_bytes(&r, HEL_SEED_BYTES);
+	TRY(hel_reader_finish(&r));
+	if (memcmp(fingerprint, c->params->fingerprint, HEL_HASH_BYTES) != 0)
+		FAIL(HEL_EPARAMS, "this secret key was made for other parameters; run 'helrm keygen' with "
+				  "this model's manifest");
+	TRY(hel_secret_key_from_seed(&c->secret, c->params, seed));
+done:
+	return st;
+}
+
+hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifest_size,
+			  const void *secret, size_t secret_size)
+{
+	hel_status st = HEL_OK;
+	hel_client *c = NULL;
+	TRY(hel_random_init());
+	TRY_ALLOC(c, hel_alloc(1, sizeof *c));
+	TRY(hel_manifest_read(&c->manifest, manifest, manifest_size));
+	const hel_manifest *m = c->manifest;
+	TRY(hel_schema_from_json(&c->schema, m->schema, strlen(m->schema)));
+	c->set = hel_dataset_by_name(c->schema->dataset);
+	if (!c->set) {
+		st = HEL_EFORMAT;
+		goto done;
+	}
+	size_t width = hel_features_width(c->schema->dense_count, hel_schema_onehots(c->schema),
+					  m->degree);
+	if (width != m->features)
+		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema %zu", m->features, width);
+	TRY(hel_params_new(&c->params, &m->params));
+	if (m->samples > c->params->ring.n)
+		FAIL(HEL_EFORMAT, "the manifest asks for %u samples of %zu", m->samples,
+		     c->params->ring.n);
+	if (secret)
+		TRY(read_secret(c, secret, secret_size));
+	*out = c;
+	c = NULL;
+done:
+	hel_client_free(c);
+	return st;
+}
+
+hel_status hel_client_generate(hel_client *c)
+{
+	hel_secret_key *key;
+	hel_status st = hel_secret_key_new(&key, c->params);
+	if (st == HEL_OK) {
+		hel_secret_key_free(c->secret);
+		c->secret = key;
+	}
+	return st;
+}
+
+hel_status hel_client_write_secret(hel_writer *w, const hel_client *c)
+{
+	hel_container_begin(w, HEL_KIND_SECRET_KEY);
+	hel_write_bytes(w, c->params->fingerprint, HEL_HASH_BYTES);
+	hel_write_bytes(w, hel_secret_key_seed(c->secret), HEL_SEED_BYTES);
+	return hel_container_end(w);
+}
+
+hel_status hel_client_write_keys(hel_writer *w, const hel_client *c, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_keys *keys = NULL;
+	TRY(hel_keys_generate(&keys, c->secret, c->manifest->key, c->manifest->keys, pool));
+	hel_container_begin(w, HEL_KIND_EVALUATION_KEYS);
+	hel_keys_write(w, keys);
+	st = hel_container_end(w);
+done:
+	hel_keys_free(keys);
+	return st;
+}
+
+static hel_status encrypt_input(hel_writer *w, const hel_client *c, const hel_input *in,
+				const double *features, hel_complex *slots, hel_ct *ct)
+{
+	hel_status st = HEL_OK;
+	hel_pt *pt = NULL;
+	uint8_t seed[HEL_SEED_BYTES];
+	hel_input_fill(slots, in, features);
+	TRY(hel_encode(&pt, c->params, slots, in->level, HEL_FOR_ADD));
+	TRY(hel_encrypt_seeded(ct, seed, c->secret, pt));
+	hel_ct_write_seeded(w, ct, seed);
+	st = w->status;
+done:
+	hel_pt_free(pt);
+	return st;
+}
+
+hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_records *records,
+			      size_t row, hel_unknown policy)
+{
+	hel_status st = HEL_OK;
+	const hel_manifest *m = c->manifest;
+	const size_t slots = hel_params_slots(c->params), dense = c->schema->dense_count;
+	const size_t hots = hel_schema_hots(c->schema);
+	double *values = NULL;
+	uint32_t *hot = NULL;
+	hel_complex *block = NULL;
+	hel_ct *ct = NULL;
+	if (!c->secret)
+		FAIL(HEL_EINVAL, "no secret key");
+	TRY_ALLOC(values, hel_alloc(dense + m->features, sizeof *values));
+	TRY_ALLOC(hot, hel_alloc(hots, sizeof *hot));
+	TRY_ALLOC(block, hel_alloc(slots, sizeof *block));
+	TRY(hel_ct_new(&ct, c->params));
+	TRY(hel_schema_apply(c->schema, records, row, policy, values, hot, NULL));
+	hel_features_fill(values + dense, c->schema, values, hot, m->degree);
+	hel_container_begin(w, HEL_KIND_QUERY);
+	hel_write_bytes(w, m->id, sizeof m->id);
+	hel_write_bytes(w, hel_secret_key_client(c->secret), HEL_CLIENT_ID_BYTES);
+	hel_write_u32(w, m->inputs);
+	for (uint32_t i = 0; i < m->inputs; i++)
+		TRY(encrypt_input(w, c, &m->input[i], values + dense, block, ct));
+	st = hel_container_end(w);
+done:
+	hel_free_secret(values, (dense + m->features) * sizeof *values);
+	hel_free_secret(hot, hots * sizeof *hot);
+	hel_free_secret(block, slots * sizeof *block);
+	hel_ct_free(ct);
+	return st;
+}
+
+hel_status hel_client_decrypt(hel_score *out, const hel_client *c, const void *result, size_t size)
+{
+	hel_status st = HEL_OK;
+	const hel_manifest *m = c->manifest;
+	hel_ct *ct = NULL;
+	double *coefficient = NULL;
+	uint32_t samples;
+	hel_reader r;
+	if (!c->secret)
+		FAIL(HEL_EINVAL, "no secret key");
+	TRY(hel_container_open(&r, HEL_KIND_RESULT, result, size));
+	const uint8_t *id = hel_read_bytes(&r, HEL_HASH_BYTES);
+	const uint8_t *client = hel_read_bytes(&r, HEL_CLIENT_ID_BYTES);
+	TRY(r.status);
+	if (memcmp(id, m->id, HEL_HASH_BYTES) != 0)
+		FAIL(HEL_EMODEL, "this result comes from another model than the manifest '%s'", m->model);
+	if (memcmp(client, hel_secret_key_client(c->secret), HEL_CLIENT_ID_BYTES) != 0)
+		FAIL(HEL_ECLIENT, "this result belongs to another client's secret key");
+	TRY(hel_ct_new(&ct, c->params));
+	TRY(hel_ct_read_sampled(ct, &samples, &r));
+	TRY(hel_reader_finish(&r));
+	if (ct->level != 0 || samples != m->samples)
+		FAIL(HEL_EFORMAT, "a result of level %u with %u samples, expected 0 and %u", ct->level,
+		     samples, m->samples);
+	TRY_ALLOC(coefficient, hel_alloc(samples, sizeof *coefficient));
+	TRY(hel_decrypt_coefficients(coefficient, samples, c->secret, ct));
+	/* A score that all slots share is a constant polynomial: what the other coefficients hold is
+	 * error, or a sign that slots differ or are not real. */
+	double squares = 0;
+	for (uint32_t i = 1; i < samples; i++)
+		squares += coefficient[i] * coefficient[i];
+	const double error = sqrt(squares / fmax(1, samples - 1.0));
+	if (!(error < WORST_ERROR) || !(fabs(coefficient[0]) <= m->bound * 1.01 + 1))
+		FAIL(HEL_ERANGE, "the result does not decrypt to a score (typical error %.3g): wrong keys "
+				 "or a faulty server", error);
+	out->logit = coefficient[0];
+	out->probability = 1 / (1 + exp(-out->logit));
+	out->bits = samples > 1 ? -log2(error * sqrt(2 / M_PI)) : m->bits;
+done:
+	if (coefficient)
+		hel_free_secret(coefficient, m->samples * sizeof *coefficient);
+	hel_ct_free(ct);
+	return st;
+}

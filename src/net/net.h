@@ -1,0 +1,77 @@
+/* net.h -- the two parties. client.c: record -> query, result -> score.
+ * server.c: query -> result. They share file formats, and only the client's
+ * half links secret-key code.
+ */
+#ifndef HEL_NET_H
+#define HEL_NET_H
+
+#include "ckks/ckks.h"
+#include "features/features.h"
+#include "prog/prog.h"
+#include "vm/vm.h"
+
+/* --- client ---------------------------------------------------------------- */
+
+typedef struct hel_client hel_client;
+
+/** Opens a manifest and re-checks all of it: parameters, security, schema. With a secret key file,
+ *  checks that it belongs to these parameters; NULL for none.
+ *  @retval HEL_ESECURITY, HEL_EPARAMS, HEL_EFORMAT, ... */
+HEL_CHECKED hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifest_size,
+				      const void *secret, size_t secret_size);
+void hel_client_free(hel_client *c);
+const hel_manifest *hel_client_manifest(const hel_client *c);
+const hel_params *hel_client_params(const hel_client *c);
+const hel_dataset *hel_client_dataset(const hel_client *c);
+
+/** Draws a new secret key. */
+HEL_CHECKED hel_status hel_client_generate(hel_client *c);
+HEL_CHECKED hel_status hel_client_write_secret(hel_writer *w, const hel_client *c);
+/** The evaluation keys that the manifest lists, each truncated to its level. */
+HEL_CHECKED hel_status hel_client_write_keys(hel_writer *w, const hel_client *c, hel_pool *pool);
+
+/** One record as an encrypted query.
+ *  @retval HEL_EDATA an unknown category under HEL_UNKNOWN_IS_ERROR. */
+HEL_CHECKED hel_status hel_client_encrypt(hel_writer *w, const hel_client *c,
+					  const hel_records *records, size_t row,
+					  hel_unknown policy);
+
+typedef struct hel_score {
+	double logit, probability;
+	double bits; /* measured: -log2 of the typical error, from coefficients that must be zero */
+} hel_score;
+
+/** Decrypts a result and checks that it looks like a score: in range, real, the same in all slots.
+ *  @retval HEL_EMODEL, HEL_ECLIENT the result belongs to another model or key.
+ *  @retval HEL_ERANGE it does not decrypt to a score. */
+HEL_CHECKED hel_status hel_client_decrypt(hel_score *out, const hel_client *c, const void *result,
+					  size_t size);
+
+/* --- server ------------------------------------------------------------------ */
+
+typedef struct hel_server hel_server;   /* a program ready to run */
+typedef struct hel_session hel_session; /* one client's evaluation keys */
+
+HEL_CHECKED hel_status hel_server_new(hel_server **out, const void *program, size_t size,
+				      hel_pool *pool);
+void hel_server_free(hel_server *s);
+const hel_program *hel_server_program(const hel_server *s);
+const hel_params *hel_server_params(const hel_server *s);
+size_t hel_server_weight_bytes(const hel_server *s);
+
+HEL_CHECKED hel_status hel_session_new(hel_session **out, const hel_server *s, const void *keys,
+				       size_t size);
+void hel_session_free(hel_session *session);
+
+typedef struct hel_infer_times {
+	double read, evaluate, write;
+	double *op; /* one per op, or NULL */
+} hel_infer_times;
+
+/** Runs the program on a query; writes the result. times may be NULL.
+ *  @retval HEL_EMODEL  the query is for another model.
+ *  @retval HEL_ECLIENT the query was encrypted under another key than the session's. */
+HEL_CHECKED hel_status hel_server_infer(hel_writer *w, const hel_session *session,
+					const void *query, size_t size, hel_infer_times *times);
+
+#endif

@@ -1,0 +1,152 @@
+#include "net.h"
+#include <string.h>
+
+struct hel_server {
+	hel_program *program;
+	hel_params *params;
+	hel_loaded *loaded;
+	hel_pool *pool;
+};
+
+struct hel_session {
+	const hel_server *server;
+	hel_keys *keys;
+	hel_eval *ev;
+};
+
+void hel_server_free(hel_server *s)
+{
+	if (!s)
+		return;
+	hel_loaded_free(s->loaded);
+	hel_params_free(s->params);
+	hel_program_free(s->program);
+	hel_free(s);
+}
+
+hel_status hel_server_new(hel_server **out, const void *program, size_t size, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_server *s = NULL;
+	TRY(hel_random_init());
+	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
+	s->pool = pool;
+	TRY(hel_program_read(&s->program, program, size));
+	TRY(hel_params_new(&s->params, &s->program->manifest->params));
+	TRY(hel_loaded_new(&s->loaded, s->program, s->params, pool));
+	*out = s;
+	s = NULL;
+done:
+	hel_server_free(s);
+	return st;
+}
+
+const hel_program *hel_server_program(const hel_server *s)
+{
+	return s->program;
+}
+
+const hel_params *hel_server_params(const hel_server *s)
+{
+	return s->params;
+}
+
+size_t hel_server_weight_bytes(const hel_server *s)
+{
+	return hel_loaded_bytes(s->loaded);
+}
+
+void hel_session_free(hel_session *session)
+{
+	if (!session)
+		return;
+	hel_eval_free(session->ev);
+	hel_keys_free(session->keys);
+	hel_free(session);
+}
+
+hel_status hel_session_new(hel_session **out, const hel_server *s, const void *keys, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_session *session = NULL;
+	hel_reader r;
+	TRY_ALLOC(session, hel_alloc(1, sizeof *session));
+	session->server = s;
+	TRY(hel_container_open(&r, HEL_KIND_EVALUATION_KEYS, keys, size));
+	TRY(hel_keys_read(&session->keys, s->params, &r));
+	TRY(hel_reader_finish(&r));
+	const hel_manifest *m = s->program->manifest;
+	for (uint32_t i = 0; i < m->keys; i++)
+		if (!hel_keys_find(session->keys, m->key[i].galois, m->key[i].level)) {
+			st = HEL_EKEY;
+			goto done;
+		}
+	TRY(hel_eval_new(&session->ev, s->params, session->keys, s->pool));
+	*out = session;
+	session = NULL;
+done:
+	hel_session_free(session);
+	return st;
+}
+
+static hel_status read_query(hel_ct **in, const hel_session *session, const void *query, size_t size)
+{
+	hel_status st = HEL_OK;
+	const hel_server *s = session->server;
+	const hel_manifest *m = s->program->manifest;
+	hel_reader r;
+	TRY(hel_container_open(&r, HEL_KIND_QUERY, query, size));
+	const uint8_t *id = hel_read_bytes(&r, HEL_HASH_BYTES);
+	const uint8_t *client = hel_read_bytes(&r, HEL_CLIENT_ID_BYTES);
+	uint32_t inputs = hel_read_u32(&r);
+	TRY(r.status);
+	if (memcmp(id, m->id, HEL_HASH_BYTES) != 0)
+		FAIL(HEL_EMODEL, "this query is for another model than '%s'; encrypt it with this model's "
+				 "manifest", m->model);
+	if (memcmp(client, session->keys->client, HEL_CLIENT_ID_BYTES) != 0)
+		FAIL(HEL_ECLIENT, "this query was encrypted by another client than the evaluation keys'");
+	if (inputs != m->inputs)
+		FAIL(HEL_EFORMAT, "a query of %u ciphertexts, expected %u", inputs, m->inputs);
+	for (uint32_t i = 0; i < inputs; i++) {
+		TRY(hel_ct_new(&in[i], s->params));
+		TRY(hel_ct_read_seeded(in[i], &r));
+		if (in[i]->level != m->input[i].level)
+			FAIL(HEL_ELEVEL, "input %u of the query has level %u, expected %u", i,
+			     in[i]->level, m->input[i].level);
+	}
+	TRY(hel_reader_finish(&r));
+done:
+	return st;
+}
+
+hel_status hel_server_infer(hel_writer *w, const hel_session *session, const void *query,
+			    size_t size, hel_infer_times *times)
+{
+	hel_status st = HEL_OK;
+	const hel_server *s = session->server;
+	const hel_manifest *m = s->program->manifest;
+	hel_ct **in = NULL, *result = NULL;
+	double start = hel_clock(), read, evaluated;
+	TRY_ALLOC(in, hel_alloc(m->inputs, sizeof *in));
+	TRY(read_query(in, session, query, size));
+	read = hel_clock();
+	TRY(hel_ckks_run(&result, s->loaded, session->ev, (const hel_ct *const *)in,
+			 times ? times->op : NULL));
+	evaluated = hel_clock();
+	hel_container_begin(w, HEL_KIND_RESULT);
+	hel_write_bytes(w, m->id, sizeof m->id);
+	hel_write_bytes(w, session->keys->client, HEL_CLIENT_ID_BYTES);
+	TRY(hel_ct_write_sampled(w, session->ev, result, m->samples));
+	TRY(hel_container_end(w));
+	if (times) {
+		times->read = read - start;
+		times->evaluate = evaluated - read;
+		times->write = hel_clock() - evaluated;
+	}
+done:
+	for (uint32_t i = 0; in && i < m->inputs; i++)
+		hel_ct_free(in[i]);
+	hel_free(in);
+	hel_ct_free(result);
+	return st;
+}

@@ -34,23 +34,56 @@ done:
 	return st;
 }
 
-/* Tries one ring and digit size; replaces *best when faster. *fits tells that the ring held it. */
-static hel_status try_parameters(choice *best, const hel_dlrm *m, hel_params_spec spec,
-				 bool monomials, bool fuse, bool *fits)
+/* The digit size with the cheapest key switches over all levels, or NULL when the ring is too small.
+ * How stages are packed hardly depends on it, so it is chosen first. */
+static hel_status choose_digits(hel_params **out, unsigned log_n, unsigned levels)
+{
+	hel_status st = HEL_OK;
+	hel_params *p = NULL;
+	double best = INFINITY;
+	*out = NULL;
+	for (unsigned alpha = 1; levels <= HEL_MAX_LEVELS && alpha <= levels + 2; alpha++)
+		for (unsigned special = alpha; special <= alpha + 1; special++) {
+			const hel_params_spec spec = {.log_n = (uint8_t)log_n,
+						      .levels = (uint8_t)levels,
+						      .primes_per_level = 1,
+						      .scale_bits = SCALE_BITS,
+						      .alpha = (uint8_t)alpha,
+						      .special = (uint8_t)special};
+			st = hel_params_new(&p, &spec);
+			if (st == HEL_ESECURITY || st == HEL_EPARAMS)
+				return HEL_OK; /* larger digits need even more */
+			TRY(st);
+			hel_cost cost = {0};
+			for (unsigned l = 0; l <= levels; l++) {
+				hel_cost_add(&cost, hel_cost_decompose(p, p->limbs[l]), 1);
+				hel_cost_add(&cost, hel_cost_product(p, p->limbs[l]), 2);
+				hel_cost_add(&cost, hel_cost_finish(p, p->limbs[l]), 1);
+			}
+			double seconds = hel_cost_seconds(p, cost);
+			if (seconds < best) {
+				best = seconds;
+				hel_params *swap = *out;
+				*out = p;
+				p = swap;
+			}
+			hel_params_free(p);
+			p = NULL;
+		}
+done:
+	return st;
+}
+
+/* Tries one ring and one way to write the model; replaces *best when faster. */
+static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool monomials, bool fuse,
+			  bool *fits)
 {
 	hel_status st = HEL_OK;
 	choice c = {0};
 	TRY(hel_stages_new(&c.stages, m, monomials, fuse));
-	const unsigned levels = hel_stages_levels(c.stages);
-	if (levels > HEL_MAX_LEVELS)
+	TRY(choose_digits(&c.params, log_n, hel_stages_levels(c.stages)));
+	if (!c.params)
 		goto done;
-	spec.levels = (uint8_t)levels;
-	st = hel_params_new(&c.params, &spec);
-	if (st == HEL_ESECURITY || st == HEL_EPARAMS) {
-		st = HEL_OK;
-		goto done;
-	}
-	TRY(st);
 	st = hel_plan_new(&c.plan, c.stages, c.params);
 	if (st == HEL_EUNSUPPORTED) {
 		st = HEL_OK;
@@ -72,19 +105,12 @@ static hel_status try_ring(choice *best, const hel_dlrm *m, unsigned log_n,
 			   const hel_compile_options *o, bool *fits)
 {
 	hel_status st = HEL_OK;
-	for (unsigned alpha = 1; alpha <= 8; alpha++)
-		for (unsigned special = alpha; special <= alpha + 1; special++)
-			for (int way = 0; way < 4; way++) {
-				const bool monomials = way & 1, fuse = !(way & 2);
-				if ((monomials && o->no_monomials) || (fuse && o->no_fusion))
-					continue;
-				hel_params_spec spec = {.log_n = (uint8_t)log_n,
-							.primes_per_level = 1,
-							.scale_bits = SCALE_BITS,
-							.alpha = (uint8_t)alpha,
-							.special = (uint8_t)special};
-				TRY(try_parameters(best, m, spec, monomials, fuse, fits));
-			}
+	for (int way = 0; way < 4; way++) {
+		const bool monomials = way & 1, fuse = !(way & 2);
+		if ((monomials && o->no_monomials) || (fuse && o->no_fusion))
+			continue;
+		TRY(try_way(best, m, log_n, monomials, fuse, fits));
+	}
 done:
 	return st;
 }

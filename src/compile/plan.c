@@ -5,7 +5,9 @@
 
 #define MAX_STATES 24	 /* kept per stage */
 #define MAX_CHUNKS 512	 /* fresh ciphertexts per source */
-#define INPUT_SECONDS 2e-4 /* what receiving one more ciphertext is taken to cost */
+/* What one more limb of a fresh ciphertext costs: unpacking, checking, expanding its seed, and
+ * the client's upload, which is the scarcer good. Per coefficient. */
+#define INPUT_SECONDS (0.25e-3 / 8192)
 
 size_t hel_subset_sums(int32_t *out, uint32_t mask)
 {
@@ -176,7 +178,7 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 		}
 	}
 	c->seconds = (s->plain_sum ? 0 : best + hel_cost_seconds(params, rest)) + fold_best +
-		     INPUT_SECONDS * (double)fresh;
+		     INPUT_SECONDS * (double)(fresh * limbs * params->ring.n);
 }
 
 /* Packs a fresh source into ciphertexts over the index bits of `mask`. */

@@ -156,8 +156,7 @@ HEL_API HEL_CHECKED hel_status hel_eval_drop(const hel_eval *ev, hel_ct *out, co
  *  @retval HEL_EKEY no key for this rotation at this level. */
 HEL_API HEL_CHECKED hel_status hel_eval_rotate(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 					       long steps);
-HEL_API HEL_CHECKED hel_status hel_eval_conjugate(const hel_eval *ev, hel_ct *out,
-						  const hel_ct *a);
+HEL_API HEL_CHECKED hel_status hel_eval_conjugate(const hel_eval *ev, hel_ct *out, const hel_ct *a);
 /** out[i] = a rotated by steps[i]: one decomposition for all (hoisting).
  *  out[i] must be distinct and none of them a. */
 HEL_API HEL_CHECKED hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_ct *const *out,
@@ -165,9 +164,8 @@ HEL_API HEL_CHECKED hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_c
 						       size_t count);
 /** out = sum of a rotated by each of `steps`: one decomposition, one ModDown.
  *  A step of 0 stands for a itself. */
-HEL_API HEL_CHECKED hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out,
-						   const hel_ct *a, const long *steps,
-						   size_t count);
+HEL_API HEL_CHECKED hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
+						   const long *steps, size_t count);
 
 #ifdef __cplusplus
 }

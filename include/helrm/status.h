@@ -43,7 +43,8 @@ typedef enum hel_status {
 /** Short text of a status; never NULL. */
 HEL_API const char *hel_status_text(hel_status status);
 
-/** Detail of this thread's last failure, "" when there is none. Valid until the next failing call. */
+/** Detail of this thread's last failure, "" when there is none. Valid until the next failing call.
+ */
 HEL_API const char *hel_error_detail(void);
 
 #ifdef __cplusplus

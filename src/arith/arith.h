@@ -31,7 +31,7 @@ typedef struct hel_prime {
 	uint32_t r2;   /* 2^64 mod q */
 	unsigned log_n;
 	uint32_t n;
-	uint32_t psi;	 /* a primitive 2n-th root of unity */
+	uint32_t psi;	  /* a primitive 2n-th root of unity */
 	hel_factor n_inv; /* n^-1 */
 	/* Powers of psi and of its inverse in bit-reversed order: w[k] = psi^brv(k). */
 	uint32_t *w, *w_shoup, *iw, *iw_shoup;

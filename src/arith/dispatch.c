@@ -22,7 +22,8 @@ static void choose(void)
 	if (wish && *wish)
 		chosen = hel_kernels_by_name(wish);
 	if (wish && *wish && !chosen)
-		fprintf(stderr, "helrm: HELRM_BACKEND=%s is not available here; known: scalar, avx2\n",
+		fprintf(stderr,
+			"helrm: HELRM_BACKEND=%s is not available here; known: scalar, avx2\n",
 			wish);
 	if (!chosen)
 		chosen = hel_kernels_by_name("avx2");

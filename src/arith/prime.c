@@ -148,7 +148,8 @@ hel_status hel_permutation_init(hel_permutation *p, uint32_t galois, unsigned lo
 	}
 	for (uint32_t c = 0; c < 8; c++)
 		for (uint32_t j = 0; j < 8; j++)
-			p->lane[c][j] = hel_bit_reverse((galois * hel_bit_reverse(j, 3) + c) & 7, 3);
+			p->lane[c][j] =
+			    hel_bit_reverse((galois * hel_bit_reverse(j, 3) + c) & 7, 3);
 done:
 	return st;
 }

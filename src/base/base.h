@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "seeds expand to integers in the byte order of the machine: little-endian only");
+
 #define HEL_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define HEL_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define HEL_MAX(a, b) ((a) > (b) ? (a) : (b))
@@ -53,6 +56,8 @@ void hel_free(void *p);
 /** Wipes `bytes` bytes, then frees. */
 void hel_free_secret(void *p, size_t bytes);
 char *hel_strdup(const char *text);
+/** Valid UTF-8 without control characters: fit to print and for JSON. */
+bool hel_is_text(const char *text);
 
 /** Test hook: the n-th allocation from now fails (once); 0 switches it off. */
 void hel_alloc_fail_at(long n);
@@ -114,12 +119,11 @@ size_t hel_packed_size(size_t count, unsigned bits);
 /* --- files (file.c) ------------------------------------------------------ */
 
 /** Reads a whole file of at most `limit` bytes. *bytes is zero-ended; the caller frees it. */
-HEL_CHECKED hel_status
-hel_file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size);
+HEL_CHECKED hel_status hel_file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size);
 
 /** Writes all or nothing: a temporary file beside `path`, synced, then renamed. */
-HEL_CHECKED hel_status
-hel_file_write(const char *path, const void *bytes, size_t size, unsigned mode);
+HEL_CHECKED hel_status hel_file_write(const char *path, const void *bytes, size_t size,
+				      unsigned mode);
 
 /** Makes a directory and its parents; an existing one is fine. */
 HEL_CHECKED hel_status hel_dir_make(const char *path);
@@ -145,8 +149,8 @@ void hel_container_begin(hel_writer *w, hel_kind kind);
 /** Fills in length and checksum. */
 HEL_CHECKED hel_status hel_container_end(hel_writer *w);
 /** Checks magic, version, length and checksum; `*body` reads what is inside. */
-HEL_CHECKED hel_status
-hel_container_open(hel_reader *body, hel_kind kind, const void *bytes, size_t size);
+HEL_CHECKED hel_status hel_container_open(hel_reader *body, hel_kind kind, const void *bytes,
+					  size_t size);
 /** The kind of a container, or 0 when the bytes are not one. */
 int hel_container_kind(const void *bytes, size_t size);
 /** BLAKE2b-256. */
@@ -156,7 +160,8 @@ void hel_hash(uint8_t out[HEL_HASH_BYTES], const void *bytes, size_t size);
 
 #define HEL_SEED_BYTES 32
 
-/** Must have succeeded once before anything random is asked for; any thread, any number of times. */
+/** Must have succeeded once before anything random is asked for; any thread, any number of times.
+ */
 HEL_CHECKED hel_status hel_random_init(void);
 /** Bytes of the operating system's generator. */
 void hel_random_bytes(void *out, size_t size);
@@ -191,6 +196,9 @@ unsigned hel_pool_threads(const hel_pool *pool);
 /** Calls fn(arg, i) for i in [0, count), in any order and on any thread; returns when all are done.
  *  A call from inside a worker runs inline. */
 void hel_pool_for(hel_pool *pool, size_t count, void (*fn)(void *arg, size_t i), void *arg);
+/** The same for calls that may fail: the status and detail of the lowest i that did. */
+HEL_CHECKED hel_status hel_pool_try(hel_pool *pool, size_t count,
+				    hel_status (*fn)(void *arg, size_t i), void *arg);
 
 /* --- progress (progress.c) -------------------------------------------------- */
 

@@ -2,6 +2,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool hel_is_text(const char *text)
+{
+	for (const uint8_t *p = (const uint8_t *)text; *p;) {
+		uint32_t code = *p++;
+		unsigned more = code < 0x80 ? 0 : code >= 0xf0 ? 3 : code >= 0xe0 ? 2 : 1;
+		if (code < 0x20 || code == 0x7f || (code >= 0x80 && code < 0xc2) || code > 0xf4)
+			return false;
+		code &= more ? 0x3fu >> more : 0x7f;
+		for (unsigned i = 0; i < more; i++, p++) {
+			if ((*p & 0xc0) != 0x80)
+				return false;
+			code = code << 6 | (*p & 0x3f);
+		}
+		static const uint32_t least[] = {0, 0x80, 0x800, 0x10000}; /* no overlong forms */
+		if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+			return false;
+	}
+	return true;
+}
+
 hel_reader hel_reader_of(const void *bytes, size_t size)
 {
 	return (hel_reader){.at = bytes, .end = (const uint8_t *)bytes + size, .status = HEL_OK};
@@ -17,8 +37,9 @@ const uint8_t *hel_read_bytes(hel_reader *r, size_t size)
 	if (r->status != HEL_OK)
 		return NULL;
 	if (hel_reader_left(r) < size) {
-		r->status = hel_fail(HEL_ETRUNC, "file ends too early: %zu bytes expected, %zu left",
-				     size, hel_reader_left(r));
+		r->status =
+		    hel_fail(HEL_ETRUNC, "file ends too early: %zu bytes expected, %zu left", size,
+			     hel_reader_left(r));
 		return NULL;
 	}
 	const uint8_t *p = r->at;
@@ -122,12 +143,15 @@ void hel_read_packed(hel_reader *r, uint32_t *out, size_t count, unsigned bits)
 		acc >>= bits;
 		have -= bits;
 	}
+	if (acc) /* one value, one encoding */
+		r->status = hel_fail(HEL_EFORMAT, "bits set behind packed integers");
 }
 
 hel_status hel_reader_finish(hel_reader *r)
 {
 	if (r->status == HEL_OK && r->at != r->end)
-		r->status = hel_fail(HEL_EFORMAT, "%zu bytes too many at the end", hel_reader_left(r));
+		r->status =
+		    hel_fail(HEL_EFORMAT, "%zu bytes too many at the end", hel_reader_left(r));
 	return r->status;
 }
 

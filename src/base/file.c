@@ -11,8 +11,8 @@ hel_status hel_file_read(const char *path, size_t limit, uint8_t **bytes, size_t
 {
 	hel_status st = HEL_OK;
 	uint8_t *buffer = NULL;
-	struct stat info;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat info = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
 	if (fd < 0 || fstat(fd, &info))
 		FAIL(HEL_EIO, "cannot open %s: %s", path, strerror(errno));
 	if (!S_ISREG(info.st_mode))
@@ -27,7 +27,8 @@ hel_status hel_file_read(const char *path, size_t limit, uint8_t **bytes, size_t
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			FAIL(HEL_EIO, "cannot read %s: %s", path, n ? strerror(errno) : "it shrank");
+			FAIL(HEL_EIO, "cannot read %s: %s", path,
+			     n ? strerror(errno) : "it shrank");
 		got += (size_t)n;
 	}
 	*bytes = buffer;
@@ -36,7 +37,7 @@ hel_status hel_file_read(const char *path, size_t limit, uint8_t **bytes, size_t
 done:
 	if (fd >= 0)
 		close(fd);
-	hel_free(buffer);
+	hel_free_secret(buffer, buffer ? (size_t)info.st_size : 0);
 	return st;
 }
 
@@ -61,15 +62,21 @@ hel_status hel_file_write(const char *path, const void *bytes, size_t size, unsi
 	hel_status st = HEL_OK;
 	char *temporary = NULL;
 	bool made = false;
+	struct stat info;
 	int fd = -1;
+	if (lstat(path, &info) == 0 && !S_ISREG(info.st_mode))
+		FAIL(HEL_EIO, "cannot create %s: it exists and is no regular file", path);
 	if (asprintf(&temporary, "%s.%ld.partial", path, (long)getpid()) < 0) {
 		temporary = NULL;
 		FAIL(HEL_ENOMEM, "out of memory");
 	}
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
+	unlink(temporary); /* of a killed process with our number */
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
 	if (fd < 0)
 		FAIL(HEL_EIO, "cannot create %s: %s", path, strerror(errno));
 	made = true;
+	if (fchmod(fd, (mode_t)mode)) /* whatever the umask */
+		FAIL(HEL_EIO, "cannot protect %s: %s", path, strerror(errno));
 	TRY(write_all(fd, path, bytes, size));
 	if (rename(temporary, path))
 		FAIL(HEL_EIO, "cannot create %s: %s", path, strerror(errno));
@@ -87,6 +94,8 @@ hel_status hel_dir_make(const char *path)
 {
 	hel_status st = HEL_OK;
 	char *copy = NULL;
+	if (!*path)
+		FAIL(HEL_EINVAL, "an empty directory name");
 	TRY_ALLOC(copy, hel_strdup(path));
 	for (char *p = copy + 1; *copy; p++) {
 		if (*p != '/' && *p)
@@ -112,12 +121,9 @@ static const uint8_t magic[4] = {'H', 'E', 'L', 'M'};
 const char *hel_kind_name(hel_kind kind)
 {
 	static const char *const names[] = {
-		[HEL_KIND_MANIFEST] = "manifest",
-		[HEL_KIND_PROGRAM] = "server program",
-		[HEL_KIND_SECRET_KEY] = "secret key",
-		[HEL_KIND_EVALUATION_KEYS] = "evaluation keys",
-		[HEL_KIND_QUERY] = "encrypted query",
-		[HEL_KIND_RESULT] = "encrypted result",
+	    [HEL_KIND_MANIFEST] = "manifest",	  [HEL_KIND_PROGRAM] = "server program",
+	    [HEL_KIND_SECRET_KEY] = "secret key", [HEL_KIND_EVALUATION_KEYS] = "evaluation keys",
+	    [HEL_KIND_QUERY] = "encrypted query", [HEL_KIND_RESULT] = "encrypted result",
 	};
 	return (size_t)kind < HEL_ARRAY_LEN(names) && names[kind] ? names[kind] : "unknown file";
 }
@@ -169,9 +175,8 @@ hel_status hel_container_open(hel_reader *body, hel_kind kind, const void *bytes
 		return hel_fail(HEL_EFORMAT, "this file is a %s; a %s was expected",
 				hel_kind_name((hel_kind)found), name);
 	if (version != HEL_CONTAINER_VERSION)
-		return hel_fail(HEL_EVERSION,
-				"%s file has version %u; this helrm reads version %u", name, version,
-				HEL_CONTAINER_VERSION);
+		return hel_fail(HEL_EVERSION, "%s file has version %u; this helrm reads version %u",
+				name, version, HEL_CONTAINER_VERSION);
 	if (length > size)
 		return hel_fail(HEL_ETRUNC, "%s file ends too early: %zu of %llu bytes", name, size,
 				(unsigned long long)length);

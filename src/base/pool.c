@@ -13,8 +13,8 @@ struct hel_pool {
 	pthread_mutex_t lock, entry; /* entry: one job at a time */
 	pthread_cond_t wake, idle;
 	pthread_t *threads;
-	unsigned extra;	   /* worker threads beside the caller */
-	unsigned busy;	   /* workers still inside the current job */
+	unsigned extra;	     /* worker threads beside the caller */
+	unsigned busy;	     /* workers still inside the current job */
 	uint64_t generation; /* counts jobs */
 	job *job;
 	bool stop;
@@ -122,4 +122,38 @@ void hel_pool_for(hel_pool *pool, size_t count, void (*fn)(void *arg, size_t i),
 	pool->job = NULL;
 	pthread_mutex_unlock(&pool->lock);
 	pthread_mutex_unlock(&pool->entry);
+}
+
+typedef struct attempt {
+	hel_status (*fn)(void *arg, size_t i);
+	void *arg;
+	pthread_mutex_t lock;
+	size_t lowest;
+	hel_status status;
+	char detail[512];
+} attempt;
+
+static void try_one(void *arg, size_t i)
+{
+	attempt *a = arg;
+	hel_status st = a->fn(a->arg, i);
+	if (st == HEL_OK)
+		return;
+	pthread_mutex_lock(&a->lock);
+	if (a->status == HEL_OK || i < a->lowest) {
+		a->status = st;
+		a->lowest = i;
+		snprintf(a->detail, sizeof a->detail, "%s", hel_error_detail());
+	}
+	pthread_mutex_unlock(&a->lock);
+}
+
+hel_status hel_pool_try(hel_pool *pool, size_t count, hel_status (*fn)(void *arg, size_t i),
+			void *arg)
+{
+	attempt a = {.fn = fn, .arg = arg};
+	pthread_mutex_init(&a.lock, NULL);
+	hel_pool_for(pool, count, try_one, &a);
+	pthread_mutex_destroy(&a.lock);
+	return a.status == HEL_OK ? HEL_OK : hel_fail(a.status, "%s", a.detail);
 }

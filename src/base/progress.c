@@ -35,7 +35,9 @@ void hel_progress_step(hel_progress *p, double fraction)
 		return;
 	p->shown = now;
 	double left = fraction > 0 ? (now - p->start) * (1 - fraction) / fraction : 0;
-	fprintf(stderr, isatty(STDERR_FILENO) ? "\r%s: %3.0f %%, %.0f s left \033[K" : "%s: %.0f %%, %.0f s left\n",
+	fprintf(stderr,
+		isatty(STDERR_FILENO) ? "\r%s: %3.0f %%, %.0f s left \033[K"
+				      : "%s: %.0f %%, %.0f s left\n",
 		p->what, 100 * fraction, left);
 	fflush(stderr);
 }

@@ -26,5 +26,9 @@ hel_status hel_fail(hel_status status, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(detail, sizeof detail, format, args);
 	va_end(args);
+	/* foreign text must not break the line or steer a terminal */
+	for (char *p = detail; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
 	return status;
 }

@@ -12,36 +12,40 @@
 #include "prog/prog.h"
 
 /** One packed vector entering a linear transform. map[slot] is the element the slot holds,
- *  HEL_SLOT_ZERO or HEL_SLOT_ANY (anything: gets weight 0). */
+ *  HEL_SLOT_ZERO or HEL_SLOT_ANY (anything: gets weight 0). It is rotated by every number whose
+ *  bits lie in `diagonals` (hel_subset_sums). */
 typedef struct hel_linear_source {
 	const int32_t *map;
 	size_t width;
 	const hel_complex *matrix; /* [rows][width] */
-	const int32_t *baby;
-	size_t babies;
-	bool giants; /* takes part in all giant steps, or in the first (0) alone */
+	uint32_t diagonals;
 } hel_linear_source;
 
-/** y = sum_k matrix_k x_k. Slot p multiplies what it sees after each rotation baby + giant with
- *  the entry of (target[p], element seen); then the slots are summed over all folds (slot-number
- *  steps: v += rot(v, fold) for each in turn). Outputs from `rows` on are zero. */
+/** y = sum_k matrix_k x_k. Slot p multiplies what it sees after each rotation with the entry of
+ *  (target[p], element seen); then the slots are summed over all folds: v += rot(v, 2^bit) for each
+ *  bit of `folds` in turn. Outputs from `rows` on are zero. */
 typedef struct hel_linear {
-	size_t slots, rows, sources, giants, folds;
+	size_t slots, rows, sources;
 	const hel_linear_source *source;
-	const int32_t *giant; /* giant[0] == 0 */
-	const int32_t *fold;
+	uint32_t folds;
 	const int32_t *target; /* per slot: the output it computes */
 } hel_linear;
 
 /** Where the result is right: result[slot] is the output the slot ends with, HEL_SLOT_ZERO or
- *  HEL_SLOT_ANY. Measured, not argued: runs the transform once over Z/2^64 with a random dense
- *  matrix and random contents in HEL_SLOT_ANY slots; wrong with probability about 2^-64 a slot.
- *  Cost: slots * rotations multiplications. */
+ *  HEL_SLOT_ANY. Measured, not argued: runs the transform once over Z/2^64 with the random matrix
+ *  u[row] * v[column] on the all-ones vector. Sums of distinct products u v are equal only when
+ *  their terms are, up to a probability of about 2^-60 a slot (Schwartz 1980).
+ *  Cost: slots * (diagonal and fold bits) additions. */
 HEL_CHECKED hel_status hel_linear_check(int32_t *result, const hel_linear *t);
 
-/** The slot values to multiply with, for one source, baby and giant step; false when all are 0. */
+/** The slot values to multiply with, for one source, baby and giant step (their sum is one of its
+ *  rotations; the product is rotated by the giant step afterwards); false when all are 0. */
 bool hel_linear_weights(hel_complex *out, const hel_linear *t, size_t source, int32_t baby,
 			int32_t giant);
+
+/** All numbers whose bits lie in `mask`, ascending; returns how many. The rotations that bring
+ * every element of a field of slot bits past each slot. */
+size_t hel_subset_sums(int32_t *out, uint32_t mask);
 
 typedef struct hel_linear_term {
 	const hel_ct *in;

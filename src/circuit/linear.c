@@ -27,7 +27,8 @@ static hel_status check_terms(const hel_eval *ev, const hel_ct *out, const hel_l
 		    out->params != ev->params)
 			return hel_fail(HEL_EPARAMS, "linear transform over different parameters");
 		if (t[i].weight->use != HEL_FOR_MUL || t[i].in == out)
-			return hel_fail(HEL_EINVAL, "a weight not made to multiply, or output = input");
+			return hel_fail(HEL_EINVAL,
+					"a weight not made to multiply, or output = input");
 		if (t[i].in->level != t[0].in->level || t[i].weight->level != t[0].in->level ||
 		    t[0].in->level == 0)
 			return hel_fail(HEL_ELEVEL, "linear transform: levels %u and %u, weight %u",
@@ -35,7 +36,8 @@ static hel_status check_terms(const hel_eval *ev, const hel_ct *out, const hel_l
 		if (t[i].in->scale != t[0].in->scale || t[i].weight->scale != t[0].weight->scale)
 			return hel_fail(HEL_ESCALE, "linear transform: scales differ");
 		for (int k = 0; k < 2; k++) {
-			uint32_t galois = hel_galois_of_rotation(ev->params, k ? t[i].giant : t[i].baby);
+			uint32_t galois =
+			    hel_galois_of_rotation(ev->params, k ? t[i].giant : t[i].baby);
 			if (galois != 1 && !hel_keys_find(ev->keys, galois, t[i].in->level))
 				return HEL_EKEY;
 		}
@@ -109,7 +111,8 @@ static void group_limb(void *arg, size_t i)
 			x[k] = j->in[k]->part[half] + i * n;
 			y[k] = j->weight[k]->data + i * n;
 		}
-		p->ring.k->dot(j->out[half] + i * n, &(hel_dot_terms){x, y, j->terms}, p->ring.at[i]);
+		p->ring.k->dot(j->out[half] + i * n, &(hel_dot_terms){x, y, j->terms},
+			       p->ring.at[i]);
 	}
 }
 
@@ -125,19 +128,26 @@ hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_te
 	const unsigned level = terms[0].in->level;
 	const double scale = terms[0].in->scale * terms[0].weight->scale;
 	const size_t n = p->ring.n, limbs = p->limbs[level], words = limbs * n;
-	const size_t digits = hel_decomposed_words(p, limbs), extended = hel_extended_words(p, limbs);
+	const size_t digits = hel_decomposed_words(p, limbs),
+		     extended = hel_extended_words(p, limbs);
 	TRY_ALLOC(r.rotation, hel_alloc(count, sizeof *r.rotation));
 	TRY_ALLOC(r.row, hel_alloc(2 * limbs * count, sizeof *r.row));
 	TRY_ALLOC(job.in, hel_alloc(count, sizeof *job.in));
 	TRY_ALLOC(job.weight, hel_alloc(count, sizeof *job.weight));
 	TRY_ALLOC(done_term, hel_alloc(count, sizeof *done_term));
 	TRY_ALLOC(r.scratch, hel_scratch_take(ev->scratch, 4 * (4 * words + digits + extended +
-								 hel_ks_scratch_words(p, limbs))));
-	for (size_t i = 0; i < count; i++)
-		TRY(rotate_input(&r, terms[i].in));
+								hel_ks_scratch_words(p, limbs))));
+	for (size_t i = 0; i < count; i++) {
+		size_t k = 0;
+		while (k < r.rotations && r.rotation[k].in != terms[i].in)
+			k++;
+		if (k == r.rotations)
+			TRY(rotate_input(&r, terms[i].in));
+	}
 
 	uint32_t *sum[2] = {r.scratch, r.scratch + words}, *group = r.scratch + 2 * words;
-	uint32_t *decomposed = group + 2 * words, *acc = decomposed + digits, *work = acc + extended;
+	uint32_t *decomposed = group + 2 * words, *acc = decomposed + digits,
+		 *work = acc + extended;
 	bool switched = false;
 	memset(sum[0], 0, 2 * words * sizeof *sum[0]);
 	for (size_t first = 0; first < count; first++) {
@@ -155,17 +165,20 @@ hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_te
 		job.out[1] = group + words;
 		hel_pool_for(ev->pool, limbs, group_limb, &job);
 		uint32_t galois = hel_galois_of_rotation(p, job.giant);
-		const hel_switch_key *key = galois == 1 ? NULL : hel_keys_find(ev->keys, galois, level);
+		const hel_switch_key *key =
+		    galois == 1 ? NULL : hel_keys_find(ev->keys, galois, level);
 		if (key) {
 			/* the second half joins in the extended basis, the first is moved alone */
 			hel_ks_decompose(ev, decomposed, job.out[1], limbs, work);
 			hel_ks_product(ev, acc, decomposed, key, limbs, switched, work);
 			switched = true;
-			p->ring.k->permute(job.out[1], job.out[0], &key->permutation, (uint32_t)n, limbs);
+			p->ring.k->permute(job.out[1], job.out[0], &key->permutation, (uint32_t)n,
+					   limbs);
 			p->ring.k->add(sum[0], sum[0], job.out[1], p->ring.at, limbs);
 		} else
 			for (int half = 0; half < 2; half++)
-				p->ring.k->add(sum[half], sum[half], job.out[half], p->ring.at, limbs);
+				p->ring.k->add(sum[half], sum[half], job.out[half], p->ring.at,
+					       limbs);
 	}
 	if (switched)
 		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){sum[0], sum[1]}, acc, limbs,

@@ -1,6 +1,16 @@
 #include "circuit.h"
 #include <string.h>
 
+size_t hel_subset_sums(int32_t *out, uint32_t mask)
+{
+	size_t n = 0;
+	for (uint32_t sub = 0;; sub = (sub - mask) & mask) {
+		out[n++] = (int32_t)sub;
+		if (sub == mask)
+			return n;
+	}
+}
+
 static inline size_t rotated(size_t slot, int64_t by, size_t slots)
 {
 	return (size_t)((int64_t)slot + by) & (slots - 1);
@@ -25,7 +35,7 @@ bool hel_linear_weights(hel_complex *out, const hel_linear *t, size_t source, in
 	return any;
 }
 
-/* splitmix64: a random-looking matrix entry or vector element without storing it */
+/* splitmix64: random-looking factors without storing them */
 static uint64_t mix(uint64_t x)
 {
 	x += 0x9e3779b97f4a7c15u;
@@ -34,49 +44,57 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-static uint64_t entry(size_t source, int32_t row, int32_t column)
+static uint64_t row_factor(size_t row)
 {
-	return mix(mix((uint64_t)row << 32 | (uint32_t)column) + source);
+	return mix(mix(row) + 1);
+}
+
+static uint64_t column_factor(size_t source, size_t column)
+{
+	return mix(mix((uint64_t)source << 32 | column) + 2);
+}
+
+/* v += rot(v, 2^bit) for every bit of the mask, which sums over all its subset sums */
+static void sum_rotations(uint64_t *v, uint64_t *scratch, uint32_t mask, size_t slots)
+{
+	for (; mask; mask &= mask - 1) {
+		const size_t step = mask & -mask;
+		memcpy(scratch, v, slots * sizeof *v);
+		for (size_t p = 0; p < slots; p++)
+			v[p] += scratch[(p + step) & (slots - 1)];
+	}
 }
 
 hel_status hel_linear_check(int32_t *result, const hel_linear *t)
 {
 	hel_status st = HEL_OK;
-	uint64_t *x = NULL;
-	TRY_ALLOC(x, hel_alloc(3 * t->slots + t->rows, sizeof *x));
-	uint64_t *sum = x + t->slots, *folded = sum + t->slots, *right = folded + t->slots;
+	uint64_t *seen = NULL, all = 0;
+	const size_t slots = t->slots;
+	TRY_ALLOC(seen, hel_alloc(3 * slots, sizeof *seen));
+	uint64_t *sum = seen + slots, *scratch = sum + slots;
 	for (size_t k = 0; k < t->sources; k++) {
 		const hel_linear_source *s = &t->source[k];
-		for (size_t p = 0; p < t->slots; p++)
-			x[p] = s->map[p] == HEL_SLOT_ZERO  ? 0
-			       : s->map[p] == HEL_SLOT_ANY ? mix(~p) /* different in every slot */
-							   : mix(mix((uint64_t)s->map[p]) - k - 1);
-		for (size_t o = 0; o < t->rows; o++)
-			for (size_t i = 0; i < s->width; i++)
-				right[o] += entry(k, (int32_t)o, (int32_t)i) * mix(mix(i) - k - 1);
-		for (size_t b = 0; b < s->babies; b++)
-			for (size_t g = 0; g < (s->giants ? t->giants : 1); g++)
-				for (size_t p = 0; p < t->slots; p++) {
-					size_t q = rotated(p, (int64_t)s->baby[b] + t->giant[g],
-							   t->slots);
-					if (t->target[p] >= 0 && (size_t)t->target[p] < t->rows &&
-					    s->map[q] >= 0)
-						sum[p] += entry(k, t->target[p], s->map[q]) * x[q];
-				}
+		for (size_t p = 0; p < slots; p++)
+			seen[p] = s->map[p] < 0 ? 0 : column_factor(k, (size_t)s->map[p]);
+		sum_rotations(seen, scratch, s->diagonals, slots);
+		for (size_t p = 0; p < slots; p++)
+			sum[p] += seen[p];
+		for (size_t i = 0; i < s->width; i++)
+			all += column_factor(k, i);
 	}
-	for (size_t f = 0; f < t->folds; f++) {
-		for (size_t p = 0; p < t->slots; p++)
-			folded[p] = sum[p] + sum[rotated(p, t->fold[f], t->slots)];
-		memcpy(sum, folded, t->slots * sizeof *sum);
-	}
-	for (size_t p = 0; p < t->slots; p++) {
-		int32_t row = t->target[p];
+	for (size_t p = 0; p < slots; p++)
+		sum[p] = t->target[p] >= 0 && (size_t)t->target[p] < t->rows
+			     ? sum[p] * row_factor((size_t)t->target[p])
+			     : 0;
+	sum_rotations(sum, scratch, t->folds, slots);
+	for (size_t p = 0; p < slots; p++) {
+		const int32_t row = t->target[p];
 		if (row < 0 || (size_t)row >= t->rows)
 			result[p] = sum[p] == 0 ? HEL_SLOT_ZERO : HEL_SLOT_ANY;
 		else
-			result[p] = sum[p] == right[row] ? row : HEL_SLOT_ANY;
+			result[p] = sum[p] == all * row_factor((size_t)row) ? row : HEL_SLOT_ANY;
 	}
 done:
-	hel_free(x);
+	hel_free(seen);
 	return st;
 }

@@ -22,10 +22,10 @@ struct hel_params {
 	double scale[HEL_MAX_LEVELS + 1];
 	double divisor[HEL_MAX_LEVELS + 1]; /* product of the level's primes, as a double */
 	double log_qp;
-	hel_bconv special;		    /* ModDown */
+	hel_bconv special;		       /* ModDown */
 	hel_bconv rescale[HEL_MAX_LEVELS + 1]; /* [l]: by the primes of level l, l >= 1 */
-	hel_bconv *digit;		    /* [digit * alpha + size - 1]: ModUp of a partial digit */
-	size_t digits;			    /* at the top level */
+	hel_bconv *digit;   /* [digit * alpha + size - 1]: ModUp of a partial digit */
+	size_t digits;	    /* at the top level */
 	hel_complex *roots; /* encoder: [len/2 + j], exp(2 pi i 5^j / (4 len)) for FFT length len */
 	uint8_t fingerprint[HEL_HASH_BYTES]; /* of all primes and the spec */
 };
@@ -101,7 +101,8 @@ void hel_ks_decompose(const hel_eval *ev, uint32_t *digits, const uint32_t *c, s
  *  The result is permuted by the key's Galois element. Scratch: ks_scratch_words. */
 void hel_ks_product(const hel_eval *ev, uint32_t *acc, const uint32_t *digits,
 		    const hel_switch_key *key, size_t limbs, bool add, uint32_t *scratch);
-/** part[i] = add[i] + acc[i] / P over `limbs` limbs; add may be NULL. Destroys acc's special limbs. */
+/** part[i] = add[i] + acc[i] / P over `limbs` limbs; add may be NULL. Destroys acc's special limbs.
+ */
 void hel_ks_finish(const hel_eval *ev, uint32_t *const part[2], const uint32_t *const add[2],
 		   uint32_t *acc, size_t limbs, uint32_t *scratch);
 size_t hel_ks_scratch_words(const hel_params *p, size_t limbs);
@@ -138,13 +139,17 @@ HEL_CHECKED hel_status hel_decrypt_coefficients(double *out, size_t count,
 
 /* --- serial.c ------------------------------------------------------------------ */
 
+/* A read that fails leaves its ciphertext's contents undefined. */
+
 /** A fresh ciphertext as (level, seed, b): half the size. */
 void hel_ct_write_seeded(hel_writer *w, const hel_ct *ct, const uint8_t seed[HEL_SEED_BYTES]);
 HEL_CHECKED hel_status hel_ct_read_seeded(hel_ct *ct, hel_reader *r);
 /** Any ciphertext at its level's scale. */
 void hel_ct_write(hel_writer *w, const hel_ct *ct);
 HEL_CHECKED hel_status hel_ct_read(hel_ct *ct, hel_reader *r);
-/** Only what decrypting the first `samples` coefficients needs: half the size. */
+/** Only what decrypting `samples` coefficients needs, those at multiples of N / samples: about half
+ *  the size. A power of two; 2 or more include coefficient N/2, the imaginary part of a constant.
+ */
 HEL_CHECKED hel_status hel_ct_write_sampled(hel_writer *w, const hel_eval *ev, const hel_ct *ct,
 					    uint32_t samples);
 /** The other coefficients of what it reads decrypt to noise. */

@@ -34,7 +34,8 @@ void hel_embed(const hel_params *p, hel_complex *slots, const double *coefficien
 		for (size_t i = 0; i < n; i += len)
 			for (size_t j = 0; j < len / 2; j++) {
 				hel_complex u = slots[i + j];
-				hel_complex v = times(slots[i + j + len / 2], p->roots[len / 2 + j]);
+				hel_complex v =
+				    times(slots[i + j + len / 2], p->roots[len / 2 + j]);
 				slots[i + j] = (hel_complex){u.re + v.re, u.im + v.im};
 				slots[i + j + len / 2] = (hel_complex){u.re - v.re, u.im - v.im};
 			}
@@ -91,14 +92,20 @@ hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *s
 	TRY_ALLOC(pt->data, hel_alloc(limbs * n, sizeof *pt->data));
 	memcpy(work, slots, count * sizeof *work);
 	embed_inverse_in(p, coefficients, work);
+	/* half the modulus, and what the residues' reduction takes */
+	double limit = 0.5;
+	for (size_t l = 0; l < limbs && limit < 0x1p62; l++)
+		limit *= p->ring.prime[l].q;
+	limit = HEL_MIN(limit, 0x1p62);
 	bool fits = true;
 	for (size_t i = 0; i < n; i++) {
 		double v = coefficients[i] * scale;
-		fits &= fabs(v) < 0x1p62; /* false for NaN, too */
+		fits &= fabs(v) < limit; /* false for NaN, too */
 		rounded[i] = llrint(v);
 	}
 	if (!fits)
-		FAIL(HEL_ERANGE, "a value is not finite or too large for scale 2^%.1f", log2(scale));
+		FAIL(HEL_ERANGE, "a value is not finite or too large for scale 2^%.1f",
+		     log2(scale));
 	for (size_t l = 0; l < limbs; l++) {
 		uint32_t q = p->ring.prime[l].q;
 		uint64_t offset = ((1ull << 62) / q + 1) * q, barrett = UINT64_MAX / q;
@@ -128,6 +135,7 @@ void hel_pt_free(hel_pt *pt)
 {
 	if (!pt)
 		return;
-	hel_free_secret(pt->data, pt->data ? pt->params->limbs[pt->level] * pt->params->ring.n * 4 : 0);
+	hel_free_secret(pt->data,
+			pt->data ? pt->params->limbs[pt->level] * pt->params->ring.n * 4 : 0);
 	hel_free(pt);
 }

@@ -41,7 +41,8 @@ static hel_status same_place(const hel_eval *ev, const hel_ct *out, const hel_ct
 	TRY(same_params(ev, out, a));
 	TRY(same_params(ev, out, b));
 	if (a->level != b->level)
-		FAIL(HEL_ELEVEL, "levels %u and %u differ; drop one to the other", a->level, b->level);
+		FAIL(HEL_ELEVEL, "levels %u and %u differ; drop one to the other", a->level,
+		     b->level);
 done:
 	return st;
 }
@@ -91,7 +92,8 @@ static hel_status plain_fits(const hel_eval *ev, const hel_ct *out, const hel_ct
 	if (p->use != use)
 		FAIL(HEL_EINVAL, "the plaintext was encoded for another use");
 	if (p->level != a->level)
-		FAIL(HEL_ELEVEL, "plaintext of level %u, ciphertext of level %u", p->level, a->level);
+		FAIL(HEL_ELEVEL, "plaintext of level %u, ciphertext of level %u", p->level,
+		     a->level);
 done:
 	return st;
 }
@@ -108,12 +110,19 @@ done:
 	return st;
 }
 
+/* A product of a product would not fit: only values at their level's scale are multiplied. */
+static hel_status can_multiply(const hel_eval *ev, const hel_ct *a)
+{
+	if (a->level == 0)
+		return hel_fail(HEL_ELEVEL, "level 0 cannot hold a product");
+	return same_scale(a->scale, ev->params->scale[a->level]);
+}
+
 hel_status hel_eval_mul_plain(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_pt *p)
 {
 	hel_status st = HEL_OK;
 	TRY(plain_fits(ev, out, a, p, HEL_FOR_MUL));
-	if (a->level == 0)
-		FAIL(HEL_ELEVEL, "level 0 cannot hold a product");
+	TRY(can_multiply(ev, a));
 	for (int i = 0; i < 2; i++)
 		ev->params->ring.k->mont_mul(out->part[i], a->part[i], p->data, ev->params->ring.at,
 					     ev->params->limbs[a->level]);
@@ -130,8 +139,8 @@ hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const 
 	const hel_kernels *k = p->ring.k;
 	uint32_t *scratch = NULL;
 	TRY(same_place(ev, out, a, b));
-	if (a->level == 0)
-		FAIL(HEL_ELEVEL, "level 0 cannot hold a product");
+	TRY(can_multiply(ev, a));
+	TRY(can_multiply(ev, b));
 	const size_t limbs = p->limbs[a->level], words = limbs * p->ring.n;
 	const hel_switch_key *key = hel_keys_find(ev->keys, HEL_RELINEARISE, a->level);
 	if (!key) {
@@ -139,11 +148,12 @@ hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const 
 		goto done;
 	}
 	TRY_ALLOC(scratch,
-		  hel_scratch_take(ev->scratch,
-				   4 * (5 * words + hel_decomposed_words(p, limbs) +
-					hel_extended_words(p, limbs) + hel_ks_scratch_words(p, limbs))));
+		  hel_scratch_take(ev->scratch, 4 * (5 * words + hel_decomposed_words(p, limbs) +
+						     hel_extended_words(p, limbs) +
+						     hel_ks_scratch_words(p, limbs))));
 	/* (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1) */
-	uint32_t *d0 = scratch, *d1 = d0 + words, *d2 = d1 + words, *m0 = d2 + words, *m1 = m0 + words;
+	uint32_t *d0 = scratch, *d1 = d0 + words, *d2 = d1 + words, *m0 = d2 + words,
+		 *m1 = m0 + words;
 	uint32_t *digits = m1 + words, *acc = digits + hel_decomposed_words(p, limbs);
 	uint32_t *work = acc + hel_extended_words(p, limbs);
 	k->to_mont(m0, a->part[0], p->ring.at, limbs);
@@ -176,6 +186,10 @@ hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 	TRY(same_params(ev, out, a));
 	if (a->level == 0)
 		FAIL(HEL_ELEVEL, "no level is left to rescale into");
+	const double product = p->scale[a->level] * p->scale[a->level];
+	if (!(fabs(a->scale / product - 1) < 1e-6))
+		FAIL(HEL_ESCALE, "scale 2^%.3f is no product's at level %u", log2(a->scale),
+		     a->level);
 	const hel_bconv *bc = &p->rescale[a->level];
 	const size_t n = p->ring.n, limbs = p->limbs[a->level - 1];
 	TRY_ALLOC(scratch,
@@ -241,8 +255,8 @@ static hel_status hoist_begin(const hel_eval *ev, hoist *h, const hel_ct *a)
 	const size_t limbs = p->limbs[a->level];
 	const size_t digits = hel_decomposed_words(p, limbs), acc = hel_extended_words(p, limbs);
 	const size_t work = hel_ks_scratch_words(p, limbs);
-	TRY_ALLOC(h->scratch, hel_scratch_take(ev->scratch, 4 * (digits + acc + work +
-								 2 * limbs * p->ring.n)));
+	TRY_ALLOC(h->scratch,
+		  hel_scratch_take(ev->scratch, 4 * (digits + acc + work + 2 * limbs * p->ring.n)));
 	h->digits = h->scratch;
 	h->acc = h->digits + digits;
 	h->work = h->acc + acc;
@@ -298,7 +312,8 @@ hel_status hel_eval_conjugate(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 }
 
 /* All keys before any work. */
-static hel_status find_rotations(const hel_eval *ev, const long *steps, size_t count, unsigned level)
+static hel_status find_rotations(const hel_eval *ev, const long *steps, size_t count,
+				 unsigned level)
 {
 	for (size_t i = 0; i < count; i++) {
 		uint32_t galois = hel_galois_of_rotation(ev->params, steps[i]);
@@ -362,8 +377,8 @@ hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 		any = true;
 	}
 	if (any)
-		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){sum[0], sum[1]}, h.acc, limbs,
-			      h.work);
+		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){sum[0], sum[1]}, h.acc,
+			      limbs, h.work);
 	else
 		for (int half = 0; half < 2; half++)
 			memcpy(out->part[half], sum[half], words * sizeof *sum[half]);

@@ -12,7 +12,8 @@ hel_status hel_keys_alloc(hel_keys **out, const hel_params *p, const hel_key_req
 	hel_status st = HEL_OK;
 	hel_keys *keys = NULL;
 	if (count > HEL_MAX_KEYS)
-		FAIL(HEL_ELIMIT, "%zu evaluation keys, at most %d are allowed", count, HEL_MAX_KEYS);
+		FAIL(HEL_ELIMIT, "%zu evaluation keys, at most %d are allowed", count,
+		     HEL_MAX_KEYS);
 	TRY_ALLOC(keys, hel_alloc(1, sizeof *keys));
 	keys->params = p;
 	TRY_ALLOC(keys->key, hel_alloc(count, sizeof *keys->key));
@@ -133,7 +134,6 @@ void hel_keys_write(hel_writer *w, const hel_keys *keys)
 	hel_free(plain);
 }
 
-
 hel_status hel_keys_read(hel_keys **out, const hel_params *p, hel_reader *r)
 {
 	hel_status st = HEL_OK;
@@ -151,7 +151,8 @@ hel_status hel_keys_read(hel_keys **out, const hel_params *p, hel_reader *r)
 	size_t expected = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		requests[i].galois = hel_read_u32(r);
-		requests[i].level = hel_read_u32_max(r, p->spec.levels, "level of an evaluation key");
+		requests[i].level =
+		    hel_read_u32_max(r, p->spec.levels, "level of an evaluation key");
 		expected += hel_switch_key_bytes(p, requests[i].level) - 8;
 	}
 	TRY(r->status);

@@ -9,7 +9,8 @@ const hel_switch_key *hel_keys_find(const hel_keys *keys, uint32_t galois, unsig
 			found = &keys->key[i];
 	const char *what = galois == HEL_RELINEARISE ? "relinearisation" : "Galois";
 	if (!found)
-		hel_fail(HEL_EKEY, "no %s key for element %u among the evaluation keys", what, galois);
+		hel_fail(HEL_EKEY, "no %s key for element %u among the evaluation keys", what,
+			 galois);
 	else if (found->level < level) {
 		hel_fail(HEL_EKEY, "the %s key for element %u reaches level %u, needed is %u", what,
 			 galois, found->level, level);
@@ -48,8 +49,8 @@ void hel_ks_decompose(const hel_eval *ev, uint32_t *digits, const uint32_t *c, s
 	for (size_t d = 0; d < hel_params_digits_at(p, limbs); d++) {
 		size_t size = HEL_MIN(alpha, limbs - d * alpha);
 		hel_ring_mod_up(&p->ring, &p->digit[d * alpha + size - 1],
-				digits + d * (limbs + p->ring.special) * n, coefficients, c, limbs, work,
-				ev->pool);
+				digits + d * (limbs + p->ring.special) * n, coefficients, c, limbs,
+				work, ev->pool);
 	}
 }
 

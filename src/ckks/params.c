@@ -5,7 +5,7 @@
 /* Security Guidelines for Implementing Homomorphic Encryption, eprint 2024/463, table 5.2:
  * 128-bit classical, uniform ternary secret, sigma = 3.19. */
 static const double security_limit[] = {
-	[12] = 106, [13] = 214, [14] = 430, [15] = 868, [16] = 1747, [17] = 3523,
+    [12] = 106, [13] = 214, [14] = 430, [15] = 868, [16] = 1747, [17] = 3523,
 };
 
 double hel_security_limit(unsigned log_n)
@@ -30,9 +30,10 @@ static hel_status check_spec(const hel_params_spec *s)
 	    (s->levels + 1u) * s->primes_per_level + 1u + s->special > HEL_MAX_PRIMES)
 		return hel_fail(HEL_EPARAMS, "%u levels are too many", s->levels);
 	if (!s->alpha || s->special < s->alpha)
-		return hel_fail(HEL_EPARAMS,
-				"digits of %u primes need at least as many special primes, found %u",
-				s->alpha, s->special);
+		return hel_fail(
+		    HEL_EPARAMS,
+		    "digits of %u primes need at least as many special primes, found %u", s->alpha,
+		    s->special);
 	return HEL_OK;
 }
 

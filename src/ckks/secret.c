@@ -26,8 +26,8 @@ hel_status hel_secret_key_from_seed(hel_secret_key **out, const hel_params *p,
 	TRY_ALLOC(key, hel_alloc(1, sizeof *key));
 	key->params = p;
 	memcpy(key->seed, seed, HEL_SEED_BYTES);
-	crypto_generichash(key->client, sizeof key->client, (const uint8_t *)"helrm client", 12, seed,
-			   HEL_SEED_BYTES);
+	crypto_generichash(key->client, sizeof key->client, (const uint8_t *)"helrm client", 12,
+			   seed, HEL_SEED_BYTES);
 	TRY_ALLOC(key->s, hel_alloc(all_primes(p) * p->ring.n, sizeof *key->s));
 	TRY_ALLOC(ternary, hel_alloc(p->ring.n, 1));
 	hel_prng_init(&g, seed, 0);
@@ -131,8 +131,8 @@ static double centred(const hel_params *p, const uint32_t *residues, size_t stri
 	for (size_t l = 0; l < limbs; l++) {
 		uint32_t q = p->ring.prime[l].q;
 		uint32_t have = (uint32_t)(value % q), want = residues[l * stride];
-		uint32_t digit = hel_mod_mul((want + q - have) % q,
-					     hel_mod_inv((uint32_t)(product % q), q), q);
+		uint32_t digit =
+		    hel_mod_mul((want + q - have) % q, hel_mod_inv((uint32_t)(product % q), q), q);
 		value += product * digit;
 		product *= q;
 	}
@@ -144,11 +144,15 @@ hel_status hel_decrypt_coefficients(double *out, size_t count, const hel_secret_
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = key->params;
-	/* four primes of 30 bits hold every message: scale squared times value is below 2^119 */
+	/* four primes of 30 bits hold scale times value below 2^119 */
 	const size_t n = p->ring.n, limbs = HEL_MIN(p->limbs[ct->level], 4);
 	uint32_t *m = NULL;
 	if (ct->params != p)
 		FAIL(HEL_EPARAMS, "ciphertext and key have different parameters");
+	if (ct->scale > 0x1p117)
+		FAIL(HEL_ESCALE,
+		     "a product at scale 2^%.0f must be rescaled before it is decrypted",
+		     log2(ct->scale));
 	TRY_ALLOC(m, hel_alloc(limbs * n, sizeof *m));
 	memcpy(m, ct->part[0], limbs * n * sizeof *m);
 	p->ring.k->mont_mac(m, ct->part[1], key->s, p->ring.at, limbs);
@@ -178,15 +182,15 @@ typedef struct keygen_job {
 	const hel_secret_key *secret;
 	hel_keys *keys;
 	const uint8_t (*seeds)[HEL_SEED_BYTES]; /* one of error randomness per key */
-	hel_status *status;
 } keygen_job;
 
 /* Row (digit, limb): b = e - a t + P s' on the digit's own limbs, with
  * t = s, s' = s^2 for relinearisation, and t = phi^-1(s), s' = s for a Galois key: the automorphism
  * is applied after the inner product, so digits are never permuted. */
-static hel_status generate_one(const keygen_job *j, size_t index)
+static hel_status generate_one(void *arg, size_t index)
 {
 	hel_status st = HEL_OK;
+	const keygen_job *j = arg;
 	const hel_params *p = j->secret->params;
 	const hel_kernels *k = p->ring.k;
 	hel_switch_key *key = &j->keys->key[index];
@@ -246,34 +250,23 @@ done:
 	return st;
 }
 
-static void generate_job(void *arg, size_t i)
-{
-	const keygen_job *j = arg;
-	j->status[i] = generate_one(j, i);
-}
-
 hel_status hel_keys_generate(hel_keys **out, const hel_secret_key *secret,
 			     const hel_key_request *requests, size_t count, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	hel_keys *keys = NULL;
-	hel_status *status = NULL;
 	uint8_t(*seeds)[HEL_SEED_BYTES] = NULL;
 	TRY(hel_keys_alloc(&keys, secret->params, requests, count));
-	TRY_ALLOC(status, hel_alloc(count, sizeof *status));
 	TRY_ALLOC(seeds, hel_alloc(count, sizeof *seeds));
 	memcpy(keys->client, secret->client, sizeof keys->client);
 	hel_random_bytes(keys->seed, sizeof keys->seed);
 	hel_random_bytes(seeds, count * sizeof *seeds);
-	keygen_job j = {secret, keys, (const uint8_t(*)[HEL_SEED_BYTES])seeds, status};
-	hel_pool_for(pool, count, generate_job, &j);
-	for (size_t i = 0; i < count; i++)
-		TRY(status[i]);
+	keygen_job j = {secret, keys, (const uint8_t(*)[HEL_SEED_BYTES])seeds};
+	TRY(hel_pool_try(pool, count, generate_one, &j));
 	*out = keys;
 	keys = NULL;
 done:
 	hel_free_secret(seeds, count * sizeof *seeds);
-	hel_free(status);
 	hel_keys_free(keys);
 	return st;
 }

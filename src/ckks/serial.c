@@ -1,8 +1,7 @@
 #include "ckks.h"
 #include <string.h>
 
-void hel_residues_write(hel_writer *w, const uint32_t *a, size_t limbs, size_t count,
-			size_t stride)
+void hel_residues_write(hel_writer *w, const uint32_t *a, size_t limbs, size_t count, size_t stride)
 {
 	for (size_t l = 0; l < limbs; l++)
 		hel_write_packed(w, a + l * stride, count, HEL_PRIME_BITS);
@@ -19,8 +18,8 @@ void hel_residues_read(hel_reader *r, const hel_params *p, uint32_t *a, size_t f
 		for (size_t i = 0; i < count; i++)
 			worst = HEL_MAX(worst, a[l * stride + i]);
 		if (worst >= q) {
-			r->status = hel_fail(HEL_EFORMAT, "residue %u is not below its prime %u",
-					     worst, q);
+			r->status =
+			    hel_fail(HEL_EFORMAT, "residue %u is not below its prime %u", worst, q);
 			return;
 		}
 	}
@@ -33,13 +32,12 @@ static void write_head(hel_writer *w, const hel_ct *ct)
 	hel_write_u8(w, (uint8_t)ct->level);
 }
 
-/* The level, and `parts` parts of its limbs; each must be there before ct is touched. */
 static hel_status read_head(hel_reader *r, const hel_params *p, unsigned *level)
 {
 	*level = hel_read_u8(r);
 	if (r->status == HEL_OK && *level > p->spec.levels)
-		r->status = hel_fail(HEL_ELEVEL, "ciphertext of level %u, at most %u exists", *level,
-				     p->spec.levels);
+		r->status = hel_fail(HEL_ELEVEL, "ciphertext of level %u, at most %u exists",
+				     *level, p->spec.levels);
 	return r->status;
 }
 
@@ -94,6 +92,15 @@ done:
 	return st;
 }
 
+static hel_status check_samples(const hel_params *p, uint32_t samples)
+{
+	const size_t most = HEL_MIN((size_t)HEL_MAX_SAMPLES, p->ring.n);
+	return samples && !(samples & (samples - 1)) && samples <= most
+		   ? HEL_OK
+		   : hel_fail(HEL_EFORMAT, "%u samples: expected a power of two up to %zu", samples,
+			      most);
+}
+
 hel_status hel_ct_write_sampled(hel_writer *w, const hel_eval *ev, const hel_ct *ct,
 				uint32_t samples)
 {
@@ -101,13 +108,16 @@ hel_status hel_ct_write_sampled(hel_writer *w, const hel_eval *ev, const hel_ct 
 	const hel_params *p = ct->params;
 	const size_t limbs = p->limbs[ct->level], words = limbs * p->ring.n;
 	uint32_t *coefficients = NULL;
-	if (samples > HEL_MIN((size_t)HEL_MAX_SAMPLES, p->ring.n))
-		FAIL(HEL_EINVAL, "%u samples are too many", samples);
+	TRY(check_samples(p, samples));
 	TRY_ALLOC(coefficients, hel_scratch_take(ev->scratch, words * sizeof *coefficients));
 	memcpy(coefficients, ct->part[0], words * sizeof *coefficients);
 	hel_ring_intt(&p->ring, coefficients, 0, limbs, ev->pool);
 	write_head(w, ct);
 	hel_write_u32(w, samples);
+	const size_t stride = p->ring.n / samples;
+	for (size_t l = 0; l < limbs; l++) /* in place: each moves down or stays */
+		for (size_t i = 0; i < samples; i++)
+			coefficients[l * p->ring.n + i] = coefficients[l * p->ring.n + i * stride];
 	hel_residues_write(w, coefficients, limbs, samples, p->ring.n);
 	hel_residues_write(w, ct->part[1], limbs, p->ring.n, p->ring.n);
 	st = w->status;
@@ -123,11 +133,18 @@ hel_status hel_ct_read_sampled(hel_ct *ct, uint32_t *samples, hel_reader *r)
 	unsigned level;
 	TRY(read_head(r, p, &level));
 	const size_t limbs = p->limbs[level];
-	*samples = hel_read_u32_max(r, (uint32_t)HEL_MIN((size_t)HEL_MAX_SAMPLES, p->ring.n),
-				    "number of samples");
+	*samples = hel_read_u32(r);
 	TRY(r->status);
+	TRY(check_samples(p, *samples));
 	memset(ct->part[0], 0, limbs * p->ring.n * sizeof *ct->part[0]);
 	hel_residues_read(r, p, ct->part[0], 0, limbs, *samples, p->ring.n);
+	const size_t stride = p->ring.n / *samples;
+	for (size_t l = 0; l < limbs && stride > 1; l++)
+		for (size_t i = *samples; i-- > 1;) {
+			uint32_t *from = ct->part[0] + l * p->ring.n + i;
+			ct->part[0][l * p->ring.n + i * stride] = *from;
+			*from = 0;
+		}
 	hel_residues_read(r, p, ct->part[1], 0, limbs, p->ring.n, p->ring.n);
 	TRY(r->status);
 	hel_ring_ntt(&p->ring, ct->part[0], 0, limbs, NULL);

@@ -1,11 +1,19 @@
 #include "cli.h"
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, EXIT_DATA = 3, EXIT_FILE = 4, EXIT_MISMATCH = 5, EXIT_REFUSED = 6, EXIT_SYSTEM = 7 };
+enum {
+	EXIT_USAGE = 2,
+	EXIT_DATA = 3,
+	EXIT_FILE = 4,
+	EXIT_MISMATCH = 5,
+	EXIT_REFUSED = 6,
+	EXIT_SYSTEM = 7
+};
 
 static int exit_code(hel_status st)
 {
@@ -68,9 +76,10 @@ static hel_status parse_number(uint64_t *out, const char *name, const char *text
 	char *end;
 	errno = 0;
 	unsigned long long v = strtoull(text, &end, 10);
-	if (!*text || *end || *text == '-' || errno || v < low || v > high)
-		return hel_fail(HEL_EINVAL, "--%s is '%s', expected a whole number from %llu to %llu",
-				name, text, (unsigned long long)low, (unsigned long long)high);
+	if (!isdigit((unsigned char)*text) || *end || errno || v < low || v > high)
+		return hel_fail(HEL_EINVAL,
+				"--%s is '%s', expected a whole number from %llu to %llu", name,
+				text, (unsigned long long)low, (unsigned long long)high);
 	*out = v;
 	return HEL_OK;
 }
@@ -100,13 +109,17 @@ void hel_say(const hel_args *args, const char *format, ...)
 
 static void print_overview(FILE *out, const char *program, const hel_command *const *commands)
 {
-	fprintf(out, "usage: %s COMMAND [OPTION ...]\n\nScores private records with a recommendation "
-		     "model that never sees them.\n\n", program);
+	fprintf(out,
+		"usage: %s COMMAND [OPTION ...]\n\nScores private records with a recommendation "
+		"model that never sees them.\n\n",
+		program);
 	for (; *commands; commands++)
 		fprintf(out, "  %-9s %s\n", (*commands)->name, (*commands)->summary);
-	fprintf(out, "\n'%s COMMAND --help' shows a command's options. Exit status: 0 done, 2 usage, 3 bad "
-		     "record,\n4 bad file, 5 files that do not belong together, 6 refused, 7 system.\n",
-		program);
+	fprintf(
+	    out,
+	    "\n'%s COMMAND --help' shows a command's options. Exit status: 0 done, 2 usage, 3 bad "
+	    "record,\n4 bad file, 5 files that do not belong together, 6 refused, 7 system.\n",
+	    program);
 }
 
 static void print_help(const char *program, const hel_command *c)
@@ -191,8 +204,8 @@ static int run_command(const char *program, const hel_command *c, int argc, char
 	if (st == HEL_OK)
 		st = parse(&args, argc, argv);
 	if (st == HEL_EINVAL) {
-		fprintf(stderr, "%s %s: %s; see '%s %s --help'\n", program, c->name, hel_error_detail(),
-			program, c->name);
+		fprintf(stderr, "%s %s: %s; see '%s %s --help'\n", program, c->name,
+			hel_error_detail(), program, c->name);
 		json_decref(out);
 		return EXIT_USAGE;
 	}
@@ -210,7 +223,8 @@ static int run_command(const char *program, const hel_command *c, int argc, char
 		st = hel_fail(HEL_EIO, "cannot write to stdout: %s", strerror(errno));
 	if (st != HEL_OK) {
 		const char *detail = hel_error_detail();
-		fprintf(stderr, "%s %s: %s\n", program, c->name, *detail ? detail : hel_status_text(st));
+		fprintf(stderr, "%s %s: %s\n", program, c->name,
+			*detail ? detail : hel_status_text(st));
 	}
 	hel_pool_free(args.pool);
 	json_decref(out);

@@ -2,6 +2,7 @@
 #include "cli.h"
 #include "net/net.h"
 #include <string.h>
+#include <unistd.h>
 
 static hel_status open_client(hel_client **out, const hel_args *args)
 {
@@ -18,8 +19,14 @@ done:
 	return st;
 }
 
-#define MANIFEST_OPTION {"manifest", "FILE", "manifest.helm of the model", true, false}
-#define KEY_OPTION {"key", "FILE", "secret.key", true, false}
+#define MANIFEST_OPTION                                                                            \
+	{                                                                                          \
+		"manifest", "FILE", "manifest.helm of the model", true, false                      \
+	}
+#define KEY_OPTION                                                                                 \
+	{                                                                                          \
+		"key", "FILE", "secret.key", true, false                                           \
+	}
 
 static hel_status run_keygen(const hel_args *args, json_t *out)
 {
@@ -28,6 +35,12 @@ static hel_status run_keygen(const hel_args *args, json_t *out)
 	hel_writer secret = {0}, keys = {0};
 	char path[4096];
 	const char *dir = hel_arg(args, "out");
+	snprintf(path, sizeof path, "%s/secret.key", dir);
+	if (!hel_arg(args, "force") && access(path, F_OK) == 0)
+		FAIL(HEL_EINVAL,
+		     "%s exists, and what was encrypted with it can be read with nothing else; "
+		     "choose another directory or --force",
+		     path);
 	TRY(open_client(&c, args));
 	TRY(hel_client_generate(c));
 	TRY(hel_client_write_keys(&keys, c, args->pool));
@@ -37,7 +50,9 @@ static hel_status run_keygen(const hel_args *args, json_t *out)
 	TRY(hel_file_write(path, keys.bytes, keys.size, 0644));
 	snprintf(path, sizeof path, "%s/secret.key", dir);
 	TRY(hel_file_write(path, secret.bytes, secret.size, 0600));
-	hel_say(args, "%s/secret.key: keep it, show it to nobody\n%s/evaluation.keys: %.1f MB for the server\n",
+	hel_say(args,
+		"%s/secret.key: keep it, show it to nobody\n%s/evaluation.keys: %.1f MB for the "
+		"server\n",
 		dir, dir, (double)keys.size / 1e6);
 	json_object_set_new(out, "evaluation_keys_bytes", json_integer((json_int_t)keys.size));
 done:
@@ -48,10 +63,12 @@ done:
 }
 
 const hel_command hel_command_keygen = {
-	.name = "keygen",
-	.summary = "Make a secret key and the evaluation keys a model needs",
-	.option = {MANIFEST_OPTION, {"out", "DIR", "where the two files go", true, false}},
-	.run = run_keygen,
+    .name = "keygen",
+    .summary = "Make a secret key and the evaluation keys a model needs",
+    .option = {MANIFEST_OPTION,
+	       {"out", "DIR", "where the two files go", true, false},
+	       {"force", NULL, "replace a secret key that is already there", false, false}},
+    .run = run_keygen,
 };
 
 static hel_status run_encrypt(const hel_args *args, json_t *out)
@@ -66,7 +83,8 @@ static hel_status run_encrypt(const hel_args *args, json_t *out)
 	TRY(hel_records_read(&records, hel_client_dataset(c), &input, 1));
 	TRY(hel_arg_number(&row, args, "row", 1, records.count, 1));
 	if (records.count > 1 && !hel_arg(args, "row"))
-		FAIL(HEL_EINVAL, "%s holds %zu records; choose one with --row", input, records.count);
+		FAIL(HEL_EINVAL, "%s holds %zu records; choose one with --row", input,
+		     records.count);
 	TRY(hel_client_encrypt(&w, c, &records, row - 1, HEL_UNKNOWN_IS_ERROR));
 	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
 	hel_say(args, "%s: %.1f kB, readable with your secret key only\n", hel_arg(args, "out"),
@@ -80,14 +98,14 @@ done:
 }
 
 const hel_command hel_command_encrypt = {
-	.name = "encrypt",
-	.summary = "Encrypt one record into a query",
-	.option = {MANIFEST_OPTION,
-		   KEY_OPTION,
-		   {"input", "FILE", "the record: csv or json", true, false},
-		   {"out", "FILE", "the query", true, false},
-		   {"row", "N", "which record of a file with several, from 1", false, false}},
-	.run = run_encrypt,
+    .name = "encrypt",
+    .summary = "Encrypt one record into a query",
+    .option = {MANIFEST_OPTION,
+	       KEY_OPTION,
+	       {"input", "FILE", "the record: csv or json", true, false},
+	       {"out", "FILE", "the query", true, false},
+	       {"row", "N", "which record of a file with several, from 1", false, false}},
+    .run = run_encrypt,
 };
 
 static hel_status run_decrypt(const hel_args *args, json_t *out)
@@ -100,10 +118,11 @@ static hel_status run_decrypt(const hel_args *args, json_t *out)
 	TRY(open_client(&c, args));
 	TRY(hel_arg_file(&bytes, &size, args, "input"));
 	TRY(hel_client_decrypt(&score, c, bytes, size));
-	hel_say(args, "logit %+.6f, probability %.6f (about %.1f bits are right)\n", score.logit,
+	hel_say(args, "logit %+.6f, probability %.6f (at least %.1f bits are right)\n", score.logit,
 		score.probability, score.bits);
-	json_object_update_new(out, json_pack("{s:f, s:f, s:f}", "logit", score.logit, "probability",
-					      score.probability, "bits", score.bits));
+	json_object_update_new(out,
+			       json_pack("{s:f, s:f, s:f}", "logit", score.logit, "probability",
+					 score.probability, "bits", score.bits));
 done:
 	hel_free(bytes);
 	hel_client_free(c);
@@ -111,8 +130,8 @@ done:
 }
 
 const hel_command hel_command_decrypt = {
-	.name = "decrypt",
-	.summary = "Decrypt a result into a score",
-	.option = {MANIFEST_OPTION, KEY_OPTION, {"input", "FILE", "the result", true, false}},
-	.run = run_decrypt,
+    .name = "decrypt",
+    .summary = "Decrypt a result into a score",
+    .option = {MANIFEST_OPTION, KEY_OPTION, {"input", "FILE", "the result", true, false}},
+    .run = run_decrypt,
 };

@@ -11,7 +11,8 @@ static void report_layers(const hel_args *args, json_t *out, const hel_program *
 		for (uint32_t k = 0; k < p->ops; k++)
 			sum += p->op[k].layer == i ? op_seconds[k] : 0;
 		hel_say(args, "    %8.2f ms  %s\n", 1e3 * sum, p->layer[i]);
-		json_array_append_new(layers, json_pack("{s:s, s:f}", "layer", p->layer[i], "ms", 1e3 * sum));
+		json_array_append_new(
+		    layers, json_pack("{s:s, s:f}", "layer", p->layer[i], "ms", 1e3 * sum));
 	}
 }
 
@@ -39,23 +40,26 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	TRY(hel_server_infer(&w, session, query, query_size, &times));
 	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
 	const double total = hel_clock() - start;
-	hel_say(args, "load program   %8.2f ms (%.1f MB of encoded weights)\n", 1e3 * (loaded - start),
-		(double)hel_server_weight_bytes(s) / 1e6);
+	hel_say(args, "load program   %8.2f ms (%.1f MB of encoded weights)\n",
+		1e3 * (loaded - start), (double)hel_server_weight_bytes(s) / 1e6);
 	hel_say(args, "load keys      %8.2f ms (%.1f MB on disk)\n", 1e3 * (ready - loaded),
 		(double)keys_size / 1e6);
-	hel_say(args, "read query     %8.2f ms\nevaluate       %8.2f ms on %u thread%s\n", 1e3 * times.read,
-		1e3 * times.evaluate, args->threads, args->threads > 1 ? "s" : "");
+	hel_say(args, "read query     %8.2f ms\nevaluate       %8.2f ms on %u thread%s\n",
+		1e3 * times.read, 1e3 * times.evaluate, args->threads,
+		args->threads > 1 ? "s" : "");
 	report_layers(args, out, p, times.op);
-	hel_say(args, "write result   %8.2f ms (%.1f kB)\ntotal          %8.2f ms, peak memory %.1f MB\n",
+	hel_say(args,
+		"write result   %8.2f ms (%.1f kB)\ntotal          %8.2f ms, peak memory %.1f MB\n",
 		1e3 * times.write, (double)w.size / 1e3, 1e3 * total, (double)hel_peak_rss() / 1e6);
 	json_object_update_new(
-	    out, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I, s:I}", "load_program_ms",
-			   1e3 * (loaded - start), "load_keys_ms", 1e3 * (ready - loaded), "read_ms",
-			   1e3 * times.read, "evaluate_ms", 1e3 * times.evaluate, "write_ms",
-			   1e3 * times.write, "total_ms", 1e3 * total, "threads", (int)args->threads,
-			   "evaluation_keys_bytes", (json_int_t)keys_size, "query_bytes",
-			   (json_int_t)query_size, "result_bytes", (json_int_t)w.size, "peak_rss_bytes",
-			   (json_int_t)hel_peak_rss()));
+	    out,
+	    json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I, s:I}", "load_program_ms",
+		      1e3 * (loaded - start), "load_keys_ms", 1e3 * (ready - loaded), "read_ms",
+		      1e3 * times.read, "evaluate_ms", 1e3 * times.evaluate, "write_ms",
+		      1e3 * times.write, "total_ms", 1e3 * total, "threads", (int)args->threads,
+		      "evaluation_keys_bytes", (json_int_t)keys_size, "query_bytes",
+		      (json_int_t)query_size, "result_bytes", (json_int_t)w.size, "peak_rss_bytes",
+		      (json_int_t)hel_peak_rss()));
 done:
 	hel_free(times.op);
 	hel_writer_clear(&w);
@@ -68,11 +72,11 @@ done:
 }
 
 const hel_command hel_command_infer = {
-	.name = "infer",
-	.summary = "Run a program on an encrypted query",
-	.option = {{"program", "FILE", "program.helm", true, false},
-		   {"keys", "FILE", "the client's evaluation.keys", true, false},
-		   {"query", "FILE", "the encrypted query", true, false},
-		   {"out", "FILE", "the encrypted result", true, false}},
-	.run = run_infer,
+    .name = "infer",
+    .summary = "Run a program on an encrypted query",
+    .option = {{"program", "FILE", "program.helm", true, false},
+	       {"keys", "FILE", "the client's evaluation.keys", true, false},
+	       {"query", "FILE", "the encrypted query", true, false},
+	       {"out", "FILE", "the encrypted result", true, false}},
+    .run = run_infer,
 };

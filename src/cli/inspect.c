@@ -1,5 +1,5 @@
-#include "cli.h"
 #include "ckks/ckks.h"
+#include "cli.h"
 #include "dlrm/dlrm.h"
 #include "prog/prog.h"
 #include <string.h>
@@ -17,15 +17,17 @@ static hel_status show_params(const hel_args *args, json_t *out, const hel_param
 	hel_status st = HEL_OK;
 	TRY(hel_params_new(params, spec));
 	const double log_qp = hel_params_log_qp(*params), limit = hel_security_limit(spec->log_n);
-	hel_say(args, "ring N = 2^%u, %u levels of %u prime%s, scale 2^%.2f\n", spec->log_n, spec->levels,
-		spec->primes_per_level, spec->primes_per_level > 1 ? "s" : "",
+	hel_say(args, "ring N = 2^%u, %u levels of %u prime%s, scale 2^%.2f\n", spec->log_n,
+		spec->levels, spec->primes_per_level, spec->primes_per_level > 1 ? "s" : "",
 		(double)spec->scale_bits);
-	hel_say(args, "log2(QP) = %.1f; 128-bit security allows %.0f: margin %.1f bits\n", log_qp, limit,
-		limit - log_qp);
-	hel_say(args, "key switching: digits of %u primes, %u special primes\n", spec->alpha, spec->special);
-	json_object_update_new(out, json_pack("{s:i, s:i, s:f, s:f, s:i, s:i}", "log_n", spec->log_n,
-					      "levels", spec->levels, "log_qp", log_qp, "log_qp_limit",
-					      limit, "alpha", spec->alpha, "special", spec->special));
+	hel_say(args, "log2(QP) = %.1f; 128-bit security allows %.0f: margin %.1f bits\n", log_qp,
+		limit, limit - log_qp);
+	hel_say(args, "key switching: digits of %u primes, %u special primes\n", spec->alpha,
+		spec->special);
+	json_object_update_new(out,
+			       json_pack("{s:i, s:i, s:f, s:f, s:i, s:i}", "log_n", spec->log_n,
+					 "levels", spec->levels, "log_qp", log_qp, "log_qp_limit",
+					 limit, "alpha", spec->alpha, "special", spec->special));
 done:
 	return st;
 }
@@ -45,8 +47,8 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 		m->inputs, m->inputs > 1 ? "s" : "");
 	for (uint32_t i = 0; i < m->inputs; i++) {
 		hel_layout_describe(text, sizeof text, &m->input[i].layout);
-		hel_say(args, "  level %u: features %u-%u: %s\n", m->input[i].level, m->input[i].first,
-			m->input[i].first + m->input[i].layout.width - 1, text);
+		hel_say(args, "  level %u: features %u-%u: %s\n", m->input[i].level,
+			m->input[i].first, m->input[i].first + m->input[i].layout.width - 1, text);
 	}
 	json_t *keys = json_array();
 	json_object_set_new(out, "keys", keys);
@@ -57,11 +59,12 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 		hel_say(args, "  %s %-6u level %u  %7.1f kB\n",
 			m->key[i].galois == HEL_RELINEARISE ? "relinearise" : "Galois     ",
 			m->key[i].galois, m->key[i].level, (double)bytes / 1e3);
-		json_array_append_new(keys, json_pack("{s:i, s:i, s:I}", "galois", (int)m->key[i].galois,
-						      "level", (int)m->key[i].level, "bytes",
-						      (json_int_t)bytes));
+		json_array_append_new(
+		    keys, json_pack("{s:i, s:i, s:I}", "galois", (int)m->key[i].galois, "level",
+				    (int)m->key[i].level, "bytes", (json_int_t)bytes));
 	}
-	hel_say(args, "  together %.2f MB\n|logit| stays below %.4g; at least %.1f bits are right\n",
+	hel_say(args,
+		"  together %.2f MB\n|logit| stays below %.4g; at least %.1f bits are right\n",
 		(double)total / 1e6, m->bound, m->bits);
 	json_object_set_new(out, "evaluation_keys_bytes", json_integer((json_int_t)total));
 	json_object_set_new(out, "bound", json_real(m->bound));
@@ -128,16 +131,18 @@ static hel_status show_model(const hel_args *args, json_t *out)
 	hel_dlrm *m = NULL;
 	TRY(hel_dlrm_load(&m, args->operand));
 	const hel_schema *s = m->schema;
-	hel_say(args, "a trained model for data set '%s'\n%zu dense features, %zu tables with %zu one-hot entries, "
-		"%zu parameters\n", s->dataset, s->dense_count, s->table_count, hel_schema_onehots(s),
-		m->parameters);
+	hel_say(args,
+		"a trained model for data set '%s'\n%zu dense features, %zu tables with %zu "
+		"one-hot entries, "
+		"%zu parameters\n",
+		s->dataset, s->dense_count, s->table_count, hel_schema_onehots(s), m->parameters);
 	for (size_t i = 0; i < m->tensors; i++)
 		hel_say(args, "  %-24s %zu x %zu\n", m->tensor[i].name, m->tensor[i].rows,
 			m->tensor[i].columns);
-	json_object_update_new(out, json_pack("{s:s, s:s, s:I, s:I, s:I}", "kind", "model", "dataset",
-					      s->dataset, "dense", (json_int_t)s->dense_count, "tables",
-					      (json_int_t)s->table_count, "parameters",
-					      (json_int_t)m->parameters));
+	json_object_update_new(
+	    out, json_pack("{s:s, s:s, s:I, s:I, s:I}", "kind", "model", "dataset", s->dataset,
+			   "dense", (json_int_t)s->dense_count, "tables",
+			   (json_int_t)s->table_count, "parameters", (json_int_t)m->parameters));
 done:
 	hel_dlrm_free(m);
 	return st;
@@ -156,7 +161,8 @@ static hel_status run_inspect(const hel_args *args, json_t *out)
 	const int kind = hel_container_kind(bytes, size);
 	if (!kind)
 		FAIL(HEL_EFORMAT, "%s is not a helrm file", args->operand);
-	hel_say(args, "%s: %s, %.1f kB\n", args->operand, hel_kind_name((hel_kind)kind), (double)size / 1e3);
+	hel_say(args, "%s: %s, %.1f kB\n", args->operand, hel_kind_name((hel_kind)kind),
+		(double)size / 1e3);
 	json_object_set_new(out, "kind", json_string(hel_kind_name((hel_kind)kind)));
 	json_object_set_new(out, "bytes", json_integer((json_int_t)size));
 	if (kind == HEL_KIND_MANIFEST) {
@@ -173,8 +179,8 @@ done:
 }
 
 const hel_command hel_command_inspect = {
-	.name = "inspect",
-	.summary = "Tell what a file or model directory is",
-	.operand = "FILE",
-	.run = run_inspect,
+    .name = "inspect",
+    .summary = "Tell what a file or model directory is",
+    .operand = "FILE",
+    .run = run_inspect,
 };

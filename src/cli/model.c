@@ -7,9 +7,18 @@
 
 extern void openblas_set_num_threads(int threads);
 
-#define DATASET_OPTION {"dataset", "NAME", "data set: heart", false, false}
-#define DATA_OPTION {"data", "FILE", "published data files", true, true}
-#define MODEL_OPTION {"model", "DIR", "a trained model", true, false}
+#define DATASET_OPTION                                                                             \
+	{                                                                                          \
+		"dataset", "NAME", "data set: heart", false, false                                 \
+	}
+#define DATA_OPTION                                                                                \
+	{                                                                                          \
+		"data", "FILE", "published data files", true, true                                 \
+	}
+#define MODEL_OPTION                                                                               \
+	{                                                                                          \
+		"model", "DIR", "a trained model", true, false                                     \
+	}
 
 static hel_status dataset_of(const hel_dataset **out, const hel_args *args)
 {
@@ -43,8 +52,12 @@ done:
 static void report_metrics(const hel_args *args, json_t *out, const char *what,
 			   const hel_metrics *m, size_t rows, size_t unknown)
 {
-	hel_say(args, "%s: %zu rows, accuracy %.3f, AUC %.3f, log loss %.3f%s\n", what, rows, m->accuracy,
-		m->auc, m->log_loss, unknown ? " (some categories unknown, taken as missing)" : "");
+	char auc[32] = "undefined (one class only)";
+	if (isfinite(m->auc))
+		snprintf(auc, sizeof auc, "%.3f", m->auc);
+	hel_say(args, "%s: %zu rows, accuracy %.3f, AUC %s, log loss %.3f%s\n", what, rows,
+		m->accuracy, auc, m->log_loss,
+		unknown ? " (some categories unknown, taken as missing)" : "");
 	json_object_set_new(out, "rows", json_integer((json_int_t)rows));
 	json_object_set_new(out, "accuracy", json_real(m->accuracy));
 	json_object_set_new(out, "auc", isfinite(m->auc) ? json_real(m->auc) : json_null());
@@ -59,8 +72,8 @@ static void report_cv(const hel_args *args, json_t *out, const char *key, const 
 		r->accuracy_error, r->auc, r->auc_error, r->log_loss);
 	json_object_set_new(out, key,
 			    json_pack("{s:f, s:f, s:f, s:f, s:f}", "accuracy", r->accuracy,
-				      "accuracy_error", r->accuracy_error, "auc", r->auc, "auc_error",
-				      r->auc_error, "log_loss", r->log_loss));
+				      "accuracy_error", r->accuracy_error, "auc", r->auc,
+				      "auc_error", r->auc_error, "log_loss", r->log_loss));
 }
 
 static hel_status cross_validate(const hel_args *args, json_t *out, const hel_dataset *set,
@@ -74,8 +87,10 @@ static hel_status cross_validate(const hel_args *args, json_t *out, const hel_da
 	if (!folds)
 		goto done;
 	TRY(hel_cross_validate(&report, set, records, config, folds, seeds, args->pool));
-	hel_say(args, "%zu-fold cross-validation, %zu seeds   accuracy          AUC               log loss\n",
-		(size_t)folds, (size_t)seeds);
+	hel_say(
+	    args,
+	    "%zu-fold cross-validation, %zu seeds   accuracy          AUC               log loss\n",
+	    (size_t)folds, (size_t)seeds);
 	json_t *cv = json_object();
 	json_object_set_new(out, "cross_validation", cv);
 	json_object_set_new(cv, "runs", json_integer((json_int_t)report.runs));
@@ -122,8 +137,8 @@ static hel_status run_train(const hel_args *args, json_t *out)
 	TRY(hel_metrics_of(&metrics, logits, samples.label, samples.count));
 	TRY(hel_dlrm_save(m, hel_arg(args, "out")));
 	report_metrics(args, out, "trained on all rows", &metrics, samples.count, 0);
-	hel_say(args, "%zu parameters, written to %s\nData: %s\n", m->parameters, hel_arg(args, "out"),
-		set->credit);
+	hel_say(args, "%zu parameters, written to %s\nThe published data of this form: %s\n", m->parameters,
+		hel_arg(args, "out"), set->credit);
 	json_object_set_new(out, "parameters", json_integer((json_int_t)m->parameters));
 done:
 	hel_free(text);
@@ -136,15 +151,17 @@ done:
 }
 
 const hel_command hel_command_train = {
-	.name = "train",
-	.summary = "Train a model on published data files",
-	.option = {DATASET_OPTION,
-		   DATA_OPTION,
-		   {"out", "DIR", "where the model goes", true, false},
-		   {"config", "FILE", "network and training (JSON); default: the co-designed one", false, false},
-		   {"cv", "FOLDS", "cross-validate first, beside relu and logistic regression", false, false},
-		   {"seeds", "N", "seeds of the cross-validation (default 1)", false, false}},
-	.run = run_train,
+    .name = "train",
+    .summary = "Train a model on published data files",
+    .option = {DATASET_OPTION,
+	       DATA_OPTION,
+	       {"out", "DIR", "where the model goes", true, false},
+	       {"config", "FILE", "network and training (JSON); default: the co-designed one",
+		false, false},
+	       {"cv", "FOLDS", "cross-validate first, beside relu and logistic regression", false,
+		false},
+	       {"seeds", "N", "seeds of the cross-validation (default 1)", false, false}},
+    .run = run_train,
 };
 
 /* Model and applied records for eval and predict. */
@@ -186,10 +203,10 @@ done:
 }
 
 const hel_command hel_command_eval = {
-	.name = "eval",
-	.summary = "Judge a model on labelled data, in the clear",
-	.option = {MODEL_OPTION, DATA_OPTION},
-	.run = run_eval,
+    .name = "eval",
+    .summary = "Judge a model on labelled data, in the clear",
+    .option = {MODEL_OPTION, DATA_OPTION},
+    .run = run_eval,
 };
 
 static hel_status run_predict(const hel_args *args, json_t *out)
@@ -207,7 +224,8 @@ static hel_status run_predict(const hel_args *args, json_t *out)
 				   samples.hot + i * samples.hots));
 		double p = 1 / (1 + exp(-logit));
 		hel_say(args, "%-4zu %+.6f   %.6f\n", i + 1, logit, p);
-		json_array_append_new(rows, json_pack("{s:f, s:f}", "logit", logit, "probability", p));
+		json_array_append_new(rows,
+				      json_pack("{s:f, s:f}", "logit", logit, "probability", p));
 	}
 done:
 	hel_dlrm_free(m);
@@ -216,10 +234,10 @@ done:
 }
 
 const hel_command hel_command_predict = {
-	.name = "predict",
-	.summary = "Score records in the clear",
-	.option = {MODEL_OPTION, {"input", "FILE", "records: csv or json", true, false}},
-	.run = run_predict,
+    .name = "predict",
+    .summary = "Score records in the clear",
+    .option = {MODEL_OPTION, {"input", "FILE", "records: csv or json", true, false}},
+    .run = run_predict,
 };
 
 static hel_status run_synth(const hel_args *args, json_t *out)
@@ -252,11 +270,11 @@ done:
 }
 
 const hel_command hel_command_synth = {
-	.name = "synth",
-	.summary = "Write a synthetic data file that looks like the published ones",
-	.option = {DATASET_OPTION,
-		   {"out", "FILE", "where it goes", true, false},
-		   {"rows", "N", "how many (default 303)", false, false},
-		   {"seed", "N", "same seed, same file (default 1)", false, false}},
-	.run = run_synth,
+    .name = "synth",
+    .summary = "Write a synthetic data file that looks like the published ones",
+    .option = {DATASET_OPTION,
+	       {"out", "FILE", "where it goes", true, false},
+	       {"rows", "N", "how many (default 303)", false, false},
+	       {"seed", "N", "same seed, same file (default 1)", false, false}},
+    .run = run_synth,
 };

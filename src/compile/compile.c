@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define SCALE_BITS 30
-#define SAMPLES 64	  /* result coefficients: the score and proof that nothing else is there */
+#define SAMPLES 256 /* result coefficients: the score and proof that nothing else is there */
 #define CHECK_RECORDS 4
 #define CHECK_TOLERANCE 0x1p-14
 
@@ -34,8 +34,8 @@ done:
 	return st;
 }
 
-/* The digit size with the cheapest key switches over all levels, or NULL when the ring is too small.
- * How stages are packed hardly depends on it, so it is chosen first. */
+/* The digit size with the cheapest key switches over all levels, or NULL when the ring is too
+ * small. How stages are packed hardly depends on it, so it is chosen first. */
 static hel_status choose_digits(hel_params **out, unsigned log_n, unsigned levels)
 {
 	hel_status st = HEL_OK;
@@ -75,8 +75,8 @@ done:
 }
 
 /* Tries one ring and one way to write the model; replaces *best when faster. */
-static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool monomials, bool fuse,
-			  bool *fits)
+static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool monomials,
+			  bool fuse, bool *fits)
 {
 	hel_status st = HEL_OK;
 	choice c = {0};
@@ -134,11 +134,12 @@ static hel_status explain(const hel_dlrm *m, unsigned max_log_n)
 		}
 	}
 	const double room = hel_security_limit(max_log_n);
-	st = hel_fail(HEL_EUNSUPPORTED,
-		      "the model needs %u levels (%s) and %zu slots (layer %s); a ring of N = 2^%u holds "
-		      "%.0f levels and %u slots: remove a layer, make it narrower, or allow a larger ring",
-		      hel_stages_levels(s), text, rows, widest, max_log_n,
-		      fmax(0, floor(room / SCALE_BITS) - 3), 1u << (max_log_n - 1));
+	st = hel_fail(
+	    HEL_EUNSUPPORTED,
+	    "the model needs %u levels (%s) and %zu slots (layer %s); a ring of N = 2^%u holds "
+	    "%.0f levels and %u slots: remove a layer, make it narrower, or allow a larger ring",
+	    hel_stages_levels(s), text, rows, widest, max_log_n,
+	    fmax(0, floor(room / SCALE_BITS) - 3), 1u << (max_log_n - 1));
 done:
 	hel_stages_free(s);
 	return st;
@@ -176,7 +177,8 @@ static hel_status check_program(const hel_program *p, const hel_dlrm *m, unsigne
 		TRY(hel_clear_run_features(&got, p, features));
 		if (!(fabs(got - want) <= CHECK_TOLERANCE * fmax(1, fabs(want))))
 			FAIL(HEL_ERANGE,
-			     "the compiled program gives %.9g where the model gives %.9g: its weights "
+			     "the compiled program gives %.9g where the model gives %.9g: its "
+			     "weights "
 			     "are too large for single precision",
 			     got, want);
 	}
@@ -202,6 +204,8 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->samples = (uint32_t)HEL_MIN(SAMPLES, c->params->ring.n);
 	TRY(check_program(p, m, c->stages->degree));
 	TRY(hel_shape_run(&r->shape, p, c->params, bounds));
+	if (!r->shape.uniform)
+		FAIL(HEL_EUNSUPPORTED, "slots of the result would hold different values");
 	manifest->bound = r->shape.bound;
 	manifest->bits = -log2(r->shape.error * sqrt(2 / M_PI)); /* mean |error| of a Gaussian */
 	manifest->keys = r->shape.keys;

@@ -57,18 +57,18 @@ unsigned hel_stages_levels(const hel_stages *s);
 
 /** How one source enters: an earlier stage's value, or a fresh ciphertext. */
 typedef struct hel_packed_source {
-	size_t source;	   /* of the stage */
-	bool fresh;	   /* from the client */
-	uint32_t offset;   /* first column of the source's matrix it carries */
-	hel_layout layout; /* of a fresh one */
+	size_t source;	    /* of the stage */
+	bool fresh;	    /* from the client */
+	uint32_t offset;    /* first column of the source's matrix it carries */
+	hel_layout layout;  /* of a fresh one */
 	uint32_t diagonals; /* slot bits covered by rotations instead of folds */
 	bool giants;
 } hel_packed_source;
 
 typedef struct hel_packing {
-	hel_layout out;	   /* element order of the result ... */
-	int32_t *result;   /* ... and where it is right: per slot the element, ZERO or ANY */
-	uint32_t folds;	   /* slot bits summed over */
+	hel_layout out;	 /* element order of the result ... */
+	int32_t *result; /* ... and where it is right: per slot the element, ZERO or ANY */
+	uint32_t folds;	 /* slot bits summed over */
 	uint32_t baby_bits, giant_bits; /* slot bits of the main diagonals */
 	unsigned fold_radix;		/* slot bits per rotate_sum */
 	size_t sources;
@@ -87,8 +87,6 @@ typedef struct hel_plan {
  *  @retval HEL_EUNSUPPORTED a layer has more outputs than slots. */
 HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params);
 void hel_plan_free(hel_plan *plan);
-/** All sums of subsets of 2^bit over the bits of `mask`, ascending; returns their number. */
-size_t hel_subset_sums(int32_t *out, uint32_t mask);
 
 /* --- emit.c ----------------------------------------------------------------- */
 
@@ -99,8 +97,8 @@ HEL_CHECKED hel_status hel_emit(hel_program **out, const hel_stages *s, const he
 /* --- compile.c --------------------------------------------------------------- */
 
 typedef struct hel_compile_options {
-	const char *name;      /* of the model, for people */
-	unsigned max_log_n;    /* 0: up to 17 */
+	const char *name;   /* of the model, for people */
+	unsigned max_log_n; /* 0: up to 17 */
 	bool no_monomials, no_fusion;
 } hel_compile_options;
 
@@ -112,7 +110,8 @@ typedef struct hel_compile_report {
 
 /** Chooses ring, moduli, packing and keys by estimated time, then checks the program against the
  *  model on random records in the clear.
- *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, the levels they need, what to change. */
+ *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, the levels they need, what to change.
+ */
 HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				   const hel_compile_options *options);
 void hel_compile_report_clear(hel_compile_report *r);

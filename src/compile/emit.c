@@ -35,9 +35,9 @@ static hel_status add_input(emitter *e, const hel_packed_source *from, const hel
 {
 	hel_manifest *m = e->p->manifest;
 	m->input[m->inputs] = (hel_input){
-		.level = (uint8_t)level,
-		.first = s->source[from->source].first + from->offset,
-		.layout = from->layout,
+	    .level = (uint8_t)level,
+	    .first = s->source[from->source].first + from->offset,
+	    .layout = from->layout,
 	};
 	return add_op(e, (hel_op){.kind = HEL_OP_INPUT, .index = m->inputs++});
 }
@@ -52,8 +52,9 @@ static hel_status add_linear(emitter *e, size_t stage, unsigned level)
 	const size_t giants = (size_t)1 << __builtin_popcount(k->giant_bits);
 	size_t most = 0;
 	for (size_t i = 0; i < k->sources; i++)
-		most += k->source[i].giants ? babies * giants
-					    : (size_t)1 << __builtin_popcount(k->source[i].diagonals);
+		most += k->source[i].giants
+			    ? babies * giants
+			    : (size_t)1 << __builtin_popcount(k->source[i].diagonals);
 	int32_t *target = NULL, *map = NULL, *giant = NULL, *baby = NULL;
 	hel_complex *matrix = NULL;
 	hel_op op = {.kind = HEL_OP_LINEAR};
@@ -83,29 +84,25 @@ static hel_status add_linear(emitter *e, size_t stage, unsigned level)
 					     : e->plan->packing[stage - 1].result[q];
 		const uint32_t bits = from->giants ? k->baby_bits : from->diagonals;
 		TRY_ALLOC(baby, hel_alloc((size_t)1 << __builtin_popcount(bits), sizeof *baby));
-		const hel_linear_source source = {.map = map,
-						  .width = width,
-						  .matrix = matrix,
-						  .baby = baby,
-						  .babies = hel_subset_sums(baby, bits),
-						  .giants = from->giants};
+		const hel_linear_source source = {
+		    .map = map, .width = width, .matrix = matrix, .diagonals = from->diagonals};
+		const size_t steps = hel_subset_sums(baby, bits);
 		const hel_linear t = {.slots = e->slots,
 				      .rows = s->rows,
 				      .sources = 1,
-				      .giants = giants,
 				      .source = &source,
-				      .giant = giant,
 				      .target = target};
 		for (size_t g = 0; g < (from->giants ? giants : 1); g++)
-			for (size_t b = 0; b < source.babies; b++) {
+			for (size_t b = 0; b < steps; b++) {
 				hel_term *term = &op.term[op.terms];
-				*term = (hel_term){.value = value, .baby = baby[b], .giant = giant[g]};
+				*term =
+				    (hel_term){.value = value, .baby = baby[b], .giant = giant[g]};
 				/* a product with zeros is left out, unless nothing else remains */
 				if (!hel_linear_weights(e->vector, &t, 0, baby[b], giant[g]) &&
-				    (op.terms || i + 1 < k->sources || b + 1 < source.babies))
+				    (op.terms || i + 1 < k->sources || b + 1 < steps))
 					continue;
-				TRY(hel_program_add_vector(e->p, e->vector, e->params->spec.log_n - 1u,
-							   &term->vector));
+				TRY(hel_program_add_vector(
+				    e->p, e->vector, e->params->spec.log_n - 1u, &term->vector));
 				op.terms++;
 			}
 		hel_free(matrix);
@@ -135,7 +132,8 @@ static hel_status add_folds(emitter *e, const hel_packing *k)
 			left &= left - 1;
 		}
 		hel_op op = {.kind = HEL_OP_ROTATE_SUM, .value = e->value};
-		TRY_ALLOC(op.step, hel_alloc((size_t)1 << __builtin_popcount(group), sizeof *op.step));
+		TRY_ALLOC(op.step,
+			  hel_alloc((size_t)1 << __builtin_popcount(group), sizeof *op.step));
 		op.steps = (uint32_t)hel_subset_sums(op.step, group);
 		TRY(add_op(e, op));
 	}
@@ -183,7 +181,8 @@ static hel_status add_layer(emitter *e, size_t stage)
 	if (s->plain_sum)
 		n += snprintf(text + n, sizeof text - (size_t)n, "; no product");
 	else
-		n += snprintf(text + n, sizeof text - (size_t)n, "; %d x %d diagonals", babies, giants);
+		n += snprintf(text + n, sizeof text - (size_t)n, "; %d x %d diagonals", babies,
+			      giants);
 	snprintf(text + n, sizeof text - (size_t)n, ", %d folds; out: %s",
 		 __builtin_popcount(k->folds), out);
 	e->layer = (uint16_t)e->p->layers;

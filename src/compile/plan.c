@@ -3,21 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_STATES 24	 /* kept per stage */
-#define MAX_CHUNKS 512	 /* fresh ciphertexts per source */
+#define MAX_STATES 24  /* kept per stage */
+#define MAX_CHUNKS 512 /* fresh ciphertexts per source */
 /* What one more limb of a fresh ciphertext costs: unpacking, checking, expanding its seed, and
  * the client's upload, which is the scarcer good. Per coefficient. */
 #define INPUT_SECONDS (0.25e-3 / 8192)
-
-size_t hel_subset_sums(int32_t *out, uint32_t mask)
-{
-	size_t n = 0;
-	for (uint32_t sub = 0;; sub = (sub - mask) & mask) {
-		out[n++] = (int32_t)sub;
-		if (sub == mask)
-			return n;
-	}
-}
 
 static unsigned bits_for(size_t count)
 {
@@ -78,7 +68,8 @@ typedef struct candidate {
 typedef struct state {
 	double seconds;
 	size_t inputs;
-	int parent; /* in the previous stage's states */
+	int parent;    /* in the previous stage's states */
+	bool complete; /* no slot of the result holds garbage */
 	hel_packing packing;
 } state;
 
@@ -134,7 +125,8 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 	const hel_cost decompose = hel_cost_decompose(params, limbs);
 	const hel_cost product = hel_cost_product(params, limbs);
 	const hel_cost finish = hel_cost_finish(params, limbs);
-	const size_t fresh = fresh_count(s, c->folds | (computed_source(s) ? c->extra : c->diagonals));
+	const size_t fresh =
+	    fresh_count(s, c->folds | (computed_source(s) ? c->extra : c->diagonals));
 	const size_t main = computed_source(s) ? 1 : fresh;
 	const unsigned a = popcount(c->diagonals);
 	double best = INFINITY;
@@ -188,25 +180,25 @@ static void add_fresh(hel_packing *k, const planner *p, const hel_stage *s, size
 	const size_t width = s->source[source].width, room = (size_t)1 << popcount(mask);
 	for (size_t at = 0; at < width; at += room)
 		k->source[k->sources++] = (hel_packed_source){
-			.source = source,
-			.fresh = true,
-			.offset = (uint32_t)at,
-			.layout = layout_of(mask, p->log_slots, HEL_MIN(room, width - at)),
-			.diagonals = diagonals,
-			.giants = giants,
+		    .source = source,
+		    .fresh = true,
+		    .offset = (uint32_t)at,
+		    .layout = layout_of(mask, p->log_slots, HEL_MIN(room, width - at)),
+		    .diagonals = diagonals,
+		    .giants = giants,
 		};
 }
 
 /* Builds the candidate's transform and measures where it is right. before: the computed source. */
-static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage,
-				const candidate *c, const hel_packing *before)
+static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, const candidate *c,
+				const hel_packing *before)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
 	const size_t slots = (size_t)1 << p->log_slots;
 	const bool computed = computed_source(s) != NULL;
 	hel_linear_source *source = NULL;
-	int32_t *steps = NULL, *maps = NULL;
+	int32_t *maps = NULL;
 	memset(k, 0, sizeof *k);
 	const size_t sources = fresh_count(s, c->folds | (computed ? c->extra : c->diagonals)) + 1;
 	TRY_ALLOC(k->source, hel_alloc(sources, sizeof *k->source));
@@ -220,51 +212,36 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage,
 	for (size_t i = 0; i < s->sources; i++)
 		if (s->source[i].stage >= 0)
 			k->source[k->sources++] = (hel_packed_source){
-				.source = i, .diagonals = c->diagonals, .giants = true};
+			    .source = i, .diagonals = c->diagonals, .giants = true};
 		else if (computed)
 			add_fresh(k, p, s, i, c->folds | c->extra, c->extra, false);
 		else
 			add_fresh(k, p, s, i, c->folds | c->diagonals, c->diagonals, true);
 
-	const size_t babies = (size_t)1 << popcount(c->baby_bits);
-	const size_t giants = (size_t)1 << popcount(k->giant_bits);
-	const size_t extras = (size_t)1 << popcount(c->extra);
-	TRY_ALLOC(steps, hel_alloc(babies + giants + extras + 32, sizeof *steps));
 	TRY_ALLOC(maps, hel_alloc((k->sources + 1) * slots, sizeof *maps));
-	int32_t *giant = steps + babies, *extra = giant + giants, *fold = extra + extras;
-	hel_subset_sums(steps, c->baby_bits);
-	hel_subset_sums(giant, k->giant_bits);
-	hel_subset_sums(extra, c->extra);
-	hel_linear t = {.slots = slots,
-			.rows = s->rows,
-			.sources = k->sources,
-			.giants = giants,
-			.source = source,
-			.giant = giant,
-			.fold = fold,
-			.target = maps + k->sources * slots};
-	for (unsigned b = 0; b < p->log_slots; b++)
-		if (c->folds >> b & 1)
-			fold[t.folds++] = 1 << b;
+	int32_t *target = maps + k->sources * slots;
+	const hel_linear t = {.slots = slots,
+			      .rows = s->rows,
+			      .sources = k->sources,
+			      .source = source,
+			      .folds = c->folds,
+			      .target = target};
 	for (size_t q = 0; q < slots; q++)
-		maps[k->sources * slots + q] = hel_layout_at(&k->out, q);
+		target[q] = hel_layout_at(&k->out, q);
 	for (size_t i = 0; i < k->sources; i++) {
 		const hel_packed_source *from = &k->source[i];
 		int32_t *map = maps + i * slots;
 		for (size_t q = 0; q < slots; q++)
 			map[q] = from->fresh ? hel_layout_at(&from->layout, q) : before->result[q];
 		source[i] = (hel_linear_source){
-			.map = map,
-			.width = from->fresh ? from->layout.width : s->source[from->source].width,
-			.baby = from->giants ? steps : extra,
-			.babies = from->giants ? babies : extras,
-			.giants = from->giants,
+		    .map = map,
+		    .width = from->fresh ? from->layout.width : s->source[from->source].width,
+		    .diagonals = from->diagonals,
 		};
 	}
 	TRY(hel_linear_check(k->result, &t));
 done:
 	hel_free(source);
-	hel_free(steps);
 	hel_free(maps);
 	if (st != HEL_OK)
 		packing_clear(k);
@@ -280,31 +257,37 @@ static bool acceptable(const planner *p, size_t stage, const hel_packing *k, boo
 	size_t found = 0;
 	memset(seen, 0, rows);
 	*complete = true;
+	bool everywhere = true;
 	for (size_t q = 0; q < slots; q++) {
 		int32_t e = k->result[q];
 		*complete &= e != HEL_SLOT_ANY;
+		everywhere &= e == 0;
 		if (e >= 0 && !seen[e]) {
 			seen[e] = 1;
 			found++;
 		}
 	}
-	return found == rows && (*complete || stage + 1 < p->s->count);
+	return found == rows && (everywhere || stage + 1 < p->s->count);
 }
 
-/* Keeps a packing when it is the cheapest with its layout and completeness. */
+/* Keeps a packing when it is among the cheapest of its class and the cheapest with its result.
+ * Complete layouts (right in every slot) have places of their own: sums need them. */
 static void keep(planner *p, size_t stage, hel_packing *k, bool complete, double seconds,
 		 size_t inputs, int parent)
 {
 	state *states = p->states + stage * MAX_STATES, *slot = NULL, *worst = NULL;
 	const size_t bytes = sizeof(int32_t) << p->log_slots;
-	(void)complete;
+	size_t class = 0;
 	for (size_t i = 0; i < p->count[stage]; i++) {
+		if (states[i].complete != complete)
+			continue;
+		class ++;
 		if (memcmp(states[i].packing.result, k->result, bytes) == 0)
 			slot = &states[i];
 		if (!worst || states[i].seconds > worst->seconds)
 			worst = &states[i];
 	}
-	if (!slot && p->count[stage] < MAX_STATES)
+	if (!slot && class < MAX_STATES / 2)
 		slot = &states[p->count[stage]++];
 	else {
 		if (!slot)
@@ -315,7 +298,11 @@ static void keep(planner *p, size_t stage, hel_packing *k, bool complete, double
 		}
 		packing_clear(&slot->packing);
 	}
-	*slot = (state){.seconds = seconds, .inputs = inputs, .parent = parent, .packing = *k};
+	*slot = (state){.seconds = seconds,
+			.inputs = inputs,
+			.parent = parent,
+			.complete = complete,
+			.packing = *k};
 	memset(k, 0, sizeof *k);
 }
 
@@ -412,7 +399,8 @@ static hel_status plan_computed(planner *p, size_t stage, unsigned level)
 		const unsigned k = popcount(field);
 		for (unsigned a = 0; a <= k; a++)
 			for (int low = 0; low < (a > 0 && a < k ? 2 : 1); low++) {
-				candidate c = {.diagonals = low ? highest(field, a) : lowest(field, a)};
+				candidate c = {.diagonals =
+						   low ? highest(field, a) : lowest(field, a)};
 				c.folds = field & ~c.diagonals;
 				if (s->plain_sum && a)
 					continue;
@@ -430,10 +418,8 @@ static void drop_incomplete(planner *p, size_t stage)
 {
 	state *states = p->states + stage * MAX_STATES;
 	size_t kept = 0;
-	bool complete;
 	for (size_t i = 0; i < p->count[stage]; i++) {
-		acceptable(p, stage, &states[i].packing, &complete);
-		if (!complete) {
+		if (!states[i].complete) {
 			packing_clear(&states[i].packing);
 			continue;
 		}
@@ -472,8 +458,10 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 		FAIL(HEL_ELEVEL, "%u levels needed, %u given", level, params->spec.levels);
 	for (size_t i = 0; i < s->count; i++) {
 		if (s->stage[i].rows > (size_t)1 << p.log_slots)
-			FAIL(HEL_EUNSUPPORTED, "layer %s has %zu outputs, a ciphertext of N = 2^%u %u slots",
-			     s->stage[i].name, s->stage[i].rows, params->spec.log_n, 1u << p.log_slots);
+			FAIL(HEL_EUNSUPPORTED,
+			     "layer %s has %zu outputs, a ciphertext of N = 2^%u %u slots",
+			     s->stage[i].name, s->stage[i].rows, params->spec.log_n,
+			     1u << p.log_slots);
 		if (s->stage[i].plain_sum)
 			drop_incomplete(&p, i - 1);
 		/* a sum runs on the product of the square before it, one level higher */

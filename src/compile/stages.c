@@ -162,8 +162,7 @@ static hel_status append_tables(expression *e, const hel_dlrm *m, uint32_t first
 	} else {
 		/* the other source's new rows are zero */
 		for (size_t k = 0; k < e->sources; k++) {
-			hel_complex *taller =
-			    hel_alloc(rows * e->source[k].width, sizeof *taller);
+			hel_complex *taller = hel_alloc(rows * e->source[k].width, sizeof *taller);
 			if (!taller) {
 				hel_free(matrix);
 				FAIL(HEL_ENOMEM, "out of memory for the embedding matrix");
@@ -191,7 +190,8 @@ static hel_status sum_of_squares(hel_stages *s, expression *e, const char *name)
 		hel_complex f = {creal(root), cimag(root)};
 		for (size_t k = 0; k < last->sources; k++)
 			for (size_t c = 0; c < last->source[k].width; c++) {
-				hel_complex *w = &last->source[k].matrix[r * last->source[k].width + c];
+				hel_complex *w =
+				    &last->source[k].matrix[r * last->source[k].width + c];
 				*w = (hel_complex){w->re * f.re, w->re * f.im};
 			}
 		last->bias[r] = (hel_complex){last->bias[r].re * f.re, last->bias[r].re * f.im};
@@ -205,10 +205,11 @@ static hel_status check_activation(const hel_dlrm *m, const char *name)
 {
 	if (m->config.activation.kind != HEL_ACT_RELU)
 		return HEL_OK;
-	return hel_fail(HEL_EUNSUPPORTED,
-			"layer %s: relu cannot be evaluated on ciphertexts; train with \"activation\": "
-			"{\"kind\": \"quadratic\", \"a\": 0.1, \"b\": 0.5} in the config",
-			name);
+	return hel_fail(
+	    HEL_EUNSUPPORTED,
+	    "layer %s: relu cannot be evaluated on ciphertexts; train with \"activation\": "
+	    "{\"kind\": \"quadratic\", \"a\": 0.1, \"b\": 0.5} in the config",
+	    name);
 }
 
 static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool fuse)
@@ -240,8 +241,7 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool f
 			TRY(square_stage(s, &e, c->activation, name));
 	}
 	if (schema->table_count)
-		TRY(append_tables(&e, m,
-				  (uint32_t)(s->features - hel_schema_onehots(schema))));
+		TRY(append_tables(&e, m, (uint32_t)(s->features - hel_schema_onehots(schema))));
 	if (!fuse) {
 		const size_t rows = e.rows;
 		push_stage(s, &e, "embeddings", false);

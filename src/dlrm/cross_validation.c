@@ -10,7 +10,6 @@ typedef struct cv_job {
 	const hel_dlrm_config *config;
 	size_t folds, seeds;
 	hel_metrics (*metrics)[KINDS]; /* [run] */
-	hel_status *status;
 } cv_job;
 
 /* A stratified fold number for every record: each class is shuffled and dealt out. */
@@ -72,9 +71,10 @@ done:
 	return st;
 }
 
-static hel_status run(const cv_job *j, size_t index)
+static hel_status run(void *arg, size_t index)
 {
 	hel_status st = HEL_OK;
+	const cv_job *j = arg;
 	const size_t seed = index / j->folds, hold = index % j->folds, n = j->records->count;
 	size_t *fold = NULL, trained = 0, tested = 0;
 	TRY_ALLOC(fold, hel_alloc(4 * n, sizeof *fold));
@@ -90,16 +90,11 @@ static hel_status run(const cv_job *j, size_t index)
 	TRY(train_and_judge(&j->metrics[index][MODEL], j, &config, train, trained, test, tested,
 			    &j->metrics[index][LOGISTIC]));
 	config.activation = (hel_activation){HEL_ACT_RELU, 0, 0};
-	TRY(train_and_judge(&j->metrics[index][RELU], j, &config, train, trained, test, tested, NULL));
+	TRY(train_and_judge(&j->metrics[index][RELU], j, &config, train, trained, test, tested,
+			    NULL));
 done:
 	hel_free(fold);
 	return st;
-}
-
-static void run_job(void *arg, size_t i)
-{
-	const cv_job *j = arg;
-	j->status[i] = run(j, i);
 }
 
 static hel_cv_result summarise(hel_metrics (*metrics)[KINDS], size_t runs, int kind)
@@ -124,26 +119,23 @@ static hel_cv_result summarise(hel_metrics (*metrics)[KINDS], size_t runs, int k
 }
 
 hel_status hel_cross_validate(hel_cv_report *out, const hel_dataset *set,
-			      const hel_records *records, const hel_dlrm_config *config, size_t folds,
-			      size_t seeds, hel_pool *pool)
+			      const hel_records *records, const hel_dlrm_config *config,
+			      size_t folds, size_t seeds, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
-	cv_job j = {set, records, config, folds, seeds, NULL, NULL};
+	cv_job j = {set, records, config, folds, seeds, NULL};
 	if (folds < 2 || folds > records->count || !seeds || seeds > 10000)
-		FAIL(HEL_EINVAL, "%zu folds and %zu seeds: expected 2 to %zu folds, 1 to 10000 seeds",
-		     folds, seeds, records->count);
+		FAIL(HEL_EINVAL,
+		     "%zu folds and %zu seeds: expected 2 to %zu folds, 1 to 10000 seeds", folds,
+		     seeds, records->count);
 	const size_t runs = folds * seeds;
 	TRY_ALLOC(j.metrics, hel_alloc(runs, sizeof *j.metrics));
-	TRY_ALLOC(j.status, hel_alloc(runs, sizeof *j.status));
-	hel_pool_for(pool, runs, run_job, &j);
-	for (size_t i = 0; i < runs; i++)
-		TRY(j.status[i]);
+	TRY(hel_pool_try(pool, runs, run, &j));
 	out->runs = runs;
 	out->model = summarise(j.metrics, runs, MODEL);
 	out->relu = summarise(j.metrics, runs, RELU);
 	out->logistic = summarise(j.metrics, runs, LOGISTIC);
 done:
 	hel_free(j.metrics);
-	hel_free(j.status);
 	return st;
 }

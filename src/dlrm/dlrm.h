@@ -51,8 +51,9 @@ HEL_CHECKED hel_status hel_dlrm_config_from_json(hel_dlrm_config *out, const cha
 
 typedef struct hel_tensor {
 	char name[HEL_NAME_MAX]; /* as in facebookresearch/dlrm state dicts */
-	size_t rows, columns;	 /* weights: [out][in]; tables: [one-hot entry][dim]; biases: one column */
-	size_t offset;		 /* into the flat parameter vector */
+	size_t rows,
+	    columns;   /* weights: [out][in]; tables: [one-hot entry][dim]; biases: one column */
+	size_t offset; /* into the flat parameter vector */
 } hel_tensor;
 
 /** All parameters stand in one vector; tensors name its parts. */
@@ -64,6 +65,9 @@ typedef struct hel_dlrm {
 	float *parameter;
 } hel_dlrm;
 
+/** A model with all weights 0 and at most `limit` of them; takes over the schema. */
+HEL_CHECKED hel_status hel_dlrm_new_zero(hel_dlrm **out, const hel_dlrm_config *config,
+					 hel_schema *schema, size_t limit);
 /** A model with random weights (facebookresearch initialisation); takes over the schema. */
 HEL_CHECKED hel_status hel_dlrm_new(hel_dlrm **out, const hel_dlrm_config *config,
 				    hel_schema *schema, uint64_t seed);
@@ -108,8 +112,8 @@ typedef struct hel_metrics {
 } hel_metrics;
 
 /** Labels 0/1 against logits. auc is NaN when one class is absent. */
-HEL_CHECKED hel_status hel_metrics_of(hel_metrics *out, const double *logits,
-				      const uint8_t *labels, size_t count);
+HEL_CHECKED hel_status hel_metrics_of(hel_metrics *out, const double *logits, const uint8_t *labels,
+				      size_t count);
 
 /* --- logistic.c ------------------------------------------------------------- */
 
@@ -140,6 +144,8 @@ HEL_CHECKED hel_status hel_cross_validate(hel_cv_report *out, const hel_dataset 
 HEL_CHECKED hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir);
 HEL_CHECKED hel_status hel_dlrm_load(hel_dlrm **out, const char *dir);
 HEL_CHECKED hel_status hel_safetensors_read(hel_dlrm *m, const uint8_t *bytes, size_t size);
-HEL_CHECKED hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size);
+/** A model without weights (all zero); refuses more than `parameters` of them. */
+HEL_CHECKED hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size,
+					   size_t parameters);
 
 #endif

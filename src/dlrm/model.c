@@ -18,20 +18,20 @@ double hel_activate(hel_activation act, double x)
 hel_dlrm_config hel_dlrm_config_default(void)
 {
 	return (hel_dlrm_config){
-		.embedding_dim = 4,
-		.bottom = {4},
-		.bottom_layers = 1,
-		.top = {8, 1},
-		.top_layers = 2,
-		.activation = {HEL_ACT_QUADRATIC, 0.1, 0.5},
-		.clip = 3,
-		.training = {.epochs = 100,
-			     .batch = 32,
-			     .warmup = 50,
-			     .rate = 3e-3,
-			     .weight_decay = 3,
-			     .gradient_clip = 1,
-			     .seed = 1},
+	    .embedding_dim = 4,
+	    .bottom = {4},
+	    .bottom_layers = 1,
+	    .top = {8, 1},
+	    .top_layers = 2,
+	    .activation = {HEL_ACT_QUADRATIC, 0.1, 0.5},
+	    .clip = 3,
+	    .training = {.epochs = 100,
+			 .batch = 32,
+			 .warmup = 50,
+			 .rate = 3e-3,
+			 .weight_decay = 3,
+			 .gradient_clip = 1,
+			 .seed = 1},
 	};
 }
 
@@ -75,8 +75,8 @@ static void initialise(hel_dlrm *m, uint64_t seed)
 	for (size_t i = 0; i < m->tensors; i++) {
 		const hel_tensor *t = &m->tensor[i];
 		float *p = m->parameter + t->offset;
-		const bool table = strncmp(t->name, "emb_l", 5) == 0, bias = t->columns == 1 && !table &&
-								 strstr(t->name, ".bias");
+		const bool table = strncmp(t->name, "emb_l", 5) == 0,
+			   bias = t->columns == 1 && !table && strstr(t->name, ".bias");
 		for (size_t k = 0; k < t->rows * t->columns; k++) {
 			double v;
 			if (table) /* U(-1/sqrt(rows), 1/sqrt(rows)) */
@@ -93,6 +93,15 @@ static void initialise(hel_dlrm *m, uint64_t seed)
 hel_status hel_dlrm_new(hel_dlrm **out, const hel_dlrm_config *config, hel_schema *schema,
 			uint64_t seed)
 {
+	hel_status st = hel_dlrm_new_zero(out, config, schema, HEL_MAX_PARAMETERS);
+	if (st == HEL_OK)
+		initialise(*out, seed);
+	return st;
+}
+
+hel_status hel_dlrm_new_zero(hel_dlrm **out, const hel_dlrm_config *config, hel_schema *schema,
+			     size_t limit)
+{
 	hel_status st = HEL_OK;
 	hel_dlrm *m = NULL;
 	char name[HEL_NAME_MAX];
@@ -102,21 +111,21 @@ hel_status hel_dlrm_new(hel_dlrm **out, const hel_dlrm_config *config, hel_schem
 		FAIL(HEL_EINVAL, "the top tower must end in one output");
 	if (schema->table_count && !config->embedding_dim)
 		FAIL(HEL_EINVAL, "embedding_dim must be positive");
-	const size_t tensors = 2 * (config->bottom_layers + config->top_layers) + schema->table_count;
+	const size_t tensors =
+	    2 * (config->bottom_layers + config->top_layers) + schema->table_count;
 	TRY_ALLOC(m->tensor, hel_alloc(tensors, sizeof *m->tensor));
-	size_t width = name_tower(m, "bot_l", config->bottom, config->bottom_layers,
-				  schema->dense_count);
+	size_t width =
+	    name_tower(m, "bot_l", config->bottom, config->bottom_layers, schema->dense_count);
 	for (size_t i = 0; i < schema->table_count; i++) {
 		snprintf(name, sizeof name, "emb_l.%zu.weight", i);
 		name_tensor(m, name, hel_table_width(&schema->table[i]), config->embedding_dim);
 	}
 	width += schema->table_count * config->embedding_dim;
 	name_tower(m, "top_l", config->top, config->top_layers, width);
-	if (m->parameters > HEL_MAX_PARAMETERS)
-		FAIL(HEL_ELIMIT, "%zu parameters, at most %zu are allowed", m->parameters,
-		     HEL_MAX_PARAMETERS);
+	if (m->parameters > limit)
+		FAIL(HEL_ELIMIT, "a model of %zu parameters where at most %zu are possible",
+		     m->parameters, limit);
 	TRY_ALLOC(m->parameter, hel_alloc(m->parameters, sizeof *m->parameter));
-	initialise(m, seed);
 	m->schema = schema;
 	*out = m;
 	m = NULL;
@@ -163,8 +172,7 @@ static void layer(double *y, const hel_dlrm *m, const hel_tensor *w, const hel_t
 	}
 }
 
-hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense,
-			  const uint32_t *hots)
+hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense, const uint32_t *hots)
 {
 	hel_status st = HEL_OK;
 	const hel_dlrm_config *c = &m->config;
@@ -172,9 +180,9 @@ hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense,
 	size_t widest = HEL_MAX(m->schema->dense_count, hel_dlrm_bottom_width(m) + tables * dim);
 	for (size_t i = 0; i < m->tensors; i++)
 		widest = HEL_MAX(widest, m->tensor[i].columns == 1 ? m->tensor[i].rows : 0);
-	double *x = NULL;
-	TRY_ALLOC(x, hel_alloc(2 * widest, sizeof *x));
-	double *y = x + widest, *start = x;
+	double *start = NULL;
+	TRY_ALLOC(start, hel_alloc(2 * widest, sizeof *start));
+	double *x = start, *y = x + widest;
 	memcpy(x, dense, m->schema->dense_count * sizeof *x);
 	for (size_t i = 0; i < c->bottom_layers; i++) {
 		layer(y, m, hel_dlrm_bottom(m, i, false), hel_dlrm_bottom(m, i, true), x,
@@ -186,10 +194,11 @@ hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense,
 	double *at = x + hel_dlrm_bottom_width(m);
 	memset(at, 0, tables * dim * sizeof *at);
 	const hel_schema *s = m->schema;
-	for (size_t t = 0, first = 0; t < tables; first += hel_table_width(&s->table[t++]), at += dim)
+	for (size_t t = 0, first = 0; t < tables;
+	     first += hel_table_width(&s->table[t++]), at += dim)
 		for (uint32_t d = 0; d < s->table[t].digits; d++) {
-			const float *row = hel_tensor_data(m, hel_dlrm_table(m, t)) +
-					   (*hots++ - first) * dim;
+			const float *row =
+			    hel_tensor_data(m, hel_dlrm_table(m, t)) + (*hots++ - first) * dim;
 			for (size_t k = 0; k < dim; k++)
 				at[k] += (double)row[k];
 		}
@@ -200,8 +209,10 @@ hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense,
 		x = y;
 		y = t;
 	}
+	if (!isfinite(x[0]))
+		FAIL(HEL_ERANGE, "the score is not finite: the model's weights are too large");
 	*out = x[0];
-	hel_free(start);
 done:
+	hel_free(start);
 	return st;
 }

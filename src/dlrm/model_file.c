@@ -9,9 +9,9 @@
 #define MODEL_VERSION 1
 
 static const char *const activation_names[] = {
-	[HEL_ACT_RELU] = "relu",
-	[HEL_ACT_SQUARE] = "square",
-	[HEL_ACT_QUADRATIC] = "quadratic",
+    [HEL_ACT_RELU] = "relu",
+    [HEL_ACT_SQUARE] = "square",
+    [HEL_ACT_QUADRATIC] = "quadratic",
 };
 
 /* --- JSON to config ------------------------------------------------------- */
@@ -82,10 +82,11 @@ static hel_status reject_unknown(const json_t *o, const char *const *known, size
 static hel_status config_from(hel_dlrm_config *out, const json_t *o)
 {
 	hel_status st = HEL_OK;
-	static const char *const keys[] = {"embedding_dim", "bottom", "top", "activation",
-					   "bottom_last_activation", "clip", "digits", "training"};
+	static const char *const keys[] = {
+	    "embedding_dim",	      "bottom", "top",	  "activation",
+	    "bottom_last_activation", "clip",	"digits", "training"};
 	static const char *const act_keys[] = {"kind", "a", "b"};
-	static const char *const train_keys[] = {"epochs", "batch", "warmup", "rate",
+	static const char *const train_keys[] = {"epochs",	 "batch",	  "warmup", "rate",
 						 "weight_decay", "gradient_clip", "seed"};
 	hel_dlrm_config c = hel_dlrm_config_default();
 	if (!json_is_object(o))
@@ -100,6 +101,8 @@ static hel_status config_from(hel_dlrm_config *out, const json_t *o)
 		TRY(wrong("digits", "0 (full tables) or a base of at least 2"));
 	const json_t *act = json_object_get(o, "activation"), *t = json_object_get(o, "training");
 	const json_t *last = json_object_get(o, "bottom_last_activation");
+	if (t && !json_is_object(t))
+		TRY(wrong("training", "an object"));
 	if (last && !json_is_boolean(last))
 		TRY(wrong("bottom_last_activation", "true or false"));
 	c.bottom_last_activation = json_is_true(last);
@@ -128,6 +131,8 @@ static hel_status config_from(hel_dlrm_config *out, const json_t *o)
 		TRY(number(&c.training.weight_decay, t, "weight_decay", 0, 1000));
 		TRY(number(&c.training.gradient_clip, t, "gradient_clip", 1e-9, 1e9));
 		TRY(number(&seed, t, "seed", 0, 9e15));
+		if (seed != floor(seed))
+			TRY(wrong("seed", "a whole number"));
 		c.training.seed = (uint64_t)seed;
 	}
 	if (!c.top_layers || c.top[c.top_layers - 1] != 1)
@@ -158,19 +163,29 @@ static json_t *config_to(const hel_dlrm_config *c)
 	for (size_t i = 0; i < c->top_layers; i++)
 		json_array_append_new(top, json_integer(c->top[i]));
 	const hel_training *t = &c->training;
-	return json_pack(
-	    "{s:i, s:o, s:o, s:{s:s, s:f, s:f}, s:b, s:f, s:i, s:{s:i, s:i, s:i, s:f, s:f, s:f, s:I}}",
-	    "embedding_dim", (int)c->embedding_dim, "bottom", bottom, "top", top, "activation", "kind",
-	    activation_names[c->activation.kind], "a", c->activation.a, "b", c->activation.b,
-	    "bottom_last_activation", (int)c->bottom_last_activation, "clip", c->clip, "digits",
-	    (int)c->base, "training", "epochs", (int)t->epochs, "batch", (int)t->batch, "warmup",
-	    (int)t->warmup, "rate", t->rate, "weight_decay", t->weight_decay, "gradient_clip",
-	    t->gradient_clip, "seed", (json_int_t)t->seed);
+	return json_pack("{s:i, s:o, s:o, s:{s:s, s:f, s:f}, s:b, s:f, s:i, s:{s:i, s:i, s:i, s:f, "
+			 "s:f, s:f, s:I}}",
+			 "embedding_dim", (int)c->embedding_dim, "bottom", bottom, "top", top,
+			 "activation", "kind", activation_names[c->activation.kind], "a",
+			 c->activation.a, "b", c->activation.b, "bottom_last_activation",
+			 (int)c->bottom_last_activation, "clip", c->clip, "digits", (int)c->base,
+			 "training", "epochs", (int)t->epochs, "batch", (int)t->batch, "warmup",
+			 (int)t->warmup, "rate", t->rate, "weight_decay", t->weight_decay,
+			 "gradient_clip", t->gradient_clip, "seed", (json_int_t)t->seed);
 }
 
 /* --- safetensors: u64 header size, JSON header, raw little-endian data ------------ */
 
-static hel_status safetensors_write(const hel_dlrm *m, const char *path)
+static void hex_hash(char out[2 * HEL_HASH_BYTES + 1], const void *bytes, size_t size)
+{
+	uint8_t hash[HEL_HASH_BYTES];
+	hel_hash(hash, bytes, size);
+	for (size_t i = 0; i < HEL_HASH_BYTES; i++)
+		sprintf(out + 2 * i, "%02x", hash[i]);
+}
+
+static hel_status safetensors_write(const hel_dlrm *m, const char *path,
+				    char hash[2 * HEL_HASH_BYTES + 1])
 {
 	hel_status st = HEL_OK;
 	hel_writer w = {0};
@@ -179,13 +194,15 @@ static hel_status safetensors_write(const hel_dlrm *m, const char *path)
 	for (size_t i = 0; i < m->tensors; i++) {
 		const hel_tensor *t = &m->tensor[i];
 		bool bias = strstr(t->name, ".bias") != NULL;
-		json_t *shape = bias ? json_pack("[I]", (json_int_t)t->rows)
-				     : json_pack("[I, I]", (json_int_t)t->rows, (json_int_t)t->columns);
+		json_t *shape =
+		    bias ? json_pack("[I]", (json_int_t)t->rows)
+			 : json_pack("[I, I]", (json_int_t)t->rows, (json_int_t)t->columns);
 		size_t begin = t->offset * sizeof(float);
-		json_object_set_new(header, t->name,
-				    json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
-					      "data_offsets", (json_int_t)begin,
-					      (json_int_t)(begin + t->rows * t->columns * sizeof(float))));
+		json_object_set_new(
+		    header, t->name,
+		    json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
+			      "data_offsets", (json_int_t)begin,
+			      (json_int_t)(begin + t->rows * t->columns * sizeof(float))));
 	}
 	TRY_ALLOC(text, json_dumps(header, JSON_COMPACT));
 	size_t size = strlen(text), padded = (size + 7) / 8 * 8; /* data starts aligned */
@@ -196,6 +213,7 @@ static hel_status safetensors_write(const hel_dlrm *m, const char *path)
 	for (size_t i = 0; i < m->parameters; i++)
 		hel_write_f32(&w, m->parameter[i]);
 	TRY(w.status);
+	hex_hash(hash, w.bytes, w.size);
 	TRY(hel_file_write(path, w.bytes, w.size, 0644));
 done:
 	free(text);
@@ -205,7 +223,7 @@ done:
 }
 
 static hel_status read_tensor(hel_dlrm *m, const hel_tensor *t, const json_t *header,
-			      const uint8_t *data, size_t size)
+			      const uint8_t *data, size_t size, size_t *furthest)
 {
 	const json_t *entry = json_object_get(header, t->name);
 	const char *type = json_string_value(json_object_get(entry, "dtype"));
@@ -232,12 +250,13 @@ static hel_status read_tensor(hel_dlrm *m, const hel_tensor *t, const json_t *he
 	if (begin < 0 || end < begin || (uint64_t)end > size ||
 	    (size_t)(end - begin) != product * sizeof(float))
 		return hel_fail(HEL_ETRUNC, "weights: '%s' lies outside the file", t->name);
+	*furthest = HEL_MAX(*furthest, (size_t)end);
 	hel_reader r = hel_reader_of(data + begin, (size_t)(end - begin));
 	for (size_t i = 0; i < product; i++) {
 		float v = hel_read_f32(&r);
 		if (!isfinite(v))
-			return hel_fail(HEL_EFORMAT, "weights: '%s' holds a value that is not finite",
-					t->name);
+			return hel_fail(HEL_EFORMAT,
+					"weights: '%s' holds a value that is not finite", t->name);
 		m->parameter[t->offset + i] = v;
 	}
 	return r.status;
@@ -257,8 +276,12 @@ hel_status hel_safetensors_read(hel_dlrm *m, const uint8_t *bytes, size_t size)
 	header = json_loadb((const char *)text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(header))
 		FAIL(HEL_EFORMAT, "weights: the header is no JSON object: %s", error.text);
+	size_t end = 0;
 	for (size_t i = 0; i < m->tensors; i++)
-		TRY(read_tensor(m, &m->tensor[i], header, r.at, hel_reader_left(&r)));
+		TRY(read_tensor(m, &m->tensor[i], header, r.at, hel_reader_left(&r), &end));
+	if (end != hel_reader_left(&r))
+		FAIL(HEL_EFORMAT, "weights: %zu bytes too many at the end",
+		     hel_reader_left(&r) - end);
 done:
 	json_decref(header);
 	return st;
@@ -269,14 +292,16 @@ done:
 hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir)
 {
 	hel_status st = HEL_OK;
-	char path[4096], *schema = NULL, *text = NULL;
+	char path[4096], hash[2 * HEL_HASH_BYTES + 1], *schema = NULL, *text = NULL;
 	json_t *root = NULL;
 	TRY(hel_dir_make(dir));
 	snprintf(path, sizeof path, "%s/weights.safetensors", dir);
-	TRY(safetensors_write(m, path));
+	TRY(safetensors_write(m, path, hash));
 	TRY(hel_schema_to_json(&schema, m->schema));
-	root = json_pack("{s:i, s:o, s:o}", "helrm_model", MODEL_VERSION, "config",
-			 config_to(&m->config), "schema", json_loads(schema, 0, NULL));
+	/* the hash ties the two files together: a killed or mixed-up copy is noticed */
+	root =
+	    json_pack("{s:i, s:s, s:o, s:o}", "helrm_model", MODEL_VERSION, "weights_blake2b", hash,
+		      "config", config_to(&m->config), "schema", json_loads(schema, 0, NULL));
 	TRY_ALLOC(text, root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL);
 	snprintf(path, sizeof path, "%s/model.json", dir);
 	TRY(hel_file_write(path, text, strlen(text), 0644));
@@ -287,7 +312,7 @@ done:
 	return st;
 }
 
-hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size)
+hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, size_t parameters)
 {
 	hel_status st = HEL_OK;
 	json_error_t error;
@@ -304,9 +329,13 @@ hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size)
 		FAIL(HEL_EVERSION, "model.json has version %lld; this helrm reads version %d",
 		     (long long)json_integer_value(version), MODEL_VERSION);
 	TRY(config_from(&config, json_object_get(root, "config")));
+	if (!json_object_get(root, "schema"))
+		FAIL(HEL_EFORMAT, "model.json: no 'schema'");
 	TRY_ALLOC(schema_text, json_dumps(json_object_get(root, "schema"), JSON_ENCODE_ANY));
 	TRY(hel_schema_from_json(&schema, schema_text, strlen(schema_text)));
-	TRY(hel_dlrm_new(out, &config, schema, 0));
+	if (!hel_dataset_by_name(schema->dataset))
+		FAIL(HEL_EFORMAT, "model.json: unknown data set '%s'", schema->dataset);
+	TRY(hel_dlrm_new_zero(out, &config, schema, parameters));
 	schema = NULL;
 done:
 	free(schema_text);
@@ -315,25 +344,41 @@ done:
 	return st;
 }
 
+/* Models made elsewhere carry no hash. */
+static hel_status check_hash(const uint8_t *text, size_t text_size, const uint8_t *weights,
+			     size_t weights_size)
+{
+	hel_status st = HEL_OK;
+	char found[2 * HEL_HASH_BYTES + 1];
+	json_t *root = json_loadb((const char *)text, text_size, 0, NULL);
+	const char *expected = json_string_value(json_object_get(root, "weights_blake2b"));
+	hex_hash(found, weights, weights_size);
+	if (expected && strcmp(expected, found) != 0)
+		st = hel_fail(HEL_EHASH,
+			      "weights.safetensors is damaged or belongs to another model.json");
+	json_decref(root);
+	return st;
+}
+
 hel_status hel_dlrm_load(hel_dlrm **out, const char *dir)
 {
 	hel_status st = HEL_OK;
 	char path[4096];
-	uint8_t *bytes = NULL;
-	size_t size;
+	uint8_t *text = NULL, *weights = NULL;
+	size_t text_size, weights_size;
 	hel_dlrm *m = NULL;
 	snprintf(path, sizeof path, "%s/model.json", dir);
-	TRY(hel_file_read(path, HEL_SCHEMA_TEXT_MAX, &bytes, &size));
-	TRY(hel_model_json_read(&m, (const char *)bytes, size));
-	hel_free(bytes);
-	bytes = NULL;
+	TRY(hel_file_read(path, HEL_SCHEMA_TEXT_MAX, &text, &text_size));
 	snprintf(path, sizeof path, "%s/weights.safetensors", dir);
-	TRY(hel_file_read(path, WEIGHTS_MAX, &bytes, &size));
-	TRY(hel_safetensors_read(m, bytes, size));
+	TRY(hel_file_read(path, WEIGHTS_MAX, &weights, &weights_size));
+	TRY(hel_model_json_read(&m, (const char *)text, text_size, weights_size / sizeof(float)));
+	TRY(check_hash(text, text_size, weights, weights_size));
+	TRY(hel_safetensors_read(m, weights, weights_size));
 	*out = m;
 	m = NULL;
 done:
-	hel_free(bytes);
+	hel_free(text);
+	hel_free(weights);
 	hel_dlrm_free(m);
 	return st;
 }

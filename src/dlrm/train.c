@@ -15,9 +15,8 @@ hel_status hel_samples_new(hel_samples *out, const hel_schema *schema, const hel
 			   const size_t *rows, size_t count, hel_unknown policy)
 {
 	hel_status st = HEL_OK;
-	hel_samples s = {.count = count,
-			 .dense = schema->dense_count,
-			 .hots = hel_schema_hots(schema)};
+	hel_samples s = {
+	    .count = count, .dense = schema->dense_count, .hots = hel_schema_hots(schema)};
 	TRY_ALLOC(s.value, hel_alloc(count * s.dense, sizeof *s.value));
 	TRY_ALLOC(s.hot, hel_alloc(count * s.hots, sizeof *s.hot));
 	TRY_ALLOC(s.label, hel_alloc(count, 1));
@@ -97,7 +96,8 @@ static hel_status trainer_init(trainer *t, hel_dlrm *m, const hel_samples *sampl
 	t->widest = HEL_MAX(m->schema->dense_count, 1);
 	for (size_t i = 0; i < m->tensors; i++)
 		if (strncmp(m->tensor[i].name, "emb_l", 5) != 0)
-			t->widest = HEL_MAX(t->widest, HEL_MAX(m->tensor[i].rows, m->tensor[i].columns));
+			t->widest =
+			    HEL_MAX(t->widest, HEL_MAX(m->tensor[i].rows, m->tensor[i].columns));
 	const size_t rows = 2 * (c->bottom_layers + c->top_layers) + 4;
 	TRY_ALLOC(t->buffers, hel_alloc(rows * t->batch * t->widest, sizeof(float)));
 	TRY_ALLOC(t->gradient, hel_alloc(3 * m->parameters, sizeof(float)));
@@ -136,13 +136,14 @@ static void tower_forward(const trainer *t, tower *w, size_t count)
 		const float *bias = hel_tensor_data(t->m, w->bias[i]);
 		for (size_t s = 0; s < count; s++)
 			memcpy(w->pre[i] + s * out, bias, out * sizeof *bias);
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)out, (int)in, 1,
-			    w->in[i], (int)in, hel_tensor_data(t->m, w->weight[i]), (int)in, 1,
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)out, (int)in,
+			    1, w->in[i], (int)in, hel_tensor_data(t->m, w->weight[i]), (int)in, 1,
 			    w->pre[i], (int)out);
 		for (size_t k = 0; k < count * out; k++)
-			w->in[i + 1][k] = w->activated[i] ? (float)hel_activate(t->m->config.activation,
-										  w->pre[i][k])
-							  : w->pre[i][k];
+			w->in[i + 1][k] =
+			    w->activated[i]
+				? (float)hel_activate(t->m->config.activation, w->pre[i][k])
+				: w->pre[i][k];
 	}
 }
 
@@ -153,17 +154,18 @@ static void tower_backward(trainer *t, tower *w, size_t count)
 		const size_t out = w->weight[i]->rows, in = w->weight[i]->columns;
 		if (w->activated[i])
 			for (size_t k = 0; k < count * out; k++)
-				t->delta[k] *= activate_slope(t->m->config.activation, w->pre[i][k]);
+				t->delta[k] *=
+				    activate_slope(t->m->config.activation, w->pre[i][k]);
 		float *bias = t->gradient + w->bias[i]->offset;
 		for (size_t s = 0; s < count; s++)
 			for (size_t k = 0; k < out; k++)
 				bias[k] += t->delta[s * out + k];
-		cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)out, (int)in, (int)count, 1,
-			    t->delta, (int)out, w->in[i], (int)in, 1,
+		cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)out, (int)in, (int)count,
+			    1, t->delta, (int)out, w->in[i], (int)in, 1,
 			    t->gradient + w->weight[i]->offset, (int)in);
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)count, (int)in, (int)out, 1,
-			    t->delta, (int)out, hel_tensor_data(t->m, w->weight[i]), (int)in, 0,
-			    t->delta_next, (int)in);
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)count, (int)in,
+			    (int)out, 1, t->delta, (int)out, hel_tensor_data(t->m, w->weight[i]),
+			    (int)in, 0, t->delta_next, (int)in);
 		float *swap = t->delta;
 		t->delta = t->delta_next;
 		t->delta_next = swap;
@@ -235,7 +237,8 @@ static void step(trainer *t, size_t number, size_t total)
 	double rate = c->rate * (1 - (double)number / (double)total);
 	if (number < c->warmup)
 		rate *= (double)(number + 1) / c->warmup;
-	const double fix1 = 1 - pow(0.9, (double)number + 1), fix2 = 1 - pow(0.999, (double)number + 1);
+	const double fix1 = 1 - pow(0.9, (double)number + 1),
+		     fix2 = 1 - pow(0.999, (double)number + 1);
 	const float step_size = (float)(rate / fix1), fix = (float)(1 / sqrt(fix2));
 	for (size_t i = 0; i < t->m->tensors; i++) {
 		const hel_tensor *x = &t->m->tensor[i];
@@ -245,9 +248,9 @@ static void step(trainer *t, size_t number, size_t total)
 			float g = t->gradient[k] * shrink;
 			t->moment[k] = 0.9f * t->moment[k] + 0.1f * g;
 			t->square[k] = 0.999f * t->square[k] + 0.001f * g * g;
-			t->m->parameter[k] = t->m->parameter[k] * decay -
-					     step_size * t->moment[k] /
-						 (sqrtf(t->square[k]) * fix + 1e-8f);
+			t->m->parameter[k] =
+			    t->m->parameter[k] * decay -
+			    step_size * t->moment[k] / (sqrtf(t->square[k]) * fix + 1e-8f);
 		}
 	}
 }
@@ -260,7 +263,8 @@ hel_status hel_dlrm_train(hel_dlrm *m, const hel_samples *samples, hel_progress 
 	if (!samples->count || !c->batch)
 		FAIL(HEL_EINVAL, "nothing to train on");
 	TRY(trainer_init(&t, m, samples));
-	const size_t batches = (samples->count + t.batch - 1) / t.batch, total = batches * c->epochs;
+	const size_t batches = (samples->count + t.batch - 1) / t.batch,
+		     total = batches * c->epochs;
 	for (size_t number = 0; number < total; number++) {
 		const size_t b = number % batches, first = b * t.batch;
 		for (size_t i = samples->count; b == 0 && i > 1; i--) { /* Fisher-Yates */
@@ -269,11 +273,13 @@ hel_status hel_dlrm_train(hel_dlrm *m, const hel_samples *samples, hel_progress 
 			t.order[i - 1] = t.order[j];
 			t.order[j] = swap;
 		}
-		double loss = batch_gradient(&t, t.order + first,
-					     HEL_MIN(t.batch, samples->count - first));
+		double loss =
+		    batch_gradient(&t, t.order + first, HEL_MIN(t.batch, samples->count - first));
 		if (!isfinite(loss))
-			FAIL(HEL_ERANGE, "training diverged at step %zu: lower the rate or the "
-					 "activation's steepness", number);
+			FAIL(HEL_ERANGE,
+			     "training diverged at step %zu: lower the rate or the "
+			     "activation's steepness",
+			     number);
 		step(&t, number, total);
 		if (progress)
 			hel_progress_step(progress, (double)(number + 1) / (double)total);

@@ -9,8 +9,8 @@
 
 #include "base/base.h"
 
-#define HEL_VALUE_MAX 16   /* bytes of one category's text, zero included */
-#define HEL_NAME_MAX 64	   /* bytes of a column name, zero included */
+#define HEL_VALUE_MAX 16 /* bytes of one category's text, zero included */
+#define HEL_NAME_MAX 64	 /* bytes of a column name, zero included */
 #define HEL_MAX_DENSE 1024
 #define HEL_MAX_TABLES 1024
 #define HEL_MAX_VOCABULARY (1u << 24)
@@ -54,8 +54,8 @@ typedef struct hel_records {
 HEL_CHECKED hel_status hel_records_read(hel_records *out, const hel_dataset *set,
 					const char *const *paths, size_t count);
 /** The same from memory; `name` stands for the file in messages. */
-HEL_CHECKED hel_status hel_records_parse(hel_records *out, const hel_dataset *set,
-					 const char *name, const char *text, size_t size);
+HEL_CHECKED hel_status hel_records_parse(hel_records *out, const hel_dataset *set, const char *name,
+					 const char *text, size_t size);
 void hel_records_clear(hel_records *r);
 
 typedef struct hel_dense_field {
@@ -80,7 +80,8 @@ typedef struct hel_schema {
 	hel_table_field *table;
 } hel_schema;
 
-/** Learns from the rows listed in `rows` (NULL: all). base as in hel_table_field, for all tables. */
+/** Learns from the rows listed in `rows` (NULL: all). base as in hel_table_field, for all tables.
+ */
 HEL_CHECKED hel_status hel_schema_fit(hel_schema **out, const hel_dataset *set,
 				      const hel_records *records, const size_t *rows, size_t count,
 				      double clip, uint32_t base);

@@ -3,20 +3,14 @@
 #include <math.h>
 
 static const hel_column columns[] = {
-	{"age", HEL_DENSE, false},
-	{"sex", HEL_CATEGORICAL, false},
-	{"cp", HEL_CATEGORICAL, false},
-	{"trestbps", HEL_DENSE, true},
-	{"chol", HEL_DENSE, true}, /* 0 throughout the Swiss file */
-	{"fbs", HEL_CATEGORICAL, false},
-	{"restecg", HEL_CATEGORICAL, false},
-	{"thalach", HEL_DENSE, true},
-	{"exang", HEL_CATEGORICAL, false},
-	{"oldpeak", HEL_DENSE, false},
-	{"slope", HEL_CATEGORICAL, false},
-	{"ca", HEL_CATEGORICAL, false},
-	{"thal", HEL_CATEGORICAL, false},
-	{"num", HEL_LABEL, false},
+    {"age", HEL_DENSE, false},	     {"sex", HEL_CATEGORICAL, false},
+    {"cp", HEL_CATEGORICAL, false},  {"trestbps", HEL_DENSE, true},
+    {"chol", HEL_DENSE, true}, /* 0 throughout the Swiss file */
+    {"fbs", HEL_CATEGORICAL, false}, {"restecg", HEL_CATEGORICAL, false},
+    {"thalach", HEL_DENSE, true},    {"exang", HEL_CATEGORICAL, false},
+    {"oldpeak", HEL_DENSE, false},   {"slope", HEL_CATEGORICAL, false},
+    {"ca", HEL_CATEGORICAL, false},  {"thal", HEL_CATEGORICAL, false},
+    {"num", HEL_LABEL, false},
 };
 
 static double clamp(double v, double low, double high)
@@ -51,17 +45,18 @@ static void synthesise(FILE *out, size_t rows, hel_prng *g)
 		double pressure = clamp(round(131 + 17 * hel_prng_normal(g)), 94, 200);
 		double chol = clamp(round(246 + 50 * hel_prng_normal(g)), 126, 420);
 		int fbs = hel_prng_unit(g) < 0.15, ecg = (int)draw(g, ecg_weight, 3);
-		double rate = clamp(round(150 - 0.9 * (age - 54) + 20 * hel_prng_normal(g)), 71, 202);
+		double rate =
+		    clamp(round(150 - 0.9 * (age - 54) + 20 * hel_prng_normal(g)), 71, 202);
 		int angina = hel_prng_unit(g) < (cp == 4 ? 0.55 : 0.13);
 		double peak = clamp(round(10 * fabs(1.45 * hel_prng_normal(g)) - 2) / 10, 0, 6.2);
 		int slope = 1 + (int)draw(g, slope_weight, 3), ca = (int)draw(g, ca_weight, 4);
 		int defect = thal[draw(g, thal_weight, 3)];
 		double risk = -3.3 + 1.1 * sex + 1.6 * (cp == 4) + 0.02 * (pressure - 131) +
-			      0.004 * (chol - 246) - 0.022 * (rate - 150) + 0.8 * angina + 0.5 * peak +
-			      0.5 * (slope == 2) + 1.1 * ca + 1.4 * (defect == 7);
+			      0.004 * (chol - 246) - 0.022 * (rate - 150) + 0.8 * angina +
+			      0.5 * peak + 0.5 * (slope == 2) + 1.1 * ca + 1.4 * (defect == 7);
 		int ill = hel_prng_unit(g) < 1 / (1 + exp(-risk));
-		fprintf(out, "%.1f,%d.0,%d.0,%.1f,%.1f,%d.0,%d.0,%.1f,%d.0,%.1f,%d.0,", age, sex, cp,
-			pressure, chol, fbs, ecg, rate, angina, peak, slope);
+		fprintf(out, "%.1f,%d.0,%d.0,%.1f,%.1f,%d.0,%d.0,%.1f,%d.0,%.1f,%d.0,", age, sex,
+			cp, pressure, chol, fbs, ecg, rate, angina, peak, slope);
 		if (hel_prng_unit(g) < 0.012)
 			fputs("?,", out);
 		else
@@ -75,9 +70,9 @@ static void synthesise(FILE *out, size_t rows, hel_prng *g)
 }
 
 const hel_dataset hel_dataset_heart = {
-	.name = "heart",
-	.credit = "UCI Heart Disease (CC BY 4.0): A. Janosi, W. Steinbrunn, M. Pfisterer, R. Detrano",
-	.column = columns,
-	.columns = HEL_ARRAY_LEN(columns),
-	.synthesise = synthesise,
+    .name = "heart",
+    .credit = "UCI Heart Disease (CC BY 4.0): A. Janosi, W. Steinbrunn, M. Pfisterer, R. Detrano",
+    .column = columns,
+    .columns = HEL_ARRAY_LEN(columns),
+    .synthesise = synthesise,
 };

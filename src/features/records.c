@@ -96,6 +96,9 @@ static hel_status canonical(char out[HEL_VALUE_MAX], const char *text, const cha
 		return HEL_OK;
 	}
 	int n;
+	if (!hel_is_text(text))
+		return hel_fail(HEL_EDATA, "%s:%zu: %s is not plain UTF-8 text", at.file, at.line,
+				column);
 	if (!*end && isfinite(v))
 		n = snprintf(out, HEL_VALUE_MAX, "%.9g", v == 0 ? 0.0 : v);
 	else if (!*end)
@@ -104,8 +107,8 @@ static hel_status canonical(char out[HEL_VALUE_MAX], const char *text, const cha
 	else
 		n = snprintf(out, HEL_VALUE_MAX, "%s", text);
 	if (n >= HEL_VALUE_MAX)
-		return hel_fail(HEL_EDATA, "%s:%zu: %s is longer than %d characters", at.file, at.line,
-				column, HEL_VALUE_MAX - 1);
+		return hel_fail(HEL_EDATA, "%s:%zu: %s is longer than %d characters", at.file,
+				at.line, column, HEL_VALUE_MAX - 1);
 	return HEL_OK;
 }
 
@@ -243,9 +246,9 @@ static hel_status parse_object(hel_records *r, const hel_dataset *set, const cha
 	json_t *value;
 	if (!json_is_object(object))
 		FAIL(HEL_EDATA, "%s: record %zu is no JSON object", file, number);
-	json_object_foreach((json_t *)object, key, value)
-		if (column_by_name(set, key) == set->columns)
-			FAIL(HEL_EDATA, "%s: unknown column '%.40s'", file, key);
+	json_object_foreach((json_t *)object, key,
+			    value) if (column_by_name(set, key) == set->columns)
+	    FAIL(HEL_EDATA, "%s: unknown column '%.40s'", file, key);
 	TRY(records_reserve(r));
 	for (size_t i = 0; i < set->columns; i++) {
 		value = json_object_get(object, set->column[i].name);
@@ -254,7 +257,8 @@ static hel_status parse_object(hel_records *r, const hel_dataset *set, const cha
 		if (!value && set->column[i].kind != HEL_LABEL)
 			FAIL(HEL_EDATA, "%s: column '%s' is missing", file, set->column[i].name);
 		if (json_is_number(value)) {
-			snprintf(number_text, sizeof number_text, "%.17g", json_number_value(value));
+			snprintf(number_text, sizeof number_text, "%.17g",
+				 json_number_value(value));
 			text = number_text;
 		} else if (json_is_string(value))
 			text = json_string_value(value);
@@ -297,13 +301,11 @@ hel_status hel_records_parse(hel_records *out, const hel_dataset *set, const cha
 	records_init(&r, set);
 	if (memchr(text, 0, size))
 		FAIL(HEL_EDATA, "%s contains a zero byte: not a text file", name);
-	size_t skip = strspn(text, " \t\r\n");
-	if (skip < size && (text[skip] == '{' || text[skip] == '[')) {
-		TRY(parse_json(&r, set, name, text, size));
-	} else {
-		TRY_ALLOC(copy, hel_strdup(text));
-		TRY(parse_csv(&r, set, name, copy));
-	}
+	TRY_ALLOC(copy, hel_alloc(size + 1, 1));
+	memcpy(copy, text, size);
+	const char start = copy[strspn(copy, " \t\r\n")];
+	TRY(start == '{' || start == '[' ? parse_json(&r, set, name, copy, size)
+					 : parse_csv(&r, set, name, copy));
 	if (!r.count)
 		FAIL(HEL_EDATA, "%s holds no record", name);
 	*out = r;

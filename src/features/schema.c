@@ -100,6 +100,8 @@ hel_status hel_schema_fit(hel_schema **out, const hel_dataset *set, const hel_re
 		d->mean = n > 0 ? sum / n : 0;
 		double variance = n > 0 ? squares / n - d->mean * d->mean : 0;
 		d->deviation = variance > 1e-12 ? sqrt(variance) : 1;
+		if (!isfinite(d->mean) || !isfinite(variance))
+			FAIL(HEL_EDATA, "the values of %s are too large", d->name);
 	}
 	*out = s;
 	s = NULL;
@@ -134,7 +136,8 @@ static hel_status unknown_category(const hel_table_field *t, const char *text, s
 	char known[160] = "";
 	for (uint32_t i = 0; i < t->values && i < 8; i++)
 		snprintf(known + strlen(known), sizeof known - strlen(known), "%s ", t->value[i]);
-	return hel_fail(HEL_EDATA, "record %zu: unknown category '%s' for %s; known: %s%sor ? for missing",
+	return hel_fail(HEL_EDATA,
+			"record %zu: unknown category '%s' for %s; known: %s%sor ? for missing",
 			row + 1, text, t->name, known, t->values > 8 ? "... " : "");
 }
 
@@ -164,7 +167,8 @@ hel_status hel_schema_apply(const hel_schema *s, const hel_records *records, siz
 				++*unknown;
 		}
 		for (uint32_t d = 0; d < t->digits; d++) {
-			*hots++ = (uint32_t)base + (t->base ? d * t->base + number % t->base : number);
+			*hots++ =
+			    (uint32_t)base + (t->base ? d * t->base + number % t->base : number);
 			if (t->base)
 				number /= t->base;
 		}
@@ -201,22 +205,25 @@ hel_status hel_schema_to_json(char **out, const hel_schema *s)
 {
 	hel_status st = HEL_OK;
 	json_t *dense = json_array(), *tables = json_array();
+	int bad = 0; /* jansson refuses what is not finite or not UTF-8 */
 	for (size_t i = 0; i < s->dense_count; i++)
-		json_array_append_new(dense, json_pack("{s:s, s:f, s:f}", "name", s->dense[i].name,
-						       "mean", s->dense[i].mean, "deviation",
-						       s->dense[i].deviation));
+		bad |= json_array_append_new(
+		    dense, json_pack("{s:s, s:f, s:f}", "name", s->dense[i].name, "mean",
+				     s->dense[i].mean, "deviation", s->dense[i].deviation));
 	for (size_t i = 0; i < s->table_count; i++) {
 		json_t *values = json_array();
 		for (uint32_t v = 0; v < s->table[i].values; v++)
-			json_array_append_new(values, json_string(s->table[i].value[v]));
-		json_array_append_new(tables, json_pack("{s:s, s:i, s:i, s:o}", "name",
-							s->table[i].name, "base",
-							(int)s->table[i].base, "digits",
-							(int)s->table[i].digits, "values", values));
+			bad |= json_array_append_new(values, json_string(s->table[i].value[v]));
+		bad |= json_array_append_new(
+		    tables, json_pack("{s:s, s:i, s:i, s:o}", "name", s->table[i].name, "base",
+				      (int)s->table[i].base, "digits", (int)s->table[i].digits,
+				      "values", values));
 	}
 	json_t *root = json_pack("{s:s, s:f, s:o, s:o}", "dataset", s->dataset, "clip", s->clip,
 				 "dense", dense, "tables", tables);
 	char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+	if (bad)
+		FAIL(HEL_EDATA, "the records hold a text that is not UTF-8, or values too large");
 	TRY_ALLOC(*out, text ? hel_strdup(text) : NULL);
 done:
 	free(text);
@@ -258,8 +265,8 @@ static hel_status read_table(hel_table_field *t, const json_t *object)
 	for (; t->values < count; t->values++) {
 		const char *text = json_string_value(json_array_get(values, t->values));
 		if (!text || !*text || strlen(text) >= HEL_VALUE_MAX)
-			FAIL(HEL_EFORMAT, "schema: values of %s must be texts of 1 to %d bytes", t->name,
-			     HEL_VALUE_MAX - 1);
+			FAIL(HEL_EFORMAT, "schema: values of %s must be texts of 1 to %d bytes",
+			     t->name, HEL_VALUE_MAX - 1);
 		memcpy(t->value[t->values], text, strlen(text) + 1);
 		if (t->values && strcmp(t->value[t->values - 1], text) >= 0)
 			FAIL(HEL_EFORMAT, "schema: values of %s are not sorted", t->name);
@@ -281,11 +288,13 @@ hel_status hel_schema_from_json(hel_schema **out, const char *text, size_t size)
 	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
 	if (!root)
 		FAIL(HEL_EFORMAT, "schema, line %d: %s", error.line, error.text);
-	const json_t *dense = json_object_get(root, "dense"), *tables = json_object_get(root, "tables");
+	const json_t *dense = json_object_get(root, "dense"),
+		     *tables = json_object_get(root, "tables");
 	if (!json_is_array(dense) || !json_is_array(tables) ||
 	    json_array_size(dense) > HEL_MAX_DENSE || json_array_size(tables) > HEL_MAX_TABLES ||
 	    json_array_size(dense) + json_array_size(tables) == 0)
-		FAIL(HEL_EFORMAT, "schema: 'dense' and 'tables' must be arrays of at most %d and %d",
+		FAIL(HEL_EFORMAT,
+		     "schema: 'dense' and 'tables' must be arrays of at most %d and %d",
 		     HEL_MAX_DENSE, HEL_MAX_TABLES);
 	TRY(schema_new(&s, json_array_size(dense), json_array_size(tables)));
 	TRY(read_name(s->dataset, root, "dataset"));

@@ -2,8 +2,13 @@
 #include <math.h>
 #include <string.h>
 
-/* A score whose typical error is above this is refused: something other than noise is in it. */
-#define WORST_ERROR 0x1p-5
+/* What a manifest may make a client compute, store and send. */
+#define KEYS_BYTES_MAX ((size_t)4 << 30)
+#define QUERY_BYTES_MAX ((size_t)1 << 30)
+
+/* A coefficient that must be zero may stray this many times the predicted error. Errors are close
+ * to Gaussian: one in 10^15 goes that far. */
+#define STRAY_LIMIT 8
 
 struct hel_client {
 	hel_manifest *manifest;
@@ -48,11 +53,41 @@ static hel_status read_secret(hel_client *c, const void *bytes, size_t size)
 	const uint8_t *seed = hel_read_bytes(&r, HEL_SEED_BYTES);
 	TRY(hel_reader_finish(&r));
 	if (memcmp(fingerprint, c->params->fingerprint, HEL_HASH_BYTES) != 0)
-		FAIL(HEL_EPARAMS, "this secret key was made for other parameters; run 'helrm keygen' with "
-				  "this model's manifest");
+		FAIL(HEL_EPARAMS,
+		     "this secret key was made for other parameters; run 'helrm keygen' with "
+		     "this model's manifest");
 	TRY(hel_secret_key_from_seed(&c->secret, c->params, seed));
 done:
 	return st;
+}
+
+/* A manifest comes from the server: what it asks for is bounded before any of it is made. */
+static hel_status check_demands(const hel_client *c)
+{
+	const hel_manifest *m = c->manifest;
+	size_t keys = 0, query = 0;
+	for (uint32_t i = 0; i < m->keys; i++) {
+		const uint32_t galois = m->key[i].galois;
+		if (galois != HEL_RELINEARISE && !(galois & 1))
+			return hel_fail(HEL_EFORMAT,
+					"the manifest asks for a key of Galois element %u", galois);
+		for (uint32_t k = 0; k < i; k++)
+			if (m->key[k].galois == galois)
+				return hel_fail(HEL_EFORMAT, "the manifest asks twice for one key");
+		keys += hel_switch_key_bytes(c->params, m->key[i].level);
+	}
+	for (uint32_t i = 0; i < m->inputs; i++)
+		query += c->params->limbs[m->input[i].level] *
+			 hel_packed_size(c->params->ring.n, HEL_PRIME_BITS);
+	if (keys > KEYS_BYTES_MAX || query > QUERY_BYTES_MAX)
+		return hel_fail(
+		    HEL_ELIMIT,
+		    "the manifest asks for %zu MB of keys and %zu MB per query; at most %zu and "
+		    "%zu are accepted",
+		    keys >> 20, query >> 20, KEYS_BYTES_MAX >> 20, QUERY_BYTES_MAX >> 20);
+	if (m->samples > c->params->ring.n || (m->samples & (m->samples - 1)))
+		return hel_fail(HEL_EFORMAT, "the manifest asks for %u samples", m->samples);
+	return HEL_OK;
 }
 
 hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifest_size,
@@ -70,14 +105,13 @@ hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifes
 		st = HEL_EFORMAT;
 		goto done;
 	}
-	size_t width = hel_features_width(c->schema->dense_count, hel_schema_onehots(c->schema),
-					  m->degree);
+	size_t width =
+	    hel_features_width(c->schema->dense_count, hel_schema_onehots(c->schema), m->degree);
 	if (width != m->features)
-		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema %zu", m->features, width);
+		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema %zu", m->features,
+		     width);
 	TRY(hel_params_new(&c->params, &m->params));
-	if (m->samples > c->params->ring.n)
-		FAIL(HEL_EFORMAT, "the manifest asks for %u samples of %zu", m->samples,
-		     c->params->ring.n);
+	TRY(check_demands(c));
 	if (secret)
 		TRY(read_secret(c, secret, secret_size));
 	*out = c;
@@ -100,6 +134,8 @@ hel_status hel_client_generate(hel_client *c)
 
 hel_status hel_client_write_secret(hel_writer *w, const hel_client *c)
 {
+	if (!c->secret)
+		return hel_fail(HEL_EINVAL, "no secret key");
 	hel_container_begin(w, HEL_KIND_SECRET_KEY);
 	hel_write_bytes(w, c->params->fingerprint, HEL_HASH_BYTES);
 	hel_write_bytes(w, hel_secret_key_seed(c->secret), HEL_SEED_BYTES);
@@ -110,6 +146,8 @@ hel_status hel_client_write_keys(hel_writer *w, const hel_client *c, hel_pool *p
 {
 	hel_status st = HEL_OK;
 	hel_keys *keys = NULL;
+	if (!c->secret)
+		FAIL(HEL_EINVAL, "no secret key");
 	TRY(hel_keys_generate(&keys, c->secret, c->manifest->key, c->manifest->keys, pool));
 	hel_container_begin(w, HEL_KIND_EVALUATION_KEYS);
 	hel_keys_write(w, keys);
@@ -173,6 +211,7 @@ hel_status hel_client_decrypt(hel_score *out, const hel_client *c, const void *r
 {
 	hel_status st = HEL_OK;
 	const hel_manifest *m = c->manifest;
+	const size_t n = c->params->ring.n;
 	hel_ct *ct = NULL;
 	double *coefficient = NULL;
 	uint32_t samples;
@@ -184,32 +223,36 @@ hel_status hel_client_decrypt(hel_score *out, const hel_client *c, const void *r
 	const uint8_t *client = hel_read_bytes(&r, HEL_CLIENT_ID_BYTES);
 	TRY(r.status);
 	if (memcmp(id, m->id, HEL_HASH_BYTES) != 0)
-		FAIL(HEL_EMODEL, "this result comes from another model than the manifest '%s'", m->model);
+		FAIL(HEL_EMODEL, "this result comes from another model than the manifest '%s'",
+		     m->model);
 	if (memcmp(client, hel_secret_key_client(c->secret), HEL_CLIENT_ID_BYTES) != 0)
 		FAIL(HEL_ECLIENT, "this result belongs to another client's secret key");
 	TRY(hel_ct_new(&ct, c->params));
 	TRY(hel_ct_read_sampled(ct, &samples, &r));
 	TRY(hel_reader_finish(&r));
 	if (ct->level != 0 || samples != m->samples)
-		FAIL(HEL_EFORMAT, "a result of level %u with %u samples, expected 0 and %u", ct->level,
-		     samples, m->samples);
-	TRY_ALLOC(coefficient, hel_alloc(samples, sizeof *coefficient));
-	TRY(hel_decrypt_coefficients(coefficient, samples, c->secret, ct));
-	/* A score that all slots share is a constant polynomial: what the other coefficients hold is
-	 * error, or a sign that slots differ or are not real. */
-	double squares = 0;
+		FAIL(HEL_EFORMAT, "a result of level %u with %u samples, expected 0 and %u",
+		     ct->level, samples, m->samples);
+	TRY_ALLOC(coefficient, hel_alloc(n, sizeof *coefficient));
+	TRY(hel_decrypt_coefficients(coefficient, n, c->secret, ct));
+	/* A real score that all slots share is a constant polynomial. Slots that are not real, or
+	 * that differ with a power of two up to samples / 2 as period (a fold left out), show at
+	 * the other multiples of N / samples. */
+	const size_t stride = n / samples;
+	double stray = 0;
 	for (uint32_t i = 1; i < samples; i++)
-		squares += coefficient[i] * coefficient[i];
-	const double error = sqrt(squares / fmax(1, samples - 1.0));
-	if (!(error < WORST_ERROR) || !(fabs(coefficient[0]) <= m->bound * 1.01 + 1))
-		FAIL(HEL_ERANGE, "the result does not decrypt to a score (typical error %.3g): wrong keys "
-				 "or a faulty server", error);
+		stray = fmax(stray, fabs(coefficient[i * stride]));
+	if (!(stray < STRAY_LIMIT * exp2(-m->bits)) ||
+	    !(fabs(coefficient[0]) <= m->bound * 1.01 + 1))
+		FAIL(HEL_ERANGE,
+		     "the result does not decrypt to a score (%.3g stray, %.3g expected): wrong "
+		     "keys or a faulty server",
+		     stray, exp2(-m->bits));
 	out->logit = coefficient[0];
 	out->probability = 1 / (1 + exp(-out->logit));
-	out->bits = samples > 1 ? -log2(error * sqrt(2 / M_PI)) : m->bits;
+	out->bits = m->bits;
 done:
-	if (coefficient)
-		hel_free_secret(coefficient, m->samples * sizeof *coefficient);
+	hel_free_secret(coefficient, n * sizeof *coefficient);
 	hel_ct_free(ct);
 	return st;
 }

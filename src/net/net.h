@@ -38,7 +38,8 @@ HEL_CHECKED hel_status hel_client_encrypt(hel_writer *w, const hel_client *c,
 
 typedef struct hel_score {
 	double logit, probability;
-	double bits; /* measured: -log2 of the typical error, from coefficients that must be zero */
+	double
+	    bits; /* right bits: the manifest's prediction, once the result was found to obey it */
 } hel_score;
 
 /** Decrypts a result and checks that it looks like a score: in range, real, the same in all slots.
@@ -49,7 +50,7 @@ HEL_CHECKED hel_status hel_client_decrypt(hel_score *out, const hel_client *c, c
 
 /* --- server ------------------------------------------------------------------ */
 
-typedef struct hel_server hel_server;   /* a program ready to run */
+typedef struct hel_server hel_server;	/* a program ready to run */
 typedef struct hel_session hel_session; /* one client's evaluation keys */
 
 HEL_CHECKED hel_status hel_server_new(hel_server **out, const void *program, size_t size,

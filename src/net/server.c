@@ -89,7 +89,8 @@ done:
 	return st;
 }
 
-static hel_status read_query(hel_ct **in, const hel_session *session, const void *query, size_t size)
+static hel_status read_query(hel_ct **in, const hel_session *session, const void *query,
+			     size_t size)
 {
 	hel_status st = HEL_OK;
 	const hel_server *s = session->server;
@@ -101,10 +102,13 @@ static hel_status read_query(hel_ct **in, const hel_session *session, const void
 	uint32_t inputs = hel_read_u32(&r);
 	TRY(r.status);
 	if (memcmp(id, m->id, HEL_HASH_BYTES) != 0)
-		FAIL(HEL_EMODEL, "this query is for another model than '%s'; encrypt it with this model's "
-				 "manifest", m->model);
+		FAIL(HEL_EMODEL,
+		     "this query is for another model than '%s'; encrypt it with this model's "
+		     "manifest",
+		     m->model);
 	if (memcmp(client, session->keys->client, HEL_CLIENT_ID_BYTES) != 0)
-		FAIL(HEL_ECLIENT, "this query was encrypted by another client than the evaluation keys'");
+		FAIL(HEL_ECLIENT,
+		     "this query was encrypted by another client than the evaluation keys'");
 	if (inputs != m->inputs)
 		FAIL(HEL_EFORMAT, "a query of %u ciphertexts, expected %u", inputs, m->inputs);
 	for (uint32_t i = 0; i < inputs; i++) {

@@ -20,10 +20,11 @@ hel_status hel_layout_check(const hel_layout *l)
 {
 	uint32_t used = 0;
 	bool ok = l->log_slots >= 3 && l->log_slots <= 16 && l->bits <= l->log_slots &&
-		  l->bits <= HEL_MAX_INDEX_BITS && l->width >= 1 && l->width <= (uint64_t)1 << l->bits;
+		  l->bits <= HEL_MAX_INDEX_BITS && l->width >= 1 &&
+		  l->width <= (uint64_t)1 << l->bits;
 	for (unsigned j = 0; ok && j < l->bits; j++) {
 		ok = l->position[j] < l->log_slots && !(used >> l->position[j] & 1);
-		used |= 1u << l->position[j];
+		used |= ok ? 1u << l->position[j] : 0;
 	}
 	return ok ? HEL_OK : hel_fail(HEL_EFORMAT, "a slot layout is not consistent");
 }
@@ -35,8 +36,9 @@ void hel_layout_describe(char *out, size_t size, const hel_layout *l)
 		unsigned last = j;
 		while (last + 1u < l->bits && l->position[last + 1] == l->position[last] + 1)
 			last++;
-		n += (size_t)snprintf(out + n, size - n, last > j ? "%s%u-%u" : "%s%u",
-				      j ? "," : " at slot bits ", l->position[j], l->position[last]);
+		n +=
+		    (size_t)snprintf(out + n, size - n, last > j ? "%s%u-%u" : "%s%u",
+				     j ? "," : " at slot bits ", l->position[j], l->position[last]);
 		j = last;
 	}
 	if (n < size)

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#define MODEL_NAME_MAX 256
 #define SCHEMA_MAX (64u << 20)
 
 static hel_params_spec spec_read(hel_reader *r)
@@ -105,13 +104,15 @@ hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 	TRY(hel_container_open(&r, HEL_KIND_MANIFEST, bytes, size));
 	TRY_ALLOC(m, hel_alloc(1, sizeof *m));
 	hel_hash(m->id, bytes, size);
-	m->model = hel_read_text(&r, MODEL_NAME_MAX, "model name");
+	m->model = hel_read_text(&r, HEL_MODEL_NAME_MAX, "model name");
 	m->params = spec_read(&r);
 	m->schema = hel_read_text(&r, SCHEMA_MAX, "schema");
 	m->degree = hel_read_u8(&r);
 	m->features = hel_read_u32_max(&r, HEL_MAX_FEATURES, "number of features");
 	m->inputs = hel_read_u32_max(&r, HEL_MAX_INPUTS, "number of inputs");
 	TRY(r.status);
+	if (!hel_is_text(m->model))
+		FAIL(HEL_EFORMAT, "the model's name is not plain text");
 	if (m->params.log_n < 4 || m->params.log_n > 17 || m->degree < 1 || m->degree > 2)
 		FAIL(HEL_EFORMAT, "the manifest's parameters are out of range");
 	TRY_ALLOC(m->input, hel_alloc(m->inputs, sizeof *m->input));
@@ -126,7 +127,8 @@ hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 		FAIL(HEL_EFORMAT, "the manifest's result is out of range");
 	TRY_ALLOC(m->key, hel_alloc(m->keys, sizeof *m->key));
 	for (uint32_t i = 0; i < m->keys; i++) {
-		m->key[i].galois = hel_read_u32_max(&r, (2u << m->params.log_n) - 1, "Galois element");
+		m->key[i].galois =
+		    hel_read_u32_max(&r, (2u << m->params.log_n) - 1, "Galois element");
 		m->key[i].level = hel_read_u8(&r);
 		if (r.status == HEL_OK && m->key[i].level > m->params.levels)
 			FAIL(HEL_EFORMAT, "an evaluation key of the manifest is above all levels");

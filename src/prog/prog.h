@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include <helrm/ckks.h> /* hel_complex, hel_params_spec, hel_key_request: types only */
 
+#define HEL_MODEL_NAME_MAX 255 /* bytes */
 #define HEL_MAX_INPUTS 4096
 #define HEL_MAX_OPS 65536
 #define HEL_MAX_TERMS_PER_OP (1u << 20)
@@ -75,21 +76,22 @@ HEL_CHECKED hel_status hel_manifest_read(hel_manifest **out, const void *bytes, 
 /** Slot values of period 2^log_period. */
 typedef struct hel_vector {
 	uint8_t log_period;
-	bool complex;
+	bool is_complex;
 	float *value; /* re, or re and im in turn */
 } hel_vector;
 
 static inline hel_complex hel_vector_at(const hel_vector *v, size_t slot)
 {
 	size_t i = slot & (((size_t)1 << v->log_period) - 1);
-	return v->complex ? (hel_complex){v->value[2 * i], v->value[2 * i + 1]}
-			  : (hel_complex){v->value[i], 0};
+	return v->is_complex ? (hel_complex){v->value[2 * i], v->value[2 * i + 1]}
+			     : (hel_complex){v->value[i], 0};
 }
 
 /* Every op makes one new value, numbered like the op, from earlier ones. */
 #define HEL_OP_LIST(X)                                                                             \
-	X(HEL_OP_INPUT, "input")	   /* ciphertext number `index` */                         \
-	X(HEL_OP_LINEAR, "linear")	   /* sum of rot(vector * rot(value, baby), giant); level's scale squared */ \
+	X(HEL_OP_INPUT, "input") /* ciphertext number `index` */                                   \
+	X(HEL_OP_LINEAR,                                                                           \
+	  "linear") /* sum of rot(vector * rot(value, baby), giant); level's scale squared */      \
 	X(HEL_OP_ROTATE_SUM, "rotate_sum") /* sum of rot(value, step) */                           \
 	X(HEL_OP_SQUARE, "square")	   /* relinearised; scale squared */                       \
 	X(HEL_OP_RESCALE, "rescale")	   /* back to one scale, one level lower */                \
@@ -111,7 +113,7 @@ typedef struct hel_term {
 
 typedef struct hel_op {
 	hel_op_kind kind;
-	uint16_t layer;	/* which layer of the model it serves */
+	uint16_t layer; /* which layer of the model it serves */
 	uint32_t value; /* operand of all but INPUT and LINEAR */
 	uint32_t index;
 	uint32_t terms;
@@ -133,7 +135,8 @@ typedef struct hel_program {
 void hel_program_free(hel_program *p);
 /** Appends; grows the arrays. The op's arrays are taken over on success. */
 HEL_CHECKED hel_status hel_program_add_op(hel_program *p, const hel_op *op);
-/** Stores slot values with their smallest period; *index is its number, shared with an equal one. */
+/** Stores slot values with their smallest period; *index is its number, shared with an equal one.
+ */
 HEL_CHECKED hel_status hel_program_add_vector(hel_program *p, const hel_complex *slots,
 					      unsigned log_slots, uint32_t *index);
 HEL_CHECKED hel_status hel_program_add_layer(hel_program *p, const char *text);

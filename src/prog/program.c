@@ -8,7 +8,7 @@ const char *hel_op_name(hel_op_kind kind)
 {
 	static const char *const names[] = {
 #define X(k, name) [k] = name,
-		HEL_OP_LIST(X)
+	    HEL_OP_LIST(X)
 #undef X
 	};
 	return (size_t)kind < HEL_ARRAY_LEN(names) ? names[kind] : "?";
@@ -69,9 +69,9 @@ done:
 
 static bool same_vector(const hel_vector *a, const hel_vector *b)
 {
-	return a->log_period == b->log_period && a->complex == b->complex &&
+	return a->log_period == b->log_period && a->is_complex == b->is_complex &&
 	       memcmp(a->value, b->value,
-		      (sizeof(float) << a->log_period) * (a->complex ? 2 : 1)) == 0;
+		      (sizeof(float) << a->log_period) * (a->is_complex ? 2 : 1)) == 0;
 }
 
 hel_status hel_program_add_vector(hel_program *p, const hel_complex *slots, unsigned log_slots,
@@ -86,11 +86,11 @@ hel_status hel_program_add_vector(hel_program *p, const hel_complex *slots, unsi
 			break;
 	}
 	for (size_t i = 0; i < n; i++)
-		v.complex |= slots[i].im != 0;
+		v.is_complex |= slots[i].im != 0;
 	const size_t period = (size_t)1 << v.log_period;
-	TRY_ALLOC(v.value, hel_alloc(period * (v.complex ? 2 : 1), sizeof *v.value));
+	TRY_ALLOC(v.value, hel_alloc(period * (v.is_complex ? 2 : 1), sizeof *v.value));
 	for (size_t i = 0; i < period; i++)
-		if (v.complex) {
+		if (v.is_complex) {
 			v.value[2 * i] = (float)slots[i].re;
 			v.value[2 * i + 1] = (float)slots[i].im;
 		} else
@@ -123,8 +123,8 @@ hel_status hel_program_write(hel_writer *w, hel_program *p)
 	for (uint32_t i = 0; i < p->vectors; i++) {
 		const hel_vector *v = &p->vector[i];
 		hel_write_u8(w, v->log_period);
-		hel_write_u8(w, v->complex);
-		for (size_t k = 0; k < ((size_t)1 << v->log_period) * (v->complex ? 2 : 1); k++)
+		hel_write_u8(w, v->is_complex);
+		for (size_t k = 0; k < ((size_t)1 << v->log_period) * (v->is_complex ? 2 : 1); k++)
 			hel_write_f32(w, v->value[k]);
 	}
 	hel_write_u32(w, p->ops);
@@ -155,12 +155,12 @@ static hel_status read_vector(hel_vector *v, unsigned log_slots, hel_reader *r)
 {
 	hel_status st = HEL_OK;
 	v->log_period = hel_read_u8(r);
-	uint8_t complex = hel_read_u8(r);
+	uint8_t is_complex = hel_read_u8(r);
 	TRY(r->status);
-	if (v->log_period > log_slots || complex > 1)
+	if (v->log_period > log_slots || is_complex > 1)
 		FAIL(HEL_EFORMAT, "a vector of the program has period 2^%u", v->log_period);
-	v->complex = complex;
-	const size_t count = ((size_t)1 << v->log_period) * (complex ? 2 : 1);
+	v->is_complex = is_complex;
+	const size_t count = ((size_t)1 << v->log_period) * (is_complex ? 2 : 1);
 	if (hel_reader_left(r) < count * sizeof(float))
 		FAIL(HEL_ETRUNC, "the program ends inside a vector");
 	TRY_ALLOC(v->value, hel_alloc(count, sizeof *v->value));
@@ -200,12 +200,13 @@ static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 		FAIL(HEL_EFORMAT, "unknown op %d", (int)op->kind);
 	const bool unary = op->kind != HEL_OP_INPUT && op->kind != HEL_OP_LINEAR;
 	op->value = unary ? read_below(r, p->ops, "value") : hel_read_u32(r);
-	op->index = op->kind == HEL_OP_INPUT	     ? read_below(r, p->manifest->inputs, "input")
+	op->index = op->kind == HEL_OP_INPUT	   ? read_below(r, p->manifest->inputs, "input")
 		    : op->kind == HEL_OP_ADD_PLAIN ? read_below(r, p->vectors, "vector")
-						     : hel_read_u32(r);
+						   : hel_read_u32(r);
 	op->terms = hel_read_u32_max(r, HEL_MAX_TERMS_PER_OP, "number of terms");
 	TRY(r->status);
-	if ((op->terms > 0) != (op->kind == HEL_OP_LINEAR) || hel_reader_left(r) < 16 * (size_t)op->terms)
+	if ((op->terms > 0) != (op->kind == HEL_OP_LINEAR) ||
+	    hel_reader_left(r) < 16 * (size_t)op->terms)
 		FAIL(HEL_EFORMAT, "an op with %u terms", op->terms);
 	TRY_ALLOC(op->term, hel_alloc(op->terms, sizeof *op->term));
 	for (uint32_t k = 0; k < op->terms; k++) {
@@ -244,6 +245,10 @@ hel_status hel_program_read(hel_program **out, const void *bytes, size_t size)
 	for (; p->layers < layers; p->layers++) {
 		p->layer[p->layers] = hel_read_text(&r, LAYER_TEXT_MAX, "layer name");
 		TRY(r.status);
+		if (!hel_is_text(p->layer[p->layers])) {
+			p->layers++; /* freed with the rest */
+			FAIL(HEL_EFORMAT, "a layer's name is not plain text");
+		}
 	}
 	uint32_t vectors = hel_read_u32_max(&r, HEL_MAX_VECTORS, "number of vectors");
 	TRY(r.status);

@@ -154,7 +154,8 @@ void hel_ring_mod_up(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
 		     uint32_t *scratch, hel_pool *pool)
 {
 	bconv_prepare(ring, bc, scratch, coefficients + bc->first * ring->n);
-	limb_job j = {.ring = ring, .bc = bc, .out = out, .in = values, .y = scratch, .limbs = limbs};
+	limb_job j = {
+	    .ring = ring, .bc = bc, .out = out, .in = values, .y = scratch, .limbs = limbs};
 	hel_pool_for(pool, limbs + ring->special, mod_up_limb, &j);
 }
 
@@ -169,9 +170,8 @@ static void mod_down_limb(void *arg, size_t i)
 			   ring->at + i, 1);
 }
 
-void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
-		       const uint32_t *in, uint32_t *tail, size_t limbs, uint32_t *scratch,
-		       hel_pool *pool)
+void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, uint32_t *out, const uint32_t *in,
+		       uint32_t *tail, size_t limbs, uint32_t *scratch, hel_pool *pool)
 {
 	hel_ring_intt(ring, tail, bc->first, bc->count, pool);
 	bconv_prepare(ring, bc, scratch, tail);

@@ -17,10 +17,10 @@
 /** Converts from one run of primes {q_i} with product Q to any other prime, exactly:
  *  x mod Q is lifted to (-Q/2, Q/2] (Halevi, Polyakov, Shoup 2018, in fixed point). */
 typedef struct hel_bconv {
-	size_t first, count;	  /* the run it converts from */
-	hel_factor *hat_inv;	  /* (Q/q_i)^-1 mod q_i */
-	uint32_t *fixed;	  /* floor(2^56 / q_i) */
-	uint32_t *to;		  /* [prime][count + 1]: Q/q_i, then -Q, in Montgomery form */
+	size_t first, count;	 /* the run it converts from */
+	hel_factor *hat_inv;	 /* (Q/q_i)^-1 mod q_i */
+	uint32_t *fixed;	 /* floor(2^56 / q_i) */
+	uint32_t *to;		 /* [prime][count + 1]: Q/q_i, then -Q, in Montgomery form */
 	hel_factor *product_inv; /* [prime]: Q^-1 */
 } hel_bconv;
 
@@ -56,9 +56,8 @@ void hel_ring_mod_up(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
  *  in: `limbs` limbs, NTT. tail: the run's limbs of the same polynomial, NTT; destroyed.
  *  Serves ModDown (run = special primes) and rescaling (run = the level's primes).
  *  Error: at most 1/2 per coefficient. out may be in. scratch: (run + 1 + limbs) * N words. */
-void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
-		       const uint32_t *in, uint32_t *tail, size_t limbs, uint32_t *scratch,
-		       hel_pool *pool);
+void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, uint32_t *out, const uint32_t *in,
+		       uint32_t *tail, size_t limbs, uint32_t *scratch, hel_pool *pool);
 
 /* --- sampling (sample.c): no branch or index depends on what is drawn ------ */
 

@@ -9,14 +9,14 @@ void hel_sample_ternary(int8_t *out, size_t n, hel_prng *g)
 
 /* P(|x| <= k) * 2^63 for sigma = 3.19; test_sample.c computes it again. */
 static const uint64_t cumulative[] = {
-	0x1001f9a1b2ca9468u, 0x2e7cf3ef07836cb6u, 0x48ca7e85d834a57au, 0x5d5d51778f760881u,
-	0x6bf35598550421b0u, 0x7552dc90807bbed6u, 0x7ac8820561a4c975u, 0x7daa6596524b7ffdu,
-	0x7f0b8114bba4ecb9u, 0x7fa4a9fc5ea574e9u, 0x7fe0e1077aef391au, 0x7ff6563f810f15d0u,
-	0x7ffd4490999bc595u, 0x7fff4c0804cd386eu, 0x7fffd5e18e7fda18u, 0x7ffff709c679c2eeu,
-	0x7ffffe445c790f6cu, 0x7fffffb20f7aa54au, 0x7ffffff3903d235du, 0x7ffffffe32b06d1du,
-	0x7fffffffc35125ccu, 0x7ffffffff8c11765u, 0x7fffffffff36fe33u, 0x7fffffffffec3bf8u,
-	0x7ffffffffffe3c8bu, 0x7fffffffffffdb75u, 0x7ffffffffffffd51u, 0x7fffffffffffffd2u,
-	0x7ffffffffffffffdu,
+    0x1001f9a1b2ca9468u, 0x2e7cf3ef07836cb6u, 0x48ca7e85d834a57au, 0x5d5d51778f760881u,
+    0x6bf35598550421b0u, 0x7552dc90807bbed6u, 0x7ac8820561a4c975u, 0x7daa6596524b7ffdu,
+    0x7f0b8114bba4ecb9u, 0x7fa4a9fc5ea574e9u, 0x7fe0e1077aef391au, 0x7ff6563f810f15d0u,
+    0x7ffd4490999bc595u, 0x7fff4c0804cd386eu, 0x7fffd5e18e7fda18u, 0x7ffff709c679c2eeu,
+    0x7ffffe445c790f6cu, 0x7fffffb20f7aa54au, 0x7ffffff3903d235du, 0x7ffffffe32b06d1du,
+    0x7fffffffc35125ccu, 0x7ffffffff8c11765u, 0x7fffffffff36fe33u, 0x7fffffffffec3bf8u,
+    0x7ffffffffffe3c8bu, 0x7fffffffffffdb75u, 0x7ffffffffffffd51u, 0x7fffffffffffffd2u,
+    0x7ffffffffffffffdu,
 };
 
 void hel_sample_gauss(int8_t *out, size_t n, hel_prng *g)

@@ -14,8 +14,9 @@ static void op_levels(unsigned *level, const hel_program *p)
 {
 	for (size_t i = 0; i < p->ops; i++) {
 		const hel_op *op = &p->op[i];
-		level[i] = op->kind == HEL_OP_INPUT ? p->manifest->input[op->index].level
-						      : level[op->terms ? op->term[0].value : op->value];
+		level[i] = op->kind == HEL_OP_INPUT
+			       ? p->manifest->input[op->index].level
+			       : level[op->terms ? op->term[0].value : op->value];
 		/* below level 0 the run itself reports it */
 		if (op->kind == HEL_OP_RESCALE && level[i])
 			level[i]--;
@@ -25,7 +26,6 @@ static void op_levels(unsigned *level, const hel_program *p)
 typedef struct encode_job {
 	hel_loaded *l;
 	const unsigned *level;
-	hel_status *status;
 } encode_job;
 
 static hel_status encode_vector(hel_pt **out, const hel_loaded *l, uint32_t vector, unsigned level,
@@ -43,21 +43,21 @@ done:
 	return st;
 }
 
-static void encode_op(void *arg, size_t i)
+static hel_status encode_op(void *arg, size_t i)
 {
 	const encode_job *j = arg;
 	const hel_op *op = &j->l->p->op[i];
 	hel_status st = HEL_OK;
 	const size_t count = op->kind == HEL_OP_LINEAR ? op->terms : op->kind == HEL_OP_ADD_PLAIN;
 	if (!count)
-		return;
+		goto done;
 	TRY_ALLOC(j->l->weight[i], hel_alloc(count, sizeof *j->l->weight[i]));
 	for (size_t k = 0; k < count; k++)
 		TRY(encode_vector(&j->l->weight[i][k], j->l,
 				  op->terms ? op->term[k].vector : op->index, j->level[i],
 				  op->terms ? HEL_FOR_MUL : HEL_FOR_ADD));
 done:
-	j->status[i] = st;
+	return st;
 }
 
 hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_params *params,
@@ -66,18 +66,15 @@ hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_para
 	hel_status st = HEL_OK;
 	hel_loaded *l = NULL;
 	unsigned *level = NULL;
-	hel_status *status = NULL;
 	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
 	l->p = p;
 	l->params = params;
 	TRY_ALLOC(l->weight, hel_alloc(p->ops, sizeof *l->weight));
 	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
-	TRY_ALLOC(status, hel_alloc(p->ops, sizeof *status));
 	op_levels(level, p);
-	encode_job j = {l, level, status};
-	hel_pool_for(pool, p->ops, encode_op, &j);
+	encode_job j = {l, level};
+	TRY(hel_pool_try(pool, p->ops, encode_op, &j));
 	for (size_t i = 0; i < p->ops; i++) {
-		TRY(status[i]);
 		const size_t count = p->op[i].kind == HEL_OP_ADD_PLAIN ? 1 : p->op[i].terms;
 		l->bytes += 4 * count * params->limbs[level[i]] * params->ring.n;
 	}
@@ -85,7 +82,6 @@ hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_para
 	l = NULL;
 done:
 	hel_free(level);
-	hel_free(status);
 	hel_loaded_free(l);
 	return st;
 }
@@ -154,8 +150,8 @@ static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 	const hel_ct *in = self(m)->in[op->index];
 	const unsigned level = self(m)->l->p->manifest->input[op->index].level;
 	if (in->level != level)
-		return hel_fail(HEL_ELEVEL, "input %u has level %u, expected %u", op->index, in->level,
-				level);
+		return hel_fail(HEL_ELEVEL, "input %u has level %u, expected %u", op->index,
+				in->level, level);
 	hel_status st = new_ct(m, out);
 	if (st == HEL_OK)
 		hel_ct_copy(*out, in);
@@ -220,18 +216,18 @@ hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev
 	hel_status st = HEL_OK;
 	void *value = NULL;
 	ckks_machine c = {
-		.base = {.run = {[HEL_OP_INPUT] = run_input,
-				 [HEL_OP_LINEAR] = run_linear,
-				 [HEL_OP_ROTATE_SUM] = run_rotate_sum,
-				 [HEL_OP_SQUARE] = run_square,
-				 [HEL_OP_RESCALE] = run_rescale,
-				 [HEL_OP_ADD_PLAIN] = run_add_plain},
-			 .free_value = free_value,
-			 .timed = timed},
-		.l = l,
-		.ev = ev,
-		.in = in,
-		.seconds = op_seconds,
+	    .base = {.run = {[HEL_OP_INPUT] = run_input,
+			     [HEL_OP_LINEAR] = run_linear,
+			     [HEL_OP_ROTATE_SUM] = run_rotate_sum,
+			     [HEL_OP_SQUARE] = run_square,
+			     [HEL_OP_RESCALE] = run_rescale,
+			     [HEL_OP_ADD_PLAIN] = run_add_plain},
+		     .free_value = free_value,
+		     .timed = timed},
+	    .l = l,
+	    .ev = ev,
+	    .in = in,
+	    .seconds = op_seconds,
 	};
 	const hel_manifest *m = l->p->manifest;
 	for (uint32_t i = 0; i < m->keys; i++)

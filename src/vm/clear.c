@@ -1,5 +1,6 @@
 /* The meaning of every op, on plain slot vectors. */
 #include "vm.h"
+#include <math.h>
 #include <string.h>
 
 typedef struct clear_machine {
@@ -111,16 +112,16 @@ static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 hel_status hel_clear_run(hel_complex *result, const hel_program *p, const hel_complex *const *slots)
 {
 	clear_machine c = {
-		.base = {.run = {[HEL_OP_INPUT] = run_input,
-				 [HEL_OP_LINEAR] = run_linear,
-				 [HEL_OP_ROTATE_SUM] = run_rotate_sum,
-				 [HEL_OP_SQUARE] = run_square,
-				 [HEL_OP_RESCALE] = run_rescale,
-				 [HEL_OP_ADD_PLAIN] = run_add_plain},
-			 .free_value = free_value},
-		.p = p,
-		.in = slots,
-		.slots = (size_t)1 << (p->manifest->params.log_n - 1),
+	    .base = {.run = {[HEL_OP_INPUT] = run_input,
+			     [HEL_OP_LINEAR] = run_linear,
+			     [HEL_OP_ROTATE_SUM] = run_rotate_sum,
+			     [HEL_OP_SQUARE] = run_square,
+			     [HEL_OP_RESCALE] = run_rescale,
+			     [HEL_OP_ADD_PLAIN] = run_add_plain},
+		     .free_value = free_value},
+	    .p = p,
+	    .in = slots,
+	    .slots = (size_t)1 << (p->manifest->params.log_n - 1),
 	};
 	void *value = NULL;
 	hel_status st = hel_vm_run(&c.base, p, &value);
@@ -145,7 +146,14 @@ hel_status hel_clear_run_features(double *logit, const hel_program *p, const dou
 	}
 	hel_complex *result = block + m->inputs * slots;
 	TRY(hel_clear_run(result, p, in));
-	*logit = result[0].re;
+	double sum = 0;
+	for (size_t i = 0; i < slots; i++)
+		sum += result[i].re;
+	*logit = sum / (double)slots; /* what coefficient 0 of the result holds */
+	for (size_t i = 0; i < slots; i++)
+		if (!(fabs(result[i].re - *logit) + fabs(result[i].im) < 1e-6 * (1 + fabs(*logit))))
+			FAIL(HEL_ERANGE, "slot %zu of the result holds %g%+gi, the others %g", i,
+			     result[i].re, result[i].im, *logit);
 done:
 	hel_free(block);
 	hel_free(in);

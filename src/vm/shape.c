@@ -1,4 +1,8 @@
-/* The dry run: what a program needs and what it may do to its values. */
+/* The dry run: what a program needs and what it may do to its values.
+ *
+ * Errors are added up as independent between slots and terms, which they are in compiled programs:
+ * folds run over different elements, never over copies of one. Magnitudes are taken at their
+ * bounds, so that what is estimated lies above what is measured. */
 #include "vm.h"
 #include <math.h>
 #include <string.h>
@@ -377,18 +381,18 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	hel_status st = HEL_OK;
 	void *value = NULL;
 	shape_machine s = {
-		.base = {.run = {[HEL_OP_INPUT] = run_input,
-				 [HEL_OP_LINEAR] = run_linear,
-				 [HEL_OP_ROTATE_SUM] = run_rotate_sum,
-				 [HEL_OP_SQUARE] = run_square,
-				 [HEL_OP_RESCALE] = run_rescale,
-				 [HEL_OP_ADD_PLAIN] = run_add_plain},
-			 .free_value = free_value},
-		.p = p,
-		.params = params,
-		.feature_bound = feature_bound,
-		.out = out,
-		.slots = params->ring.n / 2,
+	    .base = {.run = {[HEL_OP_INPUT] = run_input,
+			     [HEL_OP_LINEAR] = run_linear,
+			     [HEL_OP_ROTATE_SUM] = run_rotate_sum,
+			     [HEL_OP_SQUARE] = run_square,
+			     [HEL_OP_RESCALE] = run_rescale,
+			     [HEL_OP_ADD_PLAIN] = run_add_plain},
+		     .free_value = free_value},
+	    .p = p,
+	    .params = params,
+	    .feature_bound = feature_bound,
+	    .out = out,
+	    .slots = params->ring.n / 2,
 	};
 	memset(out, 0, sizeof *out);
 	TRY_ALLOC(out->key, hel_alloc(HEL_MAX_KEYS, sizeof *out->key));

@@ -38,8 +38,8 @@ HEL_CHECKED hel_status hel_clear_run_features(double *logit, const hel_program *
 /* --- shape.c --------------------------------------------------------------------- */
 
 typedef struct hel_cost {
-	double ntts;	 /* one-limb transforms */
-	double products; /* one-limb pointwise products */
+	double ntts;	  /* one-limb transforms */
+	double products;  /* one-limb pointwise products */
 	double key_bytes; /* read during one run */
 } hel_cost;
 

@@ -45,7 +45,9 @@ static void fill(fixture *f, pattern kind, hel_prng *g)
 			  : kind == ZERO    ? 0
 			  : kind == LARGEST ? q - 1
 					    : edge[x & 3];
-		f->b[i] = kind == EDGES ? edge[x >> 2 & 3] : kind == RANDOM ? (uint32_t)((x >> 32) % q) : f->a[i];
+		f->b[i] = kind == EDGES	   ? edge[x >> 2 & 3]
+			  : kind == RANDOM ? (uint32_t)((x >> 32) % q)
+					   : f->a[i];
 	}
 }
 
@@ -63,8 +65,8 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 	fill(f, kind, g);
 	hel_factor factor[LIMBS];
 	for (int i = 0; i < LIMBS; i++)
-		factor[i] = hel_factor_of(kind == RANDOM ? f->b[i] % f->prime[i].q : f->prime[i].q - 1,
-					  f->prime[i].q);
+		factor[i] = hel_factor_of(
+		    kind == RANDOM ? f->b[i] % f->prime[i].q : f->prime[i].q - 1, f->prime[i].q);
 
 #define UNARY(op)                                                                                  \
 	memcpy(f->r, f->a, all * 4);                                                               \
@@ -196,7 +198,8 @@ static void test_ntt_is_negacyclic_product(void **state)
 		memset(f.s, 0, n * 4);
 		for (uint32_t i = 0; i < n; i++)
 			for (uint32_t j = 0; j < n; j++) {
-				uint32_t v = hel_mod_mul(f.a[i], f.b[j], q), *to = &f.s[(i + j) % n];
+				uint32_t v = hel_mod_mul(f.a[i], f.b[j], q),
+					 *to = &f.s[(i + j) % n];
 				*to = (*to + (i + j < n ? v : q - v)) % q;
 			}
 		const hel_kernels *k = hel_kernels_get();
@@ -255,7 +258,7 @@ static void test_primes(void **state)
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < 10000; i++)
 		count += hel_is_prime(i);
-	assert_int_equal(1229, count); /* pi(10^4) */
+	assert_int_equal(1229, count);		 /* pi(10^4) */
 	assert_false(hel_is_prime(3215031751u)); /* strong pseudoprime to bases 2, 3, 5, 7 */
 }
 
@@ -320,11 +323,11 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_primes),
-		cmocka_unit_test(test_scalar_arithmetic),
-		cmocka_unit_test(test_ntt_is_negacyclic_product),
-		cmocka_unit_test(test_permute_is_automorphism),
-		cmocka_unit_test(test_backends_match_scalar),
+	    cmocka_unit_test(test_primes),
+	    cmocka_unit_test(test_scalar_arithmetic),
+	    cmocka_unit_test(test_ntt_is_negacyclic_product),
+	    cmocka_unit_test(test_permute_is_automorphism),
+	    cmocka_unit_test(test_backends_match_scalar),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

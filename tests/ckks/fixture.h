@@ -49,7 +49,8 @@ static inline hel_complex *random_slots(ckks_fixture *f)
 	assert_non_null(v);
 	/* inside the unit disc, so that repeated squaring stays there */
 	for (size_t i = 0; i < f->slots; i++)
-		v[i] = (hel_complex){1.4 * hel_prng_unit(&f->g) - 0.7, 1.4 * hel_prng_unit(&f->g) - 0.7};
+		v[i] = (hel_complex){1.4 * hel_prng_unit(&f->g) - 0.7,
+				     1.4 * hel_prng_unit(&f->g) - 0.7};
 	return v;
 }
 

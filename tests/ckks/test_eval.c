@@ -66,7 +66,8 @@ static void run_all(hel_params_spec spec)
 	/* down to level 0, squaring on the way: the scales must meet those of the table */
 	for (unsigned l = top; l-- > 0;) {
 		assert_ok(hel_eval_rescale(f.ev, c, c));
-		assert_true(hel_ct_level(c) == l && hel_ct_scale(c) == hel_params_scale(f.params, l));
+		assert_true(hel_ct_level(c) == l &&
+			    hel_ct_scale(c) == hel_params_scale(f.params, l));
 		if (l) {
 			assert_ok(hel_eval_mul(f.ev, c, c, c));
 			for (size_t i = 0; i < n; i++)
@@ -146,32 +147,57 @@ static void run_all(hel_params_spec spec)
 static void test_one_prime_digits(void **state)
 {
 	(void)state;
-	run_all((hel_params_spec){.log_n = 10, .levels = 4, .primes_per_level = 1, .scale_bits = 30, .alpha = 1, .special = 1});
+	run_all((hel_params_spec){.log_n = 10,
+				  .levels = 4,
+				  .primes_per_level = 1,
+				  .scale_bits = 30,
+				  .alpha = 1,
+				  .special = 1});
 }
 
 static void test_wide_digits(void **state)
 {
 	(void)state;
-	run_all((hel_params_spec){.log_n = 11, .levels = 7, .primes_per_level = 1, .scale_bits = 30, .alpha = 3, .special = 4});
+	run_all((hel_params_spec){.log_n = 11,
+				  .levels = 7,
+				  .primes_per_level = 1,
+				  .scale_bits = 30,
+				  .alpha = 3,
+				  .special = 4});
 }
 
 static void test_smaller_scale(void **state)
 {
 	(void)state;
-	run_all((hel_params_spec){.log_n = 10, .levels = 5, .primes_per_level = 1, .scale_bits = 27, .alpha = 2, .special = 3});
+	run_all((hel_params_spec){.log_n = 10,
+				  .levels = 5,
+				  .primes_per_level = 1,
+				  .scale_bits = 27,
+				  .alpha = 2,
+				  .special = 3});
 }
 
 static void test_two_prime_levels(void **state)
 {
 	(void)state;
-	run_all((hel_params_spec){.log_n = 11, .levels = 3, .primes_per_level = 2, .scale_bits = 58, .alpha = 3, .special = 4});
+	run_all((hel_params_spec){.log_n = 11,
+				  .levels = 3,
+				  .primes_per_level = 2,
+				  .scale_bits = 58,
+				  .alpha = 3,
+				  .special = 4});
 }
 
 /* The heart models' ring. */
 static void test_secure_ring(void **state)
 {
 	(void)state;
-	run_all((hel_params_spec){.log_n = 13, .levels = 4, .primes_per_level = 1, .scale_bits = 30, .alpha = 1, .special = 1});
+	run_all((hel_params_spec){.log_n = 13,
+				  .levels = 4,
+				  .primes_per_level = 1,
+				  .scale_bits = 30,
+				  .alpha = 1,
+				  .special = 1});
 }
 
 /* Threads change nothing: the same ciphertext, bit for bit. */
@@ -180,7 +206,14 @@ static void test_threads_agree(void **state)
 	(void)state;
 	ckks_fixture f;
 	static const long steps[] = {1, 5};
-	ckks_setup(&f, (hel_params_spec){.log_n = 11, .levels = 5, .primes_per_level = 1, .scale_bits = 30, .alpha = 2, .special = 3}, steps, 2);
+	ckks_setup(&f,
+		   (hel_params_spec){.log_n = 11,
+				     .levels = 5,
+				     .primes_per_level = 1,
+				     .scale_bits = 30,
+				     .alpha = 2,
+				     .special = 3},
+		   steps, 2);
 	hel_complex *x = random_slots(&f);
 	hel_ct *a = encrypted(&f, x, 5), *want, *got;
 	assert_ok(hel_ct_new(&want, f.params));
@@ -212,9 +245,9 @@ static void test_threads_agree(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_prime_digits), cmocka_unit_test(test_wide_digits),
-		cmocka_unit_test(test_smaller_scale),	 cmocka_unit_test(test_two_prime_levels),
-		cmocka_unit_test(test_secure_ring),	 cmocka_unit_test(test_threads_agree),
+	    cmocka_unit_test(test_one_prime_digits), cmocka_unit_test(test_wide_digits),
+	    cmocka_unit_test(test_smaller_scale),    cmocka_unit_test(test_two_prime_levels),
+	    cmocka_unit_test(test_secure_ring),	     cmocka_unit_test(test_threads_agree),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,11 +151,13 @@ static void forward_tail(uint32_t *x, uint32_t n, const twiddles *tw)
 		forward_butterfly(&u, &v, halves(tw->w, m + i), halves(tw->ws, m + i), tw);
 		a = _mm256_unpacklo_epi64(u, v);
 		b = _mm256_unpackhi_epi64(u, v);
-		forward_butterfly(&a, &b, pairs(tw->w, 2 * (m + i)), pairs(tw->ws, 2 * (m + i)), tw);
+		forward_butterfly(&a, &b, pairs(tw->w, 2 * (m + i)), pairs(tw->ws, 2 * (m + i)),
+				  tw);
 		vec e = _mm256_unpacklo_epi32(a, b), f = _mm256_unpackhi_epi32(a, b);
 		u = _mm256_unpacklo_epi64(e, f);
 		v = _mm256_unpackhi_epi64(e, f);
-		forward_butterfly(&u, &v, load(tw->w + 4 * (m + i)), load(tw->ws + 4 * (m + i)), tw);
+		forward_butterfly(&u, &v, load(tw->w + 4 * (m + i)), load(tw->ws + 4 * (m + i)),
+				  tw);
 		u = once(once(u, tw->q2), tw->q);
 		v = once(once(v, tw->q2), tw->q);
 		e = _mm256_unpacklo_epi32(u, v);
@@ -219,12 +221,14 @@ static void inverse_head(uint32_t *x, uint32_t n, const twiddles *tw)
 		vec e = _mm256_permute2x128_si256(a, b, 0x20);
 		vec f = _mm256_permute2x128_si256(a, b, 0x31);
 		vec u = even_lanes(e, f), v = odd_lanes(e, f);
-		inverse_butterfly(&u, &v, load(tw->w + 4 * (m + i)), load(tw->ws + 4 * (m + i)), tw);
+		inverse_butterfly(&u, &v, load(tw->w + 4 * (m + i)), load(tw->ws + 4 * (m + i)),
+				  tw);
 		e = _mm256_unpacklo_epi64(u, v);
 		f = _mm256_unpackhi_epi64(u, v);
 		a = even_lanes(e, f);
 		b = odd_lanes(e, f);
-		inverse_butterfly(&a, &b, pairs(tw->w, 2 * (m + i)), pairs(tw->ws, 2 * (m + i)), tw);
+		inverse_butterfly(&a, &b, pairs(tw->w, 2 * (m + i)), pairs(tw->ws, 2 * (m + i)),
+				  tw);
 		u = _mm256_unpacklo_epi64(a, b);
 		v = _mm256_unpackhi_epi64(a, b);
 		inverse_butterfly(&u, &v, halves(tw->w, m + i), halves(tw->ws, m + i), tw);
@@ -341,9 +345,8 @@ static void scale(uint32_t *r, const uint32_t *a, const hel_factor *f,
 static void sub_scale(uint32_t *r, const uint32_t *a, const uint32_t *b, const hel_factor *f,
 		      const hel_prime *const *primes, size_t limbs)
 {
-	POINTWISE(once(shoup_all(SUB(ADD(load(a + i), q), load(b + i)), all(f[l].w),
-				 all(f[l].shoup), q),
-		       q))
+	POINTWISE(once(
+	    shoup_all(SUB(ADD(load(a + i), q), load(b + i)), all(f[l].w), all(f[l].shoup), q), q))
 }
 
 /* ---- inner products --------------------------------------------------------- */
@@ -412,25 +415,26 @@ static void permute(uint32_t *r, const uint32_t *a, const hel_permutation *p, ui
 {
 	for (size_t l = 0; l < limbs; l++, r += n, a += n)
 		for (uint32_t b = 0; b < n / 8; b++) {
-			vec lane = _mm256_loadu_si256((const vec *)(const void *)p->lane[p->block[b] & 7]);
+			vec lane =
+			    _mm256_loadu_si256((const vec *)(const void *)p->lane[p->block[b] & 7]);
 			store(r + 8 * b,
 			      _mm256_permutevar8x32_epi32(load(a + (p->block[b] & ~7u)), lane));
 		}
 }
 
 const hel_kernels hel_kernels_avx2 = {
-	.name = "avx2",
-	.ntt_forward = ntt_forward,
-	.ntt_inverse = ntt_inverse,
-	.add = add,
-	.sub = sub,
-	.mont_mul = mont_mul,
-	.mont_mac = mont_mac,
-	.to_mont = to_mont,
-	.scale = scale,
-	.sub_scale = sub_scale,
-	.dot = dot,
-	.convert = convert,
-	.quotient = quotient,
-	.permute = permute,
+    .name = "avx2",
+    .ntt_forward = ntt_forward,
+    .ntt_inverse = ntt_inverse,
+    .add = add,
+    .sub = sub,
+    .mont_mul = mont_mul,
+    .mont_mac = mont_mac,
+    .to_mont = to_mont,
+    .scale = scale,
+    .sub_scale = sub_scale,
+    .dot = dot,
+    .convert = convert,
+    .quotient = quotient,
+    .permute = permute,
 };

@@ -1,0 +1,49 @@
+#include "../testing.h"
+
+static void test_alloc(void **state)
+{
+	(void)state;
+	for (size_t size = 0; size < 300; size += 37) {
+		uint8_t *p = hel_alloc(size, 1);
+		assert_non_null(p);
+		assert_int_equal(0, (uintptr_t)p % HEL_ALIGN);
+		for (size_t i = 0; i < size; i++)
+			assert_int_equal(0, p[i]);
+		hel_free(p);
+	}
+	assert_null(hel_alloc(SIZE_MAX / 2, 3));
+	assert_null(hel_alloc(SIZE_MAX - 10, 1));
+	hel_alloc_fail_at(2);
+	void *first = hel_alloc(1, 1);
+	assert_non_null(first);
+	assert_null(hel_alloc(1, 1));
+	void *third = hel_alloc(1, 1);
+	assert_non_null(third);
+	hel_free(first);
+	hel_free(third);
+}
+
+static void test_scratch_is_reused(void **state)
+{
+	(void)state;
+	hel_scratch *pool = hel_scratch_new();
+	void *a = hel_scratch_take(pool, 1000), *b = hel_scratch_take(pool, 100);
+	assert_true(a && b && a != b);
+	assert_int_equal(0, (uintptr_t)a % HEL_ALIGN);
+	hel_scratch_give(pool, a);
+	hel_scratch_give(pool, b);
+	assert_ptr_equal(b, hel_scratch_take(pool, 50)); /* the smallest that fits */
+	assert_ptr_equal(a, hel_scratch_take(pool, 50));
+	hel_scratch_give(pool, a);
+	hel_scratch_give(pool, b);
+	hel_scratch_free(pool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_alloc),
+	    cmocka_unit_test(test_scratch_is_reused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

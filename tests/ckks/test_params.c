@@ -1,0 +1,107 @@
+#include "../testing.h"
+#include "ckks/ckks.h"
+#include <math.h>
+
+static void test_security_is_enforced(void **state)
+{
+	(void)state;
+	hel_params *p = NULL;
+	hel_params_spec s = {.log_n = 13,
+			     .levels = 4,
+			     .primes_per_level = 1,
+			     .scale_bits = 30,
+			     .alpha = 1,
+			     .special = 1};
+	assert_ok(hel_params_new(&p, &s));
+	assert_true(hel_params_log_qp(p) <= 214);
+	assert_int_equal(4096, hel_params_slots(p));
+	hel_params_free(p);
+	s.levels = 5; /* 240 bits */
+	assert_status(HEL_ESECURITY, hel_params_new(&p, &s));
+	assert_non_null(strstr(hel_error_detail(), "214"));
+	assert_ok(hel_params_new_insecure_test(&p, &s));
+	hel_params_free(p);
+	s.log_n = 11; /* not in the table */
+	s.levels = 0;
+	assert_status(HEL_ESECURITY, hel_params_new(&p, &s));
+}
+
+static void test_bad_specs(void **state)
+{
+	(void)state;
+	static const hel_params_spec bad[] = {
+	    {3, 2, 1, 30, 1, 1},    {18, 2, 1, 30, 1, 1},  {13, 2, 0, 30, 1, 1},
+	    {13, 2, 3, 30, 1, 1},   {13, 2, 1, 24, 1, 1},  {13, 2, 1, 31, 1, 1},
+	    {13, 2, 2, 30, 1, 1},   {13, 2, 1, 30, 0, 1},  {13, 2, 1, 30, 2, 1},
+	    {13, 255, 1, 30, 1, 1}, {13, 60, 2, 58, 1, 1},
+	};
+	hel_params *p;
+	for (size_t i = 0; i < HEL_ARRAY_LEN(bad); i++)
+		assert_status(HEL_EPARAMS, hel_params_new_insecure_test(&p, &bad[i]));
+}
+
+/* Every level's scale stays near the top one's, and S^2/q is the next one bit for bit. */
+static void test_scales_do_not_drift(void **state)
+{
+	(void)state;
+	static const hel_params_spec specs[] = {
+	    {13, 4, 1, 30, 1, 1},  {14, 10, 1, 30, 2, 2}, {15, 20, 1, 30, 4, 5},
+	    {16, 40, 1, 30, 6, 7}, {12, 3, 1, 26, 1, 1},  {14, 5, 2, 58, 2, 3},
+	};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(specs); i++) {
+		hel_params *p;
+		assert_ok(hel_params_new_insecure_test(&p, &specs[i]));
+		double top = hel_params_scale(p, specs[i].levels), drift = 0;
+		for (unsigned l = specs[i].levels; l > 0; l--) {
+			assert_true(p->scale[l] * p->scale[l] / p->divisor[l] == p->scale[l - 1]);
+			drift = fmax(drift, fabs(log2(p->scale[l - 1] / top)));
+		}
+		print_message("N=2^%u: scale 2^%.4f, drift %.4f bits, log QP %.1f\n",
+			      specs[i].log_n, log2(top), drift, hel_params_log_qp(p));
+		assert_true(drift < 0.05);
+		assert_true(fabs(log2(top) - specs[i].scale_bits) < 1.1);
+		hel_params_free(p);
+	}
+}
+
+static void test_deterministic(void **state)
+{
+	(void)state;
+	hel_params_spec s = {14, 6, 1, 30, 2, 3};
+	hel_params *a, *b;
+	assert_ok(hel_params_new(&a, &s));
+	assert_ok(hel_params_new(&b, &s));
+	assert_memory_equal(a->fingerprint, b->fingerprint, HEL_HASH_BYTES);
+	hel_params_free(b);
+	s.alpha = 1;
+	assert_ok(hel_params_new(&b, &s));
+	assert_memory_not_equal(a->fingerprint, b->fingerprint, HEL_HASH_BYTES);
+	hel_params_free(a);
+	hel_params_free(b);
+}
+
+static void test_galois_elements(void **state)
+{
+	(void)state;
+	hel_params *p;
+	hel_params_spec s = {10, 1, 1, 30, 1, 1};
+	assert_ok(hel_params_new_insecure_test(&p, &s));
+	assert_int_equal(1, hel_galois_of_rotation(p, 0));
+	assert_int_equal(5, hel_galois_of_rotation(p, 1));
+	assert_int_equal(25, hel_galois_of_rotation(p, 2));
+	assert_int_equal(hel_galois_of_rotation(p, 511), hel_galois_of_rotation(p, -1));
+	assert_int_equal(1, hel_galois_of_rotation(p, 512));
+	assert_int_equal(1, hel_galois_of_rotation(p, 3) * hel_galois_of_rotation(p, -3) % 2048);
+	assert_int_equal(2047, hel_galois_of_conjugation(p));
+	hel_params_free(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_security_is_enforced), cmocka_unit_test(test_bad_specs),
+	    cmocka_unit_test(test_scales_do_not_drift),	 cmocka_unit_test(test_deterministic),
+	    cmocka_unit_test(test_galois_elements),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

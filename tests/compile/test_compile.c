@@ -1,0 +1,240 @@
+/* Random DLRMs through the compiler: the program in the clear and encrypted against the model. */
+#include "../testing.h"
+#include "compile/compile.h"
+#include "net/net.h"
+#include <math.h>
+
+static uint32_t between(hel_prng *g, uint32_t low, uint32_t high)
+{
+	return low + (uint32_t)(hel_prng_u64(g) % (high - low + 1));
+}
+
+/* A schema with any number of columns, as if learned. */
+static hel_schema *random_schema(hel_prng *g, size_t dense, size_t tables, uint32_t rows)
+{
+	hel_schema *s = hel_alloc(1, sizeof *s);
+	strcpy(s->dataset, "heart");
+	s->clip = 3;
+	s->dense_count = dense;
+	s->table_count = tables;
+	s->dense = hel_alloc(dense, sizeof *s->dense);
+	s->table = hel_alloc(tables, sizeof *s->table);
+	for (size_t i = 0; i < dense; i++) {
+		snprintf(s->dense[i].name, HEL_NAME_MAX, "d%zu", i);
+		s->dense[i].deviation = 1;
+	}
+	for (size_t i = 0; i < tables; i++) {
+		hel_table_field *t = &s->table[i];
+		snprintf(t->name, HEL_NAME_MAX, "t%zu", i);
+		t->values = between(g, 1, rows);
+		t->value = hel_alloc(t->values, sizeof *t->value);
+		for (uint32_t v = 0; v < t->values; v++)
+			snprintf(t->value[v], HEL_VALUE_MAX, "%08u", v);
+		t->digits = 1;
+		if (between(g, 0, 1)) {
+			t->base = between(g, 2, 5);
+			for (uint64_t reach = t->base; reach < t->values + 1; reach *= t->base)
+				t->digits++;
+		}
+	}
+	return s;
+}
+
+static hel_dlrm *random_model(hel_prng *g, uint32_t widest, uint32_t most_tables, uint32_t rows)
+{
+	hel_dlrm_config c = hel_dlrm_config_default();
+	c.embedding_dim = between(g, 1, HEL_MIN(widest, 12));
+	c.bottom_layers = between(g, 0, 3);
+	c.top_layers = between(g, 1, 4);
+	for (size_t i = 0; i < c.bottom_layers; i++)
+		c.bottom[i] = between(g, 1, widest);
+	for (size_t i = 0; i < c.top_layers; i++)
+		c.top[i] = i + 1 < c.top_layers ? between(g, 1, widest) : 1;
+	c.bottom_last_activation = between(g, 0, 1);
+	c.activation = between(g, 0, 1) ? (hel_activation){HEL_ACT_SQUARE, 0, 0}
+					: (hel_activation){HEL_ACT_QUADRATIC,
+							   between(g, 0, 1) ? 0.1 : -0.2, 0.5};
+	size_t dense = between(g, 0, 9), tables = between(g, dense ? 0 : 1, most_tables);
+	if (!dense)
+		c.bottom_layers = 0;
+	hel_dlrm *m;
+	assert_ok(hel_dlrm_new(&m, &c, random_schema(g, dense, tables, rows), hel_prng_u64(g)));
+	/* as training leaves them: activations of order one */
+	for (size_t i = 0; i < m->tensors; i++)
+		for (size_t k = 0; k < m->tensor[i].rows * m->tensor[i].columns; k++)
+			m->parameter[m->tensor[i].offset + k] *= 0.5f;
+	return m;
+}
+
+static void describe(const hel_dlrm *m)
+{
+	const hel_dlrm_config *c = &m->config;
+	char text[300] = "";
+	size_t n = 0;
+	for (size_t i = 0; i < c->bottom_layers; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "-%u", c->bottom[i]);
+	n +=
+	    (size_t)snprintf(text + n, sizeof text - n, "%s, %zu tables (%zu entries, dim %u), top",
+			     c->bottom_last_activation ? " activated" : "", m->schema->table_count,
+			     hel_schema_onehots(m->schema), c->embedding_dim);
+	for (size_t i = 0; i < c->top_layers; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "-%u", c->top[i]);
+	print_message("bottom %zu%s:\n", m->schema->dense_count, text);
+}
+
+static void random_record(hel_prng *g, const hel_schema *s, double *dense, uint32_t *hots)
+{
+	uint32_t first = 0;
+	for (size_t i = 0; i < s->dense_count; i++)
+		dense[i] = s->clip * (2 * hel_prng_unit(g) - 1);
+	for (size_t t = 0; t < s->table_count; t++)
+		for (uint32_t d = 0; d < s->table[t].digits; d++) {
+			uint32_t rows =
+			    s->table[t].base ? s->table[t].base : s->table[t].values + 1;
+			*hots++ = first + between(g, 0, rows - 1);
+			first += rows;
+		}
+}
+
+/* Encrypts the inputs, runs the program, decrypts: the logit, and how far slots stray. */
+static double run_encrypted(const hel_program *p, const double *features, double *spread)
+{
+	const hel_manifest *m = p->manifest;
+	hel_params *params;
+	hel_secret_key *secret;
+	hel_keys *keys;
+	hel_eval *ev;
+	hel_loaded *loaded;
+	hel_ct *in[64] = {0}, *out;
+	assert_true(m->inputs <= 64);
+	assert_ok(hel_params_new(&params, &m->params)); /* secure, as always */
+	assert_ok(hel_secret_key_new(&secret, params));
+	assert_ok(hel_keys_generate(&keys, secret, m->key, m->keys, NULL));
+	assert_ok(hel_eval_new(&ev, params, keys, NULL));
+	assert_ok(hel_loaded_new(&loaded, p, params, NULL));
+	const size_t slots = hel_params_slots(params);
+	hel_complex *v = hel_alloc(slots, sizeof *v);
+	for (uint32_t i = 0; i < m->inputs; i++) {
+		hel_pt *pt;
+		hel_input_fill(v, &m->input[i], features);
+		assert_ok(hel_encode(&pt, params, v, m->input[i].level, HEL_FOR_ADD));
+		assert_ok(hel_ct_new(&in[i], params));
+		assert_ok(hel_encrypt(in[i], secret, pt));
+		hel_pt_free(pt);
+	}
+	assert_ok(hel_ckks_run(&out, loaded, ev, (const hel_ct *const *)in, NULL));
+	assert_ok(hel_decrypt(v, secret, out));
+	double logit = v[0].re;
+	*spread = 0;
+	for (size_t i = 0; i < slots; i++)
+		*spread = fmax(*spread, hypot(v[i].re - logit, v[i].im));
+	for (uint32_t i = 0; i < m->inputs; i++)
+		hel_ct_free(in[i]);
+	hel_ct_free(out);
+	hel_free(v);
+	hel_loaded_free(loaded);
+	hel_eval_free(ev);
+	hel_keys_free(keys);
+	hel_secret_key_free(secret);
+	hel_params_free(params);
+	return logit;
+}
+
+static void check_model(hel_prng *g, const hel_dlrm *m, const hel_compile_options *o,
+			bool encrypted)
+{
+	hel_program *p;
+	hel_compile_report r;
+	describe(m);
+	assert_ok(hel_compile(&p, &r, m, o));
+	const hel_manifest *mf = p->manifest;
+	const size_t dense = m->schema->dense_count, hots = hel_schema_hots(m->schema);
+	double *x = hel_alloc(dense + mf->features, sizeof *x), *features = x + dense, want, got;
+	uint32_t *hot = hel_alloc(hots, sizeof *hot);
+	for (int n = 0; n < 5; n++) {
+		random_record(g, m->schema, x, hot);
+		hel_features_fill(features, m->schema, x, hot, mf->degree);
+		assert_ok(hel_dlrm_logit(&want, m, x, hot));
+		assert_ok(hel_clear_run_features(&got, p, features));
+		if (!(fabs(want - got) < 1e-4 * fmax(1, fabs(want))))
+			fail_msg("program %.9g, model %.9g", got, want);
+		assert_true(fabs(want) <= mf->bound);
+	}
+	if (encrypted) {
+		double spread, secret = run_encrypted(p, features, &spread);
+		print_message("  N=2^%u, %u levels, %u inputs, %u keys: %.6f, clear %.6f, slots "
+			      "within %.1g\n",
+			      mf->params.log_n, mf->params.levels, mf->inputs, mf->keys, secret,
+			      want, spread);
+		double allowed = fmax(8 * r.shape.error, 1e-4);
+		assert_true(fabs(secret - want) < allowed && spread < allowed);
+	}
+	hel_compile_report_clear(&r);
+	hel_program_free(p);
+	hel_free(x);
+	hel_free(hot);
+}
+
+static void test_random_models(void **state)
+{
+	(void)state;
+	const char *rounds = getenv("HELRM_TEST_ROUNDS");
+	for (uint64_t i = 0; i < (rounds ? strtoull(rounds, NULL, 10) : 12); i++) {
+		hel_prng g;
+		test_prng(&g, 1000 + i);
+		hel_dlrm *m = random_model(&g, i % 3 == 2 ? 100 : 20, 6, i % 3 == 2 ? 300 : 30);
+		hel_compile_options o = {.no_monomials = i % 4 == 1, .no_fusion = i % 4 == 2};
+		check_model(&g, m, &o, true);
+		hel_dlrm_free(m);
+	}
+}
+
+/* More one-hot entries than slots: several ciphertexts. */
+static void test_wide_tables(void **state)
+{
+	(void)state;
+	hel_prng g;
+	test_prng(&g, 7);
+	hel_dlrm_config c = hel_dlrm_config_default();
+	hel_dlrm *m;
+	assert_ok(hel_dlrm_new(&m, &c, random_schema(&g, 5, 3, 9000), 1));
+	check_model(&g, m, &(hel_compile_options){0}, true);
+	hel_dlrm_free(m);
+}
+
+static void test_refuses(void **state)
+{
+	(void)state;
+	hel_prng g;
+	test_prng(&g, 8);
+	hel_dlrm_config c = hel_dlrm_config_default();
+	hel_dlrm *m;
+	hel_program *p = NULL;
+	hel_compile_report r;
+	c.activation.kind = HEL_ACT_RELU;
+	assert_ok(hel_dlrm_new(&m, &c, random_schema(&g, 5, 3, 5), 1));
+	assert_status(HEL_EUNSUPPORTED, hel_compile(&p, &r, m, &(hel_compile_options){0}));
+	assert_non_null(strstr(hel_error_detail(), "layer top_l.0: relu"));
+	hel_dlrm_free(m);
+	c = hel_dlrm_config_default();
+	for (c.top_layers = 0; c.top_layers < 9; c.top_layers++)
+		c.top[c.top_layers] = c.top_layers < 8 ? 6 : 1;
+	assert_ok(hel_dlrm_new(&m, &c, random_schema(&g, 5, 3, 5), 1));
+	assert_status(HEL_EUNSUPPORTED,
+		      hel_compile(&p, &r, m, &(hel_compile_options){.max_log_n = 13}));
+	print_message("%s\n", hel_error_detail());
+	assert_non_null(strstr(hel_error_detail(), "needs 16 levels"));
+	assert_non_null(strstr(hel_error_detail(), "top_l.4 2"));
+	assert_null(p);
+	hel_dlrm_free(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_random_models),
+	    cmocka_unit_test(test_wide_tables),
+	    cmocka_unit_test(test_refuses),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,124 @@
+#include "../features/cohort.h"
+#include "dlrm/dlrm.h"
+#include <math.h>
+
+static char dir[] = "test_model_XXXXXX";
+
+static int make_dir(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	char command[64];
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	return system(command);
+}
+
+static hel_dlrm *make_model(void)
+{
+	hel_records r;
+	hel_schema *s;
+	hel_dlrm *m;
+	hel_dlrm_config c = hel_dlrm_config_default();
+	make_cohort(&r, 100, 1);
+	assert_ok(hel_schema_fit(&s, &hel_dataset_heart, &r, NULL, r.count, 3, 0));
+	assert_ok(hel_dlrm_new(&m, &c, s, 9));
+	hel_records_clear(&r);
+	return m;
+}
+
+static void test_round_trip(void **state)
+{
+	(void)state;
+	hel_dlrm *m = make_model(), *back;
+	assert_ok(hel_dlrm_save(m, dir));
+	assert_ok(hel_dlrm_load(&back, dir));
+	assert_int_equal(m->parameters, back->parameters);
+	assert_memory_equal(m->parameter, back->parameter, m->parameters * sizeof(float));
+	assert_string_equal("bot_l.0.weight", back->tensor[0].name);
+	assert_string_equal("emb_l.0.weight", hel_dlrm_table(back, 0)->name);
+	assert_string_equal("top_l.2.bias", hel_dlrm_top(back, 1, true)->name);
+	const double dense[5] = {1, -2, 0.5, 3, -0.25};
+	uint32_t hots[8], first = 0;
+	for (size_t t = 0; t < 8; first += (uint32_t)hel_table_width(&m->schema->table[t++]))
+		hots[t] = first + (t & 1);
+	double a, b;
+	assert_ok(hel_dlrm_logit(&a, m, dense, hots));
+	assert_ok(hel_dlrm_logit(&b, back, dense, hots));
+	assert_true(a == b && isfinite(a));
+	hel_dlrm_free(back);
+	hel_dlrm_free(m);
+}
+
+static void test_damaged_weights(void **state)
+{
+	(void)state;
+	hel_dlrm *m = make_model(), *back = NULL;
+	char path[64];
+	uint8_t *bytes;
+	size_t size;
+	assert_ok(hel_dlrm_save(m, dir));
+	snprintf(path, sizeof path, "%s/weights.safetensors", dir);
+	assert_ok(hel_file_read(path, 1 << 20, &bytes, &size));
+	for (size_t n = 0; n < size; n += n < 100 ? 1 : 53)
+		assert_true(hel_safetensors_read(m, bytes, n) != HEL_OK);
+	assert_ok(hel_safetensors_read(m, bytes, size));
+	const float bad = NAN;
+	memcpy(bytes + size - 4, &bad, 4);
+	assert_status(HEL_EFORMAT, hel_safetensors_read(m, bytes, size));
+	bytes[3] = 0xff; /* a header of 4 GB */
+	assert_status(HEL_ELIMIT, hel_safetensors_read(m, bytes, size));
+	hel_free(bytes);
+	assert_int_equal(0, remove(path));
+	assert_status(HEL_EIO, hel_dlrm_load(&back, dir));
+	hel_dlrm_free(m);
+}
+
+static void test_config(void **state)
+{
+	(void)state;
+	hel_dlrm_config c;
+	const char *good =
+	    "{\"bottom\": [16, 4], \"top\": [16, 8, 1], \"digits\": 2, \"activation\": {\"kind\": "
+	    "\"square\"}, \"training\": {\"epochs\": 3}}";
+	assert_ok(hel_dlrm_config_from_json(&c, good, strlen(good)));
+	assert_true(c.bottom_layers == 2 && c.top[1] == 8 && c.base == 2 && c.training.epochs == 3);
+	assert_true(c.activation.kind == HEL_ACT_SQUARE && c.embedding_dim == 4);
+	static const char *const bad[] = {
+	    "",
+	    "[]",
+	    "{\"botom\": [1]}",
+	    "{\"top\": [4]}",
+	    "{\"top\": []}",
+	    "{\"bottom\": [0]}",
+	    "{\"bottom\": [1.5]}",
+	    "{\"bottom\": 4}",
+	    "{\"digits\": 1}",
+	    "{\"digits\": 2.5}",
+	    "{\"embedding_dim\": 0}",
+	    "{\"activation\": {\"kind\": \"tanh\"}}",
+	    "{\"activation\": 3}",
+	    "{\"activation\": {\"kind\": \"quadratic\", \"a\": 0}}",
+	    "{\"training\": {\"epochs\": 0}}",
+	    "{\"training\": {\"speed\": 1}}",
+	    "{\"clip\": 0}",
+	    "{\"bottom_last_activation\": 1}",
+	};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(bad); i++)
+		if (hel_dlrm_config_from_json(&c, bad[i], strlen(bad[i])) != HEL_EFORMAT)
+			fail_msg("'%s' was accepted", bad[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_damaged_weights),
+	    cmocka_unit_test(test_config),
+	};
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}

@@ -1,0 +1,124 @@
+#include "../testing.h"
+#include "features/features.h"
+#include <math.h>
+
+static hel_status parse(hel_records *r, const char *text)
+{
+	return hel_records_parse(r, &hel_dataset_heart, "test", text, strlen(text));
+}
+
+#define ROW "63.0,1.0,1.0,145.0,233.0,1.0,2.0,150.0,0.0,2.3,3.0,0.0,6.0"
+#define HEADER "thal,age,sex,cp,trestbps,chol,fbs,restecg,thalach,exang,oldpeak,slope,ca"
+
+static void test_forms_agree(void **state)
+{
+	(void)state;
+	static const char *const forms[] = {
+	    ROW ",2\n",
+	    "  " ROW ",2",
+	    ROW ",1\r\n\r\n",
+	    HEADER ",num\n6,63,1,1,145,233,1,2,150,0,2.3,3,0,1\n",
+	    "{\"age\":63,\"sex\":1,\"cp\":1,\"trestbps\":145,\"chol\":233,\"fbs\":true,\"restecg\":"
+	    "2,"
+	    "\"thalach\":150,\"exang\":false,\"oldpeak\":2.3,\"slope\":3,\"ca\":\"0\",\"thal\":6,"
+	    "\"num\":1}",
+	};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(forms); i++) {
+		hel_records r;
+		assert_ok(parse(&r, forms[i]));
+		assert_int_equal(1, r.count);
+		assert_true(r.labelled && r.label[0] == 1);
+		static const double dense[] = {63, 145, 233, 150, 2.3};
+		static const char *const category[] = {"1", "1", "1", "2", "0", "3", "0", "6"};
+		for (int k = 0; k < 5; k++)
+			assert_true(r.value[k] == dense[k]);
+		for (int k = 0; k < 8; k++)
+			assert_string_equal(category[k], r.category[k]);
+		hel_records_clear(&r);
+	}
+}
+
+static void test_missing_values(void **state)
+{
+	(void)state;
+	hel_records r;
+	assert_ok(parse(&r, "28,1,2,0,?,,2,185,0,0,?,?,?\n"));
+	assert_false(r.labelled);
+	assert_true(isnan(r.value[1])); /* a pressure of 0 */
+	assert_true(isnan(r.value[2]));
+	assert_true(r.value[4] == 0); /* an oldpeak of 0 is one */
+	assert_string_equal("", r.category[2]);
+	assert_string_equal("", r.category[7]);
+	hel_records_clear(&r);
+}
+
+static void test_refuses(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *says;
+	} cases[] = {
+	    {"", "no record"},
+	    {"\n\n", "no record"},
+	    {"1,2,3\n", "3 columns, expected 14"},
+	    {ROW ",0,1\n", "15 columns"},
+	    {ROW "\n" ROW ",0\n1,2\n", ":3: 2 columns"},
+	    {"nan,1,1,145,233,1,2,150,0,2.3,3,0,6\n", "age is 'nan'"},
+	    {"inf,1,1,145,233,1,2,150,0,2.3,3,0,6\n", "age is 'inf'"},
+	    {"old,1,1,145,233,1,2,150,0,2.3,3,0,6\n", "age is 'old'"},
+	    {"63,nan,1,145,233,1,2,150,0,2.3,3,0,6\n", "sex is 'nan'"},
+	    {"63,1,abcdefghijklmnopqrst,145,233,1,2,150,0,2.3,3,0,6\n", "longer than"},
+	    {"age,sex\n63,1\n", "column 'cp' is missing"},
+	    {"age,age\n63,1\n", "twice"},
+	    {"age,colour\n63,1\n", "unknown column 'colour'"},
+	    {"{\"age\": 63}", "column 'sex' is missing"},
+	    {"{\"age\": 63", "test:1"},
+	    {"{\"age\": 63, \"colour\": 1}", "unknown column 'colour'"},
+	    {"{\"age\": 1, \"age\": 2}", "duplicate"},
+	    {"[1, 2]", "record 1 is no JSON object"},
+	};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(cases); i++) {
+		hel_records r = {0};
+		assert_status(HEL_EDATA, parse(&r, cases[i].text));
+		if (!strstr(hel_error_detail(), cases[i].says))
+			fail_msg("'%s' says '%s', not '%s'", cases[i].text, hel_error_detail(),
+				 cases[i].says);
+		assert_null(r.value);
+	}
+	hel_records r;
+	assert_status(HEL_EDATA, hel_records_parse(&r, &hel_dataset_heart, "test", "a\0b", 3));
+	assert_null(hel_dataset_by_name("lung"));
+}
+
+static void test_synthetic_rows_parse(void **state)
+{
+	(void)state;
+	char *text = NULL;
+	size_t size;
+	hel_prng g;
+	test_prng(&g, 1);
+	FILE *f = open_memstream(&text, &size);
+	hel_dataset_heart.synthesise(f, 2000, &g);
+	fclose(f);
+	hel_records r;
+	assert_ok(parse(&r, text));
+	assert_int_equal(2000, r.count);
+	double ill = 0;
+	for (size_t i = 0; i < r.count; i++)
+		ill += r.label[i];
+	print_message("%.1f %% ill\n", ill / 20);
+	assert_true(ill > 700 && ill < 1300);
+	hel_records_clear(&r);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_forms_agree),
+	    cmocka_unit_test(test_missing_values),
+	    cmocka_unit_test(test_refuses),
+	    cmocka_unit_test(test_synthetic_rows_parse),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

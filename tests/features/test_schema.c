@@ -1,0 +1,156 @@
+#include "cohort.h"
+#include <math.h>
+
+static void test_learns_from_its_rows_only(void **state)
+{
+	(void)state;
+	hel_records r;
+	make_cohort(&r, 300, 1);
+	size_t rows[100];
+	for (size_t i = 0; i < 100; i++)
+		rows[i] = 2 * i;
+	hel_schema *a, *b;
+	assert_ok(hel_schema_fit(&a, &hel_dataset_heart, &r, rows, 100, 3, 0));
+	for (size_t i = 0; i < 100; i++) { /* what the others hold does not matter */
+		r.value[(2 * i + 1) * r.dense] = 1e6;
+		strcpy(r.category[(2 * i + 1) * r.tables], "new");
+	}
+	assert_ok(hel_schema_fit(&b, &hel_dataset_heart, &r, rows, 100, 3, 0));
+	char *x, *y;
+	assert_ok(hel_schema_to_json(&x, a));
+	assert_ok(hel_schema_to_json(&y, b));
+	assert_string_equal(x, y);
+	double sum = 0, square = 0, dense[5];
+	uint32_t hots[8];
+	for (size_t i = 0; i < 100; i++) {
+		assert_ok(
+		    hel_schema_apply(a, &r, rows[i], HEL_UNKNOWN_IS_ERROR, dense, hots, NULL));
+		sum += dense[0];
+		square += dense[0] * dense[0];
+	}
+	assert_true(fabs(sum) < 2 && fabs(square / 100 - 1) < 0.1);
+	/* far values are clipped, unknown ones refused or taken as missing */
+	assert_status(HEL_EDATA,
+		      hel_schema_apply(a, &r, 1, HEL_UNKNOWN_IS_ERROR, dense, hots, NULL));
+	assert_non_null(strstr(hel_error_detail(), "unknown category 'new' for sex; known: 0 1"));
+	size_t unknown = 0;
+	assert_ok(hel_schema_apply(a, &r, 1, HEL_UNKNOWN_IS_MISSING, dense, hots, &unknown));
+	assert_true(unknown == 1 && hots[0] == 0 && dense[0] == 3);
+	hel_free(x);
+	hel_free(y);
+	hel_schema_free(a);
+	hel_schema_free(b);
+	hel_records_clear(&r);
+}
+
+/* Digits: the number they spell is the row's, and every one stands in its own block. */
+static void test_digits(void **state)
+{
+	(void)state;
+	hel_records r;
+	make_cohort(&r, 300, 2);
+	for (uint32_t base = 2; base <= 4; base++) {
+		hel_schema *full, *digits;
+		assert_ok(hel_schema_fit(&full, &hel_dataset_heart, &r, NULL, r.count, 3, 0));
+		assert_ok(hel_schema_fit(&digits, &hel_dataset_heart, &r, NULL, r.count, 3, base));
+		const size_t hots = hel_schema_hots(digits);
+		uint32_t *hot = hel_alloc(hots, sizeof *hot), rows[8];
+		double dense[5];
+		for (size_t i = 0; i < r.count; i++) {
+			assert_ok(
+			    hel_schema_apply(full, &r, i, HEL_UNKNOWN_IS_ERROR, dense, rows, NULL));
+			assert_ok(hel_schema_apply(digits, &r, i, HEL_UNKNOWN_IS_ERROR, dense, hot,
+						   NULL));
+			uint32_t *at = hot, first = 0, row_first = 0;
+			for (size_t t = 0; t < 8; t++) {
+				uint32_t number = 0, power = 1;
+				for (uint32_t d = 0; d < digits->table[t].digits; d++) {
+					assert_true(*at >= first && *at < first + base);
+					number += (*at++ - first) * power;
+					power *= base;
+					first += base;
+				}
+				assert_int_equal(rows[t] - row_first, number);
+				row_first += (uint32_t)hel_table_width(&full->table[t]);
+			}
+		}
+		hel_free(hot);
+		hel_schema_free(full);
+		hel_schema_free(digits);
+	}
+	hel_records_clear(&r);
+}
+
+static void test_json_round_trip(void **state)
+{
+	(void)state;
+	hel_records r;
+	make_cohort(&r, 50, 3);
+	hel_schema *a, *b = NULL;
+	char *x, *y;
+	assert_ok(hel_schema_fit(&a, &hel_dataset_heart, &r, NULL, r.count, 3, 2));
+	assert_ok(hel_schema_to_json(&x, a));
+	assert_ok(hel_schema_from_json(&b, x, strlen(x)));
+	assert_ok(hel_schema_to_json(&y, b));
+	assert_string_equal(x, y);
+	hel_schema_free(b);
+	b = NULL;
+	for (size_t size = 0; size < strlen(x) - 1; size += 7)
+		assert_true(hel_schema_from_json(&b, x, size) != HEL_OK);
+	static const char *const bad[] = {
+	    "{}",
+	    "[]",
+	    "{\"dense\":[],\"tables\":[]}",
+	    "{\"dataset\":\"d\",\"clip\":-1,\"dense\":[{\"name\":\"a\",\"mean\":0,\"deviation\":1}]"
+	    ",\"tables\":[]}",
+	    "{\"dataset\":\"d\",\"clip\":3,\"dense\":[{\"name\":\"a\",\"mean\":0,\"deviation\":0}],"
+	    "\"tables\":[]}",
+	    "{\"dataset\":\"d\",\"clip\":3,\"dense\":[],\"tables\":[{\"name\":\"a\",\"base\":0,"
+	    "\"digits\":1,\"values\":[\"2\",\"1\"]}]}",
+	    "{\"dataset\":\"d\",\"clip\":3,\"dense\":[],\"tables\":[{\"name\":\"a\",\"base\":2,"
+	    "\"digits\":5,\"values\":[\"1\"]}]}",
+	    "{\"dataset\":\"d\",\"clip\":3,\"dense\":[],\"tables\":[{\"name\":\"a\",\"base\":1,"
+	    "\"digits\":1,\"values\":[]}]}",
+	};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(bad); i++)
+		assert_status(HEL_EFORMAT, hel_schema_from_json(&b, bad[i], strlen(bad[i])));
+	hel_free(x);
+	hel_free(y);
+	hel_schema_free(a);
+	hel_records_clear(&r);
+}
+
+static void test_feature_vector(void **state)
+{
+	(void)state;
+	hel_records r;
+	make_cohort(&r, 50, 4);
+	hel_schema *s;
+	assert_ok(hel_schema_fit(&s, &hel_dataset_heart, &r, NULL, r.count, 3, 0));
+	double dense[5], f[100];
+	uint32_t hots[8];
+	assert_ok(hel_schema_apply(s, &r, 0, HEL_UNKNOWN_IS_ERROR, dense, hots, NULL));
+	const size_t onehots = hel_schema_onehots(s), width = hel_features_width(5, onehots, 2);
+	assert_int_equal(5 + 15 + onehots, width);
+	hel_features_fill(f, s, dense, hots, 2);
+	double *product = f + 5, ones = 0;
+	for (int i = 0; i < 5; i++)
+		for (int j = i; j < 5; j++)
+			assert_true(*product++ == dense[i] * dense[j]);
+	for (size_t i = 20; i < width; i++)
+		ones += f[i];
+	assert_true(ones == 8);
+	hel_schema_free(s);
+	hel_records_clear(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_learns_from_its_rows_only),
+	    cmocka_unit_test(test_digits),
+	    cmocka_unit_test(test_json_round_trip),
+	    cmocka_unit_test(test_feature_vector),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

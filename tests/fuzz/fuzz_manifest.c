@@ -1,0 +1,46 @@
+/* The manifest a client opens. Input: the body of the container. */
+#include "fuzz.h"
+#include "net/net.h"
+
+/* Above, honest parameters already take tens of megabytes and a second. */
+#define LOG_N_MAX 13
+
+static void try_manifest(const uint8_t *bytes, size_t size)
+{
+	hel_manifest *m = NULL;
+	hel_client *c = NULL;
+	hel_writer w = {0};
+	if (hel_manifest_read(&m, bytes, size) != HEL_OK)
+		return;
+	/* one manifest has one encoding, and so one id */
+	uint8_t id[HEL_HASH_BYTES];
+	memcpy(id, m->id, sizeof id);
+	fuzz_expect(hel_manifest_write(&w, m) == HEL_OK);
+	fuzz_expect(w.size == size && memcmp(w.bytes, bytes, size) == 0);
+	fuzz_expect(memcmp(id, m->id, sizeof id) == 0);
+	for (uint32_t i = 0; i < m->inputs; i++) {
+		const hel_layout *l = &m->input[i].layout;
+		char text[256];
+		fuzz_expect(l->width && m->input[i].first + l->width <= m->features);
+		for (size_t slot = 0; slot < (size_t)1 << l->log_slots; slot += 7)
+			fuzz_expect(hel_layout_at(l, slot) < (int32_t)l->width);
+		hel_layout_describe(text, sizeof text, l);
+	}
+	if (m->params.log_n <= LOG_N_MAX && hel_client_new(&c, bytes, size, NULL, 0) == HEL_OK) {
+		fuzz_expect(hel_client_dataset(c) && hel_client_params(c));
+		fuzz_expect(hel_client_manifest(c)->samples <= hel_client_params(c)->ring.n);
+	}
+	hel_client_free(c);
+	hel_writer_clear(&w);
+	hel_manifest_free(m);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	size_t sealed_size;
+	uint8_t *sealed = fuzz_seal(&sealed_size, HEL_KIND_MANIFEST, data, size);
+	try_manifest(data, size);
+	try_manifest(sealed, sealed_size);
+	free(sealed);
+	return 0;
+}

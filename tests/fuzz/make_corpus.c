@@ -1,0 +1,314 @@
+/* Writes the corpus anew: make_corpus DIR. All values are invented; all parameters are tiny.
+ * Keys and ciphertexts are random: a new run gives other bytes of the same form.
+ */
+#include "dlrm/dlrm.h"
+#include "fuzz_params.h"
+#include "net/net.h"
+
+#define OK(call) fuzz_expect((call) == HEL_OK)
+
+static const char *root;
+
+static void save(const char *name, const void *bytes, size_t size)
+{
+	char path[1024];
+	snprintf(path, sizeof path, "%s/%s", root, name);
+	char *slash = strrchr(path, '/');
+	*slash = 0;
+	OK(hel_dir_make(path));
+	*slash = '/';
+	fuzz_expect(size <= FUZZ_INPUT_MAX);
+	OK(hel_file_write(path, bytes, size, 0644));
+}
+
+static void save_text(const char *name, const char *text)
+{
+	save(name, text, strlen(text));
+}
+
+static void save_body(const char *name, const hel_writer *container)
+{
+	const size_t front = HEL_CONTAINER_OVERHEAD - HEL_HASH_BYTES;
+	save(name, container->bytes + front, container->size - HEL_CONTAINER_OVERHEAD);
+}
+
+static const char tiny_schema[] =
+    "{\"dataset\": \"heart\", \"clip\": 3, \"dense\": [{\"name\": \"age\", \"mean\": 50, "
+    "\"deviation\": 8}], \"tables\": [{\"name\": \"sex\", \"base\": 0, \"digits\": 1, "
+    "\"values\": [\"0\", \"1\"]}]}";
+
+static const char schema[] =
+    "{\"dataset\": \"heart\", \"clip\": 3,\n \"dense\": [\n"
+    "  {\"name\": \"age\", \"mean\": 51.5, \"deviation\": 8.25},\n"
+    "  {\"name\": \"oldpeak\", \"mean\": 1.125, \"deviation\": 1}],\n \"tables\": [\n"
+    "  {\"name\": \"sex\", \"base\": 0, \"digits\": 1, \"values\": [\"0\", \"1\"]},\n"
+    "  {\"name\": \"cp\", \"base\": 2, \"digits\": 3, \"values\": [\"1\", \"2\", \"3\", \"4\"]},\n"
+    "  {\"name\": \"thal\", \"base\": 3, \"digits\": 2, \"values\": [\"3\", \"6\", \"fixed\"]}]}\n";
+
+static const char config[] =
+    "{\"embedding_dim\": 2, \"bottom\": [3, 2], \"top\": [4, 1], \"digits\": 2, \"clip\": 2.5,\n"
+    " \"activation\": {\"kind\": \"quadratic\", \"a\": 0.125, \"b\": 0.5},\n"
+    " \"bottom_last_activation\": true, \"training\": {\"epochs\": 3, \"batch\": 8, "
+    "\"warmup\": 2,\n \"rate\": 0.01, \"weight_decay\": 1, \"gradient_clip\": 1, \"seed\": 7}}\n";
+
+static void make_texts(void)
+{
+	char model[2048];
+	save_text("schema/small.json", schema);
+	save_text("schema/tiny.json", tiny_schema);
+	save_text("schema/dense_only.json",
+		  "{\"dataset\":\"x\",\"clip\":1e-3,\"tables\":[],\"dense\":"
+		  "[{\"name\":\"a\",\"mean\":-1e300,\"deviation\":1e-300}]}");
+	save_text("config/full.json", config);
+	save_text("config/default.json", "{}");
+	save_text("config/relu.json",
+		  "{\"activation\":{\"kind\":\"relu\"},\"bottom\":[],\"top\":[1],\"digits\":0}");
+	snprintf(model, sizeof model, "{\"helrm_model\": 1, \"config\": %s, \"schema\": %s}",
+		 config, schema);
+	save_text("model/model.json", model);
+	snprintf(model, sizeof model,
+		 "{\"helrm_model\":1,\"config\":{\"bottom\":[],\"top\":[1]},\"schema\":%s}",
+		 tiny_schema);
+	save_text("model/tiny.json", model);
+	/* invented rows; the second file has words, blanks and missing values */
+	save_text("records/plain.csv",
+		  "44.0,1.0,2.0,111.0,222.0,0.0,1.0,133.0,1.0,0.5,2.0,1.0,3.0,0\n"
+		  "66.0,0.0,3.0,122.0,244.0,1.0,0.0,155.0,0.0,1.5,1.0,?,7.0,2\n");
+	save_text("records/header.csv",
+		  "num,thal,ca,slope,oldpeak,exang,thalach,restecg,fbs,chol,trestbps,cp,sex,age\r\n"
+		  "1, fixed ,0,1,0.25,0,140,0,0,0,?,4,1,40\r\n\r\n"
+		  "0,,3,2,-0.5,1,0x70,2,1,2e2,130,1,0,?\r\n");
+	save_text("records/unlabelled.csv", "50,1,1,120,200,0,0,150,0,0,1,0,3");
+	save_text(
+	    "records/array.json",
+	    "[{\"age\":41,\"sex\":true,\"cp\":\"2\",\"trestbps\":120.5,\"chol\":null,\"fbs\":0,"
+	    "\"restecg\":1,\"thalach\":99,\"exang\":false,\"oldpeak\":\"0.5\",\"slope\":1,"
+	    "\"ca\":\"?\",\"thal\":\"normal\",\"num\":1},\n {\"age\":55,\"sex\":0,\"cp\":3,"
+	    "\"trestbps\":100,\"chol\":180,\"fbs\":1,\"restecg\":0,\"thalach\":120,\"exang\":1,"
+	    "\"oldpeak\":1,\"slope\":2,\"ca\":0,\"thal\":6}]\n");
+	save_text(
+	    "records/object.json",
+	    "{\"age\":1e2,\"sex\":1,\"cp\":1,\"trestbps\":1,\"chol\":1,\"fbs\":1,\"restecg\":1,"
+	    "\"thalach\":1,\"exang\":1,\"oldpeak\":1,\"slope\":1,\"ca\":1,\"thal\":1}");
+}
+
+/* The small model of fuzz_model.c has these shapes. */
+static void make_weights(void)
+{
+	static const struct {
+		const char *name;
+		unsigned rows, columns; /* no columns: a bias */
+	} tensor[] = {
+	    {"bot_l.0.weight", 3, 2}, {"bot_l.0.bias", 3, 0},	{"emb_l.0.weight", 3, 2},
+	    {"emb_l.1.weight", 6, 2}, {"top_l.0.weight", 2, 7}, {"top_l.0.bias", 2, 0},
+	    {"top_l.2.weight", 1, 2}, {"top_l.2.bias", 1, 0},
+	};
+	char text[1024] = "";
+	unsigned offset = 0;
+	hel_writer w = {0};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(tensor); i++) {
+		char shape[32];
+		const unsigned size = 4 * tensor[i].rows * HEL_MAX(tensor[i].columns, 1);
+		snprintf(shape, sizeof shape, tensor[i].columns ? "%u,%u" : "%u", tensor[i].rows,
+			 tensor[i].columns);
+		snprintf(text + strlen(text), sizeof text - strlen(text),
+			 "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],\"data_offsets\":[%u,%u]}",
+			 i ? "," : "{", tensor[i].name, shape, offset, offset + size);
+		offset += size;
+	}
+	strcat(text, "}");
+	hel_write_u64(&w, strlen(text));
+	hel_write_bytes(&w, text, strlen(text));
+	for (unsigned i = 0; i < offset / 4; i++)
+		hel_write_f32(&w, (float)i / 8 - 2);
+	OK(w.status);
+	save("model/weights.safetensors", w.bytes, w.size);
+	hel_writer_clear(&w);
+}
+
+/* Secure, so that a client accepts it: 90 bits of primes at 2^12. */
+static void make_manifests(void)
+{
+	hel_input input[] = {
+	    {.first = 0,
+	     .layout = {.log_slots = 11, .bits = 3, .position = {0, 1, 10}, .width = 8}},
+	    {.first = 4,
+	     .layout = {.log_slots = 11, .bits = 4, .position = {3, 4, 5, 6}, .width = 12}},
+	};
+	hel_key_request key[] = {{HEL_RELINEARISE, 0}, {5, 0}, {8191, 0}};
+	hel_manifest m = {.model = (char[]){"invented"},
+			  .params = {12, 0, 1, 28, 1, 1},
+			  .schema = (char[sizeof schema]){0},
+			  .degree = 2,
+			  .features = 2 + 3 + 3 + 6 + 6,
+			  .inputs = 2,
+			  .input = input,
+			  .samples = 64,
+			  .bound = 20,
+			  .bits = 12.5,
+			  .keys = 3,
+			  .key = key};
+	hel_writer w = {0};
+	memcpy(m.schema, schema, sizeof schema);
+	OK(hel_manifest_write(&w, &m));
+	hel_client *c;
+	OK(hel_client_new(&c, w.bytes, w.size, NULL, 0));
+	hel_client_free(c);
+	save_body("manifest/two_inputs.bin", &w);
+	save("container/manifest.bin", w.bytes, w.size);
+	w.size = 0;
+	m.schema = (char[sizeof tiny_schema]){0};
+	memcpy(m.schema, tiny_schema, sizeof tiny_schema);
+	m.degree = 1;
+	m.features = 1 + 3;
+	m.inputs = 1;
+	m.input[0].layout.bits = 2;
+	m.input[0].layout.width = 4;
+	m.keys = 0;
+	OK(hel_manifest_write(&w, &m));
+	save_body("manifest/tiny.bin", &w);
+	hel_writer_clear(&w);
+}
+
+static void make_programs(void)
+{
+	const hel_params *params = fuzz_params(0);
+	static const uint8_t seed[HEL_SEED_BYTES] = {3};
+	hel_complex real[8], complex[8];
+	for (int i = 0; i < 8; i++) {
+		real[i] = (hel_complex){0.25 * (i % 4) - 0.5, 0};
+		complex[i] = (hel_complex){0.125 * i, 0.5 - 0.125 * i};
+	}
+	hel_input input[] = {
+	    {.level = 2,
+	     .first = 0,
+	     .layout = {.log_slots = 3, .bits = 2, .position = {0, 2}, .width = 3}},
+	};
+	hel_manifest m = {.model = (char[]){"invented"},
+			  .params = params->spec,
+			  .schema = (char[]){"{}"},
+			  .degree = 1,
+			  .features = 3,
+			  .inputs = 1,
+			  .input = input,
+			  .samples = 16,
+			  .bound = 50,
+			  .bits = 10};
+	hel_program p = {.manifest = &m};
+	uint32_t index[2];
+	OK(hel_program_add_vector(&p, real, 3, &index[0]));
+	OK(hel_program_add_vector(&p, complex, 3, &index[1]));
+	OK(hel_program_add_layer(&p, "bottom"));
+	OK(hel_program_add_layer(&p, "top"));
+	hel_term term[] = {{0, index[0], 0, 0}, {0, index[1], 1, 0}, {0, index[0], 1, -2}};
+	int32_t step[] = {0, 4, -1};
+	const hel_op ops[] = {
+	    {.kind = HEL_OP_INPUT},
+	    {.kind = HEL_OP_LINEAR, .terms = 3, .term = term},
+	    {.kind = HEL_OP_RESCALE, .value = 1},
+	    {.kind = HEL_OP_ADD_PLAIN, .layer = 1, .value = 2, .index = index[1]},
+	    {.kind = HEL_OP_SQUARE, .layer = 1, .value = 3},
+	    {.kind = HEL_OP_RESCALE, .layer = 1, .value = 4},
+	    {.kind = HEL_OP_ROTATE_SUM, .layer = 1, .value = 5, .steps = 3, .step = step},
+	};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(ops); i++)
+		OK(hel_program_add_op(&p, &ops[i]));
+	hel_shape shape;
+	OK(hel_shape_run(&shape, &p, params, (const double[]){3, 3, 3}));
+	m.key = shape.key;
+	m.keys = shape.keys;
+	hel_writer w = {0};
+	OK(hel_program_write(&w, &p));
+	save_body("program/all_ops.bin", &w);
+	save("container/program.bin", w.bytes, w.size);
+	w.size = 0;
+	p.ops = 1; /* the input is the result: at level 0 it can be sent back */
+	p.vectors = 0;
+	m.keys = 0;
+	input[0].level = 0;
+	OK(hel_program_write(&w, &p));
+	save_body("program/echo.bin", &w);
+	hel_writer_clear(&w);
+	hel_shape_clear(&shape);
+
+	hel_container_begin(&w, HEL_KIND_SECRET_KEY);
+	hel_write_bytes(&w, params->fingerprint, HEL_HASH_BYTES);
+	hel_write_bytes(&w, seed, HEL_SEED_BYTES);
+	OK(hel_container_end(&w));
+	save("container/secret.bin", w.bytes, w.size);
+	hel_writer_clear(&w);
+}
+
+static void make_keys(size_t set, const hel_key_request *requests, size_t count, const char *name)
+{
+	static const uint8_t seed[HEL_SEED_BYTES] = {2};
+	hel_secret_key *secret;
+	hel_keys *keys;
+	hel_writer w = {0};
+	OK(hel_secret_key_from_seed(&secret, fuzz_params(set), seed));
+	OK(hel_keys_generate(&keys, secret, requests, count, NULL));
+	hel_keys_write(&w, keys);
+	OK(w.status);
+	save(name, w.bytes, w.size);
+	hel_writer_clear(&w);
+	hel_keys_free(keys);
+	hel_secret_key_free(secret);
+}
+
+static void make_ciphertexts(size_t set, unsigned level)
+{
+	static const uint8_t secret_seed[HEL_SEED_BYTES] = {2};
+	const hel_params *p = fuzz_params(set);
+	const hel_complex slots[32] = {{0.5, 0}, {-0.25, 0.125}};
+	uint8_t seed[HEL_SEED_BYTES];
+	char name[64];
+	hel_secret_key *secret;
+	hel_eval *ev;
+	hel_pt *pt;
+	hel_ct *ct;
+	hel_writer w = {0};
+	OK(hel_secret_key_from_seed(&secret, p, secret_seed));
+	OK(hel_eval_new(&ev, p, NULL, NULL));
+	OK(hel_encode(&pt, p, slots, level, HEL_FOR_ADD));
+	OK(hel_ct_new(&ct, p));
+	OK(hel_encrypt_seeded(ct, seed, secret, pt));
+	hel_ct_write(&w, ct);
+	OK(w.status);
+	snprintf(name, sizeof name, "ciphertext/full_%zu.bin", set);
+	save(name, w.bytes, w.size);
+	w.size = 0;
+	hel_ct_write_seeded(&w, ct, seed);
+	OK(w.status);
+	snprintf(name, sizeof name, "ciphertext/seeded_%zu.bin", set);
+	save(name, w.bytes, w.size);
+	w.size = 0;
+	OK(hel_ct_write_sampled(&w, ev, ct, 5));
+	snprintf(name, sizeof name, "ciphertext/sampled_%zu.bin", set);
+	save(name, w.bytes, w.size);
+	hel_writer_clear(&w);
+	hel_ct_free(ct);
+	hel_pt_free(pt);
+	hel_eval_free(ev);
+	hel_secret_key_free(secret);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2)
+		return 2;
+	root = argv[1];
+	OK(hel_random_init());
+	make_texts();
+	make_weights();
+	make_manifests();
+	make_programs();
+	make_keys(0, (hel_key_request[]){{HEL_RELINEARISE, 1}, {5, 0}, {31, 0}}, 3,
+		  "keys/three.bin");
+	make_keys(1, (hel_key_request[]){{5, 0}}, 1, "keys/two_primes.bin");
+	make_keys(2, (hel_key_request[]){{HEL_RELINEARISE, 0}}, 1, "keys/level_0.bin");
+	make_keys(0, NULL, 0, "keys/none.bin");
+	make_ciphertexts(0, 1);
+	make_ciphertexts(1, 1);
+	make_ciphertexts(2, 0);
+	return 0;
+}

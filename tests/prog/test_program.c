@@ -1,0 +1,144 @@
+#include "../testing.h"
+#include "prog/prog.h"
+
+static void test_layout(void **state)
+{
+	(void)state;
+	hel_layout l = {.log_slots = 6, .bits = 3, .position = {1, 2, 5}, .width = 6};
+	assert_ok(hel_layout_check(&l));
+	for (size_t slot = 0; slot < 64; slot++) {
+		int32_t index = (int32_t)((slot >> 1 & 3) | (slot >> 5 & 1) << 2);
+		assert_int_equal(index < 6 ? index : HEL_SLOT_ZERO, hel_layout_at(&l, slot));
+	}
+	char text[100];
+	hel_layout_describe(text, sizeof text, &l);
+	assert_string_equal("6 elements at slot bits 1-2,5, 8 copies", text);
+	l.position[2] = 1;
+	assert_status(HEL_EFORMAT, hel_layout_check(&l));
+	l.position[2] = 6;
+	assert_status(HEL_EFORMAT, hel_layout_check(&l));
+	l.position[2] = 5;
+	l.width = 9;
+	assert_status(HEL_EFORMAT, hel_layout_check(&l));
+}
+
+static hel_program *make_program(void)
+{
+	hel_program *p = hel_alloc(1, sizeof *p);
+	hel_manifest *m = p->manifest = hel_alloc(1, sizeof *m);
+	m->model = hel_strdup("test");
+	m->schema = hel_strdup("{}");
+	m->params = (hel_params_spec){4, 2, 1, 30, 1, 1};
+	m->degree = 1;
+	m->features = 4;
+	m->inputs = 1;
+	m->input = hel_alloc(1, sizeof *m->input);
+	m->input[0] = (hel_input){2, 0, {3, 2, {0, 1}, 4}};
+	m->samples = 4;
+	m->bound = 10;
+	m->bits = 15;
+	m->keys = 1;
+	m->key = hel_alloc(1, sizeof *m->key);
+	m->key[0] = (hel_key_request){5, 1};
+	assert_ok(hel_program_add_layer(p, "only"));
+	hel_complex v[8], period[8];
+	for (int i = 0; i < 8; i++) {
+		v[i] = (hel_complex){i, -i};
+		period[i] = (hel_complex){i % 2, 0};
+	}
+	uint32_t a, b, c;
+	assert_ok(hel_program_add_vector(p, v, 3, &a));
+	assert_ok(hel_program_add_vector(p, period, 3, &b));
+	assert_ok(hel_program_add_vector(p, v, 3, &c));
+	assert_true(a == 0 && b == 1 && c == 0); /* equal vectors are shared */
+	assert_int_equal(1, p->vector[1].log_period);
+	assert_true(hel_vector_at(&p->vector[0], 5).im == -5 &&
+		    hel_vector_at(&p->vector[1], 7).re == 1);
+	hel_op op = {.kind = HEL_OP_INPUT};
+	assert_ok(hel_program_add_op(p, &op));
+	op = (hel_op){.kind = HEL_OP_LINEAR, .terms = 2, .term = hel_alloc(2, sizeof *op.term)};
+	op.term[0] = (hel_term){0, 0, 0, 0};
+	op.term[1] = (hel_term){0, 1, -3, 4};
+	assert_ok(hel_program_add_op(p, &op));
+	op = (hel_op){.kind = HEL_OP_ROTATE_SUM,
+		      .value = 1,
+		      .steps = 2,
+		      .step = hel_alloc(2, sizeof *op.step)};
+	op.step[1] = 1;
+	assert_ok(hel_program_add_op(p, &op));
+	op = (hel_op){.kind = HEL_OP_RESCALE, .value = 2};
+	assert_ok(hel_program_add_op(p, &op));
+	op = (hel_op){.kind = HEL_OP_ADD_PLAIN, .value = 3, .index = 1};
+	assert_ok(hel_program_add_op(p, &op));
+	return p;
+}
+
+static void test_round_trip(void **state)
+{
+	(void)state;
+	assert_ok(hel_random_init());
+	hel_program *p = make_program(), *back;
+	hel_writer w = {0}, again = {0};
+	assert_ok(hel_program_write(&w, p));
+	assert_ok(hel_program_read(&back, w.bytes, w.size));
+	assert_memory_equal(p->manifest->id, back->manifest->id, HEL_HASH_BYTES);
+	assert_ok(hel_program_write(&again, back));
+	assert_int_equal(w.size, again.size);
+	assert_memory_equal(w.bytes, again.bytes, w.size);
+	hel_program_free(back);
+	back = NULL;
+	for (size_t size = 0; size < w.size; size++)
+		assert_true(hel_program_read(&back, w.bytes, size) != HEL_OK);
+	hel_writer_clear(&w);
+	hel_writer_clear(&again);
+	hel_program_free(p);
+}
+
+/* Writes the program after one change and expects the reader to refuse it. */
+#define REFUSED(change)                                                                            \
+	do {                                                                                       \
+		hel_program *p = make_program(), *back = NULL;                                     \
+		hel_writer w = {0};                                                                \
+		change;                                                                            \
+		assert_ok(hel_program_write(&w, p));                                               \
+		if (hel_program_read(&back, w.bytes, w.size) == HEL_OK)                            \
+			fail_msg("accepted: %s", #change);                                         \
+		hel_writer_clear(&w);                                                              \
+		hel_program_free(p);                                                               \
+	} while (0)
+
+static void test_refuses(void **state)
+{
+	(void)state;
+	REFUSED(p->op[2].value = 2);	      /* reads itself */
+	REFUSED(p->op[1].term[1].value = 7);  /* reads a later value */
+	REFUSED(p->op[1].term[1].vector = 9); /* no such vector */
+	REFUSED(p->op[1].term[1].baby = 8);   /* a rotation by all slots */
+	REFUSED(p->op[1].term[0].giant = -99);
+	REFUSED(p->op[2].step[1] = 8);
+	REFUSED(p->op[0].index = 1); /* no such input */
+	REFUSED(p->op[4].index = 2);
+	REFUSED(p->op[3].layer = 1);
+	REFUSED(p->op[3].kind = HEL_OP_LINEAR); /* without terms */
+	REFUSED(p->op[3].kind = HEL_OP_KINDS);
+	REFUSED(p->vector[1].value[0] = 0.0f / 0.0f);
+	REFUSED(p->manifest->input[0].first = 1); /* beyond the features */
+	REFUSED(p->manifest->input[0].level = 3);
+	REFUSED(p->manifest->input[0].layout.position[0] = 1);
+	REFUSED(p->manifest->key[0].level = 9);
+	REFUSED(p->manifest->key[0].galois = 1u << 20);
+	REFUSED(p->manifest->bound = -1);
+	REFUSED(p->manifest->params.log_n = 40);
+	REFUSED(p->manifest->degree = 3);
+	REFUSED(p->manifest->samples = 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_layout),
+	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_refuses),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,98 @@
+#include "../testing.h"
+#include "ring/ring.h"
+#include <math.h>
+
+#define COUNT 400000
+
+/* The table in sample.c, recomputed through its samples: frequencies against the density. */
+static void test_gauss(void **state)
+{
+	(void)state;
+	hel_prng g;
+	test_prng(&g, 1);
+	int8_t *x = hel_alloc(COUNT, 1);
+	assert_non_null(x);
+	hel_sample_gauss(x, COUNT, &g);
+	double total = 0, square = 0, seen[128] = {0};
+	for (int k = -60; k <= 60; k++)
+		total += exp(-k * k / (2 * HEL_SIGMA * HEL_SIGMA));
+	for (int i = 0; i < COUNT; i++) {
+		square += (double)x[i] * x[i] / COUNT;
+		seen[64 + x[i]]++;
+	}
+	assert_true(fabs(sqrt(square) - HEL_SIGMA) < 0.02);
+	for (int k = -12; k <= 12; k++) {
+		double p = exp(-k * k / (2 * HEL_SIGMA * HEL_SIGMA)) / total;
+		double sd = sqrt(p * (1 - p) * COUNT);
+		if (fabs(seen[64 + k] - p * COUNT) > 5 * sd)
+			fail_msg("P(%d): %.0f of %.0f +- %.0f", k, seen[64 + k], p * COUNT, sd);
+	}
+	hel_free(x);
+}
+
+static void test_ternary(void **state)
+{
+	(void)state;
+	hel_prng g;
+	test_prng(&g, 2);
+	int8_t *x = hel_alloc(COUNT, 1);
+	assert_non_null(x);
+	hel_sample_ternary(x, COUNT, &g);
+	double seen[3] = {0};
+	for (int i = 0; i < COUNT; i++) {
+		assert_true(x[i] >= -1 && x[i] <= 1);
+		seen[x[i] + 1]++;
+	}
+	for (int k = 0; k < 3; k++)
+		assert_true(fabs(seen[k] / COUNT - 1.0 / 3) < 0.004);
+	hel_free(x);
+}
+
+static void test_uniform(void **state)
+{
+	(void)state;
+	hel_prng g;
+	test_prng(&g, 3);
+	const uint32_t q = 805306457; /* far below 2^30, so that rejection happens */
+	uint32_t *x = hel_alloc(COUNT, sizeof *x);
+	assert_non_null(x);
+	hel_sample_uniform(x, COUNT, q, &g);
+	double bucket[16] = {0};
+	for (int i = 0; i < COUNT; i++) {
+		assert_true(x[i] < q);
+		bucket[(uint64_t)x[i] * 16 / q]++;
+	}
+	for (int k = 0; k < 16; k++)
+		assert_true(fabs(bucket[k] - COUNT / 16.0) < 5 * sqrt(COUNT / 16.0));
+	hel_free(x);
+}
+
+static void test_from_small(void **state)
+{
+	(void)state;
+	hel_ring ring;
+	uint32_t q[2];
+	assert_int_equal(2, hel_primes_find(q, 2, 4, 1u << 30));
+	assert_ok(hel_ring_init(&ring, 4, q, 2, 0));
+	int8_t in[16];
+	uint32_t *out = hel_alloc(32, sizeof *out);
+	for (int i = 0; i < 16; i++)
+		in[i] = (int8_t)(i * 17 - 128);
+	hel_ring_from_small(&ring, out, in, 0, 2);
+	for (int l = 0; l < 2; l++)
+		for (int i = 0; i < 16; i++)
+			assert_int_equal(((int64_t)in[i] + q[l]) % q[l], out[l * 16 + i]);
+	hel_free(out);
+	hel_ring_clear(&ring);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_gauss),
+	    cmocka_unit_test(test_ternary),
+	    cmocka_unit_test(test_uniform),
+	    cmocka_unit_test(test_from_small),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

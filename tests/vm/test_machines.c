@@ -1,0 +1,224 @@
+/* Random programs on all three machines: ckks against clear, its error against shape's. */
+#include "../ckks/fixture.h"
+#include "vm/vm.h"
+
+#define FEATURES 16
+
+static void random_vector(hel_program *p, hel_prng *g, unsigned log_slots, uint32_t *index)
+{
+	const size_t slots = (size_t)1 << log_slots;
+	hel_complex *v = hel_alloc(slots, sizeof *v);
+	for (size_t i = 0; i < slots; i++)
+		v[i] = (hel_complex){hel_prng_normal(g) / 4, hel_prng_normal(g) / 4};
+	assert_ok(hel_program_add_vector(p, v, log_slots, index));
+	hel_free(v);
+}
+
+static int32_t random_step(hel_prng *g)
+{
+	static const int32_t steps[] = {0, 1, 2, 3, -1, 16, 32};
+	return steps[hel_prng_u64(g) % HEL_ARRAY_LEN(steps)];
+}
+
+static void add(hel_program *p, hel_op op)
+{
+	assert_ok(hel_program_add_op(p, &op));
+}
+
+/* linear, rotations, bias and square in turn until no level is left */
+static hel_program *random_program(hel_params_spec spec, hel_prng *g)
+{
+	const unsigned log_slots = spec.log_n - 1u;
+	hel_program *p = hel_alloc(1, sizeof *p);
+	hel_manifest *m = p->manifest = hel_alloc(1, sizeof *m);
+	m->params = spec;
+	m->features = FEATURES;
+	m->inputs = 2;
+	m->input = hel_alloc(2, sizeof *m->input);
+	for (int i = 0; i < 2; i++)
+		m->input[i] =
+		    (hel_input){spec.levels, 0, {(uint8_t)log_slots, 4, {1, 2, 3, 5}, FEATURES}};
+	assert_ok(hel_program_add_layer(p, "random"));
+	add(p, (hel_op){.kind = HEL_OP_INPUT, .index = 0});
+	add(p, (hel_op){.kind = HEL_OP_INPUT, .index = 1});
+	uint32_t value = 1, index;
+	bool first = true;
+	for (unsigned level = spec.levels; level > 0; level--) {
+		if (!first && hel_prng_u64(g) % 3 == 0) {
+			add(p, (hel_op){.kind = HEL_OP_SQUARE, .value = value});
+		} else {
+			hel_op op = {.kind = HEL_OP_LINEAR,
+				     .terms = 1 + (uint32_t)(hel_prng_u64(g) % 6)};
+			op.term = hel_alloc(op.terms, sizeof *op.term);
+			for (uint32_t k = 0; k < op.terms; k++) {
+				op.term[k] = (hel_term){first ? k % 2 : value, 0, random_step(g),
+							random_step(g)};
+				random_vector(p, g, log_slots, &op.term[k].vector);
+			}
+			add(p, op);
+		}
+		first = false;
+		if (hel_prng_u64(g) % 2) {
+			hel_op op = {.kind = HEL_OP_ROTATE_SUM, .value = p->ops - 1, .steps = 2};
+			op.step = hel_alloc(2, sizeof *op.step);
+			op.step[1] = random_step(g);
+			add(p, op);
+		}
+		add(p, (hel_op){.kind = HEL_OP_RESCALE, .value = p->ops - 1});
+		if (hel_prng_u64(g) % 2) {
+			random_vector(p, g, log_slots, &index);
+			add(p, (hel_op){
+				   .kind = HEL_OP_ADD_PLAIN, .value = p->ops - 1, .index = index});
+		}
+		value = p->ops - 1;
+	}
+	return p;
+}
+
+static void test_machines_agree(void **state)
+{
+	(void)state;
+	const hel_params_spec spec = {10, 5, 1, 30, 2, 3};
+	for (uint64_t round = 0; round < 12; round++) {
+		hel_prng g;
+		test_prng(&g, 100 + round);
+		hel_program *p = random_program(spec, &g);
+		hel_params *params;
+		hel_shape shape;
+		double bound[FEATURES], feature[FEATURES];
+		assert_ok(hel_params_new_insecure_test(&params, &spec));
+		for (int i = 0; i < FEATURES; i++) {
+			bound[i] = 1;
+			feature[i] = 2 * hel_prng_unit(&g) - 1;
+		}
+		assert_ok(hel_shape_run(&shape, p, params, bound));
+		p->manifest->keys = shape.keys;
+		p->manifest->key = hel_alloc(shape.keys, sizeof *shape.key);
+		memcpy(p->manifest->key, shape.key, shape.keys * sizeof *shape.key);
+
+		/* exactly the keys that shape asks for, no more */
+		hel_secret_key *secret;
+		hel_keys *keys;
+		hel_eval *ev;
+		hel_loaded *loaded;
+		assert_ok(hel_secret_key_new(&secret, params));
+		assert_ok(hel_keys_generate(&keys, secret, shape.key, shape.keys, NULL));
+		assert_ok(hel_eval_new(&ev, params, keys, NULL));
+		assert_ok(hel_loaded_new(&loaded, p, params, NULL));
+
+		const size_t slots = hel_params_slots(params);
+		hel_complex *x = hel_alloc(slots, sizeof *x),
+			    *want = hel_alloc(slots, sizeof *want);
+		hel_complex *got = hel_alloc(slots, sizeof *got);
+		hel_input_fill(x, &p->manifest->input[0], feature);
+		const hel_complex *const in_clear[] = {x, x};
+		assert_ok(hel_clear_run(want, p, in_clear));
+		hel_pt *pt;
+		hel_ct *in, *out;
+		assert_ok(hel_encode(&pt, params, x, spec.levels, HEL_FOR_ADD));
+		assert_ok(hel_ct_new(&in, params));
+		assert_ok(hel_encrypt(in, secret, pt));
+		const hel_ct *const in_ct[] = {in, in};
+		assert_ok(hel_ckks_run(&out, loaded, ev, in_ct, NULL));
+		assert_ok(hel_decrypt(got, secret, out));
+		double square = 0, largest = 0;
+		for (size_t i = 0; i < slots; i++) {
+			double re = got[i].re - want[i].re, im = got[i].im - want[i].im;
+			square += (re * re + im * im) / (double)slots;
+			largest = fmax(largest, hypot(want[i].re, want[i].im));
+		}
+		double error = sqrt(square / 2);
+		print_message(
+		    "%u ops, %u keys: error 2^%.1f, predicted 2^%.1f; largest %.3g of %.3g\n",
+		    p->ops, shape.keys, log2(error), log2(shape.error), largest, shape.bound);
+		assert_true(error <= shape.error);
+		assert_true(largest <= shape.bound * (1 + 1e-6));
+
+		/* without one of the keys: an error, not a number */
+		if (shape.keys) {
+			hel_keys *fewer;
+			hel_eval *poor;
+			hel_ct *none = NULL;
+			assert_ok(
+			    hel_keys_generate(&fewer, secret, shape.key + 1, shape.keys - 1, NULL));
+			assert_ok(hel_eval_new(&poor, params, fewer, NULL));
+			assert_status(HEL_EKEY, hel_ckks_run(&none, loaded, poor, in_ct, NULL));
+			assert_null(none);
+			hel_eval_free(poor);
+			hel_keys_free(fewer);
+		}
+		hel_ct_free(in);
+		hel_ct_free(out);
+		hel_pt_free(pt);
+		hel_free(x);
+		hel_free(want);
+		hel_free(got);
+		hel_loaded_free(loaded);
+		hel_eval_free(ev);
+		hel_keys_free(keys);
+		hel_secret_key_free(secret);
+		hel_shape_clear(&shape);
+		hel_params_free(params);
+		hel_program_free(p);
+	}
+}
+
+/* shape refuses what ckks could not run. */
+static void test_shape_refuses(void **state)
+{
+	(void)state;
+	const hel_params_spec spec = {10, 2, 1, 30, 2, 3};
+	hel_params *params;
+	hel_shape shape;
+	double bound[FEATURES];
+	assert_ok(hel_params_new_insecure_test(&params, &spec));
+	for (int i = 0; i < FEATURES; i++)
+		bound[i] = 1;
+	static const struct {
+		hel_op_kind kind[5];
+		hel_status status;
+	} cases[] = {
+	    {{HEL_OP_SQUARE, HEL_OP_SQUARE, HEL_OP_KINDS}, HEL_ESCALE},
+	    {{HEL_OP_RESCALE, HEL_OP_KINDS}, HEL_ESCALE},
+	    {{HEL_OP_SQUARE, HEL_OP_RESCALE, HEL_OP_KINDS}, HEL_ELEVEL}, /* ends above level 0 */
+	    {{HEL_OP_SQUARE, HEL_OP_RESCALE, HEL_OP_SQUARE, HEL_OP_RESCALE, HEL_OP_SQUARE},
+	     HEL_ELEVEL},
+	};
+	for (size_t c = 0; c < HEL_ARRAY_LEN(cases); c++) {
+		hel_program *p = hel_alloc(1, sizeof *p);
+		hel_manifest *m = p->manifest = hel_alloc(1, sizeof *m);
+		m->params = spec;
+		m->inputs = 1;
+		m->input = hel_alloc(1, sizeof *m->input);
+		m->input[0] = (hel_input){2, 0, {9, 4, {1, 2, 3, 5}, FEATURES}};
+		assert_ok(hel_program_add_layer(p, "the layer"));
+		add(p, (hel_op){.kind = HEL_OP_INPUT});
+		for (int i = 0; i < 5 && cases[c].kind[i] != HEL_OP_KINDS; i++)
+			add(p, (hel_op){.kind = cases[c].kind[i], .value = p->ops - 1});
+		assert_status(cases[c].status, hel_shape_run(&shape, p, params, bound));
+		hel_program_free(p);
+	}
+	bound[3] = 1e9; /* squared twice: beyond any modulus here */
+	hel_program *p = hel_alloc(1, sizeof *p);
+	hel_manifest *m = p->manifest = hel_alloc(1, sizeof *m);
+	m->params = spec;
+	m->inputs = 1;
+	m->input = hel_alloc(1, sizeof *m->input);
+	m->input[0] = (hel_input){2, 0, {9, 4, {1, 2, 3, 5}, FEATURES}};
+	assert_ok(hel_program_add_layer(p, "the layer"));
+	add(p, (hel_op){.kind = HEL_OP_INPUT});
+	add(p, (hel_op){.kind = HEL_OP_SQUARE});
+	assert_status(HEL_ERANGE, hel_shape_run(&shape, p, params, bound));
+	assert_non_null(strstr(hel_error_detail(), "the layer"));
+	hel_program_free(p);
+	hel_params_free(params);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_machines_agree),
+	    cmocka_unit_test(test_shape_refuses),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -137,8 +137,8 @@ static hel_status run_train(const hel_args *args, json_t *out)
 	TRY(hel_metrics_of(&metrics, logits, samples.label, samples.count));
 	TRY(hel_dlrm_save(m, hel_arg(args, "out")));
 	report_metrics(args, out, "trained on all rows", &metrics, samples.count, 0);
-	hel_say(args, "%zu parameters, written to %s\nThe published data of this form: %s\n", m->parameters,
-		hel_arg(args, "out"), set->credit);
+	hel_say(args, "%zu parameters, written to %s\nThe published data of this form: %s\n",
+		m->parameters, hel_arg(args, "out"), set->credit);
 	json_object_set_new(out, "parameters", json_integer((json_int_t)m->parameters));
 done:
 	hel_free(text);

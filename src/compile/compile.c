@@ -34,9 +34,7 @@ done:
 	return st;
 }
 
-/* The digit size with the cheapest key switches over all levels, or NULL when the ring is too
- * small. How stages are packed hardly depends on it, so it is chosen first. */
-static hel_status choose_digits(hel_params **out, unsigned log_n, unsigned levels)
+hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels)
 {
 	hel_status st = HEL_OK;
 	hel_params *p = NULL;
@@ -60,7 +58,7 @@ static hel_status choose_digits(hel_params **out, unsigned log_n, unsigned level
 				hel_cost_add(&cost, hel_cost_product(p, p->limbs[l]), 2);
 				hel_cost_add(&cost, hel_cost_finish(p, p->limbs[l]), 1);
 			}
-			double seconds = hel_cost_seconds(p, cost);
+			const double seconds = hel_cost_seconds(p, cost);
 			if (seconds < best) {
 				best = seconds;
 				hel_params *swap = *out;
@@ -81,7 +79,7 @@ static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool 
 	hel_status st = HEL_OK;
 	choice c = {0};
 	TRY(hel_stages_new(&c.stages, m, monomials, fuse));
-	TRY(choose_digits(&c.params, log_n, hel_stages_levels(c.stages)));
+	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages)));
 	if (!c.params)
 		goto done;
 	st = hel_plan_new(&c.plan, c.stages, c.params);

@@ -114,6 +114,9 @@ typedef struct hel_compile_report {
  */
 HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				   const hel_compile_options *options);
+/** One-prime levels with the digit size whose key switches are cheapest over all levels; *out stays
+ *  NULL when the ring is too small. How stages are packed hardly depends on it. */
+HEL_CHECKED hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels);
 void hel_compile_report_clear(hel_compile_report *r);
 /** |feature| bounds that the schema guarantees. The caller frees them. */
 HEL_CHECKED hel_status hel_feature_bounds(double **out, const hel_schema *s, unsigned degree);

@@ -62,10 +62,11 @@ static inline uint32_t hel_to_mont(uint32_t a, uint32_t q)
 }
 
 /** The automorphism X -> X^g on NTT vectors as a permutation of blocks of eight:
- *  result[8i + j] = a[8*(block[i] >> 3) + lane[block[i] & 7][j]]. */
+ *  result[8i + j] = a[8*(block[i] >> 3) + lane[block[i] & 7][j]]. The same, told from the source:
+ *  block s goes to block scatter[s] >> 3, through lane[scatter[s] & 7]. */
 typedef struct hel_permutation {
 	uint32_t galois;
-	uint32_t *block;
+	uint32_t *block, *scatter;
 	uint32_t lane[8][8];
 } hel_permutation;
 
@@ -78,6 +79,12 @@ typedef struct hel_dot_terms {
 	const uint32_t *const *b; /* `count` vectors in Montgomery form */
 	size_t count;
 } hel_dot_terms;
+
+/** The two inner products of a key switch: `count` digits with the halves of a key. */
+typedef struct hel_key_terms {
+	const uint32_t *const *x, *const *y0, *const *y1; /* y in Montgomery form */
+	size_t count;
+} hel_key_terms;
 
 /** The backend. n is the length of every vector, a multiple of 8. */
 typedef struct hel_kernels {
@@ -106,6 +113,10 @@ typedef struct hel_kernels {
 			  const hel_prime *const *primes, size_t limbs);
 	/* One limb: r = sum_j a_j * b_j / 2^32, b in Montgomery form. Any count > 0. */
 	void (*dot)(uint32_t *r, const hel_dot_terms *terms, const hel_prime *prime);
+	/* One limb of a key switch: r0 = sum_j x_j * y0_j / 2^32, r1 = sum_j x_j * y1_j / 2^32,
+	 * both moved by the permutation (NULL: in place) and added to r0, r1 when `add`. */
+	void (*key_product)(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
+			    const hel_permutation *p, bool add, const hel_prime *prime);
 	/* One limb: the base-conversion inner product, c in Montgomery form:
 	 * r = sum_i y[i*n + ...] * c[i] + u * c[count], u < 2^30. */
 	void (*convert)(uint32_t *r, const uint32_t *y, const uint32_t *u, const uint32_t *c,

@@ -139,12 +139,14 @@ hel_status hel_permutation_init(hel_permutation *p, uint32_t galois, unsigned lo
 	if (!(galois & 1) || galois > mask)
 		FAIL(HEL_EINVAL, "%u is no Galois element of degree %u", galois, n);
 	p->galois = galois;
-	TRY_ALLOC(p->block, hel_alloc(blocks, sizeof *p->block));
+	TRY_ALLOC(p->block, hel_alloc(2 * (size_t)blocks, sizeof *p->block));
+	p->scatter = p->block + blocks;
 	for (uint32_t b = 0; b < blocks; b++) {
 		uint32_t e = 2 * hel_bit_reverse(b, log_n - 3) + 1;
 		uint32_t to = (uint32_t)((uint64_t)galois * e) & mask;
 		uint32_t source = hel_bit_reverse((to % (n / 4)) / 2, log_n - 3);
 		p->block[b] = source << 3 | to / (n / 4);
+		p->scatter[source] = b << 3 | to / (n / 4);
 	}
 	for (uint32_t c = 0; c < 8; c++)
 		for (uint32_t j = 0; j < 8; j++)

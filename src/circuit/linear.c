@@ -128,15 +128,14 @@ hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_te
 	const unsigned level = terms[0].in->level;
 	const double scale = terms[0].in->scale * terms[0].weight->scale;
 	const size_t n = p->ring.n, limbs = p->limbs[level], words = limbs * n;
-	const size_t digits = hel_decomposed_words(p, limbs),
-		     extended = hel_extended_words(p, limbs);
+	const size_t extended = hel_extended_words(p, limbs);
 	TRY_ALLOC(r.rotation, hel_alloc(count, sizeof *r.rotation));
 	TRY_ALLOC(r.row, hel_alloc(2 * limbs * count, sizeof *r.row));
 	TRY_ALLOC(job.in, hel_alloc(count, sizeof *job.in));
 	TRY_ALLOC(job.weight, hel_alloc(count, sizeof *job.weight));
 	TRY_ALLOC(done_term, hel_alloc(count, sizeof *done_term));
-	TRY_ALLOC(r.scratch, hel_scratch_take(ev->scratch, 4 * (4 * words + digits + extended +
-								hel_ks_scratch_words(p, limbs))));
+	TRY_ALLOC(r.scratch, hel_scratch_take(ev->scratch, 4 * (4 * words + extended +
+								hel_ks_scratch_words(ev, limbs))));
 	for (size_t i = 0; i < count; i++) {
 		size_t k = 0;
 		while (k < r.rotations && r.rotation[k].in != terms[i].in)
@@ -146,8 +145,7 @@ hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_te
 	}
 
 	uint32_t *sum[2] = {r.scratch, r.scratch + words}, *group = r.scratch + 2 * words;
-	uint32_t *decomposed = group + 2 * words, *acc = decomposed + digits,
-		 *work = acc + extended;
+	uint32_t *acc = group + 2 * words, *work = acc + extended;
 	bool switched = false;
 	memset(sum[0], 0, 2 * words * sizeof *sum[0]);
 	for (size_t first = 0; first < count; first++) {
@@ -169,8 +167,7 @@ hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_te
 		    galois == 1 ? NULL : hel_keys_find(ev->keys, galois, level);
 		if (key) {
 			/* the second half joins in the extended basis, the first is moved alone */
-			hel_ks_decompose(ev, decomposed, job.out[1], limbs, work);
-			hel_ks_product(ev, acc, decomposed, key, limbs, switched, work);
+			hel_ks_apply(ev, acc, job.out[1], &key, 1, true, switched, limbs, work);
 			switched = true;
 			p->ring.k->permute(job.out[1], job.out[0], &key->permutation, (uint32_t)n,
 					   limbs);

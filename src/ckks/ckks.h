@@ -90,22 +90,21 @@ HEL_CHECKED hel_status hel_encode_at(hel_pt **out, const hel_params *p, const he
 
 /** The key for a Galois element that reaches `level`, NULL with a message when there is none. */
 const hel_switch_key *hel_keys_find(const hel_keys *keys, uint32_t galois, unsigned level);
-/** Words of a decomposed polynomial at `limbs`, of an extended pair, of scratch below. */
-size_t hel_decomposed_words(const hel_params *p, size_t limbs);
+/** Words of an extended pair: b then a, each `limbs` chain limbs and the special ones. */
 size_t hel_extended_words(const hel_params *p, size_t limbs);
 
-/** digits[d] = ModUp of digit d of c (NTT, `limbs` limbs). Scratch: ks_scratch_words. */
-void hel_ks_decompose(const hel_eval *ev, uint32_t *digits, const uint32_t *c, size_t limbs,
-		      uint32_t *scratch);
-/** acc (b then a, extended) = <digits, key>, under the key's automorphism; adds when `add`.
- *  The result is permuted by the key's Galois element. Scratch: ks_scratch_words. */
-void hel_ks_product(const hel_eval *ev, uint32_t *acc, const uint32_t *digits,
-		    const hel_switch_key *key, size_t limbs, bool add, uint32_t *scratch);
+/** Switches c (NTT, `limbs` limbs) by several keys from one decomposition (hoisting), each moved by
+ * its key's automorphism: acc = sum of all (sum), or acc[k], one extended pair after the other; on
+ * top of what acc holds when `add`. Limb by limb: a limb of all digits is made, used for every key
+ * and forgotten, so that only keys are read from memory. scratch: ks_scratch_words. */
+void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *c,
+		  const hel_switch_key *const *keys, size_t count, bool sum, bool add, size_t limbs,
+		  uint32_t *scratch);
 /** part[i] = add[i] + acc[i] / P over `limbs` limbs; add may be NULL. Destroys acc's special limbs.
  */
 void hel_ks_finish(const hel_eval *ev, uint32_t *const part[2], const uint32_t *const add[2],
 		   uint32_t *acc, size_t limbs, uint32_t *scratch);
-size_t hel_ks_scratch_words(const hel_params *p, size_t limbs);
+size_t hel_ks_scratch_words(const hel_eval *ev, size_t limbs);
 
 /* --- ct.c ------------------------------------------------------------------- */
 

@@ -148,14 +148,12 @@ hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const 
 		goto done;
 	}
 	TRY_ALLOC(scratch,
-		  hel_scratch_take(ev->scratch, 4 * (5 * words + hel_decomposed_words(p, limbs) +
-						     hel_extended_words(p, limbs) +
-						     hel_ks_scratch_words(p, limbs))));
+		  hel_scratch_take(ev->scratch, 4 * (5 * words + hel_extended_words(p, limbs) +
+						     hel_ks_scratch_words(ev, limbs))));
 	/* (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1) */
 	uint32_t *d0 = scratch, *d1 = d0 + words, *d2 = d1 + words, *m0 = d2 + words,
 		 *m1 = m0 + words;
-	uint32_t *digits = m1 + words, *acc = digits + hel_decomposed_words(p, limbs);
-	uint32_t *work = acc + hel_extended_words(p, limbs);
+	uint32_t *acc = m1 + words, *work = acc + hel_extended_words(p, limbs);
 	k->to_mont(m0, a->part[0], p->ring.at, limbs);
 	k->mont_mul(d0, b->part[0], m0, p->ring.at, limbs);
 	k->mont_mul(d1, b->part[1], m0, p->ring.at, limbs);
@@ -167,8 +165,7 @@ hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const 
 		k->mont_mac(d1, b->part[0], m1, p->ring.at, limbs);
 	}
 	k->mont_mul(d2, b->part[1], m1, p->ring.at, limbs);
-	hel_ks_decompose(ev, digits, d2, limbs, work);
-	hel_ks_product(ev, acc, digits, key, limbs, false, work);
+	hel_ks_apply(ev, acc, d2, &key, 1, true, false, limbs, work);
 	hel_ks_finish(ev, out->part, (const uint32_t *const[2]){d0, d1}, acc, limbs, work);
 	const double scale = a->scale * b->scale;
 	out->level = a->level;
@@ -193,7 +190,9 @@ hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 	const hel_bconv *bc = &p->rescale[a->level];
 	const size_t n = p->ring.n, limbs = p->limbs[a->level - 1];
 	TRY_ALLOC(scratch,
-		  hel_scratch_take(ev->scratch, 4 * n * (bc->count + bc->count + 1 + limbs)));
+		  hel_scratch_take(ev->scratch,
+				   4 * (bc->count * n +
+					hel_ring_mod_down_words(&p->ring, bc->count, ev->pool))));
 	for (int i = 0; i < 2; i++) {
 		memcpy(scratch, a->part[i] + limbs * n, bc->count * n * sizeof *scratch);
 		hel_ring_mod_down(&p->ring, bc, out->part[i], a->part[i], scratch, limbs,
@@ -243,38 +242,34 @@ done:
 	return st;
 }
 
-/* What rotations of one ciphertext share: the decomposition of its second half. */
+/* What rotations of one ciphertext need: accumulators, work space, two moved vectors. */
 typedef struct hoist {
-	uint32_t *scratch, *digits, *acc, *work, *moved;
+	uint32_t *acc, *work, *moved[2];
 } hoist;
 
-static hel_status hoist_begin(const hel_eval *ev, hoist *h, const hel_ct *a)
+static hel_status hoist_begin(const hel_eval *ev, hoist *h, const hel_ct *a, size_t accumulators)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = ev->params;
-	const size_t limbs = p->limbs[a->level];
-	const size_t digits = hel_decomposed_words(p, limbs), acc = hel_extended_words(p, limbs);
-	const size_t work = hel_ks_scratch_words(p, limbs);
-	TRY_ALLOC(h->scratch,
-		  hel_scratch_take(ev->scratch, 4 * (digits + acc + work + 2 * limbs * p->ring.n)));
-	h->digits = h->scratch;
-	h->acc = h->digits + digits;
+	const size_t limbs = p->limbs[a->level], words = limbs * p->ring.n;
+	const size_t acc = accumulators * hel_extended_words(p, limbs);
+	const size_t work = hel_ks_scratch_words(ev, limbs);
+	TRY_ALLOC(h->acc, hel_scratch_take(ev->scratch, 4 * (acc + work + 2 * words)));
 	h->work = h->acc + acc;
-	h->moved = h->work + work;
-	hel_ks_decompose(ev, h->digits, a->part[1], limbs, h->work);
+	h->moved[0] = h->work + work;
+	h->moved[1] = h->moved[0] + words;
 done:
 	return st;
 }
 
-/* out = phi(a) by the key, with a's decomposition in h; out may be a. */
-static void hoist_apply(const hel_eval *ev, hoist *h, hel_ct *out, const hel_ct *a,
-			const hel_switch_key *key)
+/* out = phi(a): a's first half moved, and what the key made of its second half; out may be a. */
+static void hoist_finish(const hel_eval *ev, const hoist *h, uint32_t *acc, hel_ct *out,
+			 const hel_ct *a, const hel_switch_key *key)
 {
 	const hel_params *p = ev->params;
 	const size_t limbs = p->limbs[a->level];
-	hel_ks_product(ev, h->acc, h->digits, key, limbs, false, h->work);
-	p->ring.k->permute(h->moved, a->part[0], &key->permutation, (uint32_t)p->ring.n, limbs);
-	hel_ks_finish(ev, out->part, (const uint32_t *const[2]){h->moved, NULL}, h->acc, limbs,
+	p->ring.k->permute(h->moved[0], a->part[0], &key->permutation, (uint32_t)p->ring.n, limbs);
+	hel_ks_finish(ev, out->part, (const uint32_t *const[2]){h->moved[0], NULL}, acc, limbs,
 		      h->work);
 	out->level = a->level;
 	out->scale = a->scale;
@@ -294,10 +289,12 @@ static hel_status apply_galois(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 		st = HEL_EKEY;
 		goto done;
 	}
-	TRY(hoist_begin(ev, &h, a));
-	hoist_apply(ev, &h, out, a, key);
+	TRY(hoist_begin(ev, &h, a, 1));
+	hel_ks_apply(ev, h.acc, a->part[1], &key, 1, true, false, ev->params->limbs[a->level],
+		     h.work);
+	hoist_finish(ev, &h, h.acc, out, a, key);
 done:
-	hel_scratch_give(ev->scratch, h.scratch);
+	hel_scratch_give(ev->scratch, h.acc);
 	return st;
 }
 
@@ -311,16 +308,22 @@ hel_status hel_eval_conjugate(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 	return apply_galois(ev, out, a, hel_galois_of_conjugation(ev->params));
 }
 
-/* All keys before any work. */
-static hel_status find_rotations(const hel_eval *ev, const long *steps, size_t count,
-				 unsigned level)
+/* The keys of all rotations, NULL for those by nothing; before any work. The caller frees *keys. */
+static hel_status find_rotations(const hel_switch_key ***keys, const hel_eval *ev,
+				 const long *steps, size_t count, unsigned level)
 {
+	hel_status st = HEL_OK;
+	TRY_ALLOC(*keys, hel_scratch_take(ev->scratch, count * sizeof **keys));
 	for (size_t i = 0; i < count; i++) {
 		uint32_t galois = hel_galois_of_rotation(ev->params, steps[i]);
-		if (galois != 1 && !hel_keys_find(ev->keys, galois, level))
-			return HEL_EKEY;
+		(*keys)[i] = galois == 1 ? NULL : hel_keys_find(ev->keys, galois, level);
+		if (galois != 1 && !(*keys)[i]) {
+			st = HEL_EKEY;
+			break;
+		}
 	}
-	return HEL_OK;
+done:
+	return st;
 }
 
 hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_ct *const *out, const hel_ct *a,
@@ -328,22 +331,34 @@ hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_ct *const *out, const
 {
 	hel_status st = HEL_OK;
 	hoist h = {0};
+	const hel_switch_key **keys = NULL;
 	for (size_t i = 0; i < count; i++) {
 		TRY(same_params(ev, out[i], a));
 		if (out[i] == a)
 			FAIL(HEL_EINVAL, "a hoisted rotation cannot overwrite its input");
 	}
-	TRY(find_rotations(ev, steps, count, a->level));
-	TRY(hoist_begin(ev, &h, a));
-	for (size_t i = 0; i < count; i++) {
-		uint32_t galois = hel_galois_of_rotation(ev->params, steps[i]);
-		if (galois == 1)
-			hel_ct_copy(out[i], a);
+	TRY(find_rotations(&keys, ev, steps, count, a->level));
+	const size_t limbs = ev->params->limbs[a->level];
+	size_t moving = 0;
+	for (size_t i = 0; i < count; i++)
+		moving += keys[i] != NULL;
+	TRY(hoist_begin(ev, &h, a, moving));
+	moving = 0;
+	for (size_t i = 0; i < count; i++) /* keys to the front, in order */
+		if (keys[i])
+			keys[moving++] = keys[i];
 		else
-			hoist_apply(ev, &h, out[i], a, hel_keys_find(ev->keys, galois, a->level));
-	}
+			hel_ct_copy(out[i], a);
+	hel_ks_apply(ev, h.acc, a->part[1], keys, moving, false, false, limbs, h.work);
+	for (size_t i = 0, k = 0; i < count; i++)
+		if (hel_galois_of_rotation(ev->params, steps[i]) != 1) {
+			hoist_finish(ev, &h, h.acc + k * hel_extended_words(ev->params, limbs),
+				     out[i], a, keys[k]);
+			k++;
+		}
 done:
-	hel_scratch_give(ev->scratch, h.scratch);
+	hel_scratch_give(ev->scratch, h.acc);
+	hel_scratch_give(ev->scratch, keys);
 	return st;
 }
 
@@ -354,37 +369,37 @@ hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 	const hel_params *p = ev->params;
 	const hel_kernels *k = p->ring.k;
 	hoist h = {0};
+	const hel_switch_key **keys = NULL;
 	TRY(same_params(ev, out, a));
 	if (!count)
 		FAIL(HEL_EINVAL, "a sum of no rotations");
-	TRY(find_rotations(ev, steps, count, a->level));
-	TRY(hoist_begin(ev, &h, a));
+	TRY(find_rotations(&keys, ev, steps, count, a->level));
+	TRY(hoist_begin(ev, &h, a, 1));
 	const size_t n = p->ring.n, limbs = p->limbs[a->level], words = limbs * n;
-	uint32_t *sum[2] = {h.moved, h.moved + words};
-	memset(sum[0], 0, 2 * words * sizeof *sum[0]);
-	bool any = false;
+	size_t moving = 0;
+	memset(h.moved[0], 0, 2 * words * sizeof *h.moved[0]);
 	for (size_t i = 0; i < count; i++) {
-		uint32_t galois = hel_galois_of_rotation(p, steps[i]);
-		if (galois == 1) {
+		if (!keys[i]) {
 			for (int half = 0; half < 2; half++)
-				k->add(sum[half], sum[half], a->part[half], p->ring.at, limbs);
+				k->add(h.moved[half], h.moved[half], a->part[half], p->ring.at,
+				       limbs);
 			continue;
 		}
-		const hel_switch_key *key = hel_keys_find(ev->keys, galois, a->level);
-		hel_ks_product(ev, h.acc, h.digits, key, limbs, any, h.work);
-		k->permute(h.work, a->part[0], &key->permutation, (uint32_t)n, limbs);
-		k->add(sum[0], sum[0], h.work, p->ring.at, limbs);
-		any = true;
+		k->permute(h.work, a->part[0], &keys[i]->permutation, (uint32_t)n, limbs);
+		k->add(h.moved[0], h.moved[0], h.work, p->ring.at, limbs);
+		keys[moving++] = keys[i];
 	}
-	if (any)
-		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){sum[0], sum[1]}, h.acc,
-			      limbs, h.work);
-	else
+	if (moving) {
+		hel_ks_apply(ev, h.acc, a->part[1], keys, moving, true, false, limbs, h.work);
+		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){h.moved[0], h.moved[1]},
+			      h.acc, limbs, h.work);
+	} else
 		for (int half = 0; half < 2; half++)
-			memcpy(out->part[half], sum[half], words * sizeof *sum[half]);
+			memcpy(out->part[half], h.moved[half], words * sizeof *h.moved[half]);
 	out->level = a->level;
 	out->scale = a->scale;
 done:
-	hel_scratch_give(ev->scratch, h.scratch);
+	hel_scratch_give(ev->scratch, h.acc);
+	hel_scratch_give(ev->scratch, keys);
 	return st;
 }

@@ -24,80 +24,112 @@ size_t hel_extended_words(const hel_params *p, size_t limbs)
 	return 2 * (limbs + p->ring.special) * p->ring.n;
 }
 
-size_t hel_decomposed_words(const hel_params *p, size_t limbs)
-{
-	return hel_params_digits_at(p, limbs) * (limbs + p->ring.special) * p->ring.n;
-}
-
-/* decompose: coefficients + one run with its quotient; product: two vectors per limb;
- * finish: ModDown of one part */
-size_t hel_ks_scratch_words(const hel_params *p, size_t limbs)
-{
-	size_t decompose = (limbs + p->spec.alpha + 1) * p->ring.n;
-	size_t finish = (p->ring.special + 1 + limbs) * p->ring.n;
-	return HEL_MAX(HEL_MAX(decompose, finish), hel_extended_words(p, limbs));
-}
-
-void hel_ks_decompose(const hel_eval *ev, uint32_t *digits, const uint32_t *c, size_t limbs,
-		      uint32_t *scratch)
+/* Scratch of apply: coefficients, every digit prepared, and for each lane one limb of all digits.
+ * Scratch of finish: one ModDown. */
+size_t hel_ks_scratch_words(const hel_eval *ev, size_t limbs)
 {
 	const hel_params *p = ev->params;
-	const size_t n = p->ring.n, alpha = p->spec.alpha;
-	uint32_t *coefficients = scratch, *work = scratch + limbs * n;
-	memcpy(coefficients, c, limbs * n * sizeof *c);
-	hel_ring_intt(&p->ring, coefficients, 0, limbs, ev->pool);
-	for (size_t d = 0; d < hel_params_digits_at(p, limbs); d++) {
-		size_t size = HEL_MIN(alpha, limbs - d * alpha);
-		hel_ring_mod_up(&p->ring, &p->digit[d * alpha + size - 1],
-				digits + d * (limbs + p->ring.special) * n, coefficients, c, limbs,
-				work, ev->pool);
-	}
+	const size_t digits = hel_params_digits_at(p, limbs);
+	const size_t apply = 2 * limbs + digits + digits * hel_pool_threads(ev->pool);
+	return HEL_MAX(apply * p->ring.n,
+		       hel_ring_mod_down_words(&p->ring, p->ring.special, ev->pool));
 }
 
-typedef struct product_job {
+typedef struct apply_job {
 	const hel_eval *ev;
-	uint32_t *acc, *scratch;
-	const uint32_t *digits;
-	const hel_switch_key *key;
-	size_t limbs;
-	bool add;
-} product_job;
+	uint32_t *acc;
+	const uint32_t *c;
+	const hel_switch_key *const *key;
+	size_t keys, limbs, lanes;
+	bool sum, add;
+	uint32_t *coefficients, *prepared, *buffers;
+} apply_job;
 
-static void product_limb(void *arg, size_t i)
+static const hel_bconv *digit_bconv(const apply_job *j, size_t d)
 {
-	const product_job *j = arg;
 	const hel_params *p = j->ev->params;
-	const hel_kernels *k = p->ring.k;
+	const size_t alpha = p->spec.alpha, size = HEL_MIN(alpha, j->limbs - d * alpha);
+	return &p->digit[d * alpha + size - 1];
+}
+
+/* Digits before d hold d * (alpha + 1) prepared vectors: they are full. */
+static uint32_t *prepared_digit(const apply_job *j, size_t d)
+{
+	return j->prepared + d * (j->ev->params->spec.alpha + 1u) * j->ev->params->ring.n;
+}
+
+static void prepare_digit(void *arg, size_t d)
+{
+	const apply_job *j = arg;
+	const hel_ring *ring = &j->ev->params->ring;
+	const hel_bconv *bc = digit_bconv(j, d);
+	hel_bconv_prepare(ring, bc, prepared_digit(j, d), j->coefficients + bc->first * ring->n);
+}
+
+/* ModUp of all digits to one limb and the products with all keys there, while it is in the cache.
+ */
+static void apply_limb(const apply_job *j, size_t i, uint32_t *buffer)
+{
+	const hel_params *p = j->ev->params;
 	const size_t n = p->ring.n, rows = j->limbs + p->ring.special;
-	const size_t key_rows = j->key->limbs + p->ring.special;
-	const size_t key_limb = i < j->limbs ? i : j->key->limbs + i - j->limbs;
-	const hel_prime *const *at = p->ring.at + (i < j->limbs ? i : p->ring.chain + i - j->limbs);
-	const size_t digits = hel_params_digits_at(p, j->limbs);
-	const uint32_t *x[HEL_MAX_PRIMES], *y[HEL_MAX_PRIMES];
-	uint32_t *product = j->scratch + 2 * i * n, *permuted = product + n;
-	for (size_t half = 0; half < 2; half++) {
-		for (size_t d = 0; d < digits; d++) {
-			x[d] = j->digits + (d * rows + i) * n;
-			y[d] = j->key->data + ((d * key_rows + key_limb) * 2 + half) * n;
+	const size_t prime = i < j->limbs ? i : p->ring.chain + i - j->limbs;
+	const uint32_t *x[HEL_MAX_PRIMES], *y0[HEL_MAX_PRIMES], *y1[HEL_MAX_PRIMES];
+	const hel_key_terms terms = {x, y0, y1, hel_params_digits_at(p, j->limbs)};
+	for (size_t d = 0; d < terms.count; d++) {
+		const hel_bconv *bc = digit_bconv(j, d);
+		if (prime >= bc->first && prime < bc->first + bc->count) {
+			x[d] = j->c + i * n; /* the digit's own limb, as it came */
+			continue;
 		}
-		const hel_dot_terms terms = {x, y, digits};
-		uint32_t *out = j->acc + (half * rows + i) * n, *result = j->add ? permuted : out;
-		if (j->key->galois == HEL_RELINEARISE) {
-			k->dot(result, &terms, *at);
-		} else {
-			k->dot(product, &terms, *at);
-			k->permute(result, product, &j->key->permutation, (uint32_t)n, 1);
+		hel_bconv_to(&p->ring, bc, buffer + d * n, prepared_digit(j, d), prime);
+		x[d] = buffer + d * n;
+	}
+	for (size_t k = 0; k < j->keys; k++) {
+		const hel_switch_key *key = j->key[k];
+		const size_t key_rows = key->limbs + p->ring.special;
+		const size_t key_limb = i < j->limbs ? i : key->limbs + i - j->limbs;
+		uint32_t *acc = j->acc + (j->sum ? 0 : k * 2 * rows * n);
+		for (size_t d = 0; d < terms.count; d++) {
+			y0[d] = key->data + (d * key_rows + key_limb) * 2 * n;
+			y1[d] = y0[d] + n;
 		}
-		if (j->add)
-			k->add(out, out, permuted, at, 1);
+		p->ring.k->key_product(acc + i * n, acc + (rows + i) * n, &terms,
+				       key->galois == HEL_RELINEARISE ? NULL : &key->permutation,
+				       j->add || (j->sum && k > 0), p->ring.at[prime]);
 	}
 }
 
-void hel_ks_product(const hel_eval *ev, uint32_t *acc, const uint32_t *digits,
-		    const hel_switch_key *key, size_t limbs, bool add, uint32_t *scratch)
+static void apply_lane(void *arg, size_t lane)
 {
-	product_job j = {ev, acc, scratch, digits, key, limbs, add};
-	hel_pool_for(ev->pool, limbs + ev->params->ring.special, product_limb, &j);
+	const apply_job *j = arg;
+	const hel_params *p = j->ev->params;
+	uint32_t *buffer = j->buffers + lane * hel_params_digits_at(p, j->limbs) * p->ring.n;
+	for (size_t i = lane; i < j->limbs + p->ring.special; i += j->lanes)
+		apply_limb(j, i, buffer);
+}
+
+void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *c,
+		  const hel_switch_key *const *keys, size_t count, bool sum, bool add, size_t limbs,
+		  uint32_t *scratch)
+{
+	const hel_params *p = ev->params;
+	const size_t n = p->ring.n, digits = hel_params_digits_at(p, limbs);
+	apply_job j = {.ev = ev,
+		       .acc = acc,
+		       .c = c,
+		       .key = keys,
+		       .keys = count,
+		       .limbs = limbs,
+		       .lanes = hel_pool_threads(ev->pool),
+		       .sum = sum,
+		       .add = add,
+		       .coefficients = scratch,
+		       .prepared = scratch + limbs * n,
+		       .buffers = scratch + (2 * limbs + digits) * n};
+	memcpy(j.coefficients, c, limbs * n * sizeof *c);
+	hel_ring_intt(&p->ring, j.coefficients, 0, limbs, ev->pool);
+	hel_pool_for(ev->pool, digits, prepare_digit, &j);
+	hel_pool_for(ev->pool, j.lanes, apply_lane, &j);
 }
 
 void hel_ks_finish(const hel_eval *ev, uint32_t *const part[2], const uint32_t *const add[2],

@@ -42,9 +42,9 @@ typedef struct limb_job {
 	const hel_ring *ring;
 	const hel_bconv *bc;
 	uint32_t *out;
-	const uint32_t *in, *y, *u;
-	size_t first, limbs;
-	uint32_t *scratch;
+	const uint32_t *in, *prepared;
+	size_t first, limbs, lanes;
+	uint32_t *scratch; /* N words for each lane */
 } limb_job;
 
 static void ntt_limb(void *arg, size_t i)
@@ -119,67 +119,52 @@ void hel_bconv_clear(hel_bconv *bc)
 	memset(bc, 0, sizeof *bc);
 }
 
-/* y_i = x_i * (Q/q_i)^-1 and u = round(sum y_i/q_i) into scratch. */
-static void bconv_prepare(const hel_ring *ring, const hel_bconv *bc, uint32_t *scratch,
-			  const uint32_t *coefficients)
+void hel_bconv_prepare(const hel_ring *ring, const hel_bconv *bc, uint32_t *prepared,
+		       const uint32_t *coefficients)
 {
-	ring->k->scale(scratch, coefficients, bc->hat_inv, ring->at + bc->first, bc->count);
-	ring->k->quotient(scratch + bc->count * ring->n, scratch, bc->fixed, bc->count,
+	ring->k->scale(prepared, coefficients, bc->hat_inv, ring->at + bc->first, bc->count);
+	ring->k->quotient(prepared + bc->count * ring->n, prepared, bc->fixed, bc->count,
 			  (uint32_t)ring->n);
 }
 
-static void bconv_one(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
-		      const uint32_t *prepared, size_t prime)
+void hel_bconv_to(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
+		  const uint32_t *prepared, size_t prime)
 {
 	ring->k->convert(out, prepared, prepared + bc->count * ring->n,
 			 bc->to + prime * (bc->count + 1), bc->count, ring->at[prime]);
-}
-
-static void mod_up_limb(void *arg, size_t i)
-{
-	const limb_job *j = arg;
-	const hel_ring *ring = j->ring;
-	const size_t n = ring->n, prime = i < j->limbs ? i : ring->chain + i - j->limbs;
-	uint32_t *out = j->out + i * n;
-	if (i >= j->bc->first && i < HEL_MIN(j->limbs, j->bc->first + j->bc->count)) {
-		memcpy(out, j->in + i * n, n * sizeof *out);
-		return;
-	}
-	bconv_one(ring, j->bc, out, j->y, prime);
 	ring->k->ntt_forward(out, ring->at + prime, 1);
 }
 
-void hel_ring_mod_up(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
-		     const uint32_t *coefficients, const uint32_t *values, size_t limbs,
-		     uint32_t *scratch, hel_pool *pool)
-{
-	bconv_prepare(ring, bc, scratch, coefficients + bc->first * ring->n);
-	limb_job j = {
-	    .ring = ring, .bc = bc, .out = out, .in = values, .y = scratch, .limbs = limbs};
-	hel_pool_for(pool, limbs + ring->special, mod_up_limb, &j);
-}
-
-static void mod_down_limb(void *arg, size_t i)
+/* Every lane takes each lanes-th limb and one buffer, which stays in its core's cache. */
+static void mod_down_lane(void *arg, size_t lane)
 {
 	const limb_job *j = arg;
 	const hel_ring *ring = j->ring;
-	uint32_t *t = j->scratch + i * ring->n;
-	bconv_one(ring, j->bc, t, j->y, i);
-	ring->k->ntt_forward(t, ring->at + i, 1);
-	ring->k->sub_scale(j->out + i * ring->n, j->in + i * ring->n, t, &j->bc->product_inv[i],
-			   ring->at + i, 1);
+	uint32_t *t = j->scratch + lane * ring->n;
+	for (size_t i = lane; i < j->limbs; i += j->lanes) {
+		hel_bconv_to(ring, j->bc, t, j->prepared, i);
+		ring->k->sub_scale(j->out + i * ring->n, j->in + i * ring->n, t,
+				   &j->bc->product_inv[i], ring->at + i, 1);
+	}
+}
+
+size_t hel_ring_mod_down_words(const hel_ring *ring, size_t run, const hel_pool *pool)
+{
+	return (run + 1 + hel_pool_threads(pool)) * ring->n;
 }
 
 void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, uint32_t *out, const uint32_t *in,
 		       uint32_t *tail, size_t limbs, uint32_t *scratch, hel_pool *pool)
 {
 	hel_ring_intt(ring, tail, bc->first, bc->count, pool);
-	bconv_prepare(ring, bc, scratch, tail);
+	hel_bconv_prepare(ring, bc, scratch, tail);
 	limb_job j = {.ring = ring,
 		      .bc = bc,
 		      .out = out,
 		      .in = in,
-		      .y = scratch,
+		      .prepared = scratch,
+		      .limbs = limbs,
+		      .lanes = hel_pool_threads(pool),
 		      .scratch = scratch + (bc->count + 1) * ring->n};
-	hel_pool_for(pool, limbs, mod_down_limb, &j);
+	hel_pool_for(pool, j.lanes, mod_down_lane, &j);
 }

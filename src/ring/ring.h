@@ -44,20 +44,22 @@ HEL_CHECKED hel_status hel_bconv_init(hel_bconv *bc, const hel_ring *ring, size_
 				      size_t count);
 void hel_bconv_clear(hel_bconv *bc);
 
-/** ModUp: from the run's limbs to all of `limbs` chain primes and the special ones.
- *  out: limbs + special limbs, NTT. coefficients, values: the polynomial's `limbs` chain limbs in
- *  coefficient and NTT form (the run's own limbs are copied from `values`).
- *  scratch: (run + 1) * N words. */
-void hel_ring_mod_up(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
-		     const uint32_t *coefficients, const uint32_t *values, size_t limbs,
-		     uint32_t *scratch, hel_pool *pool);
+/** Prepares a conversion: y_i = x_i * (Q/q_i)^-1 and u = round(sum y_i / q_i), from the run's limbs
+ * of `coefficients` (those alone). prepared: (run + 1) * N words. */
+void hel_bconv_prepare(const hel_ring *ring, const hel_bconv *bc, uint32_t *prepared,
+		       const uint32_t *coefficients);
+/** ModUp, one limb at a time: the lifted number modulo any other prime, in NTT form. N words. */
+void hel_bconv_to(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
+		  const uint32_t *prepared, size_t prime);
 
 /** Divides by the run's product Q and rounds: out = round(in / Q) over chain primes [0, limbs).
  *  in: `limbs` limbs, NTT. tail: the run's limbs of the same polynomial, NTT; destroyed.
  *  Serves ModDown (run = special primes) and rescaling (run = the level's primes).
- *  Error: at most 1/2 per coefficient. out may be in. scratch: (run + 1 + limbs) * N words. */
+ *  Error: at most 1/2 per coefficient. out may be in. scratch: mod_down_words. */
 void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, uint32_t *out, const uint32_t *in,
 		       uint32_t *tail, size_t limbs, uint32_t *scratch, hel_pool *pool);
+
+size_t hel_ring_mod_down_words(const hel_ring *ring, size_t run, const hel_pool *pool);
 
 /* --- sampling (sample.c): no branch or index depends on what is drawn ------ */
 

@@ -130,6 +130,30 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 		k->permute(f->r, f->a, &p, f->n, LIMBS);
 		c->permute(f->s, f->a, &p, f->n, LIMBS);
 		same(f, "permute", all);
+		for (size_t count = 1; count <= 31; count += 6) {
+			const uint32_t *x[31], *y[31];
+			for (size_t j = 0; j < count; j++)
+				x[j] = f->a, y[j] = f->b;
+			const hel_key_terms terms = {x, y, x, count};
+			for (int add = 0; add < 2; add++) {
+				const hel_permutation *moved = count % 4 == 1 ? NULL : &p;
+				memcpy(f->r, f->a, all * 4);
+				memcpy(f->s, f->a, all * 4);
+				k->key_product(f->r, f->r + f->n, &terms, moved, add, f->at[0]);
+				c->key_product(f->s, f->s + f->n, &terms, moved, add, f->at[0]);
+				same(f, "key_product", 2 * f->n);
+				/* against dot and permute */
+				const hel_dot_terms plain = {x, y, count};
+				c->dot(f->r + f->n, &plain, f->at[0]);
+				if (moved)
+					c->permute(f->r, f->r + f->n, moved, f->n, 1);
+				else
+					memcpy(f->r, f->r + f->n, f->n * 4);
+				if (add)
+					c->add(f->r, f->r, f->a, f->at, 1);
+				same(f, "key_product in parts", f->n);
+			}
+		}
 		hel_permutation_clear(&p);
 	}
 }

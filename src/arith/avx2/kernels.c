@@ -377,6 +377,48 @@ static void dot(uint32_t *r, const hel_dot_terms *terms, const hel_prime *p)
 	}
 }
 
+static void key_product(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
+			const hel_permutation *perm, bool add, const hel_prime *p)
+{
+	const vec q = all(p->q), q2 = all(2 * p->q), qinv = all(p->qinv);
+	const vec q_high = _mm256_slli_epi64(q, 32), q2_high = _mm256_slli_epi64(q2, 32);
+	const size_t count = terms->count;
+	for (uint32_t i = 0; i < p->n; i += 8) {
+		vec e0 = _mm256_setzero_si256(), o0 = e0, e1 = e0, o1 = e0;
+		for (size_t k = 0, room = HEL_MAX_TERMS; k < count; k++, room--) {
+			if (!room) {
+				e0 = acc_fold(e0, q_high, q2_high);
+				o0 = acc_fold(o0, q_high, q2_high);
+				e1 = acc_fold(e1, q_high, q2_high);
+				o1 = acc_fold(o1, q_high, q2_high);
+				room = HEL_MAX_TERMS - 4;
+			}
+			const vec x = load(terms->x[k] + i), x_odd = ODD(x);
+			const vec y0 = load(terms->y0[k] + i), y1 = load(terms->y1[k] + i);
+			e0 = _mm256_add_epi64(e0, _mm256_mul_epu32(x, y0));
+			o0 = _mm256_add_epi64(o0, _mm256_mul_epu32(x_odd, ODD(y0)));
+			e1 = _mm256_add_epi64(e1, _mm256_mul_epu32(x, y1));
+			o1 = _mm256_add_epi64(o1, _mm256_mul_epu32(x_odd, ODD(y1)));
+		}
+		vec v0 = mont_reduce(e0, o0, q, qinv, q2), v1 = mont_reduce(e1, o1, q, qinv, q2);
+		uint32_t to = i;
+		if (perm) {
+			const uint32_t s = perm->scatter[i / 8];
+			const vec lane =
+			    _mm256_loadu_si256((const vec *)(const void *)perm->lane[s & 7]);
+			to = s & ~7u;
+			v0 = _mm256_permutevar8x32_epi32(v0, lane);
+			v1 = _mm256_permutevar8x32_epi32(v1, lane);
+		}
+		if (add) {
+			v0 = once(ADD(v0, load(r0 + to)), q);
+			v1 = once(ADD(v1, load(r1 + to)), q);
+		}
+		store(r0 + to, v0);
+		store(r1 + to, v1);
+	}
+}
+
 static void convert(uint32_t *r, const uint32_t *y, const uint32_t *u, const uint32_t *c,
 		    size_t count, const hel_prime *p)
 {
@@ -434,6 +476,7 @@ const hel_kernels hel_kernels_avx2 = {
     .scale = scale,
     .sub_scale = sub_scale,
     .dot = dot,
+    .key_product = key_product,
     .convert = convert,
     .quotient = quotient,
     .permute = permute,

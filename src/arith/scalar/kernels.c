@@ -143,6 +143,35 @@ static void dot(uint32_t *r, const hel_dot_terms *terms, const hel_prime *p)
 	}
 }
 
+static void key_product(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
+			const hel_permutation *perm, bool add, const hel_prime *p)
+{
+	for (uint32_t b = 0; b < p->n / 8; b++) {
+		uint32_t v0[8], v1[8];
+		for (uint32_t j = 0; j < 8; j++) {
+			uint64_t acc0 = 0, acc1 = 0;
+			for (size_t k = 0, room = HEL_MAX_TERMS; k < terms->count; k++, room--) {
+				if (!room) {
+					acc0 = acc_fold(acc0, p);
+					acc1 = acc_fold(acc1, p);
+					room = HEL_MAX_TERMS - 4;
+				}
+				uint64_t x = terms->x[k][8 * b + j];
+				acc0 += x * terms->y0[k][8 * b + j];
+				acc1 += x * terms->y1[k][8 * b + j];
+			}
+			v0[j] = mont_reduce(acc0, p);
+			v1[j] = mont_reduce(acc1, p);
+		}
+		const uint32_t to = perm ? perm->scatter[b] & ~7u : 8 * b;
+		for (uint32_t j = 0; j < 8; j++) {
+			const uint32_t from = perm ? perm->lane[perm->scatter[b] & 7][j] : j;
+			r0[to + j] = add ? once(r0[to + j] + v0[from], p->q) : v0[from];
+			r1[to + j] = add ? once(r1[to + j] + v1[from], p->q) : v1[from];
+		}
+	}
+}
+
 static void convert(uint32_t *r, const uint32_t *y, const uint32_t *u, const uint32_t *c,
 		    size_t count, const hel_prime *p)
 {
@@ -194,6 +223,7 @@ const hel_kernels hel_kernels_scalar = {
     .scale = scale,
     .sub_scale = sub_scale,
     .dot = dot,
+    .key_product = key_product,
     .convert = convert,
     .quotient = quotient,
     .permute = permute,

@@ -9,18 +9,31 @@ typedef struct job {
 	atomic_size_t next;
 } job;
 
+/* A job is open while pool->job points at it. Workers that come too late find it closed, so that a
+ * short job never waits for a thread to wake up. */
 struct hel_pool {
 	pthread_mutex_t lock, entry; /* entry: one job at a time */
 	pthread_cond_t wake, idle;
 	pthread_t *threads;
-	unsigned extra;	     /* worker threads beside the caller */
-	unsigned busy;	     /* workers still inside the current job */
-	uint64_t generation; /* counts jobs */
+	unsigned extra;		  /* worker threads beside the caller */
+	unsigned asleep;	  /* workers waiting on `wake` */
+	atomic_uint inside;	  /* workers inside the job */
+	atomic_ullong generation; /* counts jobs */
 	job *job;
 	bool stop;
 };
 
+/* Looks of about ten nanoseconds before a thread goes to sleep: jobs come in quick succession. */
+#define SPINS 3000
+
 static _Thread_local bool inside_worker;
+
+static inline void pause_briefly(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
 
 static void work(job *j)
 {
@@ -35,24 +48,33 @@ static void work(job *j)
 static void *worker(void *arg)
 {
 	hel_pool *pool = arg;
-	uint64_t seen = 0;
+	unsigned long long seen = 0;
 	inside_worker = true;
-	pthread_mutex_lock(&pool->lock);
 	for (;;) {
-		while (!pool->stop && pool->generation == seen)
-			pthread_cond_wait(&pool->wake, &pool->lock);
-		if (pool->stop)
-			break;
-		seen = pool->generation;
-		job *j = pool->job;
-		pthread_mutex_unlock(&pool->lock);
-		work(j);
+		for (int i = 0; i < SPINS && atomic_load(&pool->generation) == seen; i++)
+			pause_briefly();
 		pthread_mutex_lock(&pool->lock);
-		if (--pool->busy == 0)
-			pthread_cond_signal(&pool->idle);
+		while (!pool->stop && atomic_load(&pool->generation) == seen) {
+			pool->asleep++;
+			pthread_cond_wait(&pool->wake, &pool->lock);
+			pool->asleep--;
+		}
+		seen = atomic_load(&pool->generation);
+		job *j = pool->job;
+		const bool stop = pool->stop;
+		if (j)
+			atomic_fetch_add(&pool->inside, 1);
+		pthread_mutex_unlock(&pool->lock);
+		if (j) {
+			work(j);
+			pthread_mutex_lock(&pool->lock);
+			if (atomic_fetch_sub(&pool->inside, 1) == 1)
+				pthread_cond_signal(&pool->idle);
+			pthread_mutex_unlock(&pool->lock);
+		}
+		if (stop)
+			return NULL;
 	}
-	pthread_mutex_unlock(&pool->lock);
-	return NULL;
 }
 
 hel_pool *hel_pool_new(unsigned threads)
@@ -109,17 +131,21 @@ void hel_pool_for(hel_pool *pool, size_t count, void (*fn)(void *arg, size_t i),
 	pthread_mutex_lock(&pool->entry);
 	pthread_mutex_lock(&pool->lock);
 	pool->job = &j;
-	pool->busy = pool->extra;
-	pool->generation++;
-	pthread_cond_broadcast(&pool->wake);
+	atomic_fetch_add(&pool->generation, 1);
+	if (pool->asleep)
+		pthread_cond_broadcast(&pool->wake);
 	pthread_mutex_unlock(&pool->lock);
 	inside_worker = true;
 	work(&j);
 	inside_worker = false;
 	pthread_mutex_lock(&pool->lock);
-	while (pool->busy)
+	pool->job = NULL; /* nobody joins any more */
+	pthread_mutex_unlock(&pool->lock);
+	for (int i = 0; i < SPINS && atomic_load(&pool->inside); i++)
+		pause_briefly();
+	pthread_mutex_lock(&pool->lock);
+	while (atomic_load(&pool->inside))
 		pthread_cond_wait(&pool->idle, &pool->lock);
-	pool->job = NULL;
 	pthread_mutex_unlock(&pool->lock);
 	pthread_mutex_unlock(&pool->entry);
 }

@@ -92,27 +92,40 @@ static const hel_ct *rotated_input(const linear_run *r, const hel_linear_term *t
 typedef struct group_job {
 	const linear_run *run;
 	long giant;
-	uint32_t *out[2];
+	const hel_switch_key *key; /* of the giant step, NULL for 0 */
+	uint32_t *sum[2];	   /* what needs no key */
+	uint32_t *moving, *work;   /* second half to be switched; one limb for each limb */
 	const hel_ct **in;
 	const hel_pt **weight;
 	size_t terms;
 } group_job;
 
-/* One limb of one giant step's inner product. */
+/* One limb of one giant step's inner product: its first half moved and added to the sum, its second
+ * half left to be switched. */
 static void group_limb(void *arg, size_t i)
 {
 	const group_job *j = arg;
 	const hel_params *p = j->run->ev->params;
-	const size_t n = p->ring.n;
+	const hel_kernels *k = p->ring.k;
+	const size_t n = p->ring.n, at = i * n;
 	const uint32_t **x = (const uint32_t **)j->run->row + 2 * i * j->run->count;
 	const uint32_t **y = x + j->run->count;
+	const hel_dot_terms dot = {x, y, j->terms};
+	for (size_t t = 0; t < j->terms; t++)
+		y[t] = j->weight[t]->data + at;
 	for (int half = 0; half < 2; half++) {
-		for (size_t k = 0; k < j->terms; k++) {
-			x[k] = j->in[k]->part[half] + i * n;
-			y[k] = j->weight[k]->data + i * n;
+		uint32_t *product = (half ? j->moving : j->work) + at;
+		for (size_t t = 0; t < j->terms; t++)
+			x[t] = j->in[t]->part[half] + at;
+		k->dot(product, &dot, p->ring.at[i]);
+		if (half && j->key)
+			continue;
+		if (j->key) {
+			/* `moving` is free until the second half is computed */
+			k->permute(j->moving + at, product, &j->key->permutation, (uint32_t)n, 1);
+			product = j->moving + at;
 		}
-		p->ring.k->dot(j->out[half] + i * n, &(hel_dot_terms){x, y, j->terms},
-			       p->ring.at[i]);
+		k->add(j->sum[half] + at, j->sum[half] + at, product, p->ring.at + i, 1);
 	}
 }
 
@@ -144,10 +157,13 @@ hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_te
 			TRY(rotate_input(&r, terms[i].in));
 	}
 
-	uint32_t *sum[2] = {r.scratch, r.scratch + words}, *group = r.scratch + 2 * words;
-	uint32_t *acc = group + 2 * words, *work = acc + extended;
+	job.sum[0] = r.scratch;
+	job.sum[1] = r.scratch + words;
+	job.moving = r.scratch + 2 * words;
+	job.work = r.scratch + 3 * words;
+	uint32_t *acc = r.scratch + 4 * words, *work = acc + extended;
 	bool switched = false;
-	memset(sum[0], 0, 2 * words * sizeof *sum[0]);
+	memset(job.sum[0], 0, 2 * words * sizeof *job.sum[0]);
 	for (size_t first = 0; first < count; first++) {
 		if (done_term[first])
 			continue;
@@ -159,30 +175,20 @@ hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_te
 				job.weight[job.terms++] = terms[i].weight;
 				done_term[i] = true;
 			}
-		job.out[0] = group;
-		job.out[1] = group + words;
-		hel_pool_for(ev->pool, limbs, group_limb, &job);
 		uint32_t galois = hel_galois_of_rotation(p, job.giant);
-		const hel_switch_key *key =
-		    galois == 1 ? NULL : hel_keys_find(ev->keys, galois, level);
-		if (key) {
-			/* the second half joins in the extended basis, the first is moved alone */
-			hel_ks_apply(ev, acc, job.out[1], &key, 1, true, switched, limbs, work);
+		job.key = galois == 1 ? NULL : hel_keys_find(ev->keys, galois, level);
+		hel_pool_for(ev->pool, limbs, group_limb, &job);
+		if (job.key) {
+			hel_ks_apply(ev, acc, job.moving, &job.key, 1, true, switched, limbs, work);
 			switched = true;
-			p->ring.k->permute(job.out[1], job.out[0], &key->permutation, (uint32_t)n,
-					   limbs);
-			p->ring.k->add(sum[0], sum[0], job.out[1], p->ring.at, limbs);
-		} else
-			for (int half = 0; half < 2; half++)
-				p->ring.k->add(sum[half], sum[half], job.out[half], p->ring.at,
-					       limbs);
+		}
 	}
 	if (switched)
-		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){sum[0], sum[1]}, acc, limbs,
-			      work);
+		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){job.sum[0], job.sum[1]},
+			      NULL, acc, limbs, work);
 	else
 		for (int half = 0; half < 2; half++)
-			memcpy(out->part[half], sum[half], words * sizeof *sum[half]);
+			memcpy(out->part[half], job.sum[half], words * sizeof *job.sum[half]);
 	out->level = level;
 	out->scale = scale;
 done:

@@ -100,10 +100,10 @@ size_t hel_extended_words(const hel_params *p, size_t limbs);
 void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *c,
 		  const hel_switch_key *const *keys, size_t count, bool sum, bool add, size_t limbs,
 		  uint32_t *scratch);
-/** part[i] = add[i] + acc[i] / P over `limbs` limbs; add may be NULL. Destroys acc's special limbs.
- */
+/** part[i] = acc[i] / P + add[i] over `limbs` limbs. add[i] may be NULL; add[0] is moved by the
+ *  automorphism `moved` where that is not NULL. Destroys acc. scratch: ks_scratch_words. */
 void hel_ks_finish(const hel_eval *ev, uint32_t *const part[2], const uint32_t *const add[2],
-		   uint32_t *acc, size_t limbs, uint32_t *scratch);
+		   const hel_permutation *moved, uint32_t *acc, size_t limbs, uint32_t *scratch);
 size_t hel_ks_scratch_words(const hel_eval *ev, size_t limbs);
 
 /* --- ct.c ------------------------------------------------------------------- */

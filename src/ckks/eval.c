@@ -132,11 +132,37 @@ done:
 	return st;
 }
 
+/* (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1), limb by limb. */
+typedef struct tensor_job {
+	const hel_params *params;
+	const hel_ct *a, *b;
+	uint32_t *d[3], *m; /* m: two limbs of work for each limb */
+} tensor_job;
+
+static void tensor_limb(void *arg, size_t i)
+{
+	const tensor_job *j = arg;
+	const size_t n = j->params->ring.n;
+	const hel_kernels *k = j->params->ring.k;
+	const hel_prime *const *at = j->params->ring.at + i;
+	const uint32_t *a0 = j->a->part[0] + i * n, *a1 = j->a->part[1] + i * n;
+	const uint32_t *b0 = j->b->part[0] + i * n, *b1 = j->b->part[1] + i * n;
+	uint32_t *m0 = j->m + 2 * i * n, *m1 = m0 + n, *d1 = j->d[1] + i * n;
+	k->to_mont(m0, a0, at, 1);
+	k->to_mont(m1, a1, at, 1);
+	k->mont_mul(j->d[0] + i * n, b0, m0, at, 1);
+	k->mont_mul(j->d[2] + i * n, b1, m1, at, 1);
+	k->mont_mul(d1, b1, m0, at, 1);
+	if (j->a == j->b)
+		k->add(d1, d1, d1, at, 1);
+	else
+		k->mont_mac(d1, b0, m1, at, 1);
+}
+
 hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = ev->params;
-	const hel_kernels *k = p->ring.k;
 	uint32_t *scratch = NULL;
 	TRY(same_place(ev, out, a, b));
 	TRY(can_multiply(ev, a));
@@ -150,23 +176,13 @@ hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const 
 	TRY_ALLOC(scratch,
 		  hel_scratch_take(ev->scratch, 4 * (5 * words + hel_extended_words(p, limbs) +
 						     hel_ks_scratch_words(ev, limbs))));
-	/* (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1) */
-	uint32_t *d0 = scratch, *d1 = d0 + words, *d2 = d1 + words, *m0 = d2 + words,
-		 *m1 = m0 + words;
-	uint32_t *acc = m1 + words, *work = acc + hel_extended_words(p, limbs);
-	k->to_mont(m0, a->part[0], p->ring.at, limbs);
-	k->mont_mul(d0, b->part[0], m0, p->ring.at, limbs);
-	k->mont_mul(d1, b->part[1], m0, p->ring.at, limbs);
-	if (a == b) {
-		k->add(d1, d1, d1, p->ring.at, limbs);
-		k->to_mont(m1, a->part[1], p->ring.at, limbs);
-	} else {
-		k->to_mont(m1, a->part[1], p->ring.at, limbs);
-		k->mont_mac(d1, b->part[0], m1, p->ring.at, limbs);
-	}
-	k->mont_mul(d2, b->part[1], m1, p->ring.at, limbs);
-	hel_ks_apply(ev, acc, d2, &key, 1, true, false, limbs, work);
-	hel_ks_finish(ev, out->part, (const uint32_t *const[2]){d0, d1}, acc, limbs, work);
+	tensor_job t = {
+	    p, a, b, {scratch, scratch + words, scratch + 2 * words}, scratch + 3 * words};
+	uint32_t *acc = scratch + 5 * words, *work = acc + hel_extended_words(p, limbs);
+	hel_pool_for(ev->pool, limbs, tensor_limb, &t);
+	hel_ks_apply(ev, acc, t.d[2], &key, 1, true, false, limbs, work);
+	hel_ks_finish(ev, out->part, (const uint32_t *const[2]){t.d[0], t.d[1]}, NULL, acc, limbs,
+		      work);
 	const double scale = a->scale * b->scale;
 	out->level = a->level;
 	out->scale = scale;
@@ -188,16 +204,17 @@ hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 		FAIL(HEL_ESCALE, "scale 2^%.3f is no product's at level %u", log2(a->scale),
 		     a->level);
 	const hel_bconv *bc = &p->rescale[a->level];
-	const size_t n = p->ring.n, limbs = p->limbs[a->level - 1];
-	TRY_ALLOC(scratch,
-		  hel_scratch_take(ev->scratch,
-				   4 * (bc->count * n +
-					hel_ring_mod_down_words(&p->ring, bc->count, ev->pool))));
-	for (int i = 0; i < 2; i++) {
-		memcpy(scratch, a->part[i] + limbs * n, bc->count * n * sizeof *scratch);
-		hel_ring_mod_down(&p->ring, bc, out->part[i], a->part[i], scratch, limbs,
-				  scratch + bc->count * n, ev->pool);
+	const size_t n = p->ring.n, limbs = p->limbs[a->level - 1], tail = bc->count * n;
+	TRY_ALLOC(scratch, hel_scratch_take(ev->scratch,
+					    4 * (2 * tail + hel_ring_mod_down_words(
+								&p->ring, bc->count, ev->pool))));
+	hel_mod_down_part parts[2];
+	for (size_t i = 0; i < 2; i++) {
+		memcpy(scratch + i * tail, a->part[i] + limbs * n, tail * sizeof *scratch);
+		parts[i] =
+		    (hel_mod_down_part){out->part[i], a->part[i], scratch + i * tail, NULL, NULL};
 	}
+	hel_ring_mod_down(&p->ring, bc, parts, 2, limbs, scratch + 2 * tail, ev->pool);
 	out->scale = a->scale / p->divisor[a->level];
 	out->level = a->level - 1;
 done:
@@ -242,9 +259,9 @@ done:
 	return st;
 }
 
-/* What rotations of one ciphertext need: accumulators, work space, two moved vectors. */
+/* What rotations of one ciphertext need: accumulators, work space, a sum of both halves. */
 typedef struct hoist {
-	uint32_t *acc, *work, *moved[2];
+	uint32_t *acc, *work, *sum[2];
 } hoist;
 
 static hel_status hoist_begin(const hel_eval *ev, hoist *h, const hel_ct *a, size_t accumulators)
@@ -256,8 +273,8 @@ static hel_status hoist_begin(const hel_eval *ev, hoist *h, const hel_ct *a, siz
 	const size_t work = hel_ks_scratch_words(ev, limbs);
 	TRY_ALLOC(h->acc, hel_scratch_take(ev->scratch, 4 * (acc + work + 2 * words)));
 	h->work = h->acc + acc;
-	h->moved[0] = h->work + work;
-	h->moved[1] = h->moved[0] + words;
+	h->sum[0] = h->work + work;
+	h->sum[1] = h->sum[0] + words;
 done:
 	return st;
 }
@@ -266,11 +283,14 @@ done:
 static void hoist_finish(const hel_eval *ev, const hoist *h, uint32_t *acc, hel_ct *out,
 			 const hel_ct *a, const hel_switch_key *key)
 {
-	const hel_params *p = ev->params;
-	const size_t limbs = p->limbs[a->level];
-	p->ring.k->permute(h->moved[0], a->part[0], &key->permutation, (uint32_t)p->ring.n, limbs);
-	hel_ks_finish(ev, out->part, (const uint32_t *const[2]){h->moved[0], NULL}, acc, limbs,
-		      h->work);
+	const size_t limbs = ev->params->limbs[a->level];
+	const uint32_t *first = a->part[0];
+	if (out == a) { /* a limb cannot be moved onto itself */
+		memcpy(h->sum[0], first, limbs * ev->params->ring.n * sizeof *first);
+		first = h->sum[0];
+	}
+	hel_ks_finish(ev, out->part, (const uint32_t *const[2]){first, NULL}, &key->permutation,
+		      acc, limbs, h->work);
 	out->level = a->level;
 	out->scale = a->scale;
 }
@@ -362,12 +382,39 @@ done:
 	return st;
 }
 
+/* The part of a sum of rotations that needs no key: moved first halves, and a itself. */
+typedef struct sum_job {
+	const hel_params *params;
+	const hel_ct *a;
+	uint32_t *sum[2], *work; /* work: one limb for each limb */
+	const hel_switch_key *const *key;
+	size_t count;
+} sum_job;
+
+static void sum_limb(void *arg, size_t i)
+{
+	const sum_job *j = arg;
+	const size_t n = j->params->ring.n, at = i * n;
+	const hel_kernels *k = j->params->ring.k;
+	const hel_prime *const *prime = j->params->ring.at + i;
+	for (int half = 0; half < 2; half++)
+		memset(j->sum[half] + at, 0, n * sizeof *j->sum[half]);
+	for (size_t r = 0; r < j->count; r++)
+		if (j->key[r]) {
+			k->permute(j->work + at, j->a->part[0] + at, &j->key[r]->permutation,
+				   (uint32_t)n, 1);
+			k->add(j->sum[0] + at, j->sum[0] + at, j->work + at, prime, 1);
+		} else
+			for (int half = 0; half < 2; half++)
+				k->add(j->sum[half] + at, j->sum[half] + at, j->a->part[half] + at,
+				       prime, 1);
+}
+
 hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a, const long *steps,
 			       size_t count)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = ev->params;
-	const hel_kernels *k = p->ring.k;
 	hoist h = {0};
 	const hel_switch_key **keys = NULL;
 	TRY(same_params(ev, out, a));
@@ -375,27 +422,21 @@ hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 		FAIL(HEL_EINVAL, "a sum of no rotations");
 	TRY(find_rotations(&keys, ev, steps, count, a->level));
 	TRY(hoist_begin(ev, &h, a, 1));
-	const size_t n = p->ring.n, limbs = p->limbs[a->level], words = limbs * n;
+	const size_t limbs = p->limbs[a->level];
+	sum_job j = {p, a, {h.sum[0], h.sum[1]}, h.work, keys, count};
+	hel_pool_for(ev->pool, limbs, sum_limb, &j);
 	size_t moving = 0;
-	memset(h.moved[0], 0, 2 * words * sizeof *h.moved[0]);
-	for (size_t i = 0; i < count; i++) {
-		if (!keys[i]) {
-			for (int half = 0; half < 2; half++)
-				k->add(h.moved[half], h.moved[half], a->part[half], p->ring.at,
-				       limbs);
-			continue;
-		}
-		k->permute(h.work, a->part[0], &keys[i]->permutation, (uint32_t)n, limbs);
-		k->add(h.moved[0], h.moved[0], h.work, p->ring.at, limbs);
-		keys[moving++] = keys[i];
-	}
+	for (size_t i = 0; i < count; i++)
+		if (keys[i])
+			keys[moving++] = keys[i];
 	if (moving) {
 		hel_ks_apply(ev, h.acc, a->part[1], keys, moving, true, false, limbs, h.work);
-		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){h.moved[0], h.moved[1]},
+		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){h.sum[0], h.sum[1]}, NULL,
 			      h.acc, limbs, h.work);
 	} else
 		for (int half = 0; half < 2; half++)
-			memcpy(out->part[half], h.moved[half], words * sizeof *h.moved[half]);
+			memcpy(out->part[half], h.sum[half],
+			       limbs * p->ring.n * sizeof *h.sum[half]);
 	out->level = a->level;
 	out->scale = a->scale;
 done:

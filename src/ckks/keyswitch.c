@@ -58,6 +58,15 @@ static uint32_t *prepared_digit(const apply_job *j, size_t d)
 	return j->prepared + d * (j->ev->params->spec.alpha + 1u) * j->ev->params->ring.n;
 }
 
+static void to_coefficients(void *arg, size_t i)
+{
+	const apply_job *j = arg;
+	const hel_ring *ring = &j->ev->params->ring;
+	uint32_t *to = j->coefficients + i * ring->n;
+	memcpy(to, j->c + i * ring->n, ring->n * sizeof *to);
+	ring->k->ntt_inverse(to, ring->at + i, 1);
+}
+
 static void prepare_digit(void *arg, size_t d)
 {
 	const apply_job *j = arg;
@@ -126,23 +135,20 @@ void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *c,
 		       .coefficients = scratch,
 		       .prepared = scratch + limbs * n,
 		       .buffers = scratch + (2 * limbs + digits) * n};
-	memcpy(j.coefficients, c, limbs * n * sizeof *c);
-	hel_ring_intt(&p->ring, j.coefficients, 0, limbs, ev->pool);
+	hel_pool_for(ev->pool, limbs, to_coefficients, &j);
 	hel_pool_for(ev->pool, digits, prepare_digit, &j);
 	hel_pool_for(ev->pool, j.lanes, apply_lane, &j);
 }
 
 void hel_ks_finish(const hel_eval *ev, uint32_t *const part[2], const uint32_t *const add[2],
-		   uint32_t *acc, size_t limbs, uint32_t *scratch)
+		   const hel_permutation *moved, uint32_t *acc, size_t limbs, uint32_t *scratch)
 {
 	const hel_params *p = ev->params;
 	const size_t n = p->ring.n, rows = limbs + p->ring.special;
-	for (size_t half = 0; half < 2; half++) {
-		uint32_t *in = acc + half * rows * n;
-		uint32_t *out = add && add[half] ? in : part[half];
-		hel_ring_mod_down(&p->ring, &p->special, out, in, in + limbs * n, limbs, scratch,
-				  ev->pool);
-		if (add && add[half])
-			p->ring.k->add(part[half], add[half], in, p->ring.at, limbs);
-	}
+	uint32_t *second = acc + rows * n;
+	const hel_mod_down_part parts[2] = {
+	    {part[0], acc, acc + limbs * n, add[0], moved},
+	    {part[1], second, second + limbs * n, add[1], NULL},
+	};
+	hel_ring_mod_down(&p->ring, &p->special, parts, 2, limbs, scratch, ev->pool);
 }

@@ -133,7 +133,8 @@ static hel_status run_hoisted(void *arg)
 {
 	ring_bench *r = arg;
 	for (size_t i = 0; i < r->count; i++)
-		hel_ks_finish(r->ev, r->out->part, NULL, r->acc, r->limbs, r->work);
+		hel_ks_finish(r->ev, r->out->part, (const uint32_t *const[2]){0}, NULL, r->acc,
+			      r->limbs, r->work);
 	hel_ks_apply(r->ev, r->acc, r->a->part[1], r->same_key, r->count, true, false, r->limbs,
 		     r->work);
 	return HEL_OK;

@@ -40,34 +40,31 @@ void hel_ring_clear(hel_ring *ring)
 
 typedef struct limb_job {
 	const hel_ring *ring;
-	const hel_bconv *bc;
-	uint32_t *out;
-	const uint32_t *in, *prepared;
-	size_t first, limbs, lanes;
-	uint32_t *scratch; /* N words for each lane */
+	uint32_t *a;
+	size_t first;
 } limb_job;
 
 static void ntt_limb(void *arg, size_t i)
 {
 	const limb_job *j = arg;
-	j->ring->k->ntt_forward(j->out + i * j->ring->n, j->ring->at + j->first + i, 1);
+	j->ring->k->ntt_forward(j->a + i * j->ring->n, j->ring->at + j->first + i, 1);
 }
 
 static void intt_limb(void *arg, size_t i)
 {
 	const limb_job *j = arg;
-	j->ring->k->ntt_inverse(j->out + i * j->ring->n, j->ring->at + j->first + i, 1);
+	j->ring->k->ntt_inverse(j->a + i * j->ring->n, j->ring->at + j->first + i, 1);
 }
 
 void hel_ring_ntt(const hel_ring *ring, uint32_t *a, size_t first, size_t limbs, hel_pool *pool)
 {
-	limb_job j = {.ring = ring, .out = a, .first = first};
+	limb_job j = {.ring = ring, .a = a, .first = first};
 	hel_pool_for(pool, limbs, ntt_limb, &j);
 }
 
 void hel_ring_intt(const hel_ring *ring, uint32_t *a, size_t first, size_t limbs, hel_pool *pool)
 {
-	limb_job j = {.ring = ring, .out = a, .first = first};
+	limb_job j = {.ring = ring, .a = a, .first = first};
 	hel_pool_for(pool, limbs, intt_limb, &j);
 }
 
@@ -135,36 +132,78 @@ void hel_bconv_to(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
 	ring->k->ntt_forward(out, ring->at + prime, 1);
 }
 
-/* Every lane takes each lanes-th limb and one buffer, which stays in its core's cache. */
-static void mod_down_lane(void *arg, size_t lane)
+typedef struct down_job {
+	const hel_ring *ring;
+	const hel_bconv *bc;
+	const hel_mod_down_part *part;
+	size_t count, limbs, lanes;
+	uint32_t *prepared, *buffers; /* buffers: two limbs for each lane */
+} down_job;
+
+static void down_tail_limb(void *arg, size_t i)
 {
-	const limb_job *j = arg;
+	const down_job *j = arg;
+	const size_t limb = i % j->bc->count;
+	j->ring->k->ntt_inverse(j->part[i / j->bc->count].tail + limb * j->ring->n,
+				j->ring->at + j->bc->first + limb, 1);
+}
+
+static uint32_t *down_prepared(const down_job *j, size_t part)
+{
+	return j->prepared + part * (j->bc->count + 1) * j->ring->n;
+}
+
+static void down_prepare(void *arg, size_t i)
+{
+	const down_job *j = arg;
+	hel_bconv_prepare(j->ring, j->bc, down_prepared(j, i), j->part[i].tail);
+}
+
+static void down_limb(const down_job *j, const hel_mod_down_part *part, const uint32_t *prepared,
+		      size_t i, uint32_t *buffer)
+{
 	const hel_ring *ring = j->ring;
-	uint32_t *t = j->scratch + lane * ring->n;
-	for (size_t i = lane; i < j->limbs; i += j->lanes) {
-		hel_bconv_to(ring, j->bc, t, j->prepared, i);
-		ring->k->sub_scale(j->out + i * ring->n, j->in + i * ring->n, t,
-				   &j->bc->product_inv[i], ring->at + i, 1);
+	const hel_kernels *k = ring->k;
+	const size_t n = ring->n;
+	const hel_prime *const *at = ring->at + i;
+	uint32_t *out = part->out + i * n, *quotient = part->add ? buffer : out;
+	hel_bconv_to(ring, j->bc, buffer, prepared, i);
+	k->sub_scale(quotient, part->in + i * n, buffer, &j->bc->product_inv[i], at, 1);
+	if (part->add && part->moved) {
+		k->permute(buffer + n, part->add + i * n, part->moved, (uint32_t)n, 1);
+		k->add(out, quotient, buffer + n, at, 1);
+	} else if (part->add)
+		k->add(out, quotient, part->add + i * n, at, 1);
+}
+
+/* Every lane takes each lanes-th limb and its own buffers, which stay in its core's cache. */
+static void down_lane(void *arg, size_t lane)
+{
+	const down_job *j = arg;
+	for (size_t i = lane; i < j->count * j->limbs; i += j->lanes) {
+		const size_t part = i / j->limbs;
+		down_limb(j, &j->part[part], down_prepared(j, part), i % j->limbs,
+			  j->buffers + 2 * lane * j->ring->n);
 	}
 }
 
 size_t hel_ring_mod_down_words(const hel_ring *ring, size_t run, const hel_pool *pool)
 {
-	return (run + 1 + hel_pool_threads(pool)) * ring->n;
+	return 2 * (run + 1 + hel_pool_threads(pool)) * ring->n;
 }
 
-void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, uint32_t *out, const uint32_t *in,
-		       uint32_t *tail, size_t limbs, uint32_t *scratch, hel_pool *pool)
+void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, const hel_mod_down_part *parts,
+		       size_t count, size_t limbs, uint32_t *scratch, hel_pool *pool)
 {
-	hel_ring_intt(ring, tail, bc->first, bc->count, pool);
-	hel_bconv_prepare(ring, bc, scratch, tail);
-	limb_job j = {.ring = ring,
+	down_job j = {.ring = ring,
 		      .bc = bc,
-		      .out = out,
-		      .in = in,
-		      .prepared = scratch,
+		      .part = parts,
+		      .count = count,
 		      .limbs = limbs,
 		      .lanes = hel_pool_threads(pool),
-		      .scratch = scratch + (bc->count + 1) * ring->n};
-	hel_pool_for(pool, j.lanes, mod_down_lane, &j);
+		      .prepared = scratch,
+		      .buffers = scratch + 2 * (bc->count + 1) * ring->n};
+	hel_pool_for(pool, count * bc->count, down_tail_limb, &j);
+	hel_pool_for(pool, count, down_prepare, &j);
+	hel_pool_for(pool, j.lanes, down_lane, &j);
 }

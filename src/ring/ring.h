@@ -52,13 +52,22 @@ void hel_bconv_prepare(const hel_ring *ring, const hel_bconv *bc, uint32_t *prep
 void hel_bconv_to(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
 		  const uint32_t *prepared, size_t prime);
 
-/** Divides by the run's product Q and rounds: out = round(in / Q) over chain primes [0, limbs).
- *  in: `limbs` limbs, NTT. tail: the run's limbs of the same polynomial, NTT; destroyed.
- *  Serves ModDown (run = special primes) and rescaling (run = the level's primes).
- *  Error: at most 1/2 per coefficient. out may be in. scratch: mod_down_words. */
-void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, uint32_t *out, const uint32_t *in,
-		       uint32_t *tail, size_t limbs, uint32_t *scratch, hel_pool *pool);
+/** One polynomial to divide: out = round(in / Q) + add. in: `limbs` chain limbs, NTT. tail: the
+ * run's limbs of the same polynomial, NTT; destroyed. add: NULL, or `limbs` limbs, moved by the
+ *  automorphism `moved` where that is not NULL. out may be in or an add that is not moved. */
+typedef struct hel_mod_down_part {
+	uint32_t *out;
+	const uint32_t *in;
+	uint32_t *tail;
+	const uint32_t *add;
+	const hel_permutation *moved;
+} hel_mod_down_part;
 
+/** Divides up to two polynomials by the run's product Q, over chain primes [0, limbs). Serves
+ * ModDown (run = special primes) and rescaling (run = the level's primes). Error: at most 1/2 (1 +
+ * 2^-16) per coefficient. scratch: mod_down_words. */
+void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, const hel_mod_down_part *parts,
+		       size_t count, size_t limbs, uint32_t *scratch, hel_pool *pool);
 size_t hel_ring_mod_down_words(const hel_ring *ring, size_t run, const hel_pool *pool);
 
 /* --- sampling (sample.c): no branch or index depends on what is drawn ------ */

@@ -87,14 +87,16 @@ static void test_mod_down_rounds(void **state)
 		for (size_t i = 0; i < run; i++)
 			p *= ring.prime[2 + i].q;
 		const i128 q = (i128)ring.prime[0].q * ring.prime[1].q;
-		uint32_t *a = hel_alloc((2 + run) * N, 4), *scratch = hel_alloc((run + 3) * N, 4);
+		uint32_t *a = hel_alloc((2 + run) * N, 4),
+			 *scratch = hel_alloc(2 * (run + 2) * N, 4);
 		for (size_t j = 0; j < N; j++) {
 			x[j] = random_wide(&g, q * p);
 			for (size_t i = 0; i < 2 + run; i++)
 				a[i * N + j] = mod(x[j], ring.prime[i].q);
 		}
 		hel_ring_ntt(&ring, a, 0, 2 + run, NULL);
-		hel_ring_mod_down(&ring, &bc, a, a, a + 2 * N, 2, scratch, NULL);
+		hel_ring_mod_down(&ring, &bc, &(hel_mod_down_part){a, a, a + 2 * N, NULL, NULL}, 1,
+				  2, scratch, NULL);
 		hel_ring_intt(&ring, a, 0, 2, NULL);
 		for (size_t j = 0; j < N; j++)
 			for (size_t i = 0; i < 2; i++)

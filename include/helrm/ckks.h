@@ -145,6 +145,10 @@ HEL_API HEL_CHECKED hel_status hel_eval_mul_plain(const hel_eval *ev, hel_ct *ou
  *  @retval HEL_ELEVEL level 0 cannot hold a product. */
 HEL_API HEL_CHECKED hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 					    const hel_ct *b);
+/** The same and rescaled, with one division and one rounding less. Level: -1.
+ *  Cost: one key switch; about a sixth less than the two calls. */
+HEL_API HEL_CHECKED hel_status hel_eval_mul_rescale(const hel_eval *ev, hel_ct *out,
+						    const hel_ct *a, const hel_ct *b);
 /** Divides by the level's primes. Level: -1. Scale: divided likewise.
  *  Error per slot: about N/6 / scale (standard deviation of the real part).
  *  @retval HEL_ELEVEL a is at level 0. */
@@ -166,6 +170,11 @@ HEL_API HEL_CHECKED hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_c
  *  A step of 0 stands for a itself. */
 HEL_API HEL_CHECKED hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 						   const long *steps, size_t count);
+
+/** The same of a product, and rescaled with one division. Level: -1. */
+HEL_API HEL_CHECKED hel_status hel_eval_rotate_sum_rescale(const hel_eval *ev, hel_ct *out,
+							   const hel_ct *a, const long *steps,
+							   size_t count);
 
 #ifdef __cplusplus
 }

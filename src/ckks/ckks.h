@@ -22,8 +22,9 @@ struct hel_params {
 	double scale[HEL_MAX_LEVELS + 1];
 	double divisor[HEL_MAX_LEVELS + 1]; /* product of the level's primes, as a double */
 	double log_qp;
-	hel_bconv special;		       /* ModDown */
-	hel_bconv rescale[HEL_MAX_LEVELS + 1]; /* [l]: by the primes of level l, l >= 1 */
+	hel_bconv special;			       /* ModDown */
+	hel_bconv rescale[HEL_MAX_LEVELS + 1];	       /* [l]: by the primes of level l, l >= 1 */
+	hel_bconv special_rescale[HEL_MAX_LEVELS + 1]; /* [l]: ModDown and that at once */
 	hel_bconv *digit;   /* [digit * alpha + size - 1]: ModUp of a partial digit */
 	size_t digits;	    /* at the top level */
 	hel_complex *roots; /* encoder: [len/2 + j], exp(2 pi i 5^j / (4 len)) for FFT length len */
@@ -104,6 +105,11 @@ void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *c,
  *  automorphism `moved` where that is not NULL. Destroys acc. scratch: ks_scratch_words. */
 void hel_ks_finish(const hel_eval *ev, uint32_t *const part[2], const uint32_t *const add[2],
 		   const hel_permutation *moved, uint32_t *acc, size_t limbs, uint32_t *scratch);
+/** The same and a rescaling with one division and one rounding: part[i] = (acc[i] + P add[i]) / (P
+ * q) at level - 1, q the primes of `level` >= 1. No automorphism. */
+void hel_ks_finish_rescaled(const hel_eval *ev, uint32_t *const part[2],
+			    const uint32_t *const add[2], uint32_t *acc, unsigned level,
+			    uint32_t *scratch);
 size_t hel_ks_scratch_words(const hel_eval *ev, size_t limbs);
 
 /* --- ct.c ------------------------------------------------------------------- */

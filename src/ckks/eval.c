@@ -159,7 +159,23 @@ static void tensor_limb(void *arg, size_t i)
 		k->mont_mac(d1, b0, m1, at, 1);
 }
 
-hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b)
+/* What a key switch leaves in `acc`, with what needs none, as a ciphertext at a product's scale, or
+ * rescaled with it. */
+static void finish_product(const hel_eval *ev, hel_ct *out, const uint32_t *const add[2],
+			   uint32_t *acc, unsigned level, double scale, bool rescale,
+			   uint32_t *work)
+{
+	const hel_params *p = ev->params;
+	if (rescale)
+		hel_ks_finish_rescaled(ev, out->part, add, acc, level, work);
+	else
+		hel_ks_finish(ev, out->part, add, NULL, acc, p->limbs[level], work);
+	out->level = level - rescale;
+	out->scale = rescale ? scale / p->divisor[level] : scale;
+}
+
+static hel_status multiply(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b,
+			   bool rescale)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = ev->params;
@@ -181,14 +197,32 @@ hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const 
 	uint32_t *acc = scratch + 5 * words, *work = acc + hel_extended_words(p, limbs);
 	hel_pool_for(ev->pool, limbs, tensor_limb, &t);
 	hel_ks_apply(ev, acc, t.d[2], &key, 1, true, false, limbs, work);
-	hel_ks_finish(ev, out->part, (const uint32_t *const[2]){t.d[0], t.d[1]}, NULL, acc, limbs,
-		      work);
-	const double scale = a->scale * b->scale;
-	out->level = a->level;
-	out->scale = scale;
+	finish_product(ev, out, (const uint32_t *const[2]){t.d[0], t.d[1]}, acc, a->level,
+		       a->scale * b->scale, rescale, work);
 done:
 	hel_scratch_give(ev->scratch, scratch);
 	return st;
+}
+
+hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b)
+{
+	return multiply(ev, out, a, b, false);
+}
+
+hel_status hel_eval_mul_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b)
+{
+	return multiply(ev, out, a, b, true);
+}
+
+static hel_status is_product(const hel_eval *ev, const hel_ct *a)
+{
+	const double scale = ev->params->scale[a->level];
+	if (a->level == 0)
+		return hel_fail(HEL_ELEVEL, "no level is left to rescale into");
+	if (!(fabs(a->scale / (scale * scale) - 1) < 1e-6))
+		return hel_fail(HEL_ESCALE, "scale 2^%.3f is no product's at level %u",
+				log2(a->scale), a->level);
+	return HEL_OK;
 }
 
 hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a)
@@ -197,12 +231,7 @@ hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 	const hel_params *p = ev->params;
 	uint32_t *scratch = NULL;
 	TRY(same_params(ev, out, a));
-	if (a->level == 0)
-		FAIL(HEL_ELEVEL, "no level is left to rescale into");
-	const double product = p->scale[a->level] * p->scale[a->level];
-	if (!(fabs(a->scale / product - 1) < 1e-6))
-		FAIL(HEL_ESCALE, "scale 2^%.3f is no product's at level %u", log2(a->scale),
-		     a->level);
+	TRY(is_product(ev, a));
 	const hel_bconv *bc = &p->rescale[a->level];
 	const size_t n = p->ring.n, limbs = p->limbs[a->level - 1], tail = bc->count * n;
 	TRY_ALLOC(scratch, hel_scratch_take(ev->scratch,
@@ -410,8 +439,8 @@ static void sum_limb(void *arg, size_t i)
 				       prime, 1);
 }
 
-hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a, const long *steps,
-			       size_t count)
+static hel_status rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a, const long *steps,
+			     size_t count, bool rescale)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = ev->params;
@@ -420,6 +449,8 @@ hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 	TRY(same_params(ev, out, a));
 	if (!count)
 		FAIL(HEL_EINVAL, "a sum of no rotations");
+	if (rescale)
+		TRY(is_product(ev, a));
 	TRY(find_rotations(&keys, ev, steps, count, a->level));
 	TRY(hoist_begin(ev, &h, a, 1));
 	const size_t limbs = p->limbs[a->level];
@@ -431,16 +462,31 @@ hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 			keys[moving++] = keys[i];
 	if (moving) {
 		hel_ks_apply(ev, h.acc, a->part[1], keys, moving, true, false, limbs, h.work);
-		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){h.sum[0], h.sum[1]}, NULL,
-			      h.acc, limbs, h.work);
-	} else
-		for (int half = 0; half < 2; half++)
-			memcpy(out->part[half], h.sum[half],
-			       limbs * p->ring.n * sizeof *h.sum[half]);
-	out->level = a->level;
-	out->scale = a->scale;
+		finish_product(ev, out, (const uint32_t *const[2]){h.sum[0], h.sum[1]}, h.acc,
+			       a->level, a->scale, rescale, h.work);
+		goto done;
+	}
+	/* nothing but copies of a */
+	const hel_ct sum = {
+	    .params = p, .level = a->level, .scale = a->scale, .part = {h.sum[0], h.sum[1]}};
+	if (rescale)
+		TRY(hel_eval_rescale(ev, out, &sum));
+	else
+		hel_ct_copy(out, &sum);
 done:
 	hel_scratch_give(ev->scratch, h.acc);
 	hel_scratch_give(ev->scratch, keys);
 	return st;
+}
+
+hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a, const long *steps,
+			       size_t count)
+{
+	return rotate_sum(ev, out, a, steps, count, false);
+}
+
+hel_status hel_eval_rotate_sum_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a,
+				       const long *steps, size_t count)
+{
+	return rotate_sum(ev, out, a, steps, count, true);
 }

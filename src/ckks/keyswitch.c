@@ -32,7 +32,8 @@ size_t hel_ks_scratch_words(const hel_eval *ev, size_t limbs)
 	const size_t digits = hel_params_digits_at(p, limbs);
 	const size_t apply = 2 * limbs + digits + digits * hel_pool_threads(ev->pool);
 	return HEL_MAX(apply * p->ring.n,
-		       hel_ring_mod_down_words(&p->ring, p->ring.special, ev->pool));
+		       hel_ring_mod_down_words(&p->ring, p->ring.special + p->spec.primes_per_level,
+					       ev->pool));
 }
 
 typedef struct apply_job {
@@ -151,4 +152,44 @@ void hel_ks_finish(const hel_eval *ev, uint32_t *const part[2], const uint32_t *
 	    {part[1], second, second + limbs * n, add[1], NULL},
 	};
 	hel_ring_mod_down(&p->ring, &p->special, parts, 2, limbs, scratch, ev->pool);
+}
+
+typedef struct raise_job {
+	const hel_params *params;
+	uint32_t *acc, *scratch; /* scratch: one limb for each limb */
+	const uint32_t *const *add;
+	size_t limbs;
+} raise_job;
+
+/* acc += P * add in one limb of both halves; P is the ModDown's product. */
+static void raise_limb(void *arg, size_t i)
+{
+	const raise_job *j = arg;
+	const hel_params *p = j->params;
+	const size_t n = p->ring.n, rows = j->limbs + p->ring.special;
+	const uint32_t q = p->ring.prime[i].q;
+	const hel_factor product = hel_factor_of(hel_mod_inv(p->special.product_inv[i].w, q), q);
+	for (size_t half = 0; half < 2; half++) {
+		uint32_t *acc = j->acc + (half * rows + i) * n;
+		p->ring.k->scale(j->scratch + i * n, j->add[half] + i * n, &product, p->ring.at + i,
+				 1);
+		p->ring.k->add(acc, acc, j->scratch + i * n, p->ring.at + i, 1);
+	}
+}
+
+void hel_ks_finish_rescaled(const hel_eval *ev, uint32_t *const part[2],
+			    const uint32_t *const add[2], uint32_t *acc, unsigned level,
+			    uint32_t *scratch)
+{
+	const hel_params *p = ev->params;
+	const size_t n = p->ring.n, limbs = p->limbs[level], low = p->limbs[level - 1];
+	raise_job j = {p, acc, scratch, add, limbs};
+	hel_pool_for(ev->pool, limbs, raise_limb, &j);
+	hel_mod_down_part parts[2];
+	for (size_t half = 0; half < 2; half++) {
+		uint32_t *in = acc + half * (limbs + p->ring.special) * n;
+		/* the level's limbs and the special ones lie behind each other */
+		parts[half] = (hel_mod_down_part){part[half], in, in + low * n, NULL, NULL};
+	}
+	hel_ring_mod_down(&p->ring, &p->special_rescale[level], parts, 2, low, scratch, ev->pool);
 }

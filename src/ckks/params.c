@@ -126,15 +126,17 @@ static hel_status make_tables(hel_params *p)
 {
 	hel_status st = HEL_OK;
 	const size_t alpha = p->spec.alpha, slots = p->ring.n / 2;
-	TRY(hel_bconv_init(&p->special, &p->ring, p->ring.chain, p->ring.special));
-	for (unsigned l = 1; l <= p->spec.levels; l++)
-		TRY(hel_bconv_init(&p->rescale[l], &p->ring, p->limbs[l - 1],
-				   p->limbs[l] - p->limbs[l - 1]));
+	TRY(hel_bconv_init(&p->special, &p->ring, p->ring.chain, 0, true));
+	for (unsigned l = 1; l <= p->spec.levels; l++) {
+		const size_t first = p->limbs[l - 1], count = p->limbs[l] - first;
+		TRY(hel_bconv_init(&p->rescale[l], &p->ring, first, count, false));
+		TRY(hel_bconv_init(&p->special_rescale[l], &p->ring, first, count, true));
+	}
 	TRY_ALLOC(p->digit, hel_alloc(p->digits * alpha, sizeof *p->digit));
 	for (size_t d = 0; d < p->digits; d++)
 		for (size_t size = 1; size <= HEL_MIN(alpha, p->ring.chain - d * alpha); size++)
 			TRY(hel_bconv_init(&p->digit[d * alpha + size - 1], &p->ring, d * alpha,
-					   size));
+					   size, false));
 	TRY_ALLOC(p->roots, hel_alloc(slots, sizeof *p->roots));
 	for (size_t len = 2; len <= slots; len *= 2) {
 		size_t power = 1; /* 5^j mod 4 len */
@@ -204,8 +206,10 @@ void hel_params_free(hel_params *p)
 	if (!p)
 		return;
 	hel_bconv_clear(&p->special);
-	for (unsigned l = 1; l <= p->spec.levels; l++)
+	for (unsigned l = 1; l <= p->spec.levels; l++) {
 		hel_bconv_clear(&p->rescale[l]);
+		hel_bconv_clear(&p->special_rescale[l]);
+	}
 	for (size_t i = 0; p->digit && i < p->digits * p->spec.alpha; i++)
 		hel_bconv_clear(&p->digit[i]);
 	hel_free(p->digit);

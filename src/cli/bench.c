@@ -149,8 +149,7 @@ static hel_status run_hoisted_qp(void *arg)
 static hel_status run_mul(void *arg)
 {
 	ring_bench *r = arg;
-	hel_status st = hel_eval_mul(r->ev, r->out, r->a, r->a);
-	return st == HEL_OK ? hel_eval_rescale(r->ev, r->out, r->out) : st;
+	return hel_eval_mul_rescale(r->ev, r->out, r->a, r->a);
 }
 static hel_status run_mul_plain(void *arg)
 {

@@ -69,34 +69,39 @@ void hel_ring_intt(const hel_ring *ring, uint32_t *a, size_t first, size_t limbs
 }
 
 /* The product of the run's primes, without number `skip`, mod q. */
-static uint32_t run_product(const hel_ring *ring, const hel_bconv *bc, size_t skip, uint32_t q)
+static uint32_t run_product(const hel_bconv *bc, size_t skip, uint32_t q)
 {
 	uint32_t r = 1;
 	for (size_t i = 0; i < bc->count; i++)
 		if (i != skip)
-			r = hel_mod_mul(r, ring->prime[bc->first + i].q % q, q);
+			r = hel_mod_mul(r, bc->from[i]->q % q, q);
 	return r;
 }
 
-hel_status hel_bconv_init(hel_bconv *bc, const hel_ring *ring, size_t first, size_t count)
+hel_status hel_bconv_init(hel_bconv *bc, const hel_ring *ring, size_t first, size_t chain,
+			  bool special)
 {
 	hel_status st = HEL_OK;
 	const size_t primes = ring->chain + ring->special;
+	const size_t count = chain + (special ? ring->special : 0);
 	*bc = (hel_bconv){.first = first, .count = count};
+	TRY_ALLOC(bc->from, hel_alloc(count, sizeof *bc->from));
 	TRY_ALLOC(bc->hat_inv, hel_alloc(count, sizeof *bc->hat_inv));
 	TRY_ALLOC(bc->fixed, hel_alloc(count, sizeof *bc->fixed));
 	TRY_ALLOC(bc->to, hel_alloc(primes * (count + 1), sizeof *bc->to));
 	TRY_ALLOC(bc->product_inv, hel_alloc(primes, sizeof *bc->product_inv));
+	for (size_t i = 0; i < count; i++)
+		bc->from[i] = ring->at[i < chain ? first + i : ring->chain + i - chain];
 	for (size_t i = 0; i < count; i++) {
-		uint32_t q = ring->prime[first + i].q;
-		bc->hat_inv[i] = hel_factor_of(hel_mod_inv(run_product(ring, bc, i, q), q), q);
+		uint32_t q = bc->from[i]->q;
+		bc->hat_inv[i] = hel_factor_of(hel_mod_inv(run_product(bc, i, q), q), q);
 		bc->fixed[i] = (uint32_t)(((uint64_t)1 << 56) / q);
 	}
 	for (size_t t = 0; t < primes; t++) {
 		uint32_t q = ring->prime[t].q, *to = bc->to + t * (count + 1);
-		uint32_t product = run_product(ring, bc, count, q);
+		uint32_t product = run_product(bc, count, q);
 		for (size_t i = 0; i < count; i++)
-			to[i] = hel_to_mont(run_product(ring, bc, i, q), q);
+			to[i] = hel_to_mont(run_product(bc, i, q), q);
 		to[count] = hel_to_mont((q - product) % q, q);
 		if (product) /* zero for the run's own primes */
 			bc->product_inv[t] = hel_factor_of(hel_mod_inv(product, q), q);
@@ -109,6 +114,7 @@ done:
 
 void hel_bconv_clear(hel_bconv *bc)
 {
+	hel_free(bc->from);
 	hel_free(bc->hat_inv);
 	hel_free(bc->fixed);
 	hel_free(bc->to);
@@ -119,7 +125,7 @@ void hel_bconv_clear(hel_bconv *bc)
 void hel_bconv_prepare(const hel_ring *ring, const hel_bconv *bc, uint32_t *prepared,
 		       const uint32_t *coefficients)
 {
-	ring->k->scale(prepared, coefficients, bc->hat_inv, ring->at + bc->first, bc->count);
+	ring->k->scale(prepared, coefficients, bc->hat_inv, bc->from, bc->count);
 	ring->k->quotient(prepared + bc->count * ring->n, prepared, bc->fixed, bc->count,
 			  (uint32_t)ring->n);
 }
@@ -145,7 +151,7 @@ static void down_tail_limb(void *arg, size_t i)
 	const down_job *j = arg;
 	const size_t limb = i % j->bc->count;
 	j->ring->k->ntt_inverse(j->part[i / j->bc->count].tail + limb * j->ring->n,
-				j->ring->at + j->bc->first + limb, 1);
+				j->bc->from + limb, 1);
 }
 
 static uint32_t *down_prepared(const down_job *j, size_t part)

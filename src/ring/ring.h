@@ -14,10 +14,11 @@
 
 #define HEL_MAX_PRIMES 120
 
-/** Converts from one run of primes {q_i} with product Q to any other prime, exactly:
+/** Converts from a run of primes {q_i} with product Q to any other prime, exactly:
  *  x mod Q is lifted to (-Q/2, Q/2] (Halevi, Polyakov, Shoup 2018, in fixed point). */
 typedef struct hel_bconv {
-	size_t first, count;	 /* the run it converts from */
+	size_t first, count;	 /* the run: its first prime, how many */
+	const hel_prime **from;	 /* the run's primes */
 	hel_factor *hat_inv;	 /* (Q/q_i)^-1 mod q_i */
 	uint32_t *fixed;	 /* floor(2^56 / q_i) */
 	uint32_t *to;		 /* [prime][count + 1]: Q/q_i, then -Q, in Montgomery form */
@@ -40,8 +41,9 @@ void hel_ring_clear(hel_ring *ring);
 void hel_ring_ntt(const hel_ring *ring, uint32_t *a, size_t first, size_t limbs, hel_pool *pool);
 void hel_ring_intt(const hel_ring *ring, uint32_t *a, size_t first, size_t limbs, hel_pool *pool);
 
+/** The run is `count` chain primes from index `first`, then the special primes when `special`. */
 HEL_CHECKED hel_status hel_bconv_init(hel_bconv *bc, const hel_ring *ring, size_t first,
-				      size_t count);
+				      size_t count, bool special);
 void hel_bconv_clear(hel_bconv *bc);
 
 /** Prepares a conversion: y_i = x_i * (Q/q_i)^-1 and u = round(sum y_i / q_i), from the run's limbs

@@ -6,6 +6,7 @@ struct hel_loaded {
 	const hel_program *p;
 	const hel_params *params;
 	hel_pt ***weight; /* [op][term], or [op][0] for add_plain */
+	bool *fused;	  /* [op]: a rescale done by the op before it, or that op */
 	size_t bytes;
 };
 
@@ -20,6 +21,26 @@ static void op_levels(unsigned *level, const hel_program *p)
 		/* below level 0 the run itself reports it */
 		if (op->kind == HEL_OP_RESCALE && level[i])
 			level[i]--;
+	}
+}
+
+/* A square or a sum of rotations whose only reader is a rescale divides for it, too. */
+static void find_fused(bool *fused, const hel_program *p)
+{
+	for (size_t i = 0; i < p->ops; i++) {
+		size_t readers = 0, rescale = 0;
+		if (p->op[i].kind != HEL_OP_SQUARE && p->op[i].kind != HEL_OP_ROTATE_SUM)
+			continue;
+		for (size_t k = i + 1; k < p->ops; k++) {
+			const hel_op *op = &p->op[k];
+			bool reads = op->kind != HEL_OP_INPUT && !op->terms && op->value == i;
+			for (uint32_t t = 0; t < op->terms; t++)
+				reads |= op->term[t].value == i;
+			readers += reads;
+			rescale = reads && op->kind == HEL_OP_RESCALE ? k : rescale;
+		}
+		if (readers == 1 && rescale)
+			fused[i] = fused[rescale] = true;
 	}
 }
 
@@ -70,7 +91,9 @@ hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_para
 	l->p = p;
 	l->params = params;
 	TRY_ALLOC(l->weight, hel_alloc(p->ops, sizeof *l->weight));
+	TRY_ALLOC(l->fused, hel_alloc(p->ops, sizeof *l->fused));
 	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
+	find_fused(l->fused, p);
 	op_levels(level, p);
 	encode_job j = {l, level};
 	TRY(hel_pool_try(pool, p->ops, encode_op, &j));
@@ -98,6 +121,7 @@ void hel_loaded_free(hel_loaded *l)
 		hel_free(l->weight[i]);
 	}
 	hel_free(l->weight);
+	hel_free(l->fused);
 	hel_free(l);
 }
 
@@ -145,6 +169,12 @@ static hel_pt *const *weights_of(hel_machine *m, const hel_op *op)
 	return l->weight[op - l->p->op];
 }
 
+static bool is_fused(hel_machine *m, const hel_op *op)
+{
+	const hel_loaded *l = self(m)->l;
+	return l->fused[op - l->p->op];
+}
+
 static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 {
 	const hel_ct *in = self(m)->in[op->index];
@@ -183,7 +213,8 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 	TRY_ALLOC(steps, hel_alloc(op->steps, sizeof *steps));
 	for (uint32_t k = 0; k < op->steps; k++)
 		steps[k] = op->step[k];
-	TRY(hel_eval_rotate_sum(self(m)->ev, *out, m->value[op->value], steps, op->steps));
+	TRY((is_fused(m, op) ? hel_eval_rotate_sum_rescale : hel_eval_rotate_sum)(
+	    self(m)->ev, *out, m->value[op->value], steps, op->steps));
 done:
 	hel_free(steps);
 	return st;
@@ -193,11 +224,18 @@ static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = new_ct(m, out);
 	const hel_ct *x = m->value[op->value];
-	return st == HEL_OK ? hel_eval_mul(self(m)->ev, *out, x, x) : st;
+	if (st != HEL_OK)
+		return st;
+	return (is_fused(m, op) ? hel_eval_mul_rescale : hel_eval_mul)(self(m)->ev, *out, x, x);
 }
 
 static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 {
+	if (is_fused(m, op)) { /* done already: the value passes on */
+		*out = m->value[op->value];
+		m->value[op->value] = NULL;
+		return HEL_OK;
+	}
 	hel_status st = new_ct(m, out);
 	return st == HEL_OK ? hel_eval_rescale(self(m)->ev, *out, m->value[op->value]) : st;
 }

@@ -57,6 +57,10 @@ static void run_all(hel_params_spec spec)
 	assert_ok(hel_eval_rescale(f.ev, c, c));
 	assert_true(hel_ct_scale(c) == hel_params_scale(f.params, top - 1));
 	assert_near("mul, rescaled", decrypted_error(&f, c, z), 4 * unit);
+	assert_ok(hel_eval_mul_rescale(f.ev, c, a, b));
+	assert_true(hel_ct_level(c) == top - 1 &&
+		    hel_ct_scale(c) == hel_params_scale(f.params, top - 1));
+	assert_near("mul_rescale", decrypted_error(&f, c, z), 4 * unit);
 	hel_ct_copy(c, a);
 	assert_ok(hel_eval_mul(f.ev, c, c, c));
 	for (size_t i = 0; i < n; i++)
@@ -112,6 +116,25 @@ static void run_all(hel_params_spec spec)
 		}
 	}
 	assert_near("rotate_sum", decrypted_error(&f, c, z), 2 * switched);
+	/* of a product with one, rescaled in the same step, or with nothing to switch */
+	hel_complex *ones = hel_alloc(n, sizeof *ones);
+	hel_pt *unity;
+	for (size_t i = 0; i < n; i++)
+		ones[i].re = 1;
+	assert_ok(hel_encode(&unity, f.params, ones, top, HEL_FOR_MUL));
+	assert_ok(hel_eval_mul_plain(f.ev, c, a, unity));
+	assert_status(HEL_ESCALE, hel_eval_rotate_sum_rescale(f.ev, c, a, sum_steps, 4));
+	hel_ct *once;
+	assert_ok(hel_ct_new(&once, f.params));
+	assert_ok(hel_eval_rotate_sum_rescale(f.ev, once, c, sum_steps, 1));
+	assert_near("rescaled without rotation", decrypted_error(&f, once, x), 4 * unit);
+	assert_ok(hel_eval_rotate_sum_rescale(f.ev, c, c, sum_steps, 4));
+	assert_true(hel_ct_level(c) == top - 1 &&
+		    hel_ct_scale(c) == hel_params_scale(f.params, top - 1));
+	assert_near("rotate_sum_rescale", decrypted_error(&f, c, z), 4 * unit);
+	hel_ct_free(once);
+	hel_pt_free(unity);
+	hel_free(ones);
 	assert_ok(hel_eval_conjugate(f.ev, c, a));
 	for (size_t i = 0; i < n; i++)
 		z[i] = (hel_complex){x[i].re, -x[i].im};

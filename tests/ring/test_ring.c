@@ -37,7 +37,7 @@ static void test_mod_up_is_centred(void **state)
 			hel_ring ring;
 			hel_bconv bc;
 			make_ring(&ring, 6, 2);
-			assert_ok(hel_bconv_init(&bc, &ring, first, run));
+			assert_ok(hel_bconv_init(&bc, &ring, first, run, false));
 			i128 q_product = 1, x[N];
 			for (size_t i = 0; i < run; i++)
 				q_product *= ring.prime[first + i].q;
@@ -82,7 +82,7 @@ static void test_mod_down_rounds(void **state)
 		hel_ring ring;
 		hel_bconv bc;
 		make_ring(&ring, 2, run);
-		assert_ok(hel_bconv_init(&bc, &ring, 2, run));
+		assert_ok(hel_bconv_init(&bc, &ring, 2, 0, true));
 		i128 p = 1, x[N];
 		for (size_t i = 0; i < run; i++)
 			p *= ring.prime[2 + i].q;

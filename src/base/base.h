@@ -166,8 +166,6 @@ HEL_CHECKED hel_status hel_random_init(void);
 /** Bytes of the operating system's generator. */
 void hel_random_bytes(void *out, size_t size);
 void hel_wipe(void *p, size_t size);
-/** Compares in time that does not depend on the contents. */
-bool hel_equal_secret(const void *a, const void *b, size_t size);
 
 /** A stream of bytes expanded from a seed: ChaCha20 with a 64-bit nonce, the stream number. */
 typedef struct hel_prng {
@@ -211,13 +209,10 @@ size_t hel_peak_rss(void);
 typedef struct hel_progress {
 	const char *what;
 	double start, shown;
-	bool quiet;
 } hel_progress;
 
 void hel_progress_begin(hel_progress *p, const char *what);
 void hel_progress_step(hel_progress *p, double fraction);
 void hel_progress_end(hel_progress *p);
-/** Switches all progress lines off. */
-void hel_progress_silence(void);
 
 #endif

@@ -3,8 +3,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static bool silent;
-
 double hel_clock(void)
 {
 	struct timespec t;
@@ -18,20 +16,15 @@ size_t hel_peak_rss(void)
 	return getrusage(RUSAGE_SELF, &use) ? 0 : (size_t)use.ru_maxrss * 1024;
 }
 
-void hel_progress_silence(void)
-{
-	silent = true;
-}
-
 void hel_progress_begin(hel_progress *p, const char *what)
 {
-	*p = (hel_progress){.what = what, .start = hel_clock(), .quiet = silent};
+	*p = (hel_progress){.what = what, .start = hel_clock()};
 }
 
 void hel_progress_step(hel_progress *p, double fraction)
 {
 	double now = hel_clock(), every = isatty(STDERR_FILENO) ? 0.2 : 10;
-	if (p->quiet || now - p->start < 2 || now - p->shown < every)
+	if (now - p->start < 2 || now - p->shown < every)
 		return;
 	p->shown = now;
 	double left = fraction > 0 ? (now - p->start) * (1 - fraction) / fraction : 0;

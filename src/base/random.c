@@ -19,11 +19,6 @@ void hel_wipe(void *p, size_t size)
 	sodium_memzero(p, size);
 }
 
-bool hel_equal_secret(const void *a, const void *b, size_t size)
-{
-	return sodium_memcmp(a, b, size) == 0;
-}
-
 void hel_prng_init(hel_prng *g, const uint8_t seed[HEL_SEED_BYTES], uint64_t stream)
 {
 	memcpy(g->seed, seed, HEL_SEED_BYTES);

@@ -80,8 +80,7 @@ double hel_params_log_special(const hel_params *p);
 
 /* --- encoder.c -------------------------------------------------------------- */
 
-/** Slots to N real coefficients, unscaled. In exact arithmetic the inverse of hel_embed. */
-void hel_embed_inverse(const hel_params *p, double *coefficients, const hel_complex *slots);
+/** N real coefficients, unscaled, to slots. */
 void hel_embed(const hel_params *p, hel_complex *slots, const double *coefficients);
 /** Encodes at any scale. */
 HEL_CHECKED hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *slots,

@@ -34,11 +34,6 @@ const hel_manifest *hel_client_manifest(const hel_client *c)
 	return c->manifest;
 }
 
-const hel_params *hel_client_params(const hel_client *c)
-{
-	return c->params;
-}
-
 const hel_dataset *hel_client_dataset(const hel_client *c)
 {
 	return c->set;

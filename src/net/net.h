@@ -21,7 +21,6 @@ HEL_CHECKED hel_status hel_client_new(hel_client **out, const void *manifest, si
 				      const void *secret, size_t secret_size);
 void hel_client_free(hel_client *c);
 const hel_manifest *hel_client_manifest(const hel_client *c);
-const hel_params *hel_client_params(const hel_client *c);
 const hel_dataset *hel_client_dataset(const hel_client *c);
 
 /** Draws a new secret key. */

@@ -29,7 +29,8 @@ hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result)
 		if (st != HEL_OK) {
 			char detail[400];
 			snprintf(detail, sizeof detail, "%s", hel_error_detail());
-			FAIL(st, "layer %s: %s", p->layer[p->op[i].layer], detail);
+			FAIL(st, "layer %s: %s: %s", p->layer[p->op[i].layer],
+			     hel_op_name(p->op[i].kind), detail);
 		}
 		if (m->timed)
 			m->timed(m, i, hel_clock() - start);

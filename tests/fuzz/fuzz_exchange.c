@@ -1,0 +1,128 @@
+/* What client and server send each other, at the smallest secure ring: secret key, query, result.
+ * These files are too large to be inputs themselves. An input is a list of edits to a valid one: a
+ * byte that picks the file, then (offset, value) in four bytes each; a rest of one to three bytes
+ * cuts the file's end. The edited body is sealed again. The input as it came is tried, too. */
+#include "fuzz.h"
+#include "net/net.h"
+
+static const char schema[] = "{\"dataset\": \"heart\", \"clip\": 3, \"dense\": [{\"name\": "
+			     "\"age\", \"mean\": 50, \"deviation\": 8},"
+			     " {\"name\": \"trestbps\", \"mean\": 130, \"deviation\": 17}, "
+			     "{\"name\": \"chol\", \"mean\": 240,"
+			     " \"deviation\": 50}, {\"name\": \"thalach\", \"mean\": 150, "
+			     "\"deviation\": 20}, {\"name\": \"oldpeak\","
+			     " \"mean\": 1, \"deviation\": 1}], \"tables\": [";
+
+static hel_writer manifest, parts[3]; /* secret key, query, result */
+static hel_client *client;
+static hel_server *server;
+static hel_session *session;
+static const hel_kind kinds[3] = {HEL_KIND_SECRET_KEY, HEL_KIND_QUERY, HEL_KIND_RESULT};
+
+/* A program that sends its one input back: the age, in every slot. */
+static void make_program(hel_writer *out)
+{
+	static const char *const tables[] = {"sex",   "cp",    "fbs", "restecg",
+					     "exang", "slope", "ca",  "thal"};
+	hel_program *p = hel_alloc(1, sizeof *p);
+	hel_manifest *m = p->manifest = hel_alloc(1, sizeof *m);
+	m->model = hel_strdup("echo");
+	m->schema = hel_alloc(4096, 1);
+	size_t n = (size_t)snprintf(m->schema, 4096, "%s", schema);
+	for (size_t i = 0; i < HEL_ARRAY_LEN(tables); i++)
+		n += (size_t)snprintf(
+		    m->schema + n, 4096 - n,
+		    "%s{\"name\": \"%s\", \"base\": 0, \"digits\": 1, \"values\": [\"1\"]}",
+		    i ? ", " : "", tables[i]);
+	snprintf(m->schema + n, 4096 - n, "]}");
+	m->params = (hel_params_spec){12, 0, 1, 30, 1, 1};
+	m->degree = 1;
+	m->features = 5 + 2 * HEL_ARRAY_LEN(tables);
+	m->inputs = 1;
+	m->input = hel_alloc(1, sizeof *m->input);
+	m->input[0] = (hel_input){0, 0, {11, 0, {0}, 1}};
+	m->samples = 16;
+	m->bound = 3;
+	m->bits = 15;
+	m->key = hel_alloc(1, sizeof *m->key);
+	fuzz_expect(hel_program_add_layer(p, "echo") == HEL_OK);
+	const hel_op op = {.kind = HEL_OP_INPUT};
+	fuzz_expect(hel_program_add_op(p, &op) == HEL_OK);
+	fuzz_expect(hel_program_write(out, p) == HEL_OK);
+	fuzz_expect(hel_manifest_write(&manifest, p->manifest) == HEL_OK);
+	hel_program_free(p);
+}
+
+static void setup(void)
+{
+	static const char record[] = "58,1,1,130,240,1,1,150,1,1,1,1,1\n";
+	hel_writer program = {0}, keys = {0};
+	hel_records records;
+	hel_score score;
+	fuzz_expect(hel_random_init() == HEL_OK);
+	make_program(&program);
+	fuzz_expect(hel_client_new(&client, manifest.bytes, manifest.size, NULL, 0) == HEL_OK);
+	fuzz_expect(hel_client_generate(client) == HEL_OK);
+	fuzz_expect(hel_client_write_secret(&parts[0], client) == HEL_OK);
+	fuzz_expect(hel_client_write_keys(&keys, client, NULL) == HEL_OK);
+	fuzz_expect(hel_records_parse(&records, &hel_dataset_heart, "record", record,
+				      strlen(record)) == HEL_OK);
+	fuzz_expect(hel_client_encrypt(&parts[1], client, &records, 0, HEL_UNKNOWN_IS_ERROR) ==
+		    HEL_OK);
+	fuzz_expect(hel_server_new(&server, program.bytes, program.size, NULL) == HEL_OK);
+	fuzz_expect(hel_session_new(&session, server, keys.bytes, keys.size) == HEL_OK);
+	fuzz_expect(hel_server_infer(&parts[2], session, parts[1].bytes, parts[1].size, NULL) ==
+		    HEL_OK);
+	fuzz_expect(hel_client_decrypt(&score, client, parts[2].bytes, parts[2].size) == HEL_OK);
+	fuzz_expect(score.logit > 0.999 && score.logit < 1.001);
+	hel_records_clear(&records);
+	hel_writer_clear(&program);
+	hel_writer_clear(&keys);
+}
+
+static void try_file(size_t which, const uint8_t *bytes, size_t size)
+{
+	hel_writer w = {0};
+	hel_client *other = NULL;
+	hel_score score;
+	hel_status st;
+	if (which == 0)
+		st = hel_client_new(&other, manifest.bytes, manifest.size, bytes, size);
+	else if (which == 1)
+		st = hel_server_infer(&w, session, bytes, size, NULL);
+	else
+		st = hel_client_decrypt(&score, client, bytes, size);
+	fuzz_expect(st == HEL_OK || *hel_error_detail());
+	hel_client_free(other);
+	hel_writer_clear(&w);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (!client)
+		setup();
+	if (!size)
+		return 0;
+	const size_t which = data[0] % 3, front = 16;
+	const hel_writer *from = &parts[which];
+	size_t body = from->size - HEL_CONTAINER_OVERHEAD, sealed, at = 1;
+	uint8_t *edited = fuzz_copy(from->bytes + front, body);
+	for (; at + 4 <= size; at += 4) {
+		size_t offset =
+		    (size_t)data[at] | (size_t)data[at + 1] << 8 | (size_t)data[at + 2] << 16;
+		edited[offset % body] = data[at + 3];
+	}
+	for (; at < size; at++)
+		body -= body < data[at] ? body : data[at];
+	uint8_t *file = fuzz_seal(&sealed, kinds[which], edited, body);
+	try_file(which, file, sealed);
+	free(file);
+	free(edited);
+	file = fuzz_seal(&sealed, kinds[which], data, size);
+	try_file(which, file, sealed);
+	free(file);
+	file = fuzz_copy(data, size);
+	try_file(which, file, size);
+	free(file);
+	return 0;
+}

@@ -67,7 +67,7 @@ static hel_status rotate_input(linear_run *r, const hel_ct *in)
 		*new = (rotation){.in = in, .baby = r->term[i].baby};
 		if (!new->baby)
 			continue;
-		TRY(hel_ct_new(&new->ct, r->ev->params));
+		TRY(hel_ct_take(&new->ct, r->ev));
 		steps[n] = new->baby;
 		outs[n++] = new->ct;
 	}

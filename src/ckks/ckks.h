@@ -44,6 +44,7 @@ struct hel_ct {
 	unsigned level;
 	double scale;
 	uint32_t *part[2]; /* room for the top level's limbs each */
+	hel_scratch *home; /* where part[0] came from; NULL: memory of its own */
 };
 
 /** A switching key: to the secret from another. data[digit][limb][b, a][N], Montgomery form;
@@ -113,7 +114,9 @@ size_t hel_ks_scratch_words(const hel_eval *ev, size_t limbs);
 
 /* --- ct.c ------------------------------------------------------------------- */
 
-/** ct keeps level and scale of `like`. */
+/** A ciphertext in the evaluator's scratch, contents undefined, for results of operations; must be
+ *  freed before the evaluator. */
+HEL_CHECKED hel_status hel_ct_take(hel_ct **out, const hel_eval *ev);
 void hel_ct_copy(hel_ct *out, const hel_ct *ct);
 
 /* --- keys.c: evaluation keys --------------------------------------------------- */

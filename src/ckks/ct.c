@@ -1,14 +1,15 @@
 #include "ckks.h"
 #include <string.h>
 
-hel_status hel_ct_new(hel_ct **out, const hel_params *p)
+static hel_status ct_new(hel_ct **out, const hel_params *p, hel_scratch *home)
 {
 	hel_status st = HEL_OK;
 	hel_ct *ct = NULL;
 	const size_t words = p->ring.chain * p->ring.n;
 	TRY_ALLOC(ct, hel_alloc(1, sizeof *ct));
-	*ct = (hel_ct){.params = p, .scale = p->scale[0]};
-	TRY_ALLOC(ct->part[0], hel_alloc(2 * words, sizeof *ct->part[0]));
+	*ct = (hel_ct){.params = p, .scale = p->scale[0], .home = home};
+	TRY_ALLOC(ct->part[0], home ? hel_scratch_take(home, 2 * words * sizeof *ct->part[0])
+				    : hel_alloc(2 * words, sizeof *ct->part[0]));
 	ct->part[1] = ct->part[0] + words;
 	*out = ct;
 	ct = NULL;
@@ -17,11 +18,24 @@ done:
 	return st;
 }
 
+hel_status hel_ct_new(hel_ct **out, const hel_params *p)
+{
+	return ct_new(out, p, NULL);
+}
+
+hel_status hel_ct_take(hel_ct **out, const hel_eval *ev)
+{
+	return ct_new(out, ev->params, ev->scratch);
+}
+
 void hel_ct_free(hel_ct *ct)
 {
 	if (!ct)
 		return;
-	hel_free(ct->part[0]);
+	if (ct->home)
+		hel_scratch_give(ct->home, ct->part[0]);
+	else
+		hel_free(ct->part[0]);
 	hel_free(ct);
 }
 

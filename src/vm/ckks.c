@@ -158,7 +158,7 @@ static void timed(hel_machine *m, size_t op, double seconds)
 static hel_status new_ct(hel_machine *m, void **out)
 {
 	hel_ct *ct = NULL;
-	hel_status st = hel_ct_new(&ct, self(m)->l->params);
+	hel_status st = hel_ct_take(&ct, self(m)->ev);
 	*out = ct;
 	return st;
 }

@@ -85,7 +85,8 @@ HEL_CHECKED hel_status hel_loaded_new(hel_loaded **out, const hel_program *p,
 void hel_loaded_free(hel_loaded *l);
 size_t hel_loaded_bytes(const hel_loaded *l);
 
-/** in[i]: the client's ciphertexts. *result is the caller's. op_seconds: NULL, or one per op.
+/** in[i]: the client's ciphertexts. *result is the caller's, to be freed before the evaluator.
+ * op_seconds: NULL, or one per op.
  *  @retval HEL_EKEY the evaluator lacks a key the manifest asks for. */
 HEL_CHECKED hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev,
 				    const hel_ct *const *in, double *op_seconds);

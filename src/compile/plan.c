@@ -277,17 +277,17 @@ static void keep(planner *p, size_t stage, hel_packing *k, bool complete, double
 {
 	state *states = p->states + stage * MAX_STATES, *slot = NULL, *worst = NULL;
 	const size_t bytes = sizeof(int32_t) << p->log_slots;
-	size_t class = 0;
+	size_t rivals = 0;
 	for (size_t i = 0; i < p->count[stage]; i++) {
 		if (states[i].complete != complete)
 			continue;
-		class ++;
+		rivals++;
 		if (memcmp(states[i].packing.result, k->result, bytes) == 0)
 			slot = &states[i];
 		if (!worst || states[i].seconds > worst->seconds)
 			worst = &states[i];
 	}
-	if (!slot && class < MAX_STATES / 2)
+	if (!slot && rivals < MAX_STATES / 2)
 		slot = &states[p->count[stage]++];
 	else {
 		if (!slot)

@@ -11,6 +11,8 @@
  * coefficient, and per product. Planning needs their ratio only. */
 #define SECONDS_NTT (10.4e-6 / (8192 * 13))
 #define SECONDS_PRODUCT (1.8e-6 / 8192)
+/* One term of a base conversion, in products: most of a product is its reduction. */
+#define CONVERT_TERM 0.47
 #define SECONDS_KEY_BYTE 0.05e-9
 
 void hel_cost_add(hel_cost *sum, hel_cost c, double times)
@@ -31,7 +33,8 @@ hel_cost hel_cost_decompose(const hel_params *p, size_t limbs)
 {
 	const double l = (double)limbs, d = (double)hel_params_digits_at(p, limbs);
 	const double new_limbs = d * (l + p->spec.special) - l;
-	return (hel_cost){.ntts = l + new_limbs, .products = l + new_limbs * p->spec.alpha};
+	return (hel_cost){.ntts = l + new_limbs,
+			  .products = l + new_limbs * (CONVERT_TERM * p->spec.alpha + 1)};
 }
 
 hel_cost hel_cost_product(const hel_params *p, size_t limbs)
@@ -45,7 +48,7 @@ hel_cost hel_cost_product(const hel_params *p, size_t limbs)
 hel_cost hel_cost_finish(const hel_params *p, size_t limbs)
 {
 	const double l = (double)limbs, k = p->spec.special;
-	return (hel_cost){.ntts = 2 * (l + k), .products = 2 * l * (k + 1)};
+	return (hel_cost){.ntts = 2 * (l + k), .products = 2 * l * (CONVERT_TERM * k + 2)};
 }
 
 hel_cost hel_cost_rescale(const hel_params *p, unsigned level)

@@ -65,6 +65,12 @@ struct hel_keys {
 	hel_switch_key *key;
 };
 
+/** The index of the prime of limb `limb` in an extended polynomial with `limbs` chain limbs. */
+static inline size_t hel_prime_of_limb(const hel_params *p, size_t limbs, size_t limb)
+{
+	return limb < limbs ? limb : p->ring.chain + limb - limbs;
+}
+
 struct hel_eval {
 	const hel_params *params;
 	const hel_keys *keys;

@@ -58,18 +58,13 @@ void hel_keys_free(hel_keys *keys)
 	hel_free(keys);
 }
 
-static size_t prime_of_limb(const hel_params *p, const hel_switch_key *key, size_t limb)
-{
-	return limb < key->limbs ? limb : p->ring.chain + limb - key->limbs;
-}
-
 void hel_switch_key_expand(const hel_keys *keys, hel_switch_key *key)
 {
 	const hel_params *p = keys->params;
 	hel_prng g;
 	for (size_t d = 0; d < key->digits; d++)
 		for (size_t l = 0; l < key->limbs + p->ring.special; l++) {
-			size_t prime = prime_of_limb(p, key, l);
+			size_t prime = hel_prime_of_limb(p, key->limbs, l);
 			hel_prng_init(&g, keys->seed,
 				      (uint64_t)key->galois << 32 | (uint64_t)d << 16 | prime);
 			hel_sample_uniform(key_row(p, key, d, l) + p->ring.n, p->ring.n,
@@ -82,8 +77,9 @@ static void to_montgomery(const hel_params *p, hel_switch_key *key)
 {
 	for (size_t d = 0; d < key->digits; d++)
 		for (size_t l = 0; l < key->limbs + p->ring.special; l++) {
-			const hel_prime *const pair[2] = {p->ring.at[prime_of_limb(p, key, l)],
-							  p->ring.at[prime_of_limb(p, key, l)]};
+			const hel_prime *const pair[2] = {
+			    p->ring.at[hel_prime_of_limb(p, key->limbs, l)],
+			    p->ring.at[hel_prime_of_limb(p, key->limbs, l)]};
 			uint32_t *row = key_row(p, key, d, l);
 			p->ring.k->to_mont(row, row, pair, 2);
 		}
@@ -125,7 +121,7 @@ void hel_keys_write(hel_writer *w, const hel_keys *keys)
 		const hel_switch_key *key = &keys->key[i];
 		for (size_t d = 0; d < key->digits; d++)
 			for (size_t l = 0; l < key->limbs + p->ring.special; l++) {
-				size_t prime = prime_of_limb(p, key, l);
+				size_t prime = hel_prime_of_limb(p, key->limbs, l);
 				from_montgomery(p, plain, key_row(p, key, d, l), prime,
 						plain + p->ring.n);
 				hel_residues_write(w, plain, 1, p->ring.n, p->ring.n);
@@ -168,7 +164,7 @@ hel_status hel_keys_read(hel_keys **out, const hel_params *p, hel_reader *r)
 		for (size_t d = 0; d < key->digits; d++)
 			for (size_t l = 0; l < key->limbs + p->ring.special; l++)
 				hel_residues_read(r, p, key_row(p, key, d, l),
-						  prime_of_limb(p, key, l), 1, p->ring.n,
+						  hel_prime_of_limb(p, key->limbs, l), 1, p->ring.n,
 						  p->ring.n);
 		TRY(r->status);
 		hel_switch_key_expand(keys, key);

@@ -82,7 +82,7 @@ static void apply_limb(const apply_job *j, size_t i, uint32_t *buffer)
 {
 	const hel_params *p = j->ev->params;
 	const size_t n = p->ring.n, rows = j->limbs + p->ring.special;
-	const size_t prime = i < j->limbs ? i : p->ring.chain + i - j->limbs;
+	const size_t prime = hel_prime_of_limb(p, j->limbs, i);
 	const uint32_t *x[HEL_MAX_PRIMES], *y0[HEL_MAX_PRIMES], *y1[HEL_MAX_PRIMES];
 	const hel_key_terms terms = {x, y0, y1, hel_params_digits_at(p, j->limbs)};
 	for (size_t d = 0; d < terms.count; d++) {
@@ -167,12 +167,10 @@ static void raise_limb(void *arg, size_t i)
 	const raise_job *j = arg;
 	const hel_params *p = j->params;
 	const size_t n = p->ring.n, rows = j->limbs + p->ring.special;
-	const uint32_t q = p->ring.prime[i].q;
-	const hel_factor product = hel_factor_of(hel_mod_inv(p->special.product_inv[i].w, q), q);
 	for (size_t half = 0; half < 2; half++) {
 		uint32_t *acc = j->acc + (half * rows + i) * n;
-		p->ring.k->scale(j->scratch + i * n, j->add[half] + i * n, &product, p->ring.at + i,
-				 1);
+		p->ring.k->scale(j->scratch + i * n, j->add[half] + i * n, &p->special.product[i],
+				 p->ring.at + i, 1);
 		p->ring.k->add(acc, acc, j->scratch + i * n, p->ring.at + i, 1);
 	}
 }

@@ -124,16 +124,28 @@ hel_status hel_encrypt(hel_ct *out, const hel_secret_key *key, const hel_pt *pt)
 	return hel_encrypt_seeded(out, seed, key, pt);
 }
 
-/* The centred value of mixed-radix digits over up to four primes (Garner). */
-static double centred(const hel_params *p, const uint32_t *residues, size_t stride, size_t limbs)
+#define GARNER_LIMBS 4 /* primes of 30 bits: they hold scale times value below 2^119 */
+
+/* inverse[l]: of the product of the primes before l, modulo prime l. */
+static void garner_init(uint32_t inverse[GARNER_LIMBS], const hel_params *p, size_t limbs)
+{
+	u128 product = 1;
+	for (size_t l = 0; l < limbs; l++) {
+		uint32_t q = p->ring.prime[l].q;
+		inverse[l] = hel_mod_inv((uint32_t)(product % q), q);
+		product *= q;
+	}
+}
+
+/* The centred value of residues over up to four primes, by mixed-radix digits (Garner). */
+static double centred(const hel_params *p, const uint32_t inverse[GARNER_LIMBS],
+		      const uint32_t *residues, size_t stride, size_t limbs)
 {
 	u128 value = 0, product = 1;
 	for (size_t l = 0; l < limbs; l++) {
 		uint32_t q = p->ring.prime[l].q;
 		uint32_t have = (uint32_t)(value % q), want = residues[l * stride];
-		uint32_t digit =
-		    hel_mod_mul((want + q - have) % q, hel_mod_inv((uint32_t)(product % q), q), q);
-		value += product * digit;
+		value += product * hel_mod_mul((want + q - have) % q, inverse[l], q);
 		product *= q;
 	}
 	return value > product / 2 ? -(double)(product - value) : (double)value;
@@ -144,9 +156,8 @@ hel_status hel_decrypt_coefficients(double *out, size_t count, const hel_secret_
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = key->params;
-	/* four primes of 30 bits hold scale times value below 2^119 */
-	const size_t n = p->ring.n, limbs = HEL_MIN(p->limbs[ct->level], 4);
-	uint32_t *m = NULL;
+	const size_t n = p->ring.n, limbs = HEL_MIN(p->limbs[ct->level], GARNER_LIMBS);
+	uint32_t *m = NULL, inverse[GARNER_LIMBS];
 	if (ct->params != p)
 		FAIL(HEL_EPARAMS, "ciphertext and key have different parameters");
 	if (ct->scale > 0x1p117)
@@ -157,8 +168,9 @@ hel_status hel_decrypt_coefficients(double *out, size_t count, const hel_secret_
 	memcpy(m, ct->part[0], limbs * n * sizeof *m);
 	p->ring.k->mont_mac(m, ct->part[1], key->s, p->ring.at, limbs);
 	hel_ring_intt(&p->ring, m, 0, limbs, NULL);
+	garner_init(inverse, p, limbs);
 	for (size_t i = 0; i < count; i++)
-		out[i] = centred(p, m + i, n, limbs) / ct->scale;
+		out[i] = centred(p, inverse, m + i, n, limbs) / ct->scale;
 done:
 	hel_free_secret(m, limbs * n * sizeof *m);
 	return st;
@@ -213,9 +225,9 @@ static hel_status generate_one(void *arg, size_t index)
 	for (size_t d = 0; d < key->digits; d++) {
 		hel_sample_gauss(error, n, &g);
 		for (size_t l = 0; l < rows; l++) {
-			const size_t prime = l < key->limbs ? l : p->ring.chain + l - key->limbs;
+			const size_t prime = hel_prime_of_limb(p, key->limbs, l);
 			const hel_prime *const *at = p->ring.at + prime;
-			const uint32_t q = (*at)->q, *s = j->secret->s + prime * n;
+			const uint32_t *s = j->secret->s + prime * n;
 			uint32_t *b = key->data + (d * rows + l) * 2 * n, *a = b + n;
 			if (key->galois == HEL_RELINEARISE) {
 				memcpy(t, s, n * sizeof *t);
@@ -230,12 +242,8 @@ static hel_status generate_one(void *arg, size_t index)
 			k->sub(b, e, b, at, 1);
 			if (l / p->spec.alpha == d && l < key->limbs) {
 				/* target holds s' * 2^32: one plain product with P finishes it */
-				uint32_t product = 1;
-				for (size_t i = 0; i < p->ring.special; i++)
-					product = hel_mod_mul(
-					    product, p->ring.prime[p->ring.chain + i].q % q, q);
 				for (size_t i = 0; i < n; i++)
-					e[i] = product;
+					e[i] = p->special.product[prime].w;
 				k->mont_mac(b, e, target, at, 1);
 			}
 			k->to_mont(b, b, at, 1);

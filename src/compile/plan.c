@@ -117,6 +117,17 @@ static size_t fresh_count(const hel_stage *s, uint32_t mask)
 	return n;
 }
 
+/* The diagonal bits of a candidate's fresh sources, and how many ciphertexts they take. */
+static uint32_t fresh_diagonals(const hel_stage *s, const candidate *c)
+{
+	return computed_source(s) ? c->extra : c->diagonals;
+}
+
+static size_t fresh_inputs(const hel_stage *s, const candidate *c)
+{
+	return fresh_count(s, c->folds | fresh_diagonals(s, c));
+}
+
 /* Fills in the cheapest baby/giant split, the fold radix and the time. */
 static void price(candidate *c, const planner *p, const hel_stage *s, unsigned level)
 {
@@ -125,8 +136,7 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 	const hel_cost decompose = hel_cost_decompose(params, limbs);
 	const hel_cost product = hel_cost_product(params, limbs);
 	const hel_cost finish = hel_cost_finish(params, limbs);
-	const size_t fresh =
-	    fresh_count(s, c->folds | (computed_source(s) ? c->extra : c->diagonals));
+	const size_t fresh = fresh_inputs(s, c);
 	const size_t main = computed_source(s) ? 1 : fresh;
 	const unsigned a = popcount(c->diagonals);
 	double best = INFINITY;
@@ -196,11 +206,10 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
 	const size_t slots = (size_t)1 << p->log_slots;
-	const bool computed = computed_source(s) != NULL;
 	hel_linear_source *source = NULL;
 	int32_t *maps = NULL;
 	memset(k, 0, sizeof *k);
-	const size_t sources = fresh_count(s, c->folds | (computed ? c->extra : c->diagonals)) + 1;
+	const size_t sources = fresh_inputs(s, c) + 1;
 	TRY_ALLOC(k->source, hel_alloc(sources, sizeof *k->source));
 	TRY_ALLOC(k->result, hel_alloc(slots, sizeof *k->result));
 	TRY_ALLOC(source, hel_alloc(sources, sizeof *source));
@@ -213,10 +222,9 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 		if (s->source[i].stage >= 0)
 			k->source[k->sources++] = (hel_packed_source){
 			    .source = i, .diagonals = c->diagonals, .giants = true};
-		else if (computed)
-			add_fresh(k, p, s, i, c->folds | c->extra, c->extra, false);
 		else
-			add_fresh(k, p, s, i, c->folds | c->diagonals, c->diagonals, true);
+			add_fresh(k, p, s, i, c->folds | fresh_diagonals(s, c),
+				  fresh_diagonals(s, c), !computed_source(s));
 
 	TRY_ALLOC(maps, hel_alloc((k->sources + 1) * slots, sizeof *maps));
 	int32_t *target = maps + k->sources * slots;
@@ -316,9 +324,7 @@ static hel_status consider(planner *p, size_t stage, candidate *c, int parent)
 	TRY(try_candidate(&k, p, stage, c, before ? &before->packing : NULL));
 	if (acceptable(p, stage, &k, &complete))
 		keep(p, stage, &k, complete, c->seconds + (before ? before->seconds : 0),
-		     fresh_count(s, c->folds | (computed_source(s) ? c->extra : c->diagonals)) +
-			 (before ? before->inputs : 0),
-		     parent);
+		     fresh_inputs(s, c) + (before ? before->inputs : 0), parent);
 	else
 		packing_clear(&k);
 done:

@@ -89,7 +89,8 @@ hel_status hel_bconv_init(hel_bconv *bc, const hel_ring *ring, size_t first, siz
 	TRY_ALLOC(bc->hat_inv, hel_alloc(count, sizeof *bc->hat_inv));
 	TRY_ALLOC(bc->fixed, hel_alloc(count, sizeof *bc->fixed));
 	TRY_ALLOC(bc->to, hel_alloc(primes * (count + 1), sizeof *bc->to));
-	TRY_ALLOC(bc->product_inv, hel_alloc(primes, sizeof *bc->product_inv));
+	TRY_ALLOC(bc->product, hel_alloc(2 * primes, sizeof *bc->product));
+	bc->product_inv = bc->product + primes;
 	for (size_t i = 0; i < count; i++)
 		bc->from[i] = ring->at[i < chain ? first + i : ring->chain + i - chain];
 	for (size_t i = 0; i < count; i++) {
@@ -103,6 +104,7 @@ hel_status hel_bconv_init(hel_bconv *bc, const hel_ring *ring, size_t first, siz
 		for (size_t i = 0; i < count; i++)
 			to[i] = hel_to_mont(run_product(bc, i, q), q);
 		to[count] = hel_to_mont((q - product) % q, q);
+		bc->product[t] = hel_factor_of(product, q);
 		if (product) /* zero for the run's own primes */
 			bc->product_inv[t] = hel_factor_of(hel_mod_inv(product, q), q);
 	}
@@ -118,7 +120,7 @@ void hel_bconv_clear(hel_bconv *bc)
 	hel_free(bc->hat_inv);
 	hel_free(bc->fixed);
 	hel_free(bc->to);
-	hel_free(bc->product_inv);
+	hel_free(bc->product);
 	memset(bc, 0, sizeof *bc);
 }
 

@@ -17,12 +17,12 @@
 /** Converts from a run of primes {q_i} with product Q to any other prime, exactly:
  *  x mod Q is lifted to (-Q/2, Q/2] (Halevi, Polyakov, Shoup 2018, in fixed point). */
 typedef struct hel_bconv {
-	size_t first, count;	 /* the run: its first prime, how many */
-	const hel_prime **from;	 /* the run's primes */
-	hel_factor *hat_inv;	 /* (Q/q_i)^-1 mod q_i */
-	uint32_t *fixed;	 /* floor(2^56 / q_i) */
-	uint32_t *to;		 /* [prime][count + 1]: Q/q_i, then -Q, in Montgomery form */
-	hel_factor *product_inv; /* [prime]: Q^-1 */
+	size_t first, count;	/* the run: its first prime, how many */
+	const hel_prime **from; /* the run's primes */
+	hel_factor *hat_inv;	/* (Q/q_i)^-1 mod q_i */
+	uint32_t *fixed;	/* floor(2^56 / q_i) */
+	uint32_t *to;		/* [prime][count + 1]: Q/q_i, then -Q, in Montgomery form */
+	hel_factor *product, *product_inv; /* [prime]: Q and Q^-1 */
 } hel_bconv;
 
 typedef struct hel_ring {

@@ -1,23 +1,7 @@
-#include "../testing.h"
+#include "../testing_dir.h"
 #include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char dir[] = "test_file_XXXXXX";
-
-static int make_dir(void **state)
-{
-	(void)state;
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	char command[64];
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	return system(command);
-}
 
 static void test_write_read(void **state)
 {
@@ -26,7 +10,7 @@ static void test_write_read(void **state)
 	uint8_t *bytes;
 	size_t size;
 	struct stat info;
-	snprintf(path, sizeof path, "%s/a", dir);
+	snprintf(path, sizeof path, "%s/a", temp_dir);
 	assert_ok(hel_file_write(path, "12345", 5, 0600));
 	assert_int_equal(0, stat(path, &info));
 	assert_int_equal(0600, info.st_mode & 0777);
@@ -35,7 +19,7 @@ static void test_write_read(void **state)
 	assert_string_equal("12345", (char *)bytes);
 	hel_free(bytes);
 	assert_status(HEL_ELIMIT, hel_file_read(path, 4, &bytes, &size));
-	assert_status(HEL_EIO, hel_file_read(dir, 100, &bytes, &size));
+	assert_status(HEL_EIO, hel_file_read(temp_dir, 100, &bytes, &size));
 	assert_status(HEL_EIO, hel_file_read("no/such/file", 100, &bytes, &size));
 }
 
@@ -44,11 +28,11 @@ static void test_failed_write_leaves_nothing(void **state)
 {
 	(void)state;
 	char path[64];
-	snprintf(path, sizeof path, "%s/d", dir);
+	snprintf(path, sizeof path, "%s/d", temp_dir);
 	assert_int_equal(0, mkdir(path, 0777));
 	assert_status(HEL_EIO, hel_file_write(path, "x", 1, 0644)); /* rename onto a directory */
 	assert_status(HEL_EIO, hel_file_write("no/such/dir/file", "x", 1, 0644));
-	DIR *d = opendir(dir);
+	DIR *d = opendir(temp_dir);
 	for (struct dirent *e; (e = readdir(d));)
 		assert_null(strstr(e->d_name, ".partial"));
 	closedir(d);
@@ -58,10 +42,10 @@ static void test_dir_make(void **state)
 {
 	(void)state;
 	char path[64];
-	snprintf(path, sizeof path, "%s/x/y/z", dir);
+	snprintf(path, sizeof path, "%s/x/y/z", temp_dir);
 	assert_ok(hel_dir_make(path));
 	assert_ok(hel_dir_make(path));
-	snprintf(path, sizeof path, "%s/a/b", dir);
+	snprintf(path, sizeof path, "%s/a/b", temp_dir);
 	assert_status(HEL_EIO, hel_dir_make(path)); /* a is a file */
 }
 
@@ -72,5 +56,5 @@ int main(void)
 	    cmocka_unit_test(test_failed_write_leaves_nothing),
 	    cmocka_unit_test(test_dir_make),
 	};
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+	return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

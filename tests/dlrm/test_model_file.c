@@ -1,22 +1,7 @@
 #include "../features/cohort.h"
+#include "../testing_dir.h"
 #include "dlrm/dlrm.h"
 #include <math.h>
-
-static char dir[] = "test_model_XXXXXX";
-
-static int make_dir(void **state)
-{
-	(void)state;
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	char command[64];
-	snprintf(command, sizeof command, "rm -rf %s", dir);
-	return system(command);
-}
 
 static hel_dlrm *make_model(void)
 {
@@ -35,8 +20,8 @@ static void test_round_trip(void **state)
 {
 	(void)state;
 	hel_dlrm *m = make_model(), *back;
-	assert_ok(hel_dlrm_save(m, dir));
-	assert_ok(hel_dlrm_load(&back, dir));
+	assert_ok(hel_dlrm_save(m, temp_dir));
+	assert_ok(hel_dlrm_load(&back, temp_dir));
 	assert_int_equal(m->parameters, back->parameters);
 	assert_memory_equal(m->parameter, back->parameter, m->parameters * sizeof(float));
 	assert_string_equal("bot_l.0.weight", back->tensor[0].name);
@@ -61,8 +46,8 @@ static void test_damaged_weights(void **state)
 	char path[64];
 	uint8_t *bytes;
 	size_t size;
-	assert_ok(hel_dlrm_save(m, dir));
-	snprintf(path, sizeof path, "%s/weights.safetensors", dir);
+	assert_ok(hel_dlrm_save(m, temp_dir));
+	snprintf(path, sizeof path, "%s/weights.safetensors", temp_dir);
 	assert_ok(hel_file_read(path, 1 << 20, &bytes, &size));
 	for (size_t n = 0; n < size; n += n < 100 ? 1 : 53)
 		assert_true(hel_safetensors_read(m, bytes, n) != HEL_OK);
@@ -74,7 +59,7 @@ static void test_damaged_weights(void **state)
 	assert_status(HEL_ELIMIT, hel_safetensors_read(m, bytes, size));
 	hel_free(bytes);
 	assert_int_equal(0, remove(path));
-	assert_status(HEL_EIO, hel_dlrm_load(&back, dir));
+	assert_status(HEL_EIO, hel_dlrm_load(&back, temp_dir));
 	hel_dlrm_free(m);
 }
 
@@ -120,5 +105,5 @@ int main(void)
 	    cmocka_unit_test(test_damaged_weights),
 	    cmocka_unit_test(test_config),
 	};
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+	return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

@@ -88,31 +88,25 @@ INLINE wide product(vec x, vec y)
 	return (wide){mul_wide(x, y), mul_wide(odd(x), odd(y))};
 }
 
-/* acc < 2^34 q: acc / 2^32 mod q in (0, 3q). The high word is below 4q, once() leaves below 2q, and
- * q - (high word of t*q) adds (0, q]. */
-INLINE vec reduce_lazy(wide acc, const modulus *m)
+/* acc of `terms` products of numbers below 2^30 with numbers below q, so that its high word is below
+ * terms * q / 4: acc / 2^32 mod q, in (0, 4q). With more than 12 terms one step is needed before
+ * q - (high word of t*q), which lies in (0, q], is added. check: 12/4 q + q = 4q */
+INLINE vec reduce_lazy(wide acc, size_t terms, const modulus *m)
 {
 	vec te = mul_wide(mul_wide(acc.even, m->qinv), m->q);
 	vec to = mul_wide(mul_wide(acc.odd, m->qinv), m->q);
 	vec high = high_words(acc.even, acc.odd);
 	BELOW(high, 4 * m->one);
-	return minus(plus(once(high, m->q2), m->q), high_words(te, to));
+	if (terms > 12)
+		high = once(high, m->q2);
+	return minus(plus(high, m->q), high_words(te, to));
 }
 
-/* The same in [0, q). */
-INLINE vec reduce(wide acc, const modulus *m)
+/* The same in [0, q); up to four terms leave it below 2q. */
+INLINE vec reduce(wide acc, size_t terms, const modulus *m)
 {
-	return canonical(reduce_lazy(acc, m), m);
-}
-
-/* acc < 4 * 2^30 q = 2^32 q, as a product of two canonical numbers is: one step less. */
-INLINE vec reduce_product(wide acc, const modulus *m)
-{
-	vec te = mul_wide(mul_wide(acc.even, m->qinv), m->q);
-	vec to = mul_wide(mul_wide(acc.odd, m->qinv), m->q);
-	vec high = high_words(acc.even, acc.odd);
-	BELOW(high, m->one);
-	return once(minus(plus(high, m->q), high_words(te, to)), m->q);
+	vec v = reduce_lazy(acc, terms, m);
+	return terms > 4 ? canonical(v, m) : once(v, m->q);
 }
 
 /* The high words into [0, q), so that 11 more terms fit; the low words stay. */
@@ -404,19 +398,19 @@ static void sub(uint32_t *r, const uint32_t *a, const uint32_t *b, const hel_pri
 static void mont_mul(uint32_t *r, const uint32_t *a, const uint32_t *b,
 		     const hel_prime *const *primes, size_t limbs)
 {
-	POINTWISE(reduce_product(product(load(a + i), load(b + i)), m))
+	POINTWISE(reduce(product(load(a + i), load(b + i)), 1, m))
 }
 
 static void mont_mac(uint32_t *r, const uint32_t *a, const uint32_t *b,
 		     const hel_prime *const *primes, size_t limbs)
 {
 	POINTWISE(once(
-	    plus(load(r + i), reduce_product(product(load(a + i), load(b + i)), m)), m->q))
+	    plus(load(r + i), reduce(product(load(a + i), load(b + i)), 1, m)), m->q))
 }
 
 static void to_mont(uint32_t *r, const uint32_t *a, const hel_prime *const *primes, size_t limbs)
 {
-	POINTWISE(reduce_product(product(load(a + i), all(p->r2)), m))
+	POINTWISE(reduce(product(load(a + i), all(p->r2)), 1, m))
 }
 
 static void scale(uint32_t *r, const uint32_t *a, const hel_factor *f,
@@ -439,13 +433,13 @@ static void tensor(uint32_t *const d[3], const uint32_t *const a[2], const uint3
 	const modulus mod = modulus_of(p), *m = &mod;
 	const vec r2 = all(p->r2);
 	for (uint32_t i = 0; i < p->n; i += LANES) {
-		const vec a0 = reduce_product(product(load(a[0] + i), r2), m);
-		const vec a1 = reduce_product(product(load(a[1] + i), r2), m);
+		const vec a0 = reduce(product(load(a[0] + i), r2), 1, m);
+		const vec a1 = reduce(product(load(a[1] + i), r2), 1, m);
 		const vec b0 = load(b[0] + i), b1 = load(b[1] + i);
 		const vec b0_odd = odd(b0), a1_odd = odd(a1);
-		store(d[0] + i, reduce_product(product(a0, b0), m));
-		store(d[1] + i, reduce(multiply_add(product(a0, b1), a1, a1_odd, b0, b0_odd), m));
-		store(d[2] + i, reduce_product(product(a1, b1), m));
+		store(d[0] + i, reduce(product(a0, b0), 1, m));
+		store(d[1] + i, reduce(multiply_add(product(a0, b1), a1, a1_odd, b0, b0_odd), 2, m));
+		store(d[2] + i, reduce(product(a1, b1), 1, m));
 	}
 }
 
@@ -464,7 +458,7 @@ static void dot(uint32_t *r, const hel_dot_terms *terms, const hel_prime *p)
 			const vec x = load(terms->a[j] + i), y = load(terms->b[j] + i);
 			acc = multiply_add(acc, x, odd(x), y, odd(y));
 		}
-		store(r + i, reduce(acc, m));
+		store(r + i, reduce(acc, HEL_MAX_TERMS, m));
 	}
 }
 
@@ -490,7 +484,7 @@ INLINE void key_product_of(uint32_t *r0, uint32_t *r1, const hel_key_terms *term
 			acc0 = multiply_add(acc0, x, x_odd, y0, odd(y0));
 			acc1 = multiply_add(acc1, x, x_odd, y1, odd(y1));
 		}
-		vec v0 = reduce(acc0, m), v1 = reduce(acc1, m);
+		vec v0 = reduce(acc0, count + 1, m), v1 = reduce(acc1, count + 1, m);
 		if (perm) {
 			store_moved(r0, i, v0, perm, add, m->q);
 			store_moved(r1, i, v1, perm, add, m->q);
@@ -520,7 +514,7 @@ static void key_product(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
 	}
 }
 
-/* r in (0, 3q): fit for forward() */
+/* r in (0, 4q): fit for forward() */
 INLINE void convert_of(uint32_t *r, const hel_conversion *x, size_t count, const hel_prime *p)
 {
 	const modulus mod = modulus_of(p), *m = &mod;
@@ -540,7 +534,7 @@ INLINE void convert_of(uint32_t *r, const hel_conversion *x, size_t count, const
 			const vec y = load(x->y + j * p->n + i), c = all(x->c[j]);
 			acc = multiply_add(acc, y, odd(y), c, c);
 		}
-		store(r + i, reduce_lazy(acc, m));
+		store(r + i, reduce_lazy(acc, count + 4, m));
 	}
 }
 

@@ -99,8 +99,8 @@ typedef struct hel_conversion {
 
 /** A division by a product whose inverse is f: (in - x) * f + add * g, x a conversion. */
 typedef struct hel_division {
-	hel_conversion x;   /* coefficients */
-	const uint32_t *in; /* NTT */
+	hel_conversion x;    /* coefficients */
+	const uint32_t *in;  /* NTT */
 	const uint32_t *add; /* NTT, or NULL */
 	hel_factor f, g;
 } hel_division;
@@ -142,8 +142,8 @@ typedef struct hel_kernels {
 	void (*key_product)(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
 			    const hel_permutation *p, bool add, const hel_prime *prime);
 	/* One limb: d0 = a0 b0, d1 = a0 b1 + a1 b0, d2 = a1 b1. */
-	void (*tensor)(uint32_t *const d[3], const uint32_t *const a[2],
-		       const uint32_t *const b[2], const hel_prime *prime);
+	void (*tensor)(uint32_t *const d[3], const uint32_t *const a[2], const uint32_t *const b[2],
+		       const hel_prime *prime);
 	/* One limb: r = NTT of the conversion. */
 	void (*raise)(uint32_t *r, const hel_conversion *x, const hel_prime *prime);
 	/* One limb: r = the division, NTT; r may be in or add. work: one vector. */

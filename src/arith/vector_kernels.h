@@ -88,9 +88,9 @@ INLINE wide product(vec x, vec y)
 	return (wide){mul_wide(x, y), mul_wide(odd(x), odd(y))};
 }
 
-/* acc of `terms` products of numbers below 2^30 with numbers below q, so that its high word is below
- * terms * q / 4: acc / 2^32 mod q, in (0, 4q). With more than 12 terms one step is needed before
- * q - (high word of t*q), which lies in (0, q], is added. check: 12/4 q + q = 4q */
+/* acc of `terms` products of numbers below 2^30 with numbers below q, so that its high word is
+ * below terms * q / 4: acc / 2^32 mod q, in (0, 4q). With more than 12 terms one step is needed
+ * before q - (high word of t*q), which lies in (0, q], is added. check: 12/4 q + q = 4q */
 INLINE vec reduce_lazy(wide acc, size_t terms, const modulus *m)
 {
 	vec te = mul_wide(mul_wide(acc.even, m->qinv), m->q);
@@ -237,8 +237,8 @@ INLINE void forward(uint32_t *x, const hel_prime *p, const ending *e)
 	for (uint32_t block = 0; block < k; block++) {
 		uint32_t blocks = 1, all_blocks = k, long_t = t;
 		for (; long_t > LANES; blocks *= 4, all_blocks *= 4, long_t /= 4)
-			forward_two(x, all_blocks, block * blocks, (block + 1) * blocks, long_t,
-				    tw, m);
+			forward_two(x, all_blocks, block * blocks, (block + 1) * blocks, long_t, tw,
+				    m);
 		forward_tail(x, block * 2 * t, (block + 1) * 2 * t, p->n, tw, e, m);
 	}
 }
@@ -404,8 +404,7 @@ static void mont_mul(uint32_t *r, const uint32_t *a, const uint32_t *b,
 static void mont_mac(uint32_t *r, const uint32_t *a, const uint32_t *b,
 		     const hel_prime *const *primes, size_t limbs)
 {
-	POINTWISE(once(
-	    plus(load(r + i), reduce(product(load(a + i), load(b + i)), 1, m)), m->q))
+	POINTWISE(once(plus(load(r + i), reduce(product(load(a + i), load(b + i)), 1, m)), m->q))
 }
 
 static void to_mont(uint32_t *r, const uint32_t *a, const hel_prime *const *primes, size_t limbs)
@@ -438,7 +437,8 @@ static void tensor(uint32_t *const d[3], const uint32_t *const a[2], const uint3
 		const vec b0 = load(b[0] + i), b1 = load(b[1] + i);
 		const vec b0_odd = odd(b0), a1_odd = odd(a1);
 		store(d[0] + i, reduce(product(a0, b0), 1, m));
-		store(d[1] + i, reduce(multiply_add(product(a0, b1), a1, a1_odd, b0, b0_odd), 2, m));
+		store(d[1] + i,
+		      reduce(multiply_add(product(a0, b1), a1, a1_odd, b0, b0_odd), 2, m));
 		store(d[2] + i, reduce(product(a1, b1), 1, m));
 	}
 }
@@ -600,21 +600,9 @@ static void permute(uint32_t *r, const uint32_t *a, const hel_permutation *p, ui
 
 #define KERNELS(label)                                                                             \
 	{                                                                                          \
-	    .name = label,                                                                         \
-	    .ntt_forward = ntt_forward,                                                            \
-	    .ntt_inverse = ntt_inverse,                                                            \
-	    .add = add,                                                                            \
-	    .sub = sub,                                                                            \
-	    .mont_mul = mont_mul,                                                                  \
-	    .mont_mac = mont_mac,                                                                  \
-	    .to_mont = to_mont,                                                                    \
-	    .scale = scale,                                                                        \
-	    .scale_add = scale_add,                                                                \
-	    .dot = dot,                                                                            \
-	    .key_product = key_product,                                                            \
-	    .tensor = tensor,                                                                      \
-	    .raise = raise,                                                                        \
-	    .lower = lower,                                                                        \
-	    .quotient = quotient,                                                                  \
-	    .permute = permute,                                                                    \
+		.name = label, .ntt_forward = ntt_forward, .ntt_inverse = ntt_inverse, .add = add, \
+		.sub = sub, .mont_mul = mont_mul, .mont_mac = mont_mac, .to_mont = to_mont,        \
+		.scale = scale, .scale_add = scale_add, .dot = dot, .key_product = key_product,    \
+		.tensor = tensor, .raise = raise, .lower = lower, .quotient = quotient,            \
+		.permute = permute,                                                                \
 	}

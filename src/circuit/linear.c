@@ -113,8 +113,7 @@ static void group_limb(void *arg, size_t i)
 		first[t] = j->in[t]->part[0] + at;
 		second[t] = j->in[t]->part[1] + at;
 	}
-	ring->k->key_product(j->out[0] + at, j->out[1] + at, &terms, NULL, j->add,
-			     ring->at[i]);
+	ring->k->key_product(j->out[0] + at, j->out[1] + at, &terms, NULL, j->add, ring->at[i]);
 }
 
 hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_term *terms,

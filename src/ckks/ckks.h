@@ -100,11 +100,11 @@ const hel_switch_key *hel_keys_find(const hel_keys *keys, uint32_t galois, unsig
 /** Words of an extended pair: b then a, each `limbs` chain limbs and the special ones. */
 size_t hel_extended_words(const hel_params *p, size_t limbs);
 
-/** Switches the pair (base, c) (NTT, `limbs` limbs; base may be NULL for 0) by several keys from one
- * decomposition of c (hoisting), each moved by its key's automorphism: acc = P times the sum of all
- * (sum), or acc[k] = P times each, one extended pair after the other; on top of what acc holds when
- * `add`. Limb by limb: a limb of all digits is made, used for every key and forgotten, so that only
- * keys are read from memory. scratch: ks_scratch_words. */
+/** Switches the pair (base, c) (NTT, `limbs` limbs; base may be NULL for 0) by several keys from
+ * one decomposition of c (hoisting), each moved by its key's automorphism: acc = P times the sum of
+ * all (sum), or acc[k] = P times each, one extended pair after the other; on top of what acc holds
+ * when `add`. Limb by limb: a limb of all digits is made, used for every key and forgotten, so that
+ * only keys are read from memory. scratch: ks_scratch_words. */
 void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *base, const uint32_t *c,
 		  const hel_switch_key *const *keys, size_t count, bool sum, bool add, size_t limbs,
 		  uint32_t *scratch);
@@ -119,6 +119,17 @@ void hel_ks_finish_rescaled(const hel_eval *ev, uint32_t *const part[2],
 			    const uint32_t *const add[2], uint32_t *acc, unsigned level,
 			    uint32_t *scratch);
 size_t hel_ks_scratch_words(const hel_eval *ev, size_t limbs);
+
+/* --- noise.c: error variance per slot that each operation adds ------------------ */
+
+/** One bit between what is predicted and the standard deviation that follows from variances. */
+#define HEL_NOISE_MARGIN 2
+
+double hel_noise_encryption(const hel_params *p, double scale);
+double hel_noise_encoding(const hel_params *p, double scale);
+/** scale: after the division. */
+double hel_noise_rescale(const hel_params *p, double scale);
+double hel_noise_switch(const hel_params *p, size_t limbs, double scale);
 
 /* --- ct.c ------------------------------------------------------------------- */
 

@@ -224,9 +224,8 @@ hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 	TRY(is_product(ev, a));
 	const hel_bconv *bc = &p->rescale[a->level];
 	const size_t n = p->ring.n, limbs = p->limbs[a->level - 1];
-	TRY_ALLOC(scratch,
-		  hel_scratch_take(ev->scratch,
-				   4 * hel_ring_mod_down_words(&p->ring, bc->count, ev->pool)));
+	TRY_ALLOC(scratch, hel_scratch_take(ev->scratch, 4 * hel_ring_mod_down_words(
+								 &p->ring, bc->count, ev->pool)));
 	hel_mod_down_part parts[2];
 	for (size_t i = 0; i < 2; i++)
 		parts[i] = (hel_mod_down_part){out->part[i], a->part[i], a->part[i] + limbs * n,

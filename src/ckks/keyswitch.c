@@ -80,8 +80,7 @@ static void apply_limb(const apply_job *j, size_t i, uint32_t *buffer)
 			x[d] = j->c + i * n; /* the digit's own limb, as it came */
 			continue;
 		}
-		const hel_conversion up =
-		    hel_bconv_to(bc, j->prepared + bc->first * n, n, prime);
+		const hel_conversion up = hel_bconv_to(bc, j->prepared + bc->first * n, n, prime);
 		p->ring.k->raise(buffer + d * n, &up, p->ring.at[prime]);
 		x[d] = buffer + d * n;
 	}
@@ -181,9 +180,9 @@ void hel_ks_finish_rescaled(const hel_eval *ev, uint32_t *const part[2],
 	for (size_t half = 0; half < 2; half++) {
 		uint32_t *in = acc + half * (limbs + p->ring.special) * n;
 		/* the level's limbs and the special ones lie behind each other */
-		parts[half] = (hel_mod_down_part){part[half], in, in + low * n,
-						  add ? add[half] : NULL,
-						  p->rescale[level].product_inv};
+		parts[half] =
+		    (hel_mod_down_part){part[half], in, in + low * n, add ? add[half] : NULL,
+					p->rescale[level].product_inv};
 	}
 	hel_ring_mod_down(&p->ring, &p->special_rescale[level], parts, 2, low, scratch, ev->pool);
 }

@@ -130,8 +130,7 @@ static hel_status make_tables(hel_params *p)
 	for (unsigned l = 1; l <= p->spec.levels; l++) {
 		const size_t first = p->limbs[l - 1], count = p->limbs[l] - first;
 		TRY(hel_bconv_init(&p->rescale[l], &p->ring, first, count, false, true));
-		TRY(hel_bconv_init(&p->special_rescale[l], &p->ring, first, count, true,
-				   true));
+		TRY(hel_bconv_init(&p->special_rescale[l], &p->ring, first, count, true, true));
 	}
 	TRY_ALLOC(p->digit, hel_alloc(p->digits * alpha, sizeof *p->digit));
 	for (size_t d = 0; d < p->digits; d++)

@@ -279,7 +279,7 @@ static hel_status ring_open(ring_bench *r, const bench *b, unsigned log_n, size_
 	hel_key_request requests[600];
 	hel_pt *pt = NULL;
 	memset(r, 0, sizeof *r);
-	TRY(hel_choose_digits(&r->params, log_n, (unsigned)limbs - 2));
+	TRY(hel_choose_digits(&r->params, log_n, (unsigned)limbs - 2, false));
 	if (!r->params)
 		FAIL(HEL_ESECURITY, "%zu limbs do not fit N = 2^%u", limbs, log_n);
 	const hel_params *p = r->params;
@@ -336,7 +336,8 @@ static hel_status bench_ring(bench *b, unsigned log_n, size_t limbs)
 	ring_bench r;
 	TRY(ring_open(&r, b, log_n, limbs, false));
 	const hel_params *p = r.params;
-	const double limb = 4.0 * (double)p->ring.n, key = hel_cost_product(p, limbs).key_bytes;
+	const double limb = 4.0 * (double)p->ring.n,
+		     key = hel_cost_product(&p->spec, limbs).key_bytes;
 	const double l = (double)limbs;
 	hel_say(b->args,
 		"-- N = 2^%u, %zu limbs, log2(QP) = %.0f: digits of %u primes, %u special primes\n",
@@ -610,7 +611,7 @@ static hel_status run_all(bench *b, json_t *out)
 	for (int t = 0; t < (counts[1] > 1 ? 2 : 1); t++) {
 		b->threads = counts[t];
 		for (size_t i = 0; i < HEL_ARRAY_LEN(rings); i++)
-		TRY(bench_ring(b, rings[i].log_n, rings[i].limbs));
+			TRY(bench_ring(b, rings[i].log_n, rings[i].limbs));
 		TRY(bench_layers(b, 15, 14));
 		TRY(bench_heart(b, "heart_deep", "{\"bottom\": [16, 4], \"top\": [16, 8, 1]}"));
 		TRY(bench_heart(b, "heart_codesigned", "{\"bottom\": [4], \"top\": [8, 1]}"));

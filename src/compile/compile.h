@@ -115,9 +115,14 @@ typedef struct hel_compile_report {
 HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				   const hel_compile_options *options);
 /** One-prime levels with the digit size whose key switches are cheapest over all levels; *out stays
- *  NULL when the ring is too small. How stages are packed hardly depends on it. */
-HEL_CHECKED hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels);
+ *  NULL when the ring is too small. precise: one special prime more than a digit has, so that a key
+ *  switch costs no more precision than a rescaling. How stages are packed hardly depends on it. */
+HEL_CHECKED hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels,
+					 bool precise);
 void hel_compile_report_clear(hel_compile_report *r);
+/** The dry run of a compiled program, for records that its manifest's schema allows. */
+HEL_CHECKED hel_status hel_program_shape(hel_shape *out, const hel_program *p,
+					 const hel_params *params);
 /** |feature| bounds that the schema guarantees. The caller frees them. */
 HEL_CHECKED hel_status hel_feature_bounds(double **out, const hel_schema *s, unsigned degree);
 

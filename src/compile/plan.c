@@ -133,9 +133,9 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 {
 	const hel_params *params = p->params;
 	const size_t limbs = params->limbs[level];
-	const hel_cost decompose = hel_cost_decompose(params, limbs);
-	const hel_cost product = hel_cost_product(params, limbs);
-	const hel_cost finish = hel_cost_finish(params, limbs);
+	const hel_cost decompose = hel_cost_decompose(&params->spec, limbs);
+	const hel_cost product = hel_cost_product(&params->spec, limbs);
+	const hel_cost finish = hel_cost_finish(&params->spec, limbs);
 	const size_t fresh = fresh_inputs(s, c);
 	const size_t main = computed_source(s) ? 1 : fresh;
 	const unsigned a = popcount(c->diagonals);
@@ -148,7 +148,7 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 		hel_cost_add(&cost, product, babies * (double)main + giants);
 		hel_cost_add(&cost, finish, babies * (double)main + (giants > 0));
 		hel_cost_add(&cost, decompose, giants);
-		double seconds = hel_cost_seconds(params, cost);
+		double seconds = hel_cost_seconds(&params->spec, cost);
 		if (seconds < best) {
 			best = seconds;
 			c->baby_bits = lowest(c->diagonals, b1);
@@ -173,13 +173,13 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 			hel_cost_add(&cost, product, exp2(HEL_MIN(radix, f - done)) - 1);
 			hel_cost_add(&cost, finish, 1);
 		}
-		double seconds = hel_cost_seconds(params, cost);
+		double seconds = hel_cost_seconds(&params->spec, cost);
 		if (radix == 1 || seconds < fold_best) {
 			fold_best = seconds;
 			c->fold_radix = radix;
 		}
 	}
-	c->seconds = (s->plain_sum ? 0 : best + hel_cost_seconds(params, rest)) + fold_best +
+	c->seconds = (s->plain_sum ? 0 : best + hel_cost_seconds(&params->spec, rest)) + fold_best +
 		     INPUT_SECONDS * (double)(fresh * limbs * params->ring.n);
 }
 

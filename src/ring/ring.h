@@ -14,10 +14,10 @@
 
 #define HEL_MAX_PRIMES 120
 
-/** Converts from a run of primes {q_i} with product Q to any other prime. An exact one lifts x mod Q
- *  to (-Q/2, Q/2] (Halevi, Polyakov, Shoup 2018, in fixed point). The other sums centred terms
- *  y_i (Q/q_i), y_i in (-q_i/2, q_i/2): x + e Q, |.| <= count Q/2, cheaper by a term; of one prime
- *  both give the same. */
+/** Converts from a run of primes {q_i} with product Q to any other prime. An exact one lifts x mod
+ * Q to (-Q/2, Q/2] (Halevi, Polyakov, Shoup 2018, in fixed point). The other sums centred terms y_i
+ * (Q/q_i), y_i in (-q_i/2, q_i/2): x + e Q, |.| <= count Q/2, cheaper by a term; of one prime both
+ * give the same. */
 typedef struct hel_bconv {
 	size_t first, count;	/* the run: its first prime, how many */
 	bool exact;		/* and more than one prime */
@@ -25,7 +25,7 @@ typedef struct hel_bconv {
 	hel_factor *hat_inv;	/* (Q/q_i)^-1 N^-1 mod q_i */
 	uint32_t *fixed;	/* floor(2^56 / q_i) */
 	uint32_t *to;		/* [prime][count]: Q/q_i, in Montgomery form */
-	uint32_t *last;		/* [prime]: exact: -Q, in Montgomery form; else -sum (q_i-1)/2 Q/q_i */
+	uint32_t *last; /* [prime]: exact: -Q, in Montgomery form; else -sum (q_i-1)/2 Q/q_i */
 	hel_factor *product, *product_inv; /* [prime]: Q and Q^-1 */
 } hel_bconv;
 
@@ -68,7 +68,8 @@ typedef struct hel_mod_down_part {
 
 /** Divides up to two polynomials by the run's product Q, over chain primes [0, limbs). Serves
  * ModDown (run = special primes) and rescaling (run = the level's primes). The conversion must be
- * exact or of one prime. Error: at most 1/2 (1 + 2^-16) per coefficient. scratch: mod_down_words. */
+ * exact or of one prime. Error: at most 1/2 (1 + 2^-16) per coefficient. scratch: mod_down_words.
+ */
 void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, const hel_mod_down_part *parts,
 		       size_t count, size_t limbs, uint32_t *scratch, hel_pool *pool);
 size_t hel_ring_mod_down_words(const hel_ring *ring, size_t run, const hel_pool *pool);

@@ -248,20 +248,23 @@ static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 			    : st;
 }
 
+static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
+{
+	static const hel_machine_op run[HEL_OP_KINDS] = {
+	    [HEL_OP_INPUT] = run_input,		  [HEL_OP_LINEAR] = run_linear,
+	    [HEL_OP_ROTATE_SUM] = run_rotate_sum, [HEL_OP_SQUARE] = run_square,
+	    [HEL_OP_RESCALE] = run_rescale,	  [HEL_OP_ADD_PLAIN] = run_add_plain,
+	};
+	return run[op->kind](m, op, out);
+}
+
 hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev,
 			const hel_ct *const *in, double *op_seconds)
 {
 	hel_status st = HEL_OK;
 	void *value = NULL;
 	ckks_machine c = {
-	    .base = {.run = {[HEL_OP_INPUT] = run_input,
-			     [HEL_OP_LINEAR] = run_linear,
-			     [HEL_OP_ROTATE_SUM] = run_rotate_sum,
-			     [HEL_OP_SQUARE] = run_square,
-			     [HEL_OP_RESCALE] = run_rescale,
-			     [HEL_OP_ADD_PLAIN] = run_add_plain},
-		     .free_value = free_value,
-		     .timed = timed},
+	    .base = {.run = run_op, .free_value = free_value, .timed = timed},
 	    .l = l,
 	    .ev = ev,
 	    .in = in,

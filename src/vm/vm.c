@@ -25,7 +25,7 @@ hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result)
 	find_last_uses(last, p);
 	for (size_t i = 0; i < p->ops; i++) {
 		double start = hel_clock();
-		st = m->run[p->op[i].kind](m, &p->op[i], &m->value[i]);
+		st = m->run(m, &p->op[i], &m->value[i]);
 		if (st != HEL_OK) {
 			char detail[400];
 			snprintf(detail, sizeof detail, "%s", hel_error_detail());

@@ -131,14 +131,14 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 		c->dot(f->s, &terms, f->at[0]);
 		same(f, "dot", f->n);
 		for (int exact = 0; exact < 2; exact++) {
-			const hel_conversion conversion = {big, exact ? f->a : NULL,
-							   constant, count, q - 1};
+			const hel_conversion conversion = {big, exact ? f->a : NULL, constant,
+							   count, q - 1};
 			k->raise(f->r, &conversion, f->at[0]);
 			c->raise(f->s, &conversion, f->at[0]);
 			same(f, "raise", f->n);
 			for (int with = 0; with < 2; with++) {
-				const hel_division d = {conversion, f->b, with ? f->a : NULL, factor[0],
-							factor[0]};
+				const hel_division d = {conversion, f->b, with ? f->a : NULL,
+							factor[0], factor[0]};
 				k->lower(f->r, &d, f->r + f->n, f->at[0]);
 				c->lower(f->s, &d, f->s + f->n, f->at[0]);
 				same(f, "lower", f->n);
@@ -162,15 +162,13 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 			for (size_t j = 0; j < count; j++)
 				x[j] = f->a, y[j] = f->b;
 			for (int add = 0; add < 4; add++) {
-				const hel_key_terms terms = {x, y, x, count, add & 2 ? f->b : NULL,
-							     f->prime[0].q - 1};
+				const hel_key_terms terms = {
+				    x, y, x, count, add & 2 ? f->b : NULL, f->prime[0].q - 1};
 				const hel_permutation *moved = count % 4 == 1 ? NULL : &p;
 				memcpy(f->r, f->a, all * 4);
 				memcpy(f->s, f->a, all * 4);
-				k->key_product(f->r, f->r + f->n, &terms, moved, add & 1,
-					       f->at[0]);
-				c->key_product(f->s, f->s + f->n, &terms, moved, add & 1,
-					       f->at[0]);
+				k->key_product(f->r, f->r + f->n, &terms, moved, add & 1, f->at[0]);
+				c->key_product(f->s, f->s + f->n, &terms, moved, add & 1, f->at[0]);
 				same(f, "key_product", 2 * f->n);
 				if (add & 2)
 					continue;
@@ -412,8 +410,8 @@ static void bench(void)
 	static const char *const names[] = {"scalar", "avx2", "avx512"};
 	hel_prng g;
 	test_prng(&g, 5);
-	printf("%-8s %6s %12s %12s %12s %12s %12s   (median us per limb)\n", "backend",
-	       "log n", "ntt_forward", "ntt_inverse", "mont_mul", "mont_mac", "raise(3)");
+	printf("%-8s %6s %12s %12s %12s %12s %12s   (median us per limb)\n", "backend", "log n",
+	       "ntt_forward", "ntt_inverse", "mont_mul", "mont_mac", "raise(3)");
 	for (size_t b = 0; b < HEL_ARRAY_LEN(names); b++)
 		for (unsigned log_n = 12; hel_kernels_by_name(names[b]) && log_n <= 16; log_n++) {
 			const hel_kernels *k = hel_kernels_by_name(names[b]);

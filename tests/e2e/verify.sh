@@ -30,7 +30,10 @@ for name in deep codesigned deep-digits codesigned-digits; do
 	*) keys=15e6 ;;
 	esac
 	holds "$name bits" "$(field bits "$work/json")" ">=" 12.5
-	holds "$name bits against prediction" "$(field bits "$work/json")" ">=" "$(field predicted_bits "$work/json")"
+	# never above the prediction, never more than four bits below it
+	predicted=$(field predicted_bits "$work/json")
+	holds "$name bits against prediction" "$(field bits "$work/json")" ">=" "$predicted"
+	holds "$name bits against prediction" "$(field bits "$work/json")" "<=" "$predicted + 4"
 	holds "$name decisions that differ" "$(field decisions_differ "$work/json")" "==" 0
 	holds "$name keys" "$(field evaluation_keys_bytes "$work/json")" "<=" $keys
 	holds "$name query" "$(field query_bytes "$work/json")" "<=" 500000

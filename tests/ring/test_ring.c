@@ -62,17 +62,17 @@ static void test_mod_up(void **state)
 				for (size_t j = 0; j < N; j++) {
 					/* beside random values both ends; the very middle may
 					 * round either way */
-					x[j] = j < 2 ? (i128)j * (q_product - 1)
-					       : j < 4 ? q_product / 2 + (j == 2 ? -1 : 1) *
-									     (q_product >> 20)
+					x[j] = j < 2   ? (i128)j * (q_product - 1)
+					       : j < 4 ? q_product / 2 +
+							     (j == 2 ? -1 : 1) * (q_product >> 20)
 						       : random_wide(&g, q_product);
 					for (size_t i = 0; i < 6; i++)
 						c[i * N + j] = mod(x[j], ring.prime[i].q);
 				}
 				hel_ring_ntt(&ring, c, 0, 6, NULL);
 				for (size_t i = 0; i < run; i++)
-					hel_bconv_prepare(&ring, &bc, y + i * N, c + (first + i) * N,
-							  i);
+					hel_bconv_prepare(&ring, &bc, y + i * N,
+							  c + (first + i) * N, i);
 				ring.k->quotient(y + run * N, y, bc.fixed, run, N);
 				for (size_t i = 0; i < 8; i++) {
 					uint32_t out[N] __attribute__((aligned(64)));
@@ -122,10 +122,10 @@ static void test_mod_down_rounds(void **state)
 		hel_ring_intt(&ring, a, 0, 2, NULL);
 		for (size_t j = 0; j < N; j++)
 			for (size_t i = 0; i < 2; i++)
-				assert_int_equal(mod((x[j] + p / 2) / p +
-							 (run == 2 ? 5 * (x[j] % q) : 0),
-						     ring.prime[i].q),
-						 a[i * N + j]);
+				assert_int_equal(
+				    mod((x[j] + p / 2) / p + (run == 2 ? 5 * (x[j] % q) : 0),
+					ring.prime[i].q),
+				    a[i * N + j]);
 		hel_free(a);
 		hel_free(scratch);
 		hel_bconv_clear(&bc);

@@ -119,8 +119,7 @@ static inline __attribute__((always_inline)) vec spread(const uint32_t *w, int t
 		return load(w);
 	if (t == 4)
 		return _mm256_set_m128i(_mm_set1_epi32((int)w[1]), _mm_set1_epi32((int)w[0]));
-	const vec four =
-	    _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)w));
+	const vec four = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)w));
 	return _mm256_permutevar8x32_epi32(four, _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
 }
 

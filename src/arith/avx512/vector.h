@@ -82,8 +82,7 @@ static inline __attribute__((always_inline)) void transpose(vec *u, vec *v, int 
 		*v = _mm512_shuffle_i64x2(a, b, 0xEE);
 	} else if (t == 4) {
 		*u = _mm512_permutex2var_epi64(a, _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), b);
-		*v =
-		    _mm512_permutex2var_epi64(a, _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15), b);
+		*v = _mm512_permutex2var_epi64(a, _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15), b);
 	} else if (t == 2) {
 		*u = _mm512_unpacklo_epi64(a, b);
 		*v = _mm512_unpackhi_epi64(a, b);

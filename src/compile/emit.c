@@ -17,10 +17,9 @@ static hel_status add_op(emitter *e, hel_op op)
 {
 	op.layer = e->layer;
 	hel_status st = hel_program_add_op(e->p, &op);
-	if (st != HEL_OK) {
-		hel_free(op.term);
-		hel_free(op.step);
-	} else
+	if (st != HEL_OK)
+		hel_op_clear(&op);
+	else
 		e->value = e->p->ops - 1;
 	return st;
 }

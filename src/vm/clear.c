@@ -37,6 +37,17 @@ static void clear_rotate_sum(hel_complex *out, const hel_op *op, const hel_compl
 			out[i] = plus(out[i], x[(size_t)((int64_t)i + op->step[k]) & (slots - 1)]);
 }
 
+static void clear_weighted_sum(hel_complex *out, const hel_op *op, const hel_complex *const *value,
+			       size_t slots)
+{
+	for (size_t i = 0; i < slots; i++)
+		out[i] = (hel_complex){op->factor[op->terms], 0};
+	for (uint32_t k = 0; k < op->terms; k++)
+		for (size_t i = 0; i < slots; i++)
+			out[i] = plus(out[i], times((hel_complex){op->factor[k], 0},
+						    value[op->term[k].value][i]));
+}
+
 void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
 		  const hel_complex *const *value, const hel_complex *const *in)
 {
@@ -56,6 +67,13 @@ void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
 	case HEL_OP_ADD_PLAIN:
 		for (size_t i = 0; i < slots; i++)
 			out[i] = plus(x[i], hel_vector_at(&p->vector[op->index], i));
+		break;
+	case HEL_OP_MUL:
+		for (size_t i = 0; i < slots; i++)
+			out[i] = times(x[i], value[op->index][i]);
+		break;
+	case HEL_OP_WEIGHTED_SUM:
+		clear_weighted_sum(out, op, value, slots);
 		break;
 	case HEL_OP_INPUT:
 	case HEL_OP_RESCALE:

@@ -89,7 +89,14 @@ static void own_variance(noise_machine *n, const hel_op *op, size_t index)
 		for (uint32_t k = 0; k < op->steps; k++)
 			all += op->step[k] ? hel_noise_switch(p, limbs, result) : 0;
 		break;
+	case HEL_OP_WEIGHTED_SUM: /* each factor is rounded at the term's scale */
+		for (uint32_t k = 0; k < op->terms; k++)
+			for (size_t i = 0; i < n->slots; i++)
+				n->added[i] +=
+				    square(n->noisy[op->term[k].value][i]) / 12 / (scale * scale);
+		break;
 	case HEL_OP_SQUARE:
+	case HEL_OP_MUL:
 		all = hel_noise_switch(p, limbs, result);
 		break;
 	case HEL_OP_RESCALE:

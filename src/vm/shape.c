@@ -4,10 +4,19 @@
 #include <math.h>
 #include <string.h>
 
+/* Points at which functions of a real value are followed, from 0 to its largest bound; the bound of
+ * one at |x| <= b is its largest value there. Sums and products of functions of one value would
+ * otherwise be bounded as if they were independent: T_8 of [-1, 1] by 723. */
+#define CURVE 512
+
 typedef struct shape_value {
 	unsigned level;
-	bool product;  /* scale squared, to be rescaled */
+	bool product; /* scale squared, to be rescaled */
+	bool is_complex;
 	double *bound; /* of |v|, per slot */
+	/* A function of the value of op `root`: at both signs of each point. NULL: itself. */
+	double (*curve)[2];
+	size_t root;
 } shape_value;
 
 typedef struct shape_machine {
@@ -17,6 +26,7 @@ typedef struct shape_machine {
 	const double *feature_bound;
 	unsigned *level; /* before each op */
 	bool *product;	 /* of its result */
+	double **bound;	 /* kept for every root of a curve, per slot */
 	hel_shape *out;
 	size_t slots;
 } shape_machine;
@@ -30,8 +40,10 @@ static void free_value(hel_machine *m, void *value)
 {
 	(void)m;
 	shape_value *v = value;
-	if (v)
+	if (v) {
 		hel_free(v->bound);
+		hel_free(v->curve);
+	}
 	hel_free(v);
 }
 
@@ -43,6 +55,7 @@ static hel_status new_value(shape_machine *s, const hel_op *op, shape_value **ou
 	TRY_ALLOC(v, hel_alloc(1, sizeof *v));
 	v->level = level;
 	v->product = product;
+	v->root = (size_t)(op - s->p->op);
 	TRY_ALLOC(v->bound, hel_alloc(s->slots, sizeof *v->bound));
 	s->level[op - s->p->op] = level + (op->kind == HEL_OP_RESCALE);
 	s->product[op - s->p->op] = product;
@@ -181,6 +194,7 @@ static hel_status run_linear(hel_machine *m, const hel_op *op, void **out)
 	for (uint32_t k = 0; k < op->terms; k++) {
 		const hel_term *t = &op->term[k];
 		const shape_value *x = m->value[t->value];
+		v->is_complex |= x->is_complex || s->p->vector[t->vector].is_complex;
 		if (x->level != v->level || x->product)
 			FAIL(HEL_ELEVEL, "values of levels %u and %u meet", x->level, v->level);
 		for (size_t p = 0; p < s->slots; p++) {
@@ -205,6 +219,7 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 	shape_value *v;
 	TRY(new_value(s, op, &v, x->level, x->product));
 	*out = v;
+	v->is_complex = x->is_complex;
 	const size_t limbs = s->params->limbs[x->level];
 	for (uint32_t k = 0; k < op->steps; k++) {
 		for (size_t p = 0; p < s->slots; p++) {
@@ -224,6 +239,18 @@ done:
 	return st;
 }
 
+/* One product of ciphertexts: its key, its cost. */
+static hel_status charge_product(shape_machine *s, const hel_op *op, unsigned level)
+{
+	const size_t limbs = s->params->limbs[level];
+	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
+	charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
+	charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
+	charge(s, op, (hel_cost){.products = 6 * (double)limbs}, 1);
+	s->out->layer[op->layer].key_switches++;
+	return require(s, HEL_RELINEARISE, level);
+}
+
 static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
@@ -233,16 +260,151 @@ static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
 	TRY(can_multiply(x));
 	TRY(new_value(s, op, &v, x->level, true));
 	*out = v;
-	const size_t limbs = s->params->limbs[x->level];
+	v->is_complex = x->is_complex;
 	for (size_t p = 0; p < s->slots; p++)
 		v->bound[p] = x->bound[p] * x->bound[p];
-	TRY(require(s, HEL_RELINEARISE, x->level));
-	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
-	charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
-	charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
-	charge(s, op, (hel_cost){.products = 6 * (double)limbs}, 1);
-	s->out->layer[op->layer].key_switches++;
+	TRY(charge_product(s, op, x->level));
 	TRY(check_value(s, op, v));
+done:
+	return st;
+}
+
+static double largest(const double *v, size_t count)
+{
+	double most = 0;
+	for (size_t i = 0; i < count; i++)
+		most = HEL_MAX(most, v[i]);
+	return most;
+}
+
+/* The bounds of a curve's root, kept beyond the root's own life. */
+static hel_status root_bounds(double **out, shape_machine *s, const shape_value *x)
+{
+	hel_status st = HEL_OK;
+	double **kept = &s->bound[x->root];
+	if (!*kept) { /* only the root itself gets here first */
+		TRY_ALLOC(*kept, hel_alloc(s->slots, sizeof **kept));
+		memcpy(*kept, x->bound, s->slots * sizeof **kept);
+	}
+	*out = *kept;
+done:
+	return st;
+}
+
+static double point(const shape_value *x, double most, int k, int sign)
+{
+	return x->curve ? x->curve[k][sign] : (sign ? -1 : 1) * most * k / (CURVE - 1);
+}
+
+/* Bounds of v = constant + sum of factor[i] * x[i], or their product (factor NULL), all functions
+ * of one root. */
+static hel_status follow_curve(shape_machine *s, shape_value *v, const shape_value *const *x,
+			       const double *factor, size_t count)
+{
+	hel_status st = HEL_OK;
+	double *bounds = NULL, *highest = NULL;
+	TRY(root_bounds(&bounds, s, x[0]));
+	const double most = largest(bounds, s->slots);
+	TRY_ALLOC(v->curve, hel_alloc(CURVE, sizeof *v->curve));
+	TRY_ALLOC(highest, hel_alloc(CURVE, sizeof *highest));
+	v->root = x[0]->root;
+	for (int k = 0; k < CURVE; k++) {
+		for (int sign = 0; sign < 2; sign++) {
+			double y = factor ? factor[count] : 1;
+			for (size_t i = 0; i < count; i++)
+				y = factor ? y + factor[i] * point(x[i], most, k, sign)
+					   : y * point(x[i], most, k, sign);
+			v->curve[k][sign] = y;
+			highest[k] = HEL_MAX(highest[k], fabs(y));
+		}
+		highest[k] = HEL_MAX(highest[k], k ? highest[k - 1] : 0);
+	}
+	for (size_t p = 0; p < s->slots; p++) {
+		int k = most > 0 ? (int)ceil(bounds[p] / most * (CURVE - 1)) : 0;
+		v->bound[p] = 1.01 * highest[HEL_MIN(k, CURVE - 1)]; /* between two points */
+	}
+done:
+	hel_free(highest);
+	return st;
+}
+
+static bool same_root(const shape_value *a, const shape_value *b)
+{
+	return a->root == b->root && !a->is_complex && !b->is_complex;
+}
+
+static hel_status run_mul(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = HEL_OK;
+	shape_machine *s = self(m);
+	const shape_value *const x[2] = {m->value[op->value], m->value[op->index]};
+	shape_value *v;
+	TRY(can_multiply(x[0]));
+	TRY(can_multiply(x[1]));
+	if (x[0]->level != x[1]->level)
+		FAIL(HEL_ELEVEL, "values of levels %u and %u meet", x[0]->level, x[1]->level);
+	TRY(new_value(s, op, &v, x[0]->level, true));
+	*out = v;
+	v->is_complex = x[0]->is_complex || x[1]->is_complex;
+	if (same_root(x[0], x[1]))
+		TRY(follow_curve(s, v, x, NULL, 2));
+	else
+		for (size_t p = 0; p < s->slots; p++)
+			v->bound[p] = x[0]->bound[p] * x[1]->bound[p];
+	TRY(charge_product(s, op, v->level));
+	TRY(check_value(s, op, v));
+done:
+	return st;
+}
+
+static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = HEL_OK;
+	shape_machine *s = self(m);
+	const shape_value **x = NULL;
+	shape_value *v;
+	bool one_root = true;
+	if (!op->index || op->index > s->params->spec.levels)
+		FAIL(HEL_ELEVEL, "no level is left: one more is needed here");
+	TRY(new_value(s, op, &v, op->index, true));
+	*out = v;
+	TRY_ALLOC(x, hel_alloc(op->terms, sizeof *x));
+	for (uint32_t k = 0; k < op->terms; k++) {
+		x[k] = m->value[op->term[k].value];
+		if (x[k]->level < op->index || (x[k]->product && x[k]->level != op->index))
+			FAIL(HEL_ELEVEL, "a term of level %u in a sum at level %u", x[k]->level,
+			     op->index);
+		if (x[k]->product && rint(op->factor[k]) != op->factor[k])
+			FAIL(HEL_ESCALE, "a product enters a sum with factor %g, no integer",
+			     op->factor[k]);
+		one_root &= same_root(x[k], x[0]);
+		v->is_complex |= x[k]->is_complex;
+	}
+	if (one_root)
+		TRY(follow_curve(s, v, x, op->factor, op->terms));
+	for (size_t p = 0; !one_root && p < s->slots; p++) {
+		v->bound[p] = fabs(op->factor[op->terms]);
+		for (uint32_t k = 0; k < op->terms; k++)
+			v->bound[p] += fabs(op->factor[k]) * x[k]->bound[p];
+	}
+	charge(s, op,
+	       (hel_cost){.products = 1.5 * (double)(op->terms * s->params->limbs[v->level])}, 1);
+	TRY(check_value(s, op, v));
+done:
+	hel_free(x);
+	return st;
+}
+
+/* A curve passes on to a value that holds the same numbers. */
+static hel_status pass_curve(shape_value *v, const shape_value *x)
+{
+	hel_status st = HEL_OK;
+	v->is_complex = x->is_complex;
+	if (!x->curve)
+		goto done;
+	TRY_ALLOC(v->curve, hel_alloc(CURVE, sizeof *v->curve));
+	memcpy(v->curve, x->curve, CURVE * sizeof *v->curve);
+	v->root = x->root;
 done:
 	return st;
 }
@@ -258,6 +420,7 @@ static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 	TRY(new_value(s, op, &v, x->level - 1, false));
 	*out = v;
 	memcpy(v->bound, x->bound, s->slots * sizeof *v->bound);
+	TRY(pass_curve(v, x));
 	charge(s, op, hel_cost_rescale(&s->params->spec, x->level), 1);
 	TRY(check_value(s, op, v));
 done:
@@ -274,6 +437,7 @@ static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 		FAIL(HEL_ESCALE, "a product must be rescaled before a vector is added");
 	TRY(new_value(s, op, &v, x->level, false));
 	*out = v;
+	v->is_complex = x->is_complex || s->p->vector[op->index].is_complex;
 	for (size_t p = 0; p < s->slots; p++) {
 		hel_complex w = hel_vector_at(&s->p->vector[op->index], p);
 		v->bound[p] = x->bound[p] + hypot(w.re, w.im);
@@ -286,9 +450,14 @@ done:
 static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 {
 	static const hel_machine_op run[HEL_OP_KINDS] = {
-	    [HEL_OP_INPUT] = run_input,		  [HEL_OP_LINEAR] = run_linear,
-	    [HEL_OP_ROTATE_SUM] = run_rotate_sum, [HEL_OP_SQUARE] = run_square,
-	    [HEL_OP_RESCALE] = run_rescale,	  [HEL_OP_ADD_PLAIN] = run_add_plain,
+	    [HEL_OP_INPUT] = run_input,
+	    [HEL_OP_LINEAR] = run_linear,
+	    [HEL_OP_ROTATE_SUM] = run_rotate_sum,
+	    [HEL_OP_SQUARE] = run_square,
+	    [HEL_OP_RESCALE] = run_rescale,
+	    [HEL_OP_ADD_PLAIN] = run_add_plain,
+	    [HEL_OP_MUL] = run_mul,
+	    [HEL_OP_WEIGHTED_SUM] = run_weighted_sum,
 	};
 	return run[op->kind](m, op, out);
 }
@@ -328,6 +497,7 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	TRY_ALLOC(out->layer, hel_alloc(p->layers, sizeof *out->layer));
 	TRY_ALLOC(s.level, hel_alloc(p->ops, sizeof *s.level));
 	TRY_ALLOC(s.product, hel_alloc(p->ops, sizeof *s.product));
+	TRY_ALLOC(s.bound, hel_alloc(p->ops, sizeof *s.bound));
 	TRY(hel_vm_run(&s.base, p, &value));
 	const shape_value *v = value;
 	if (v->level != 0 || v->product)
@@ -345,6 +515,9 @@ done:
 	free_value(&s.base, value);
 	hel_free(s.level);
 	hel_free(s.product);
+	for (uint32_t i = 0; s.bound && i < p->ops; i++)
+		hel_free(s.bound[i]);
+	hel_free(s.bound);
 	if (st != HEL_OK)
 		hel_shape_clear(out);
 	return st;

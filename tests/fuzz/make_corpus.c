@@ -201,6 +201,8 @@ static void make_programs(void)
 	OK(hel_program_add_layer(&p, "bottom"));
 	OK(hel_program_add_layer(&p, "top"));
 	hel_term term[] = {{0, index[0], 0, 0}, {0, index[1], 1, 0}, {0, index[0], 1, -2}};
+	hel_term sum[] = {{6, 0, 0, 0}, {3, 0, 0, 0}};
+	double factor[] = {2, -0.5, 0.25};
 	int32_t step[] = {0, 4, -1};
 	const hel_op ops[] = {
 	    {.kind = HEL_OP_INPUT},
@@ -209,7 +211,15 @@ static void make_programs(void)
 	    {.kind = HEL_OP_ADD_PLAIN, .layer = 1, .value = 2, .index = index[1]},
 	    {.kind = HEL_OP_SQUARE, .layer = 1, .value = 3},
 	    {.kind = HEL_OP_RESCALE, .layer = 1, .value = 4},
-	    {.kind = HEL_OP_ROTATE_SUM, .layer = 1, .value = 5, .steps = 3, .step = step},
+	    {.kind = HEL_OP_MUL, .layer = 1, .value = 3, .index = 3},
+	    {.kind = HEL_OP_WEIGHTED_SUM,
+	     .layer = 1,
+	     .index = 1,
+	     .terms = 2,
+	     .term = sum,
+	     .factor = factor},
+	    {.kind = HEL_OP_RESCALE, .layer = 1, .value = 7},
+	    {.kind = HEL_OP_ROTATE_SUM, .layer = 1, .value = 8, .steps = 3, .step = step},
 	};
 	for (size_t i = 0; i < HEL_ARRAY_LEN(ops); i++)
 		OK(hel_program_add_op(&p, &ops[i]));

@@ -3,13 +3,14 @@
 #include "vm/vm.h"
 
 #define FEATURES 16
+#define RUNS 16 /* simulated, for one that is measured */
 
 static void random_vector(hel_program *p, hel_prng *g, unsigned log_slots, uint32_t *index)
 {
 	const size_t slots = (size_t)1 << log_slots;
 	hel_complex *v = hel_alloc(slots, sizeof *v);
 	for (size_t i = 0; i < slots; i++)
-		v[i] = (hel_complex){hel_prng_normal(g) / 4, hel_prng_normal(g) / 4};
+		v[i] = (hel_complex){hel_prng_normal(g) / 6, hel_prng_normal(g) / 6};
 	assert_ok(hel_program_add_vector(p, v, log_slots, index));
 	hel_free(v);
 }
@@ -41,11 +42,24 @@ static hel_program *random_program(hel_params_spec spec, hel_prng *g)
 	assert_ok(hel_program_add_layer(p, "random"));
 	add(p, (hel_op){.kind = HEL_OP_INPUT, .index = 0});
 	add(p, (hel_op){.kind = HEL_OP_INPUT, .index = 1});
-	uint32_t value = 1, index;
+	uint32_t value = 1, value_above = 0, index;
 	bool first = true;
 	for (unsigned level = spec.levels; level > 0; level--) {
-		if (!first && hel_prng_u64(g) % 3 == 0) {
+		const unsigned kind = first ? 3 : (unsigned)(hel_prng_u64(g) % 5);
+		if (kind == 0) {
 			add(p, (hel_op){.kind = HEL_OP_SQUARE, .value = value});
+		} else if (kind == 1 && value_above > 1) {
+			/* a product, and a sum with a value of a higher level */
+			add(p, (hel_op){.kind = HEL_OP_MUL, .value = value, .index = value});
+			hel_op op = {.kind = HEL_OP_WEIGHTED_SUM, .index = level, .terms = 3};
+			op.term = hel_alloc(3, sizeof *op.term);
+			op.factor = hel_alloc(4, sizeof *op.factor);
+			const uint32_t from[3] = {p->ops - 1, value, value_above};
+			const double factor[4] = {1, -0.5, hel_prng_normal(g) / 2, 0.5};
+			for (int k = 0; k < 3; k++)
+				op.term[k].value = from[k];
+			memcpy(op.factor, factor, sizeof factor);
+			add(p, op);
 		} else {
 			hel_op op = {.kind = HEL_OP_LINEAR,
 				     .terms = 1 + (uint32_t)(hel_prng_u64(g) % 6)};
@@ -70,6 +84,7 @@ static hel_program *random_program(hel_params_spec spec, hel_prng *g)
 			add(p, (hel_op){
 				   .kind = HEL_OP_ADD_PLAIN, .value = p->ops - 1, .index = index});
 		}
+		value_above = value;
 		value = p->ops - 1;
 	}
 	return p;
@@ -85,13 +100,15 @@ static void test_machines_agree(void **state)
 		hel_program *p = random_program(spec, &g);
 		hel_params *params;
 		hel_shape shape;
-		double bound[FEATURES], feature[FEATURES];
+		double bound[FEATURES], feature[FEATURES], samples[RUNS * FEATURES];
 		assert_ok(hel_params_new_insecure_test(&params, &spec));
 		for (int i = 0; i < FEATURES; i++) {
 			bound[i] = 1;
 			feature[i] = 2 * hel_prng_unit(&g) - 1;
 		}
-		assert_ok(hel_shape_run(&shape, p, params, bound, feature, 1));
+		for (int i = 0; i < RUNS * FEATURES; i++)
+			samples[i] = feature[i % FEATURES];
+		assert_ok(hel_shape_run(&shape, p, params, bound, samples, RUNS));
 		p->manifest->keys = shape.keys;
 		p->manifest->key = hel_alloc(shape.keys, sizeof *shape.key);
 		memcpy(p->manifest->key, shape.key, shape.keys * sizeof *shape.key);

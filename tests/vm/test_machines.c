@@ -94,6 +94,7 @@ static void test_machines_agree(void **state)
 {
 	(void)state;
 	const hel_params_spec spec = {10, 5, 1, 30, 2, 3};
+	unsigned ran = 0;
 	for (uint64_t round = 0; round < 12; round++) {
 		hel_prng g;
 		test_prng(&g, 100 + round);
@@ -108,7 +109,14 @@ static void test_machines_agree(void **state)
 		}
 		for (int i = 0; i < RUNS * FEATURES; i++)
 			samples[i] = feature[i % FEATURES];
-		assert_ok(hel_shape_run(&shape, p, params, bound, samples, RUNS));
+		const hel_status fits = hel_shape_run(&shape, p, params, bound, samples, RUNS);
+		if (fits == HEL_ERANGE) { /* its values could outgrow the modulus */
+			hel_params_free(params);
+			hel_program_free(p);
+			continue;
+		}
+		assert_ok(fits);
+		ran++;
 		p->manifest->keys = shape.keys;
 		p->manifest->key = hel_alloc(shape.keys, sizeof *shape.key);
 		memcpy(p->manifest->key, shape.key, shape.keys * sizeof *shape.key);
@@ -179,6 +187,7 @@ static void test_machines_agree(void **state)
 		hel_params_free(params);
 		hel_program_free(p);
 	}
+	assert_true(ran >= 6);
 }
 
 /* shape refuses what ckks could not run. */

@@ -6,6 +6,7 @@
 #define HEL_COMPILE_H
 
 #include "circuit/circuit.h"
+#include "circuit/polynomial.h"
 #include "dlrm/dlrm.h"
 #include "vm/vm.h"
 
@@ -21,14 +22,16 @@ typedef struct hel_stage_source {
 	hel_complex *matrix; /* [rows][width] */
 } hel_stage_source;
 
-/** y = sum of sources + bias, then squared when `square`. A stage with `plain_sum` adds up the
- *  slots of its one source without a product (its matrix is all ones). */
+/** y = sum of sources + bias, then squared when `square`, or taken through a polynomial in
+ *  Chebyshev's basis, for which y lies within -1..1 (borrowed from the model). A stage with
+ * `plain_sum` adds up the slots of its one source without a product (its matrix is all ones). */
 typedef struct hel_stage {
 	char name[HEL_NAME_MAX];
 	size_t rows, sources;
 	hel_stage_source source[2];
 	hel_complex *bias;
 	bool plain_sum, square;
+	const hel_approximation *polynomial;
 } hel_stage;
 
 /** What the model computes, with as few levels as exact identities allow:
@@ -49,6 +52,7 @@ typedef struct hel_stages {
 HEL_CHECKED hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, bool monomials,
 				      bool fuse);
 void hel_stages_free(hel_stages *s);
+hel_polynomial hel_stage_polynomial(const hel_stage *s);
 /** Levels a stage consumes, and all of them. */
 unsigned hel_stage_levels(const hel_stage *s);
 unsigned hel_stages_levels(const hel_stages *s);

@@ -470,10 +470,11 @@ static hel_status predict_errors(const shape_machine *s, const double *samples, 
 	hel_noise *noise = NULL;
 	TRY_ALLOC(noise, hel_alloc(p->ops, sizeof *noise));
 	TRY(hel_noise_run(noise, p, s->params, s->level, s->product, samples, count));
+	const double margin = HEL_NOISE_MARGIN * HEL_RECORD_MARGIN;
 	for (size_t i = 0; i < p->ops; i++)
-		s->out->layer[p->op[i].layer].error = HEL_NOISE_MARGIN * noise[i].slot;
-	s->out->error = HEL_NOISE_MARGIN * noise[p->ops - 1].score;
-	s->out->slot_error = HEL_NOISE_MARGIN * noise[p->ops - 1].slot;
+		s->out->layer[p->op[i].layer].error = margin * noise[i].slot;
+	s->out->error = margin * noise[p->ops - 1].score;
+	s->out->slot_error = margin * noise[p->ops - 1].slot;
 done:
 	hel_free(noise);
 	return st;

@@ -62,6 +62,9 @@ typedef struct hel_cost {
 	double key_bytes; /* read during one run */
 } hel_cost;
 
+/** Real records are not like the samples that errors are predicted for. */
+#define HEL_RECORD_MARGIN 1.5
+
 typedef struct hel_shape_layer {
 	hel_cost cost;
 	unsigned level_in, level_out, key_switches, weights;
@@ -74,8 +77,8 @@ typedef struct hel_shape {
 	uint32_t keys;
 	hel_cost cost;
 	double bound; /* of the result: largest |slot| */
-	/* Predicted, HEL_NOISE_MARGIN above the standard deviation: of the score (coefficient 0)
-	 * and of a slot's real part. */
+	/* Predicted, HEL_NOISE_MARGIN * HEL_RECORD_MARGIN above the standard deviation: of the
+	 * score (coefficient 0) and of a slot's real part. */
 	double error, slot_error;
 	bool uniform;		/* every slot of the result is bounded alike */
 	hel_shape_layer *layer; /* one per layer of the program */

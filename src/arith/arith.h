@@ -151,6 +151,17 @@ typedef struct hel_kernels {
 	/* u = round(sum_i y_i / q_i) with inv[i] = floor(2^56 / q_i) < 2^32, q_i > 2^24. */
 	void (*quotient)(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t count,
 			 uint32_t n);
+	/* One limb: r = (2^32 high + low - 2^62) f, f in Montgomery form: 2^32 mod q for the number
+	 * itself, 2^64 mod q for its Montgomery form. high < 2^31. */
+	void (*residues)(uint32_t *r, const uint32_t *high, const uint32_t *low, uint32_t f,
+			 const hel_prime *prime);
+	/* Complex numbers, real and imaginary parts apart. Layers of len = 2, 4, .., n over roots
+	 * w[len/2 + j]: (u, v) -> (u + w v, u - w v); and of len = n, .., 4, 2:
+	 * (u, v) -> (u + v, conj(w) (u - v)). No sums are contracted: the same bits everywhere. */
+	void (*fft_forward)(double *re, double *im, const double *w_re, const double *w_im,
+			    size_t n);
+	void (*fft_inverse)(double *re, double *im, const double *w_re, const double *w_im,
+			    size_t n);
 	void (*permute)(uint32_t *r, const uint32_t *a, const hel_permutation *p, uint32_t n,
 			size_t limbs);
 } hel_kernels;

@@ -25,9 +25,11 @@ struct hel_params {
 	hel_bconv special;			       /* ModDown */
 	hel_bconv rescale[HEL_MAX_LEVELS + 1];	       /* [l]: by the primes of level l, l >= 1 */
 	hel_bconv special_rescale[HEL_MAX_LEVELS + 1]; /* [l]: ModDown and that at once */
-	hel_bconv *digit;   /* [digit * alpha + size - 1]: ModUp of a partial digit */
-	size_t digits;	    /* at the top level */
-	hel_complex *roots; /* encoder: [len/2 + j], exp(2 pi i 5^j / (4 len)) for FFT length len */
+	hel_bconv *digit; /* [digit * alpha + size - 1]: ModUp of a partial digit */
+	size_t digits;	  /* at the top level */
+	/* encoder: [len/2 + j], exp(2 pi i 5^j / (4 len)) for FFT length len */
+	double *root_re, *root_im;
+	uint32_t *bit_reversed;		     /* slot numbers */
 	uint8_t fingerprint[HEL_HASH_BYTES]; /* of all primes and the spec */
 };
 
@@ -88,10 +90,11 @@ double hel_params_log_special(const hel_params *p);
 /* --- encoder.c -------------------------------------------------------------- */
 
 /** N real coefficients, unscaled, to slots. */
-void hel_embed(const hel_params *p, hel_complex *slots, const double *coefficients);
-/** Encodes at any scale. */
+HEL_CHECKED hel_status hel_embed(const hel_params *p, hel_complex *slots,
+				 const double *coefficients);
+/** Encodes at any scale; limbs on the pool. */
 HEL_CHECKED hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *slots,
-				     unsigned level, double scale, hel_pt_use use);
+				     unsigned level, double scale, hel_pt_use use, hel_pool *pool);
 
 /* --- keyswitch.c: hybrid key switching (Han, Ki 2020) ------------------------- */
 

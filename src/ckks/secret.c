@@ -183,7 +183,7 @@ hel_status hel_decrypt(hel_complex *slots, const hel_secret_key *key, const hel_
 	double *coefficients = NULL;
 	TRY_ALLOC(coefficients, hel_alloc(n, sizeof *coefficients));
 	TRY(hel_decrypt_coefficients(coefficients, n, key, ct));
-	hel_embed(key->params, slots, coefficients);
+	TRY(hel_embed(key->params, slots, coefficients));
 done:
 	hel_free_secret(coefficients, n * sizeof *coefficients);
 	return st;

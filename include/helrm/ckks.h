@@ -27,6 +27,7 @@ typedef struct hel_params hel_params;	      /* ring degree, moduli, scales: chec
 typedef struct hel_pt hel_pt;		      /* an encoded vector */
 typedef struct hel_ct hel_ct;		      /* ciphertext; knows its level and scale */
 typedef struct hel_secret_key hel_secret_key; /* the client's secret */
+typedef struct hel_public_key hel_public_key; /* to encrypt with, not to decrypt */
 typedef struct hel_keys hel_keys;	      /* evaluation keys: public */
 typedef struct hel_eval hel_eval;	      /* params + keys + threads + scratch */
 typedef struct hel_pool hel_pool;	      /* threads; NULL means the calling one */
@@ -86,6 +87,11 @@ HEL_API HEL_CHECKED hel_status hel_secret_key_new(hel_secret_key **out, const he
 /** Wipes and frees. */
 HEL_API void hel_secret_key_free(hel_secret_key *key);
 
+/** A key to encrypt with, for parties that may contribute inputs but read nothing. */
+HEL_API HEL_CHECKED hel_status hel_public_key_new(hel_public_key **out,
+						  const hel_secret_key *secret, unsigned level);
+HEL_API void hel_public_key_free(hel_public_key *key);
+
 #define HEL_RELINEARISE 0u /* in place of a Galois element */
 
 typedef struct hel_key_request {
@@ -116,6 +122,9 @@ HEL_API double hel_ct_scale(const hel_ct *ct);
  *  Error per slot: about 3.19 * sqrt(N) / scale. */
 HEL_API HEL_CHECKED hel_status hel_encrypt(hel_ct *out, const hel_secret_key *secret,
 					   const hel_pt *pt);
+/** Encrypts without the secret key. */
+HEL_API HEL_CHECKED hel_status hel_encrypt_public(hel_ct *out, const hel_public_key *key,
+						  const hel_pt *pt);
 /** Decrypts and decodes all slots. Reacting visibly on the result breaks IND-CPA-D: SECURITY.md. */
 HEL_API HEL_CHECKED hel_status hel_decrypt(hel_complex *slots, const hel_secret_key *secret,
 					   const hel_ct *ct);

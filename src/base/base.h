@@ -137,6 +137,7 @@ typedef enum hel_kind {
 	HEL_KIND_EVALUATION_KEYS = 4,
 	HEL_KIND_QUERY = 5,
 	HEL_KIND_RESULT = 6,
+	HEL_KIND_PUBLIC_KEY = 7,
 } hel_kind;
 
 #define HEL_HASH_BYTES 32
@@ -166,6 +167,9 @@ HEL_CHECKED hel_status hel_random_init(void);
 /** Bytes of the operating system's generator. */
 void hel_random_bytes(void *out, size_t size);
 void hel_wipe(void *p, size_t size);
+/** The same bit, made public on purpose: what a secret may decide must pass through here, and is
+ *  listed in SECURITY.md. The test of constant time replaces it by one that tells valgrind. */
+bool hel_reveal(bool bit);
 
 /** A stream of bytes expanded from a seed: ChaCha20 with a 64-bit nonce, the stream number. */
 typedef struct hel_prng {
@@ -176,6 +180,8 @@ typedef struct hel_prng {
 } hel_prng;
 
 void hel_prng_init(hel_prng *g, const uint8_t seed[HEL_SEED_BYTES], uint64_t stream);
+/** A stream of fresh randomness: its seed is drawn now and never shown. */
+void hel_prng_fresh(hel_prng *g);
 void hel_prng_bytes(hel_prng *g, void *out, size_t size);
 uint64_t hel_prng_u64(hel_prng *g);
 /** Uniform in [0, 1). */

@@ -124,6 +124,7 @@ const char *hel_kind_name(hel_kind kind)
 	    [HEL_KIND_MANIFEST] = "manifest",	  [HEL_KIND_PROGRAM] = "server program",
 	    [HEL_KIND_SECRET_KEY] = "secret key", [HEL_KIND_EVALUATION_KEYS] = "evaluation keys",
 	    [HEL_KIND_QUERY] = "encrypted query", [HEL_KIND_RESULT] = "encrypted result",
+	    [HEL_KIND_PUBLIC_KEY] = "public key",
 	};
 	return (size_t)kind < HEL_ARRAY_LEN(names) && names[kind] ? names[kind] : "unknown file";
 }

@@ -65,6 +65,16 @@ struct hel_keys {
 	hel_switch_key *key;
 };
 
+/** (b, a) = (-a s + e, a) modulo QP: [limb][N], `limbs` chain limbs, then the special ones. */
+struct hel_public_key {
+	const hel_params *params;
+	uint8_t client[HEL_CLIENT_ID_BYTES];
+	uint8_t seed[HEL_SEED_BYTES]; /* expands to a */
+	unsigned level;
+	size_t limbs;
+	uint32_t *b, *a;
+};
+
 /** The index of the prime of limb `limb` in an extended polynomial with `limbs` chain limbs. */
 static inline size_t hel_prime_of_limb(const hel_params *p, size_t limbs, size_t limb)
 {
@@ -84,6 +94,11 @@ size_t hel_params_digits_at(const hel_params *p, size_t limbs);
 /** log2 of the largest product of one digit's primes, and of the special primes. */
 double hel_params_log_digit(const hel_params *p);
 double hel_params_log_special(const hel_params *p);
+/** Variance per slot of a fresh ciphertext's error at a scale (complex, in units of the value; the
+ *  real part has half of it): docs/cryptography.md, noise. */
+double hel_encrypt_variance(const hel_params *p, double scale);
+/** The same for one made under the public key: the larger of the two. */
+double hel_encrypt_public_variance(const hel_params *p, double scale);
 
 /* --- encoder.c -------------------------------------------------------------- */
 
@@ -136,7 +151,20 @@ size_t hel_switch_key_bytes(const hel_params *p, unsigned level);
 void hel_keys_write(hel_writer *w, const hel_keys *keys);
 HEL_CHECKED hel_status hel_keys_read(hel_keys **out, const hel_params *p, hel_reader *r);
 
-/* --- secret.c: everything that touches the secret key ---------------------------- */
+/* --- public.c: encryption under a public key ---------------------------------------- */
+
+HEL_CHECKED hel_status hel_public_key_alloc(hel_public_key **out, const hel_params *p,
+					    unsigned level);
+/** Fills `a` from the seed. */
+void hel_public_key_expand(hel_public_key *key);
+/** Bytes of a public key on the wire. */
+size_t hel_public_key_bytes(const hel_params *p, unsigned level);
+void hel_public_key_write(hel_writer *w, const hel_public_key *key);
+/** Takes all that is left. */
+HEL_CHECKED hel_status hel_public_key_read(hel_public_key **out, const hel_params *p,
+					   hel_reader *r);
+
+/* --- secret.c, keygen.c, decrypt.c: everything that touches the secret key --------- */
 
 HEL_CHECKED hel_status hel_secret_key_from_seed(hel_secret_key **out, const hel_params *p,
 						const uint8_t seed[HEL_SEED_BYTES]);

@@ -56,9 +56,10 @@ static void embed_inverse_in(const hel_params *p, double *coefficients, hel_comp
 				    times((hel_complex){u.re - v.re, u.im - v.im}, w);
 			}
 	bit_reverse_order(work, n);
+	const double unit = 1 / (double)n; /* exact; divisions take a time that depends on values */
 	for (size_t i = 0; i < n; i++) {
-		coefficients[i] = work[i].re / (double)n;
-		coefficients[i + n] = work[i].im / (double)n;
+		coefficients[i] = work[i].re * unit;
+		coefficients[i + n] = work[i].im * unit;
 	}
 }
 
@@ -103,7 +104,7 @@ hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *s
 		fits &= fabs(v) < limit; /* false for NaN, too */
 		rounded[i] = llrint(v);
 	}
-	if (!fits)
+	if (!hel_reveal(fits))
 		FAIL(HEL_ERANGE, "a value is not finite or too large for scale 2^%.1f",
 		     log2(scale));
 	for (size_t l = 0; l < limbs; l++) {

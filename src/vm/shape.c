@@ -182,12 +182,12 @@ static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 	shape_value *v;
 	TRY(new_value(s, &v, in->level, false));
 	*out = v;
-	const double scale = scale_of(s, v);
-	const double fresh = (double)s->params->ring.n * HEL_SIGMA * HEL_SIGMA / (scale * scale);
+	/* whoever encrypts: under the public key errors are larger */
+	const double fresh = hel_encrypt_public_variance(s->params, scale_of(s, v));
 	for (size_t p = 0; p < s->slots; p++) {
 		int32_t e = hel_layout_at(&in->layout, p);
 		v->bound[p] = e < 0 ? 0 : s->feature_bound[in->first + (uint32_t)e];
-		v->variance[p] = fresh + encoding_variance(s->params, scale);
+		v->variance[p] = fresh;
 	}
 	s->out->layer[op->layer].level_in = in->level;
 	TRY(check_value(s, op, v));

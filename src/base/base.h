@@ -141,7 +141,6 @@ typedef enum hel_kind {
 } hel_kind;
 
 #define HEL_HASH_BYTES 32
-#define HEL_CONTAINER_VERSION 1
 #define HEL_CONTAINER_OVERHEAD (4 + 2 + 2 + 8 + HEL_HASH_BYTES)
 
 const char *hel_kind_name(hel_kind kind);

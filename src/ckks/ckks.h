@@ -96,9 +96,9 @@ double hel_params_log_digit(const hel_params *p);
 double hel_params_log_special(const hel_params *p);
 /** Variance per slot of a fresh ciphertext's error at a scale (complex, in units of the value; the
  *  real part has half of it): docs/cryptography.md, noise. */
-double hel_encrypt_variance(const hel_params *p, double scale);
+double hel_fresh_variance(const hel_params *p, double scale);
 /** The same for one made under the public key: the larger of the two. */
-double hel_encrypt_public_variance(const hel_params *p, double scale);
+double hel_fresh_public_variance(const hel_params *p, double scale);
 
 /* --- encoder.c -------------------------------------------------------------- */
 
@@ -181,6 +181,12 @@ HEL_CHECKED hel_status hel_decrypt_coefficients(double *out, size_t count,
 /* --- serial.c ------------------------------------------------------------------ */
 
 /* A read that fails leaves its ciphertext's contents undefined. */
+
+/** How fresh ciphertexts are written. Those made under a public key have no seed. */
+typedef enum hel_ct_form {
+	HEL_CT_SEEDED = 1,
+	HEL_CT_FULL = 2,
+} hel_ct_form;
 
 /** A fresh ciphertext as (level, seed, b): half the size. */
 void hel_ct_write_seeded(hel_writer *w, const hel_ct *ct, const uint8_t seed[HEL_SEED_BYTES]);

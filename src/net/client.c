@@ -16,6 +16,7 @@ struct hel_client {
 	hel_schema *schema;
 	const hel_dataset *set;
 	hel_secret_key *secret;
+	hel_public_key *public; /* of another client, to contribute a query to */
 };
 
 void hel_client_free(hel_client *c)
@@ -23,6 +24,7 @@ void hel_client_free(hel_client *c)
 	if (!c)
 		return;
 	hel_secret_key_free(c->secret);
+	hel_public_key_free(c->public);
 	hel_schema_free(c->schema);
 	hel_params_free(c->params);
 	hel_manifest_free(c->manifest);
@@ -152,6 +154,49 @@ done:
 	return st;
 }
 
+/* Up to the level of the highest input. */
+hel_status hel_client_write_public(hel_writer *w, const hel_client *c)
+{
+	hel_status st = HEL_OK;
+	hel_public_key *key = NULL;
+	unsigned level = 0;
+	if (!c->secret)
+		FAIL(HEL_EINVAL, "no secret key");
+	for (uint32_t i = 0; i < c->manifest->inputs; i++)
+		level = HEL_MAX(level, c->manifest->input[i].level);
+	TRY(hel_public_key_new(&key, c->secret, level));
+	hel_container_begin(w, HEL_KIND_PUBLIC_KEY);
+	hel_public_key_write(w, key);
+	st = hel_container_end(w);
+done:
+	hel_public_key_free(key);
+	return st;
+}
+
+hel_status hel_client_contribute(hel_client *c, const void *public_key, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_public_key *key = NULL;
+	hel_reader r;
+	if (c->secret)
+		FAIL(HEL_EINVAL, "with the secret key at hand, nothing is gained by a public one");
+	TRY(hel_container_open(&r, HEL_KIND_PUBLIC_KEY, public_key, size));
+	TRY(hel_public_key_read(&key, c->params, &r));
+	TRY(hel_reader_finish(&r));
+	for (uint32_t i = 0; i < c->manifest->inputs; i++)
+		if (c->manifest->input[i].level > key->level)
+			FAIL(HEL_ELEVEL,
+			     "the public key reaches level %u, an input of this model needs %u; it "
+			     "must come from 'helrm keygen' with this model's manifest",
+			     key->level, c->manifest->input[i].level);
+	hel_public_key_free(c->public);
+	c->public = key;
+	key = NULL;
+done:
+	hel_public_key_free(key);
+	return st;
+}
+
 static hel_status encrypt_input(hel_writer *w, const hel_client *c, const hel_input *in,
 				const double *features, hel_complex *slots, hel_ct *ct)
 {
@@ -160,8 +205,13 @@ static hel_status encrypt_input(hel_writer *w, const hel_client *c, const hel_in
 	uint8_t seed[HEL_SEED_BYTES];
 	hel_input_fill(slots, in, features);
 	TRY(hel_encode(&pt, c->params, slots, in->level, HEL_FOR_ADD));
-	TRY(hel_encrypt_seeded(ct, seed, c->secret, pt));
-	hel_ct_write_seeded(w, ct, seed);
+	if (c->secret) {
+		TRY(hel_encrypt_seeded(ct, seed, c->secret, pt));
+		hel_ct_write_seeded(w, ct, seed);
+	} else {
+		TRY(hel_encrypt_public(ct, c->public, pt));
+		hel_ct_write(w, ct);
+	}
 	st = w->status;
 done:
 	hel_pt_free(pt);
@@ -179,8 +229,8 @@ hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_reco
 	uint32_t *hot = NULL;
 	hel_complex *block = NULL;
 	hel_ct *ct = NULL;
-	if (!c->secret)
-		FAIL(HEL_EINVAL, "no secret key");
+	if (!c->secret && !c->public)
+		FAIL(HEL_EINVAL, "no key to encrypt with");
 	TRY_ALLOC(values, hel_alloc(dense + m->features, sizeof *values));
 	TRY_ALLOC(hot, hel_alloc(hots, sizeof *hot));
 	TRY_ALLOC(block, hel_alloc(slots, sizeof *block));
@@ -189,7 +239,9 @@ hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_reco
 	hel_features_fill(values + dense, c->schema, values, hot, m->degree);
 	hel_container_begin(w, HEL_KIND_QUERY);
 	hel_write_bytes(w, m->id, sizeof m->id);
-	hel_write_bytes(w, hel_secret_key_client(c->secret), HEL_CLIENT_ID_BYTES);
+	hel_write_bytes(w, c->secret ? hel_secret_key_client(c->secret) : c->public->client,
+			HEL_CLIENT_ID_BYTES);
+	hel_write_u8(w, c->secret ? HEL_CT_SEEDED : HEL_CT_FULL);
 	hel_write_u32(w, m->inputs);
 	for (uint32_t i = 0; i < m->inputs; i++)
 		TRY(encrypt_input(w, c, &m->input[i], values + dense, block, ct));

@@ -183,7 +183,7 @@ static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 	TRY(new_value(s, &v, in->level, false));
 	*out = v;
 	/* whoever encrypts: under the public key errors are larger */
-	const double fresh = hel_encrypt_public_variance(s->params, scale_of(s, v));
+	const double fresh = hel_fresh_public_variance(s->params, scale_of(s, v));
 	for (size_t p = 0; p < s->slots; p++) {
 		int32_t e = hel_layout_at(&in->layout, p);
 		v->bound[p] = e < 0 ? 0 : s->feature_bound[in->first + (uint32_t)e];

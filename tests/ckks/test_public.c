@@ -80,11 +80,10 @@ static void test_error_is_as_predicted(void **state)
 				continue;
 			hel_ct *ct = encrypted_public(&f, key, x, level);
 			expect_predicted("public", &f, ct, x,
-					 hel_encrypt_public_variance(f.params, scale));
+					 hel_fresh_public_variance(f.params, scale));
 			hel_ct_free(ct);
 			ct = encrypted(&f, x, level);
-			expect_predicted("secret", &f, ct, x,
-					 hel_encrypt_variance(f.params, scale));
+			expect_predicted("secret", &f, ct, x, hel_fresh_variance(f.params, scale));
 			hel_ct_free(ct);
 		}
 		if (specs[s].primes_per_level == 2) {

@@ -4,6 +4,7 @@
 #ifndef HEL_BASE_H
 #define HEL_BASE_H
 
+#include <helrm/pool.h>
 #include <helrm/status.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -138,6 +139,7 @@ typedef enum hel_kind {
 	HEL_KIND_QUERY = 5,
 	HEL_KIND_RESULT = 6,
 	HEL_KIND_PUBLIC_KEY = 7,
+	HEL_KIND_CIPHERTEXT = 8,
 } hel_kind;
 
 #define HEL_HASH_BYTES 32
@@ -191,11 +193,8 @@ void hel_prng_clear(hel_prng *g);
 
 /* --- threads (pool.c) ------------------------------------------------------ */
 
-/** A fixed set of worker threads. NULL means "this thread alone". */
-typedef struct hel_pool hel_pool;
-hel_pool *hel_pool_new(unsigned threads);
-void hel_pool_free(hel_pool *pool);
-unsigned hel_pool_threads(const hel_pool *pool);
+/* hel_pool itself is public: helrm/pool.h. */
+
 /** Calls fn(arg, i) for i in [0, count), in any order and on any thread; returns when all are done.
  *  A call from inside a worker runs inline. */
 void hel_pool_for(hel_pool *pool, size_t count, void (*fn)(void *arg, size_t i), void *arg);

@@ -130,6 +130,7 @@ static const struct {
     [HEL_KIND_QUERY] = {"encrypted query", 2}, /* 2: says its form */
     [HEL_KIND_RESULT] = {"encrypted result", 1},
     [HEL_KIND_PUBLIC_KEY] = {"public key", 1},
+    [HEL_KIND_CIPHERTEXT] = {"ciphertext", 1},
 };
 
 const char *hel_kind_name(hel_kind kind)

@@ -151,6 +151,15 @@ size_t hel_switch_key_bytes(const hel_params *p, unsigned level);
 void hel_keys_write(hel_writer *w, const hel_keys *keys);
 HEL_CHECKED hel_status hel_keys_read(hel_keys **out, const hel_params *p, hel_reader *r);
 
+/* --- files.c: containers around keys and ciphertexts ---------------------------------- */
+
+/** What a writer holds, unless `st` says that writing failed. */
+HEL_CHECKED hel_status hel_writer_take(uint8_t **bytes, size_t *size, hel_writer *w, hel_status st);
+/** A whole file at the end of what `w` holds. */
+HEL_CHECKED hel_status hel_keys_store(hel_writer *w, const hel_keys *keys);
+HEL_CHECKED hel_status hel_public_key_store(hel_writer *w, const hel_public_key *key);
+HEL_CHECKED hel_status hel_secret_key_store(hel_writer *w, const hel_secret_key *key);
+
 /* --- public.c: encryption under a public key ---------------------------------------- */
 
 HEL_CHECKED hel_status hel_public_key_alloc(hel_public_key **out, const hel_params *p,
@@ -168,7 +177,6 @@ HEL_CHECKED hel_status hel_public_key_read(hel_public_key **out, const hel_param
 
 HEL_CHECKED hel_status hel_secret_key_from_seed(hel_secret_key **out, const hel_params *p,
 						const uint8_t seed[HEL_SEED_BYTES]);
-const uint8_t *hel_secret_key_seed(const hel_secret_key *key);
 /** A public name of the key: the keyed hash of nothing under the seed. */
 const uint8_t *hel_secret_key_client(const hel_secret_key *key);
 /** Encrypts so that the second half is the expansion of `seed`, which is drawn here. */

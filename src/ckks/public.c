@@ -91,6 +91,30 @@ done:
 	return st;
 }
 
+hel_status hel_public_key_store(hel_writer *w, const hel_public_key *key)
+{
+	hel_container_begin(w, HEL_KIND_PUBLIC_KEY);
+	hel_public_key_write(w, key);
+	return hel_container_end(w);
+}
+
+hel_status hel_public_key_save(uint8_t **bytes, size_t *size, const hel_public_key *key)
+{
+	hel_writer w = {0};
+	return hel_writer_take(bytes, size, &w, hel_public_key_store(&w, key));
+}
+
+hel_status hel_public_key_load(hel_public_key **out, const hel_params *p, const void *bytes,
+			       size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_reader r;
+	TRY(hel_container_open(&r, HEL_KIND_PUBLIC_KEY, bytes, size));
+	TRY(hel_public_key_read(out, p, &r)); /* takes all that is left */
+done:
+	return st;
+}
+
 /* The small polynomials of one encryption. */
 typedef struct fresh {
 	int8_t *u, *e[2];

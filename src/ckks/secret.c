@@ -53,11 +53,6 @@ void hel_secret_key_free(hel_secret_key *key)
 	hel_free_secret(key, sizeof *key);
 }
 
-const uint8_t *hel_secret_key_seed(const hel_secret_key *key)
-{
-	return key->seed;
-}
-
 const uint8_t *hel_secret_key_client(const hel_secret_key *key)
 {
 	return key->client;
@@ -105,4 +100,36 @@ hel_status hel_encrypt(hel_ct *out, const hel_secret_key *key, const hel_pt *pt)
 {
 	uint8_t seed[HEL_SEED_BYTES];
 	return hel_encrypt_seeded(out, seed, key, pt);
+}
+
+hel_status hel_secret_key_store(hel_writer *w, const hel_secret_key *key)
+{
+	hel_container_begin(w, HEL_KIND_SECRET_KEY);
+	hel_write_bytes(w, key->params->fingerprint, HEL_HASH_BYTES);
+	hel_write_bytes(w, key->seed, HEL_SEED_BYTES);
+	return hel_container_end(w);
+}
+
+hel_status hel_secret_key_save(uint8_t **bytes, size_t *size, const hel_secret_key *key)
+{
+	hel_writer w = {0};
+	return hel_writer_take(bytes, size, &w, hel_secret_key_store(&w, key));
+}
+
+hel_status hel_secret_key_load(hel_secret_key **out, const hel_params *p, const void *bytes,
+			       size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_reader r;
+	TRY(hel_container_open(&r, HEL_KIND_SECRET_KEY, bytes, size));
+	const uint8_t *fingerprint = hel_read_bytes(&r, HEL_HASH_BYTES);
+	const uint8_t *seed = hel_read_bytes(&r, HEL_SEED_BYTES);
+	TRY(hel_reader_finish(&r));
+	if (memcmp(fingerprint, p->fingerprint, HEL_HASH_BYTES) != 0)
+		FAIL(HEL_EPARAMS,
+		     "this secret key was made for other parameters; run 'helrm keygen' with "
+		     "this model's manifest");
+	TRY(hel_secret_key_from_seed(out, p, seed));
+done:
+	return st;
 }

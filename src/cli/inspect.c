@@ -107,7 +107,7 @@ static hel_status show_owned(const hel_args *args, json_t *out, hel_kind kind, c
 	hex(text, head, HEL_HASH_BYTES);
 	hel_say(args, "%s %.16s...\n", model ? "for model" : "for parameters", text);
 	json_object_set_new(out, model ? "model_id" : "parameters_id", json_string(text));
-	if (kind == HEL_KIND_SECRET_KEY)
+	if (kind == HEL_KIND_SECRET_KEY || kind == HEL_KIND_CIPHERTEXT)
 		goto done;
 	const uint8_t *client = hel_read_bytes(&r, HEL_CLIENT_ID_BYTES);
 	TRY(r.status);

@@ -41,23 +41,6 @@ const hel_dataset *hel_client_dataset(const hel_client *c)
 	return c->set;
 }
 
-static hel_status read_secret(hel_client *c, const void *bytes, size_t size)
-{
-	hel_status st = HEL_OK;
-	hel_reader r;
-	TRY(hel_container_open(&r, HEL_KIND_SECRET_KEY, bytes, size));
-	const uint8_t *fingerprint = hel_read_bytes(&r, HEL_HASH_BYTES);
-	const uint8_t *seed = hel_read_bytes(&r, HEL_SEED_BYTES);
-	TRY(hel_reader_finish(&r));
-	if (memcmp(fingerprint, c->params->fingerprint, HEL_HASH_BYTES) != 0)
-		FAIL(HEL_EPARAMS,
-		     "this secret key was made for other parameters; run 'helrm keygen' with "
-		     "this model's manifest");
-	TRY(hel_secret_key_from_seed(&c->secret, c->params, seed));
-done:
-	return st;
-}
-
 /* A manifest comes from the server: what it asks for is bounded before any of it is made. */
 static hel_status check_demands(const hel_client *c)
 {
@@ -110,7 +93,7 @@ hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifes
 	TRY(hel_params_new(&c->params, &m->params));
 	TRY(check_demands(c));
 	if (secret)
-		TRY(read_secret(c, secret, secret_size));
+		TRY(hel_secret_key_load(&c->secret, c->params, secret, secret_size));
 	*out = c;
 	c = NULL;
 done:
@@ -133,10 +116,7 @@ hel_status hel_client_write_secret(hel_writer *w, const hel_client *c)
 {
 	if (!c->secret)
 		return hel_fail(HEL_EINVAL, "no secret key");
-	hel_container_begin(w, HEL_KIND_SECRET_KEY);
-	hel_write_bytes(w, c->params->fingerprint, HEL_HASH_BYTES);
-	hel_write_bytes(w, hel_secret_key_seed(c->secret), HEL_SEED_BYTES);
-	return hel_container_end(w);
+	return hel_secret_key_store(w, c->secret);
 }
 
 hel_status hel_client_write_keys(hel_writer *w, const hel_client *c, hel_pool *pool)
@@ -146,9 +126,7 @@ hel_status hel_client_write_keys(hel_writer *w, const hel_client *c, hel_pool *p
 	if (!c->secret)
 		FAIL(HEL_EINVAL, "no secret key");
 	TRY(hel_keys_generate(&keys, c->secret, c->manifest->key, c->manifest->keys, pool));
-	hel_container_begin(w, HEL_KIND_EVALUATION_KEYS);
-	hel_keys_write(w, keys);
-	st = hel_container_end(w);
+	st = hel_keys_store(w, keys);
 done:
 	hel_keys_free(keys);
 	return st;
@@ -165,9 +143,7 @@ hel_status hel_client_write_public(hel_writer *w, const hel_client *c)
 	for (uint32_t i = 0; i < c->manifest->inputs; i++)
 		level = HEL_MAX(level, c->manifest->input[i].level);
 	TRY(hel_public_key_new(&key, c->secret, level));
-	hel_container_begin(w, HEL_KIND_PUBLIC_KEY);
-	hel_public_key_write(w, key);
-	st = hel_container_end(w);
+	st = hel_public_key_store(w, key);
 done:
 	hel_public_key_free(key);
 	return st;
@@ -177,12 +153,9 @@ hel_status hel_client_contribute(hel_client *c, const void *public_key, size_t s
 {
 	hel_status st = HEL_OK;
 	hel_public_key *key = NULL;
-	hel_reader r;
 	if (c->secret)
 		FAIL(HEL_EINVAL, "with the secret key at hand, nothing is gained by a public one");
-	TRY(hel_container_open(&r, HEL_KIND_PUBLIC_KEY, public_key, size));
-	TRY(hel_public_key_read(&key, c->params, &r));
-	TRY(hel_reader_finish(&r));
+	TRY(hel_public_key_load(&key, c->params, public_key, size));
 	for (uint32_t i = 0; i < c->manifest->inputs; i++)
 		if (c->manifest->input[i].level > key->level)
 			FAIL(HEL_ELEVEL,

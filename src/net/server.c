@@ -69,12 +69,9 @@ hel_status hel_session_new(hel_session **out, const hel_server *s, const void *k
 {
 	hel_status st = HEL_OK;
 	hel_session *session = NULL;
-	hel_reader r;
 	TRY_ALLOC(session, hel_alloc(1, sizeof *session));
 	session->server = s;
-	TRY(hel_container_open(&r, HEL_KIND_EVALUATION_KEYS, keys, size));
-	TRY(hel_keys_read(&session->keys, s->params, &r));
-	TRY(hel_reader_finish(&r));
+	TRY(hel_keys_load(&session->keys, s->params, keys, size));
 	const hel_manifest *m = s->program->manifest;
 	for (uint32_t i = 0; i < m->keys; i++)
 		if (!hel_keys_find(session->keys, m->key[i].galois, m->key[i].level)) {

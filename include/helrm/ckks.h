@@ -18,7 +18,7 @@
  *  Words: N the ring degree, L the limbs (primes) at the level, k the special primes, d the
  *  digits at the level, S the scale. An NTT is one of length N on one limb, a product one pass over
  *  N residues. Errors are standard deviations of a slot's real part, and so of its imaginary part.
- *  Numbers like (14) are equations of docs/cryptography.md, which names the papers.
+ *  Numbers like (16) are equations of docs/cryptography.md, which names the papers.
  */
 #ifndef HELRM_CKKS_H
 #define HELRM_CKKS_H
@@ -64,7 +64,7 @@ typedef struct hel_params_spec {
  *  - Shape: levels + 1 groups of primes_per_level primes, one more for level 0, and the special
  *    ones, all below 2^30.
  *  - Cost: milliseconds to a second, by N and the number of primes; tables of 16 N bytes a prime.
- *  - Source: (2), (28).
+ *  - Source: (2), (30).
  *  @retval HEL_ESECURITY log2(QP) is above the 128-bit bound for N.
  *  @retval HEL_EPARAMS   the spec is out of range or there are not enough primes. */
 HEL_API HEL_CHECKED hel_status hel_params_new(hel_params **out, const hel_params_spec *spec);
@@ -102,7 +102,7 @@ HEL_API double hel_params_log_qp(const hel_params *params);
 /** The largest log2(QP) that is 128-bit secure at N = 2^log_n.
  *  - Errors: 0 where no bound is known.
  *  - Cost: none.
- *  - Source: (28). */
+ *  - Source: (30). */
 HEL_API double hel_security_limit(unsigned log_n);
 
 /** @}
@@ -121,7 +121,7 @@ typedef enum hel_pt_use {
  *  - Error: rounding, sqrt(N / 24) / S.
  *  - Cost: one FFT of N / 2 complex numbers, L NTTs. Its time does not depend on the numbers; that
  *    they do not fit is revealed.
- *  - Source: (3), (4), (21).
+ *  - Source: (3), (4), (23).
  *  @retval HEL_ELEVEL there is no such level.
  *  @retval HEL_ERANGE a value is not finite or too large for the scale. */
 HEL_API HEL_CHECKED hel_status hel_encode(hel_pt **out, const hel_params *params,
@@ -137,7 +137,7 @@ HEL_API void hel_pt_free(hel_pt *pt);
 
 /** A new random secret key, uniform ternary (its whole content is a 32-byte seed).
  *  - Cost: one NTT for each prime.
- *  - Source: section 2 of docs/cryptography.md.
+ *  - Source: section 3 of docs/cryptography.md.
  *  @retval HEL_ENOMEM out of memory. */
 HEL_API HEL_CHECKED hel_status hel_secret_key_new(hel_secret_key **out, const hel_params *params);
 /** Wipes and frees.
@@ -169,18 +169,18 @@ typedef struct hel_key_request {
 /** The Galois element that rotates left by `steps` (negative: right): 5^steps mod 2 N.
  *  - Errors: none.
  *  - Cost: none.
- *  - Source: (16). */
+ *  - Source: (18). */
 HEL_API uint32_t hel_galois_of_rotation(const hel_params *params, long steps);
 /** The Galois element of complex conjugation: 2 N - 1.
  *  - Errors: none.
  *  - Cost: none.
- *  - Source: (16). */
+ *  - Source: (18). */
 HEL_API uint32_t hel_galois_of_conjugation(const hel_params *params);
 
 /** Generates hybrid key-switching keys, each truncated to its level.
  *  - Shape of a key: 2 d (L + k) N residues; on the wire half of it is a seed.
  *  - Cost of a key: d (L + k) NTTs; keys run in parallel.
- *  - Source: (13).
+ *  - Source: (15).
  *  @retval HEL_ELIMIT more than 4096 keys.
  *  @retval HEL_ELEVEL a level that does not exist.
  *  @retval HEL_EINVAL a Galois element is even, too large or there twice. */
@@ -219,7 +219,7 @@ HEL_API double hel_ct_scale(const hel_ct *ct);
  *  - Level, scale: the plaintext's.
  *  - Error: 3.19 sqrt(N / 2) / S.
  *  - Cost: L NTTs, 3 L products. Its time does not depend on key or message.
- *  - Source: (5), (22).
+ *  - Source: (5), (24).
  *  @retval HEL_EPARAMS the arguments have different parameters.
  *  @retval HEL_EINVAL  the plaintext was made with HEL_FOR_MUL. */
 HEL_API HEL_CHECKED hel_status hel_encrypt(hel_ct *out, const hel_secret_key *secret,
@@ -230,7 +230,7 @@ HEL_API HEL_CHECKED hel_status hel_encrypt(hel_ct *out, const hel_secret_key *se
  *  - Error: N / 6 / S, that of one rescaling.
  *  - Cost: 3 (L + k) NTTs and as many products, and one division by P. Its time does not depend on
  *    the message.
- *  - Source: (7), (23).
+ *  - Source: (7), (25).
  *  @retval HEL_EPARAMS the arguments have different parameters.
  *  @retval HEL_EINVAL  the plaintext was made with HEL_FOR_MUL.
  *  @retval HEL_ELEVEL  the plaintext is above the key's level. */
@@ -348,7 +348,7 @@ HEL_API HEL_CHECKED hel_status hel_eval_add_plain(const hel_eval *ev, hel_ct *ou
  *  - Level: a's. Scale: the product of both.
  *  - Error: a's times |p|, the encoding's times |a|.
  *  - Cost: 2 L products.
- *  - Source: (11), (26).
+ *  - Source: (11), (28).
  *  @retval HEL_ELEVEL they differ, or level 0, which cannot hold a product.
  *  @retval HEL_ESCALE a is a product: rescale first.
  *  @retval HEL_EINVAL p was made with HEL_FOR_ADD. */
@@ -358,7 +358,7 @@ HEL_API HEL_CHECKED hel_status hel_eval_mul_plain(const hel_eval *ev, hel_ct *ou
  *  - Level: that of a and b, which must be equal. Scale: the product of both.
  *  - Error: a's times |b|, b's times |a|, a key switch at the product's scale.
  *  - Cost: one key switch and 6 L products.
- *  - Source: (15), (26).
+ *  - Source: (17), (28).
  *  @retval HEL_EKEY   no relinearisation key at this level.
  *  @retval HEL_ELEVEL they differ, or level 0, which cannot hold a product.
  *  @retval HEL_ESCALE a or b is a product: rescale first. */
@@ -368,7 +368,7 @@ HEL_API HEL_CHECKED hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, con
  *  - Level: -1. Scale: that level's.
  *  - Error: as both, with one rounding less.
  *  - Cost: one key switch; about a sixth less than the two calls.
- *  - Source: (15), (19).
+ *  - Source: (17), (21).
  *  @retval HEL_EKEY, HEL_ELEVEL, HEL_ESCALE as hel_eval_mul(). */
 HEL_API HEL_CHECKED hel_status hel_eval_mul_rescale(const hel_eval *ev, hel_ct *out,
 						    const hel_ct *a, const hel_ct *b);
@@ -376,14 +376,14 @@ HEL_API HEL_CHECKED hel_status hel_eval_mul_rescale(const hel_eval *ev, hel_ct *
  *  - Level: -1. Scale: that level's.
  *  - Error: N / 6 / S.
  *  - Cost: 2 L NTTs.
- *  - Source: (12), (24).
+ *  - Source: (14), (26).
  *  @retval HEL_ELEVEL a is at level 0.
  *  @retval HEL_ESCALE a is not a product. */
 HEL_API HEL_CHECKED hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a);
 /** Brings a to a lower level and exactly that level's scale.
  *  - Level, scale: `level` and its scale.
  *  - Error and cost: one rescaling; nothing when a is there already.
- *  - Source: (20).
+ *  - Source: (22).
  *  @retval HEL_ELEVEL a is below that level.
  *  @retval HEL_ESCALE a is a product: rescale first. */
 HEL_API HEL_CHECKED hel_status hel_eval_drop(const hel_eval *ev, hel_ct *out, const hel_ct *a,
@@ -392,14 +392,14 @@ HEL_API HEL_CHECKED hel_status hel_eval_drop(const hel_eval *ev, hel_ct *out, co
  *  - Level, scale: a's; products may be rotated.
  *  - Error: one key switch.
  *  - Cost: one key switch: about d (L + k) + L forward and L + 2 k inverse NTTs.
- *  - Source: (14), (16), (25).
+ *  - Source: (16), (18), (27).
  *  @retval HEL_EKEY no key for this rotation at this level. */
 HEL_API HEL_CHECKED hel_status hel_eval_rotate(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 					       long steps);
 /** Conjugates every slot.
  *  - Level, scale: a's; products may be conjugated.
  *  - Error and cost: one key switch.
- *  - Source: (14), (16), (25).
+ *  - Source: (16), (18), (27).
  *  @retval HEL_EKEY no key for conjugation at this level. */
 HEL_API HEL_CHECKED hel_status hel_eval_conjugate(const hel_eval *ev, hel_ct *out, const hel_ct *a);
 /** out[i] = a rotated by steps[i]: one decomposition for all (hoisting). out[i] must be distinct
@@ -407,7 +407,7 @@ HEL_API HEL_CHECKED hel_status hel_eval_conjugate(const hel_eval *ev, hel_ct *ou
  *  - Level, scale: a's.
  *  - Error: one key switch each.
  *  - Cost: one decomposition; two inner products and one ModDown for each rotation.
- *  - Source: (17), (25).
+ *  - Source: (19), (27).
  *  @retval HEL_EKEY   no key for one of the rotations at this level.
  *  @retval HEL_EINVAL an output is a. */
 HEL_API HEL_CHECKED hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_ct *const *out,
@@ -417,7 +417,7 @@ HEL_API HEL_CHECKED hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_c
  *  - Level, scale: a's; a may be a product.
  *  - Error: variances of a's copies and of count key switches but one rounding add.
  *  - Cost: one decomposition, two inner products for each step, one ModDown.
- *  - Source: (18), (25).
+ *  - Source: (20), (27).
  *  @retval HEL_EKEY   no key for one of the rotations at this level.
  *  @retval HEL_EINVAL no steps. */
 HEL_API HEL_CHECKED hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
@@ -426,7 +426,7 @@ HEL_API HEL_CHECKED hel_status hel_eval_rotate_sum(const hel_eval *ev, hel_ct *o
  *  - Level: -1. Scale: that level's.
  *  - Error: as both, with one rounding less.
  *  - Cost: as hel_eval_rotate_sum() and a little more.
- *  - Source: (18), (19).
+ *  - Source: (20), (21).
  *  @retval HEL_EKEY, HEL_EINVAL as hel_eval_rotate_sum().
  *  @retval HEL_ELEVEL, HEL_ESCALE as hel_eval_rescale(). */
 HEL_API HEL_CHECKED hel_status hel_eval_rotate_sum_rescale(const hel_eval *ev, hel_ct *out,

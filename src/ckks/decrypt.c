@@ -6,8 +6,9 @@
 
 #define GARNER_LIMBS 4 /* primes of 30 bits: they hold scale times value below 2^119 */
 
-/* The mixed-radix digits of a number from its residues over up to four primes (Garner):
- * x = sum_l digit[l] * weight[l], weight[l] the product of the primes before l. */
+/* The mixed-radix digits of a number from its residues over up to four primes (Garner;
+ * docs/cryptography.md (9)): x = sum_l digit[l] * weight[l], weight[l] the product of the primes
+ * before l. */
 typedef struct garner {
 	size_t limbs;
 	uint32_t q[GARNER_LIMBS];

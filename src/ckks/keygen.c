@@ -1,4 +1,5 @@
-/* Public material made from the secret key: evaluation keys and the public key. */
+/* Public material made from the secret key: evaluation keys and the public key. Numbers in
+ * parentheses are equations of docs/cryptography.md. */
 #include "secret.h"
 #include <string.h>
 
@@ -7,7 +8,7 @@ typedef struct keygen_job {
 	hel_keys *keys;
 } keygen_job;
 
-/* Row (digit, limb): b = e - a t + P s' on the digit's own limbs, with
+/* Row (digit, limb) of (15): b = e - a t + P s' on the digit's own limbs, with
  * t = s, s' = s^2 for relinearisation, and t = phi^-1(s), s' = s for a Galois key: the automorphism
  * is applied after the inner product, so digits are never permuted. */
 static hel_status generate_one(void *arg, size_t index)
@@ -86,6 +87,7 @@ done:
 	return st;
 }
 
+/* (6) */
 hel_status hel_public_key_new(hel_public_key **out, const hel_secret_key *secret, unsigned level)
 {
 	hel_status st = HEL_OK;

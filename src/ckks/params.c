@@ -122,13 +122,13 @@ double hel_params_log_digit(const hel_params *p)
 	return largest;
 }
 
-/* N slots' worth of a coefficient's variance: the error, and the rounding of the encoding. */
+/* docs/cryptography.md (24) */
 double hel_fresh_variance(const hel_params *p, double scale)
 {
 	return (double)p->ring.n * (HEL_SIGMA * HEL_SIGMA + 1.0 / 12) / (scale * scale);
 }
 
-/* e u + e0 + e1 s, divided by P; both halves rounded, the second one times s; the encoding. */
+/* docs/cryptography.md (25) */
 double hel_fresh_public_variance(const hel_params *p, double scale)
 {
 	const double weight = 2 * (double)p->ring.n / 3; /* mean square norm of s and of u */

@@ -1,4 +1,5 @@
-/* Encryption under a public key: by a party that can decrypt nothing. No secret-key code. */
+/* Encryption under a public key: by a party that can decrypt nothing. No secret-key code. Numbers
+ * in parentheses are equations of docs/cryptography.md. */
 #include "ckks.h"
 #include <string.h>
 
@@ -156,7 +157,7 @@ hel_status hel_encrypt_public(hel_ct *out, const hel_public_key *key, const hel_
 	TRY(fresh_draw(&f, n));
 	TRY_ALLOC(zero, hel_alloc(words, sizeof *zero));
 	uint32_t *scratch = zero + 2 * rows * n, *u = scratch + down, *e = u + n;
-	/* an encryption of zero modulo QP: (b u + e0, a u + e1) */
+	/* (7): an encryption of zero modulo QP, (b u + e0, a u + e1), */
 	for (size_t l = 0; l < rows; l++) {
 		const size_t prime = hel_prime_of_limb(p, limbs, l);
 		const size_t row = l < limbs ? l : key->limbs + l - limbs; /* in the key */
@@ -172,7 +173,7 @@ hel_status hel_encrypt_public(hel_ct *out, const hel_public_key *key, const hel_
 			k->add(z, z, e, at, 1);
 		}
 	}
-	/* divided by P, which takes its errors down to rounding; and the message */
+	/* divided by P, which takes its errors down to rounding, and the message */
 	const hel_mod_down_part parts[2] = {
 	    {out->part[0], zero, zero + limbs * n, pt->data, NULL},
 	    {out->part[1], zero + rows * n, zero + (rows + limbs) * n, NULL, NULL}};

@@ -97,6 +97,37 @@ static void test_error_is_as_predicted(void **state)
 	}
 }
 
+/* Rounding times secret: slots have the tail of a product of two Gaussians, 2 t K_1(2 t). */
+static void test_tail_of_slots(void **state)
+{
+	(void)state;
+	enum { TIMES = 20 };
+	ckks_fixture f;
+	hel_public_key *key;
+	ckks_setup(&f, (hel_params_spec){12, 0, 1, 30, 1, 1}, NULL, 0);
+	assert_ok(hel_public_key_new(&key, f.secret, 0));
+	hel_complex *x = random_slots(&f), *got = hel_alloc(f.slots, sizeof *got);
+	const double limit = 9 * hel_fresh_public_variance(f.params, hel_params_scale(f.params, 0));
+	size_t beyond = 0;
+	for (int t = 0; t < TIMES; t++) {
+		hel_ct *ct = encrypted_public(&f, key, x, 0);
+		assert_ok(hel_decrypt(got, f.secret, ct));
+		for (size_t i = 0; i < f.slots; i++) {
+			const double re = got[i].re - x[i].re, im = got[i].im - x[i].im;
+			beyond += re * re + im * im > limit;
+		}
+		hel_ct_free(ct);
+	}
+	const double share = (double)beyond / TIMES / (double)f.slots;
+	print_message("  %.4f of the slots beyond 3 rms; 0.0080 predicted, 0.0001 of a Gaussian\n",
+		      share);
+	assert_true(share > 0.005 && share < 0.012);
+	hel_free(x);
+	hel_free(got);
+	hel_public_key_free(key);
+	ckks_teardown(&f);
+}
+
 /* Ciphertexts of both kinds meet in one sum and one product; fresh randomness every time. */
 static void test_contributes_to_a_computation(void **state)
 {
@@ -217,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_error_is_as_predicted),
+	    cmocka_unit_test(test_tail_of_slots),
 	    cmocka_unit_test(test_contributes_to_a_computation),
 	    cmocka_unit_test(test_refuses),
 	    cmocka_unit_test(test_bytes),

@@ -14,7 +14,7 @@ enum { LOG_N = 13, N = 1 << LOG_N, TERMS = 8, DIGITS = 5 };
 static const hel_kernels *k;
 static hel_prime prime;
 static const hel_prime *at = &prime;
-static uint32_t *vector[3 * TERMS], *out[2], factors[DIGITS + 1];
+static uint32_t *vector[3 * TERMS], *out[3], factors[DIGITS + 1];
 static hel_permutation permutation;
 
 static void must(hel_status st)
@@ -60,7 +60,7 @@ static void ntt_forward(void)
 
 static void ntt_inverse(void)
 {
-	k->ntt_inverse(out[0], &at, 1);
+	k->ntt_inverse(out[0], out[0], NULL, false, &at, 1);
 }
 
 static void dot(void)
@@ -73,15 +73,35 @@ static void dot(void)
 static void key_product(void)
 {
 	const uint32_t *const *v = (const uint32_t *const *)vector;
-	const hel_key_terms terms = {v, v + TERMS, v + 2 * TERMS, DIGITS};
+	const hel_key_terms terms = {v, v + TERMS, v + 2 * TERMS, DIGITS, vector[0], factors[0]};
 	k->key_product(out[0], out[1], &terms, &permutation, true, &prime);
+}
+
+static void tensor(void)
+{
+	uint32_t *const d[3] = {out[0], out[1], out[2]};
+	const uint32_t *const a[2] = {vector[0], vector[1]}, *const b[2] = {vector[2], vector[3]};
+	k->tensor(d, a, b, &prime);
 }
 
 static uint32_t *run; /* DIGITS limbs, one after the other */
 
-static void convert(void)
+static hel_conversion conversion(void)
 {
-	k->convert(out[0], run, vector[0], factors, DIGITS, &prime);
+	return (hel_conversion){run, vector[0], factors, DIGITS, factors[DIGITS]};
+}
+
+static void raise_limb(void)
+{
+	const hel_conversion x = conversion();
+	k->raise(out[0], &x, &prime);
+}
+
+static void lower_limb(void)
+{
+	const hel_division d = {conversion(), vector[1], vector[2], hel_factor_of(3, prime.q),
+				hel_factor_of(5, prime.q)};
+	k->lower(out[0], &d, out[1], &prime);
 }
 
 static hel_eval *ev;
@@ -135,7 +155,9 @@ int main(void)
 	printf("%s %s\n", k->name, __VERSION__);
 	measure("ntt_forward", ntt_forward);
 	measure("ntt_inverse", ntt_inverse);
-	measure("convert", convert);
+	measure("tensor", tensor);
+	measure("raise", raise_limb);
+	measure("lower", lower_limb);
 	measure("key_product", key_product);
 	measure("dot", dot);
 	measure("rotate", rotate);

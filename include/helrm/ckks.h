@@ -388,6 +388,25 @@ HEL_API HEL_CHECKED hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out,
  *  @retval HEL_ESCALE a is a product: rescale first. */
 HEL_API HEL_CHECKED hel_status hel_eval_drop(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 					     unsigned level);
+/** A term of hel_eval_weighted_sum(). */
+typedef struct hel_sum_term {
+	const hel_ct *a; /**< the value */
+	double factor;	 /**< what to multiply it with */
+} hel_sum_term;
+
+/** out = constant + sum of factor * a: to be rescaled next. Terms stand at `level` or above, at
+ * their level's scale, or are products at `level` (their factors must be integers); out is none of
+ * them. Scales differ between levels; factors absorb that exactly.
+ *  - Level, scale: `level` and a product's scale there.
+ *  - Error: that of rounding each factor, |a| / sqrt(12) / S; a's times the factor.
+ *  - Cost: 2 L products by a number for each term.
+ *  - Source: (11).
+ *  @retval HEL_ELEVEL level 0, or a term below `level`.
+ *  @retval HEL_ESCALE a term that is neither.
+ *  @retval HEL_ERANGE a factor beyond the modulus. */
+HEL_API HEL_CHECKED hel_status hel_eval_weighted_sum(const hel_eval *ev, hel_ct *out,
+						     unsigned level, const hel_sum_term *terms,
+						     size_t count, double constant);
 /** Rotates the slots left by `steps` (negative: right): slot i of out is slot i + steps of a.
  *  - Level, scale: a's; products may be rotated.
  *  - Error: one key switch.

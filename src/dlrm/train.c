@@ -52,19 +52,6 @@ typedef struct trainer {
 	hel_prng g;
 } trainer;
 
-static float activate_slope(hel_activation act, float x)
-{
-	switch (act.kind) {
-	case HEL_ACT_RELU:
-		return x > 0;
-	case HEL_ACT_SQUARE:
-		return 2 * x;
-	case HEL_ACT_QUADRATIC:
-		return (float)(2 * act.a) * x + (float)act.b;
-	}
-	return 0;
-}
-
 static float *carve(float **at, size_t count)
 {
 	float *p = *at;
@@ -154,8 +141,8 @@ static void tower_backward(trainer *t, tower *w, size_t count)
 		const size_t out = w->weight[i]->rows, in = w->weight[i]->columns;
 		if (w->activated[i])
 			for (size_t k = 0; k < count * out; k++)
-				t->delta[k] *=
-				    activate_slope(t->m->config.activation, w->pre[i][k]);
+				t->delta[k] *= (float)hel_activate_slope(t->m->config.activation,
+									 (double)w->pre[i][k]);
 		float *bias = t->gradient + w->bias[i]->offset;
 		for (size_t s = 0; s < count; s++)
 			for (size_t k = 0; k < out; k++)

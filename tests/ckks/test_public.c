@@ -15,6 +15,12 @@ static hel_ct *encrypted_public(ckks_fixture *f, const hel_public_key *key,
 	return ct;
 }
 
+static double fresh_variance(const hel_params *p, double scale, bool public)
+{
+	return hel_noise_encoding(p, scale) +
+	       (public ? hel_noise_encryption_public(p, scale) : hel_noise_encryption(p, scale));
+}
+
 /* The largest error of a coefficient. */
 static double largest_error(ckks_fixture *f, const hel_ct *ct, const hel_complex *expected)
 {
@@ -80,10 +86,11 @@ static void test_error_is_as_predicted(void **state)
 				continue;
 			hel_ct *ct = encrypted_public(&f, key, x, level);
 			expect_predicted("public", &f, ct, x,
-					 hel_fresh_public_variance(f.params, scale));
+					 fresh_variance(f.params, scale, true));
 			hel_ct_free(ct);
 			ct = encrypted(&f, x, level);
-			expect_predicted("secret", &f, ct, x, hel_fresh_variance(f.params, scale));
+			expect_predicted("secret", &f, ct, x,
+					 fresh_variance(f.params, scale, false));
 			hel_ct_free(ct);
 		}
 		if (specs[s].primes_per_level == 2) {
@@ -107,7 +114,7 @@ static void test_tail_of_slots(void **state)
 	ckks_setup(&f, (hel_params_spec){12, 0, 1, 30, 1, 1}, NULL, 0);
 	assert_ok(hel_public_key_new(&key, f.secret, 0));
 	hel_complex *x = random_slots(&f), *got = hel_alloc(f.slots, sizeof *got);
-	const double limit = 9 * hel_fresh_public_variance(f.params, hel_params_scale(f.params, 0));
+	const double limit = 9 * fresh_variance(f.params, hel_params_scale(f.params, 0), true);
 	size_t beyond = 0;
 	for (int t = 0; t < TIMES; t++) {
 		hel_ct *ct = encrypted_public(&f, key, x, 0);

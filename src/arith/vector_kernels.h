@@ -315,7 +315,7 @@ INLINE void inverse_two(uint32_t *x, uint32_t k, uint32_t i, uint32_t end, uint3
 INLINE void inverse_last(uint32_t *x, uint32_t t, hel_factor f, uint32_t shift, const hel_prime *p,
 			 const modulus *m)
 {
-	const hel_factor g = hel_factor_of(hel_mod_mul(f.w, p->iw[1], p->q), p->q);
+	const hel_factor g = hel_factor_product(f, p->iw[1], p->q);
 	const vec fw = all(f.w), fs = all(f.shoup), gw = all(g.w), gs = all(g.shoup);
 	const vec by = all(shift);
 	for (uint32_t j = 0; j < t; j += LANES) {
@@ -590,13 +590,12 @@ static void quotient(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t
 	}
 }
 
-/* high 2^32 f + low f < 2^31 q + 2^32 q: six terms of 2^30 q */
-static void residues(uint32_t *r, const uint32_t *high, const uint32_t *low, uint32_t f,
+/* 2^31 q + 2^32 q: six terms of 2^30 q */
+static void residues(uint32_t *r, const uint32_t *high, const uint32_t *low, hel_words_factor f,
 		     const hel_prime *p)
 {
 	const modulus mod = modulus_of(p), *m = &mod;
-	const vec f_low = all(f), f_high = all(hel_to_mont(f, p->q));
-	const vec middle = all(hel_mod_mul(f, (1u << 30) % p->q, p->q));
+	const vec f_low = all(f.low), f_high = all(f.high), middle = all(f.middle);
 	for (uint32_t i = 0; i < p->n; i += LANES) {
 		const vec h = load(high + i), l = load(low + i);
 		wide acc = {mul_wide(h, f_high), mul_wide(odd(h), f_high)};

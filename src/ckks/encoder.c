@@ -72,8 +72,10 @@ static void residue_limb(void *arg, size_t l)
 	const hel_ring *ring = &j->pt->params->ring;
 	const uint32_t q = ring->prime[l].q, one = hel_to_mont(1, q);
 	uint32_t *r = j->pt->data + l * ring->n;
-	ring->k->residues(r, j->e->high, j->e->low,
-			  j->pt->use == HEL_FOR_MUL ? hel_to_mont(one, q) : one, ring->at[l]);
+	ring->k->residues(
+	    r, j->e->high, j->e->low,
+	    hel_words_factor_of(j->pt->use == HEL_FOR_MUL ? hel_to_mont(one, q) : one, q),
+	    ring->at[l]);
 	ring->k->ntt_forward(r, ring->at + l, 1);
 }
 
@@ -100,7 +102,7 @@ hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *s
 	double limit = 0.5;
 	for (size_t l = 0; l < limbs && limit < 0x1p62; l++)
 		limit *= p->ring.prime[l].q;
-	if (!round_all(p, &e, HEL_MIN(limit, 0x1p62)))
+	if (!hel_reveal(round_all(p, &e, HEL_MIN(limit, 0x1p62))))
 		FAIL(HEL_ERANGE, "a value is not finite or too large for scale 2^%.1f",
 		     log2(scale));
 	hel_pool_for(pool, limbs, residue_limb, &(residue_job){&e, pt});

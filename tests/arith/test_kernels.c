@@ -208,8 +208,9 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 		f->b[i] = kind == LARGEST ? UINT32_MAX : (uint32_t)hel_prng_u64(g);
 		f->a[i] = kind == ZERO ? 0 : (uint32_t)hel_prng_u64(g) >> 1;
 	}
-	k->residues(f->r, f->a, f->b, f->prime[0].r2, f->at[0]);
-	c->residues(f->s, f->a, f->b, f->prime[0].r2, f->at[0]);
+	const hel_words_factor words = hel_words_factor_of(f->prime[0].r2, f->prime[0].q);
+	k->residues(f->r, f->a, f->b, words, f->at[0]);
+	c->residues(f->s, f->a, f->b, words, f->at[0]);
 	same(f, "residues", f->n);
 	check_fft(k, f->n, g);
 }
@@ -311,7 +312,8 @@ static void test_scalar_arithmetic(void **state)
 		f.a[i] = (uint32_t)moved;
 		f.s[i] = (uint32_t)(r < 0 ? r + p->q : r);
 	}
-	hel_kernels_scalar.residues(f.r, f.b, f.a, hel_to_mont(1, p->q), p);
+	hel_kernels_scalar.residues(f.r, f.b, f.a, hel_words_factor_of(hel_to_mont(1, p->q), p->q),
+				    p);
 	same(&f, "residues", f.n);
 	fill(&f, RANDOM, &g);
 	hel_kernels_scalar.to_mont(f.s, f.b, f.at, 1);

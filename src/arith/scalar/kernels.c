@@ -249,16 +249,13 @@ static void permute(uint32_t *r, const uint32_t *a, const hel_permutation *p, ui
 		}
 }
 
-static void residues(uint32_t *r, const uint32_t *high, const uint32_t *low, uint32_t f,
+static void residues(uint32_t *r, const uint32_t *high, const uint32_t *low, hel_words_factor f,
 		     const hel_prime *p)
 {
-	/* (high 2^32 f + low f) / 2^32, and f 2^62 / 2^32 */
-	const uint32_t f_high = hel_to_mont(f, p->q);
-	const uint32_t middle = hel_mod_mul(f, (1u << 30) % p->q, p->q);
 	for (uint32_t i = 0; i < p->n; i++) {
 		/* below 2^31 q + 2^32 q: six terms of 2^30 q */
-		uint32_t v = mont_reduce((uint64_t)high[i] * f_high + (uint64_t)low[i] * f, p);
-		r[i] = once(v + p->q - middle, p->q);
+		uint32_t v = mont_reduce((uint64_t)high[i] * f.high + (uint64_t)low[i] * f.low, p);
+		r[i] = once(v + p->q - f.middle, p->q);
 	}
 }
 

@@ -63,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_model((const char *)bytes, size);
 	} else if (size && data[0] == '[') {
 		if (hel_approximations_parse(small, (const char *)bytes, size) == HEL_OK)
-			fuzz_expect(isfinite(hel_approximation_at(small->approximation, 1)));
+			fuzz_expect(isfinite(hel_approximation_at(small->approximation,
+								  small->approximation->range)));
 	} else {
 		try_weights(small, bytes, size);
 		size_t end = size;

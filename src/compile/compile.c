@@ -158,17 +158,7 @@ static hel_status check_program(const hel_program *p, const hel_dlrm *m, unsigne
 	TRY_ALLOC(hot, hel_alloc(hots, sizeof *hot));
 	TRY_ALLOC(features, hel_alloc(p->manifest->features, sizeof *features));
 	for (int n = 0; n < CHECK_RECORDS; n++) {
-		for (size_t i = 0; i < s->dense_count; i++)
-			dense[i] = s->clip * (2 * hel_prng_unit(&g) - 1);
-		uint32_t *at = hot, first = 0;
-		for (size_t t = 0; t < s->table_count; t++) {
-			const hel_table_field *f = &s->table[t];
-			for (uint32_t d = 0; d < f->digits; d++) {
-				uint32_t rows = f->base ? f->base : f->values + 1;
-				*at++ = first + (uint32_t)(hel_prng_unit(&g) * rows);
-				first += rows;
-			}
-		}
+		hel_schema_random(s, &g, dense, hot);
 		double want, got;
 		hel_features_fill(features, s, dense, hot, degree);
 		TRY(hel_dlrm_logit(&want, m, dense, hot));

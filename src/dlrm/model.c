@@ -47,9 +47,9 @@ hel_dlrm_config hel_dlrm_config_for(const hel_dataset *set)
 	c.top[0] = 128;
 	c.activation = (hel_activation){HEL_ACT_QUADRATIC, 1, 1};
 	c.training.epochs = 1;
-	c.training.batch = 512;
+	c.training.batch = 128;
 	c.training.warmup = 100;
-	c.training.rate = 2e-3;
+	c.training.rate = 5e-3;
 	c.training.weight_decay = 0;
 	c.training.test = 7;
 	return c;

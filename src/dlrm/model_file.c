@@ -119,8 +119,9 @@ static hel_status config_from(hel_dlrm_config *out, const json_t *o)
 {
 	hel_status st = HEL_OK;
 	static const char *const keys[] = {
-	    "embedding_dim",	      "bottom", "top",	  "activation",
-	    "bottom_last_activation", "clip",	"digits", "training"};
+	    "embedding_dim", "bottom",	  "top",       "activation", "bottom_last_activation",
+	    "clip",	     "embedding", "threshold", "min_count",  "max_onehot",
+	    "tables",	     "training"};
 	static const char *const act_keys[] = {"kind", "a", "b"};
 	static const char *const train_keys[] = {"epochs",	"batch",	   "warmup",
 						 "rate",	"weight_decay",	   "gradient_clip",

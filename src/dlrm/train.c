@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#define SHARD_ROWS ((size_t)128)
+#define SHARD_ROWS ((size_t)64)
 #define MAX_SHARDS ((size_t)16)
 #define CHUNK ((size_t)16384) /* parameters of the towers per task */
 #define BETA1 0.9

@@ -31,7 +31,7 @@ typedef struct hel_dataset {
 	const hel_column *column;
 	size_t columns;
 	char separator; /* of cells; rows end with a line */
-	bool log_dense; /* dense values enter as ln(1 + max(x, 0)) */
+	bool log_dense; /* dense values enter as ln(1 + max(x, 0)), missing ones as 0 */
 	bool hashed;	/* categories are opaque codes: a schema keeps fingerprints, not texts */
 	/* Writes `rows` synthetic rows as the published files look. */
 	void (*synthesise)(FILE *out, size_t rows, hel_prng *g);

@@ -138,7 +138,7 @@ static hel_status set_cell(hel_records *r, const hel_dataset *set, size_t column
 	}
 	if (missing || (c->zero_is_missing && v == 0))
 		v = NAN;
-	if (set->log_dense && !isnan(v)) /* single precision, like rows in bulk */
+	if (set->log_dense) /* single precision, like rows in bulk; fmax(NaN, 0) is 0 */
 		v = (double)(float)log1p(fmax(v, 0));
 	r->value[r->count * r->dense + nth] = v;
 	return HEL_OK;

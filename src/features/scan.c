@@ -125,7 +125,7 @@ static bool parse_line(uint8_t *record, const scanner *s, const char *p, const c
 			}
 			*label = (uint8_t)(*field - '0');
 		} else if (c->kind == HEL_DENSE) {
-			*value = NAN;
+			*value = s->set->log_dense ? 0 : NAN;
 			if (p > field && !parse_count(value, field, p, s->set->log_dense)) {
 				snprintf(reason, reason_size, "%s is '%.*s', not a whole number",
 					 c->name, shown, field);

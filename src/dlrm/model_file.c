@@ -1,11 +1,10 @@
-#include "dlrm.h"
+#include "safetensors.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WEIGHTS_MAX ((size_t)8 << 30)
-#define HEADER_MAX ((size_t)16 << 20)
 #define MODEL_VERSION 1
 
 static const char *const activation_names[] = {
@@ -126,7 +125,7 @@ static hel_status config_from(hel_dlrm_config *out, const json_t *o)
 	static const char *const train_keys[] = {"epochs",	"batch",	   "warmup",
 						 "rate",	"weight_decay",	   "gradient_clip",
 						 "seed",	"table_optimizer", "validation",
-						 "evaluations", "patience"};
+						 "evaluations", "patience",	   "test"};
 	hel_dlrm_config c = *out;
 	if (!json_is_object(o))
 		FAIL(HEL_EFORMAT, "model config: expected a JSON object");
@@ -259,119 +258,6 @@ done:
 	return st;
 }
 
-/* --- safetensors: u64 header size, JSON header, raw little-endian data ------------ */
-
-static void hex_hash(char out[2 * HEL_HASH_BYTES + 1], const void *bytes, size_t size)
-{
-	uint8_t hash[HEL_HASH_BYTES];
-	hel_hash(hash, bytes, size);
-	for (size_t i = 0; i < HEL_HASH_BYTES; i++)
-		sprintf(out + 2 * i, "%02x", hash[i]);
-}
-
-static hel_status safetensors_write(const hel_dlrm *m, const char *path,
-				    char hash[2 * HEL_HASH_BYTES + 1])
-{
-	hel_status st = HEL_OK;
-	hel_writer w = {0};
-	char *text = NULL;
-	json_t *header = json_object();
-	for (size_t i = 0; i < m->tensors; i++) {
-		const hel_tensor *t = &m->tensor[i];
-		bool bias = strstr(t->name, ".bias") != NULL;
-		json_t *shape =
-		    bias ? json_pack("[I]", (json_int_t)t->rows)
-			 : json_pack("[I, I]", (json_int_t)t->rows, (json_int_t)t->columns);
-		size_t begin = t->offset * sizeof(float);
-		json_object_set_new(
-		    header, t->name,
-		    json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
-			      "data_offsets", (json_int_t)begin,
-			      (json_int_t)(begin + t->rows * t->columns * sizeof(float))));
-	}
-	TRY_ALLOC(text, json_dumps(header, JSON_COMPACT));
-	size_t size = strlen(text), padded = (size + 7) / 8 * 8; /* data starts aligned */
-	hel_write_u64(&w, padded);
-	hel_write_bytes(&w, text, size);
-	for (size_t i = size; i < padded; i++)
-		hel_write_u8(&w, ' ');
-	for (size_t i = 0; i < m->parameters; i++)
-		hel_write_f32(&w, m->parameter[i]);
-	TRY(w.status);
-	hex_hash(hash, w.bytes, w.size);
-	TRY(hel_file_write(path, w.bytes, w.size, 0644));
-done:
-	free(text);
-	json_decref(header);
-	hel_writer_clear(&w);
-	return st;
-}
-
-static hel_status read_tensor(hel_dlrm *m, const hel_tensor *t, const json_t *header,
-			      const uint8_t *data, size_t size, size_t *furthest)
-{
-	const json_t *entry = json_object_get(header, t->name);
-	const char *type = json_string_value(json_object_get(entry, "dtype"));
-	const json_t *shape = json_object_get(entry, "shape");
-	const json_t *offsets = json_object_get(entry, "data_offsets");
-	if (!entry)
-		return hel_fail(HEL_EFORMAT, "weights: tensor '%s' is missing", t->name);
-	if (!type || strcmp(type, "F32") != 0)
-		return hel_fail(HEL_EFORMAT, "weights: '%s' has type %s, expected F32", t->name,
-				type ? type : "?");
-	size_t product = 1;
-	for (size_t i = 0; i < json_array_size(shape); i++) {
-		json_int_t v = json_integer_value(json_array_get(shape, i));
-		if (v < 1 || v > (json_int_t)HEL_MAX_PARAMETERS ||
-		    __builtin_mul_overflow(product, (size_t)v, &product))
-			product = 0;
-	}
-	json_int_t first = json_integer_value(json_array_get(shape, 0));
-	json_int_t begin = json_integer_value(json_array_get(offsets, 0));
-	json_int_t end = json_integer_value(json_array_get(offsets, 1));
-	if (product != t->rows * t->columns || (size_t)first != t->rows)
-		return hel_fail(HEL_EFORMAT, "weights: '%s' does not have shape %zu x %zu", t->name,
-				t->rows, t->columns);
-	if (begin < 0 || end < begin || (uint64_t)end > size ||
-	    (size_t)(end - begin) != product * sizeof(float))
-		return hel_fail(HEL_ETRUNC, "weights: '%s' lies outside the file", t->name);
-	*furthest = HEL_MAX(*furthest, (size_t)end);
-	hel_reader r = hel_reader_of(data + begin, (size_t)(end - begin));
-	for (size_t i = 0; i < product; i++) {
-		float v = hel_read_f32(&r);
-		if (!isfinite(v))
-			return hel_fail(HEL_EFORMAT,
-					"weights: '%s' holds a value that is not finite", t->name);
-		m->parameter[t->offset + i] = v;
-	}
-	return r.status;
-}
-
-hel_status hel_safetensors_read(hel_dlrm *m, const uint8_t *bytes, size_t size)
-{
-	hel_status st = HEL_OK;
-	json_error_t error;
-	json_t *header = NULL;
-	hel_reader r = hel_reader_of(bytes, size);
-	uint64_t length = hel_read_u64(&r);
-	if (r.status == HEL_OK && length > HEADER_MAX)
-		FAIL(HEL_ELIMIT, "weights: a header of %llu bytes", (unsigned long long)length);
-	const uint8_t *text = hel_read_bytes(&r, (size_t)length);
-	TRY(r.status);
-	header = json_loadb((const char *)text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
-	if (!json_is_object(header))
-		FAIL(HEL_EFORMAT, "weights: the header is no JSON object: %s", error.text);
-	size_t end = 0;
-	for (size_t i = 0; i < m->tensors; i++)
-		TRY(read_tensor(m, &m->tensor[i], header, r.at, hel_reader_left(&r), &end));
-	if (end != hel_reader_left(&r))
-		FAIL(HEL_EFORMAT, "weights: %zu bytes too many at the end",
-		     hel_reader_left(&r) - end);
-done:
-	json_decref(header);
-	return st;
-}
-
 /* --- the directory -------------------------------------------------------------- */
 
 hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir)
@@ -381,7 +267,7 @@ hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir)
 	json_t *root = NULL;
 	TRY(hel_dir_make(dir));
 	snprintf(path, sizeof path, "%s/weights.safetensors", dir);
-	TRY(safetensors_write(m, path, hash));
+	TRY(hel_safetensors_write(m, path, hash));
 	TRY(hel_schema_to_json(&schema, m->schema));
 	/* the hash ties the two files together: a killed or mixed-up copy is noticed */
 	root =
@@ -438,7 +324,7 @@ static hel_status check_hash(const uint8_t *text, size_t text_size, const uint8_
 	char found[2 * HEL_HASH_BYTES + 1];
 	json_t *root = json_loadb((const char *)text, text_size, 0, NULL);
 	const char *expected = json_string_value(json_object_get(root, "weights_blake2b"));
-	hex_hash(found, weights, weights_size);
+	hel_hash_hex(found, weights, weights_size);
 	if (expected && strcmp(expected, found) != 0)
 		st = hel_fail(HEL_EHASH,
 			      "weights.safetensors is damaged or belongs to another model.json");

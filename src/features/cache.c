@@ -50,6 +50,13 @@ size_t hel_cache_blocks(const hel_cache *c)
 	return (size_t)((c->rows + HEL_BLOCK_ROWS - 1) / HEL_BLOCK_ROWS);
 }
 
+void hel_cache_limit(hel_cache *c, uint64_t rows)
+{
+	if (rows < c->rows) /* blocks keep their size: their last rows are read, too */
+		c->rows =
+		    HEL_MIN(c->rows, (rows + HEL_BLOCK_ROWS - 1) / HEL_BLOCK_ROWS * HEL_BLOCK_ROWS);
+}
+
 const uint8_t *hel_cache_stamp(const hel_cache *c)
 {
 	return c->stamp;

@@ -1,7 +1,12 @@
 /* Values of hashed tables: 32 bits stand for a text, a salted fingerprint for those 32 bits. */
 #include "features.h"
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* An unknown value is taken for a known one of its table with probability 2^-FALSE_BITS; the
+ * fingerprints say no more about the known values than they must. */
+#define FALSE_BITS 10
 
 uint32_t hel_value_hash(const char *text, size_t size)
 {
@@ -36,6 +41,45 @@ static uint32_t print_of(uint64_t h, unsigned bits)
 uint32_t hel_value_print(const hel_schema *s, size_t table, uint32_t hash)
 {
 	return print_of(salted(s, table, hash), s->table[table].print_bits);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Sorted fingerprints, each once. */
+static void take_prints(hel_schema *s, size_t table, const uint32_t *hash, uint32_t count)
+{
+	hel_table_field *t = &s->table[table];
+	for (uint32_t i = 0; i < count; i++)
+		t->print[i] = hel_value_print(s, table, hash[i]);
+	qsort(t->print, count, sizeof *t->print, ascending);
+	t->values = 0;
+	for (uint32_t i = 0; i < count; i++)
+		if (!t->values || t->print[t->values - 1] != t->print[i])
+			t->print[t->values++] = t->print[i];
+}
+
+hel_status hel_table_know(hel_schema *s, size_t table, const uint32_t *hash, uint32_t count,
+			  bool apart)
+{
+	hel_status st = HEL_OK;
+	hel_table_field *t = &s->table[table];
+	t->hashed = true;
+	TRY_ALLOC(t->print, hel_alloc(HEL_MAX(count, 1u), sizeof *t->print));
+	unsigned bits = count ? FALSE_BITS : 0;
+	while (count && (uint64_t)1 << (bits - FALSE_BITS) < count)
+		bits++;
+	for (bits = HEL_MIN(bits, 32u);; bits++) {
+		t->print_bits = (uint8_t)bits;
+		take_prints(s, table, hash, count);
+		if (!apart || t->values == count || bits >= 32)
+			break;
+	}
+done:
+	return st;
 }
 
 /* The place of a fingerprint, or `values`. */

@@ -5,10 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An unknown value is taken for a known one of its table with probability 2^-FALSE_BITS; the
- * fingerprints say no more about the known values than they must. */
-#define FALSE_BITS 10
-
 hel_part hel_split_of(const hel_split *s, uint64_t row)
 {
 	const uint64_t a = hel_mix(hel_mix(s->seed) ^ row), b = hel_mix(a);
@@ -234,32 +230,16 @@ static hel_status choose_within(learner *l)
 	return HEL_OK;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	return (x > y) - (x < y);
-}
-
-/* Fingerprints of the values with rows of their own. Two that share one share a row. */
-static hel_status keep_prints(learner *l, size_t t)
+static hel_status keep_known(learner *l, size_t t)
 {
 	hel_status st = HEL_OK;
-	hel_table_field *f = &l->schema->table[t];
-	f->hashed = true;
-	if (l->own[t]) {
-		f->print_bits = FALSE_BITS;
-		while ((uint64_t)1 << (f->print_bits - FALSE_BITS) < l->own[t])
-			f->print_bits++;
-		f->print_bits = HEL_MIN(f->print_bits, 32);
-	}
-	TRY_ALLOC(f->print, hel_alloc(HEL_MAX(l->own[t], 1), sizeof *f->print));
+	uint32_t *hash = NULL;
+	TRY_ALLOC(hash, hel_alloc(l->own[t], sizeof *hash));
 	for (uint32_t i = 0; i < l->own[t]; i++)
-		f->print[i] = hel_value_print(l->schema, t, l->tally[t].place[i].hash);
-	qsort(f->print, l->own[t], sizeof *f->print, ascending);
-	for (uint32_t i = 0; i < l->own[t]; i++)
-		if (!f->values || f->print[f->values - 1] != f->print[i])
-			f->print[f->values++] = f->print[i];
+		hash[i] = l->tally[t].place[i].hash;
+	TRY(hel_table_know(l->schema, t, hash, l->own[t], false));
 done:
+	hel_free(hash);
 	return st;
 }
 
@@ -317,7 +297,7 @@ hel_status hel_schema_learn(hel_schema **out, const hel_cache *c, const hel_spli
 	choose(&l, plan->min_count);
 	TRY(choose_within(&l));
 	for (size_t t = 0; t < tables; t++)
-		TRY(keep_prints(&l, t));
+		TRY(keep_known(&l, t));
 	*out = l.schema;
 	l.schema = NULL;
 done:

@@ -90,6 +90,8 @@ void hel_cache_free(hel_cache *c);
 const hel_dataset *hel_cache_dataset(const hel_cache *c);
 uint64_t hel_cache_rows(const hel_cache *c);
 size_t hel_cache_blocks(const hel_cache *c);
+/** From now on only the first `rows` rows are there, rounded up to whole blocks. */
+void hel_cache_limit(hel_cache *c, uint64_t rows);
 /** Names the rows: equal for equal files. */
 const uint8_t *hel_cache_stamp(const hel_cache *c);
 /** Block i, checked; b was made for HEL_BLOCK_ROWS rows. */

@@ -1,9 +1,11 @@
 /* Adam for the towers, and for tables as if every row took part in every step.
  *
  * A batch touches few rows of large tables, but Adam moves all of them: moments fade and momentum
- * carries on. A row catches up on all steps it has missed when it is next read. Momentum fades by a
- * factor r = 0.9 / sqrt(0.999) per step, so that j missed steps add up to a geometric series; only
- * the change of the rate within it is left out. So sparse steps give the results of dense ones.
+ * carries on. A row catches up on all steps it has missed when it is next read. Without gradients
+ * momentum fades by r = 0.9 / sqrt(0.999) per step, so that a row missing steps s .. e - 1 moves by
+ * m / sqrt(v) times the sum of r^(i-s+1) w(i), with the known weights w of rate and bias
+ * correction: that is T(s) - r^(e-s) T(e) with T(s) = r (w(s) + T(s+1)). So sparse steps end where
+ * dense ones do.
  *
  * Work is cut by the batch alone, never by the number of threads: results do not depend on it. */
 #include "train.h"
@@ -16,6 +18,7 @@
 #define CHUNK ((size_t)16384) /* parameters of the towers per task */
 #define BETA1 0.9
 #define BETA2 0.999
+#define FADE (BETA1 / 0.99949987493746) /* beta1 / sqrt(beta2) */
 #define EPSILON 1e-8f
 #define ADAGRAD_EPSILON 1e-8f
 #define FADED 512 /* missed steps after which momentum is nothing */
@@ -44,7 +47,8 @@ struct hel_trainer {
 	double *norm;			    /* [chunk], squared */
 	double *decay;			    /* [total + 1]: log of all decay so far, or NULL */
 	float *step_size, *fix;		    /* [total]: Adam's step and bias correction */
-	float fade1[FADED], fade2[FADED], series[FADED];
+	double *drift;			    /* [total + 1]: T */
+	float fade1[FADED], fade2[FADED];
 	/* of the step being made */
 	const hel_samples *samples;
 	const uint32_t *rows;
@@ -70,6 +74,7 @@ void hel_trainer_free(hel_trainer *t)
 	hel_free(t->norm);
 	hel_free(t->decay);
 	hel_free(t->step_size);
+	hel_free(t->drift);
 	hel_free(t);
 }
 
@@ -87,18 +92,19 @@ static double decay_of(const hel_trainer *t, uint64_t number)
 	return 1 - rate_of(t, number) * t->m->config.training.weight_decay;
 }
 
-static void prepare_series(hel_trainer *t)
+static void prepare_steps(hel_trainer *t)
 {
 	for (uint64_t i = 0; i < t->total; i++) {
 		const double n = (double)i + 1;
 		t->step_size[i] = (float)(rate_of(t, i) / (1 - pow(BETA1, n)));
 		t->fix[i] = (float)(1 / sqrt(1 - pow(BETA2, n)));
 	}
-	const double r = BETA1 / sqrt(BETA2);
+	for (uint64_t i = t->total; i-- > 0;)
+		t->drift[i] =
+		    FADE * ((double)t->step_size[i] / (double)t->fix[i] + t->drift[i + 1]);
 	for (int j = 0; j < FADED; j++) {
 		t->fade1[j] = (float)pow(BETA1, j);
 		t->fade2[j] = (float)pow(BETA2, j);
-		t->series[j] = (float)(r * (1 - pow(r, j)) / (1 - r));
 	}
 }
 
@@ -145,6 +151,7 @@ hel_status hel_trainer_new(hel_trainer **out, hel_dlrm *m, uint64_t total, hel_p
 		TRY_ALLOC(t->table_moment, hel_alloc(entries * t->dim, sizeof(float)));
 	TRY_ALLOC(t->table_square, hel_alloc(entries * t->dim, sizeof(float)));
 	TRY_ALLOC(t->norm, hel_alloc(t->chunks, sizeof *t->norm));
+	TRY_ALLOC(t->drift, hel_alloc((size_t)total + 1, sizeof *t->drift));
 	TRY_ALLOC(t->step_size, hel_alloc(2 * (size_t)total, sizeof *t->step_size));
 	t->fix = t->step_size + total;
 	if (c->weight_decay > 0) {
@@ -152,7 +159,7 @@ hel_status hel_trainer_new(hel_trainer **out, hel_dlrm *m, uint64_t total, hel_p
 		for (uint64_t i = 0; i < total; i++)
 			t->decay[i + 1] = t->decay[i] + log(fmax(decay_of(t, i), 1e-30));
 	}
-	prepare_series(t);
+	prepare_steps(t);
 	*out = t;
 	t = NULL;
 done:
@@ -184,11 +191,14 @@ static void catch_up(hel_trainer *t, size_t row)
 	if (!t->table_moment || !seen)
 		return; /* a row that was never touched has no momentum */
 	float *m = t->table_moment + row * t->dim, *v = t->table_square + row * t->dim;
-	const float step_size = t->step_size[seen], fix = t->fix[seen];
+	const float fade = t->fade1[j],
+		    fade2 = missed < FADED ? t->fade2[j] : (float)pow(BETA2, (double)missed);
+	const float drift =
+	    (float)(t->drift[seen] - (double)fade / sqrt((double)fade2) * t->drift[t->number]);
 	for (size_t k = 0; k < t->dim; k++) {
-		p[k] -= step_size * t->series[j] * m[k] / (sqrtf(v[k]) * fix + EPSILON);
-		m[k] *= t->fade1[j];
-		v[k] *= missed < FADED ? t->fade2[j] : (float)pow(BETA2, (double)missed);
+		p[k] -= drift * m[k] / (sqrtf(v[k]) + EPSILON);
+		m[k] *= fade;
+		v[k] *= fade2;
 	}
 }
 

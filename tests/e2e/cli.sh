@@ -276,7 +276,7 @@ else
 fi
 
 printf '{"bottom":[16,4],"top":[16,8,1]}' >deep.json
-printf '{"digits":2}' >digits.json
+printf '{"embedding":"digits(2)"}' >digits.json
 printf '{"training":{"seed":2}}' >seed2.json
 printf '{"top":[16,1]}' >wide.json
 printf '{"activation":{"kind":"relu"}}' >relu.json
@@ -913,9 +913,10 @@ null
 {"clip":"4"}
 {"clip":1e999}
 {"clip":NaN}
-{"digits":1}
-{"digits":-2}
-{"digits":2,"digits":3}
+{"embedding":"digits(1)"}
+{"embedding":"digits(-2)"}
+{"embedding":"full","embedding":"full"}
+{"embedding":"frequent(5)"}
 {"activation":null}
 {"activation":{}}
 {"activation":"square"}

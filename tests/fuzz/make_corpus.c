@@ -45,8 +45,19 @@ static const char schema[] =
     "  {\"name\": \"cp\", \"base\": 2, \"digits\": 3, \"values\": [\"1\", \"2\", \"3\", \"4\"]},\n"
     "  {\"name\": \"thal\", \"base\": 3, \"digits\": 2, \"values\": [\"3\", \"6\", \"fixed\"]}]}\n";
 
+static const char hashed_schema[] =
+    "{\"dataset\": \"criteo\", \"clip\": 3, \"salt\": \"000102030405060708090a0b0c0d0e0f\",\n"
+    " \"dense\": [{\"name\": \"I1\", \"mean\": 1, \"deviation\": 2}], \"tables\": [\n"
+    "  {\"name\": \"C1\", \"base\": 0, \"digits\": 1, \"known\": 2, \"print_bits\": 11,\n"
+    "   \"prints\": \"BQAw\"},\n"
+    "  {\"name\": \"C2\", \"base\": 4, \"digits\": 3, \"known\": 1, \"print_bits\": 10, "
+    "\"prints\": \"BQA=\"},\n"
+    "  {\"name\": \"C3\", \"base\": 7, \"digits\": 1, \"known\": 0, \"print_bits\": 0, "
+    "\"prints\": \"\"}]}\n";
+
 static const char config[] =
-    "{\"embedding_dim\": 2, \"bottom\": [3, 2], \"top\": [4, 1], \"digits\": 2, \"clip\": 2.5,\n"
+    "{\"embedding_dim\": 2, \"bottom\": [3, 2], \"top\": [4, 1], \"embedding\": \"digits(2)\", "
+    "\"clip\": 2.5,\n"
     " \"activation\": {\"kind\": \"quadratic\", \"a\": 0.125, \"b\": 0.5},\n"
     " \"bottom_last_activation\": true, \"training\": {\"epochs\": 3, \"batch\": 8, "
     "\"warmup\": 2,\n \"rate\": 0.01, \"weight_decay\": 1, \"gradient_clip\": 1, \"seed\": 7}}\n";
@@ -61,8 +72,16 @@ static void make_texts(void)
 		  "[{\"name\":\"a\",\"mean\":-1e300,\"deviation\":1e-300}]}");
 	save_text("config/full.json", config);
 	save_text("config/default.json", "{}");
-	save_text("config/relu.json",
-		  "{\"activation\":{\"kind\":\"relu\"},\"bottom\":[],\"top\":[1],\"digits\":0}");
+	save_text("config/relu.json", "{\"activation\":{\"kind\":\"relu\"},\"bottom\":[],\"top\":["
+				      "1],\"embedding\":\"full\"}");
+	save_text(
+	    "config/plan.json",
+	    "{\"embedding\": \"frequent(all)+digits(16)\", \"threshold\": 100, \"min_count\": 3,"
+	    " \"max_onehot\": 4096, \"tables\": {\"C3\": \"hash(64)\", \"C4\": "
+	    "\"frequent(9)\"},"
+	    " \"training\": {\"table_optimizer\": \"adagrad\", \"validation\": 0.125,"
+	    " \"evaluations\": 2, \"patience\": 2, \"test\": 5}}");
+	save_text("schema/hashed.json", hashed_schema);
 	snprintf(model, sizeof model, "{\"helrm_model\": 1, \"config\": %s, \"schema\": %s}",
 		 config, schema);
 	save_text("model/model.json", model);

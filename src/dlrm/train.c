@@ -4,7 +4,8 @@
  * carries on. A row catches up on all steps it has missed when it is next read. Without gradients
  * momentum fades by r = 0.9 / sqrt(0.999) per step, so that a row missing steps s .. e - 1 moves by
  * m / sqrt(v) times the sum of r^(i-s+1) w(i), with the known weights w of rate and bias
- * correction: that is T(s) - r^(e-s) T(e) with T(s) = r (w(s) + T(s+1)). So sparse steps end where
+ * correction: that is T(s) - r^(e-s) T(e) with T(s) = r (w(s) + T(s+1)); weight
+ * decay d(s) makes that factor r / d(s), and the first T is decayed to e. So sparse steps end where
  * dense ones do.
  *
  * Work is cut by the batch alone, never by the number of threads: results do not depend on it. */
@@ -16,6 +17,7 @@
 #define SHARD_ROWS ((size_t)64)
 #define MAX_SHARDS ((size_t)16)
 #define CHUNK ((size_t)16384) /* parameters of the towers per task */
+#define LEAST_DECAY 0.95 /* of one step, in sums of momentum: above r, so that they are finite */
 #define BETA1 0.9
 #define BETA2 0.999
 #define FADE (BETA1 / 0.99949987493746) /* beta1 / sqrt(beta2) */
@@ -48,6 +50,7 @@ struct hel_trainer {
 	double *decay;			    /* [total + 1]: log of all decay so far, or NULL */
 	float *step_size, *fix;		    /* [total]: Adam's step and bias correction */
 	double *drift;			    /* [total + 1]: T */
+	double fade[FADED];
 	float fade1[FADED], fade2[FADED];
 	/* of the step being made */
 	const hel_samples *samples;
@@ -100,9 +103,10 @@ static void prepare_steps(hel_trainer *t)
 		t->fix[i] = (float)(1 / sqrt(1 - pow(BETA2, n)));
 	}
 	for (uint64_t i = t->total; i-- > 0;)
-		t->drift[i] =
-		    FADE * ((double)t->step_size[i] / (double)t->fix[i] + t->drift[i + 1]);
+		t->drift[i] = FADE / HEL_MAX(decay_of(t, i), LEAST_DECAY) *
+			      ((double)t->step_size[i] / (double)t->fix[i] + t->drift[i + 1]);
 	for (int j = 0; j < FADED; j++) {
+		t->fade[j] = pow(FADE, j);
 		t->fade1[j] = (float)pow(BETA1, j);
 		t->fade2[j] = (float)pow(BETA2, j);
 	}
@@ -183,18 +187,15 @@ static void catch_up(hel_trainer *t, size_t row)
 	if (!missed)
 		return;
 	t->seen[row] = (uint32_t)t->number;
-	if (t->decay) {
-		const float decay = (float)exp(t->decay[t->number] - t->decay[seen]);
-		for (size_t k = 0; k < t->dim; k++)
-			p[k] *= decay;
-	}
+	const double decay = t->decay ? exp(t->decay[t->number] - t->decay[seen]) : 1;
+	for (size_t k = 0; t->decay && k < t->dim; k++)
+		p[k] *= (float)decay;
 	if (!t->table_moment || !seen)
 		return; /* a row that was never touched has no momentum */
 	float *m = t->table_moment + row * t->dim, *v = t->table_square + row * t->dim;
 	const float fade = t->fade1[j],
 		    fade2 = missed < FADED ? t->fade2[j] : (float)pow(BETA2, (double)missed);
-	const float drift =
-	    (float)(t->drift[seen] - (double)fade / sqrt((double)fade2) * t->drift[t->number]);
+	const float drift = (float)(decay * t->drift[seen] - t->fade[j] * t->drift[t->number]);
 	for (size_t k = 0; k < t->dim; k++) {
 		p[k] -= drift * m[k] / (sqrtf(v[k]) + EPSILON);
 		m[k] *= fade;

@@ -97,6 +97,7 @@ typedef struct learner {
 	const hel_split *split;
 	const hel_embedding_plan *plan;
 	hel_schema *schema;
+	bool all;	     /* the budget is too small to spare tables up to the threshold */
 	tally *tally;	     /* [table], sorted */
 	uint32_t *own;	     /* [table]: values with rows of their own */
 	hel_embedding *kind; /* [table] */
@@ -170,7 +171,7 @@ static void learn_dense(learner *l)
 
 static bool is_large(const learner *l, size_t t)
 {
-	return l->tally[t].used + l->tally[t].once > l->plan->threshold;
+	return l->all || l->tally[t].used + l->tally[t].once > l->plan->threshold;
 }
 
 /* How many of a table's values were seen at least `count` times. */
@@ -212,12 +213,16 @@ static hel_status choose_within(learner *l)
 	uint32_t low = l->plan->min_count, high = UINT32_MAX;
 	if (!budget || choose(l, low) <= budget)
 		return HEL_OK;
-	const size_t least = choose(l, high);
+	size_t least = choose(l, high);
+	if (least > budget) {
+		l->all = true;
+		least = choose(l, high);
+	}
 	if (least > budget)
 		return hel_fail(
 		    HEL_EUNSUPPORTED,
-		    "%u one-hot entries are too few: tables up to the threshold and the "
-		    "tails of the others take %zu; lower the threshold or the base",
+		    "%u one-hot entries are too few: missing values and tails alone take "
+		    "%zu; choose shared tails or a smaller base",
 		    budget, least);
 	while (high - low > 1) {
 		const uint32_t middle = low + (high - low) / 2;

@@ -32,7 +32,8 @@ void hel_embedding_describe(char *out, size_t size, hel_embedding e);
 /** The choice for all tables: `kind` for those with more than `threshold` values, full for the
  *  others, except where a table is named. Values seen fewer than `min_count` times never have a row
  *  of their own. With max_onehot, own rows of tables over the threshold go to the values seen most
- *  often, over all these tables, until that many one-hot entries are used. */
+ *  often, over all these tables, until that many one-hot entries are used; where that is too
+ * little, those of all tables do. */
 typedef struct hel_embedding_plan {
 	hel_embedding kind;
 	uint32_t threshold, min_count, max_onehot;

@@ -68,7 +68,7 @@ refused "a gz file that ends too early" 4 "ends too early" "$helrm" scan --data 
 refused "an embedding that does not exist" 2 "is no embedding" \
 	"$helrm" train --dataset criteo --data rows.txt --embedding 'rare(4)' --out bad
 refused "a budget that cannot be met" 6 "one-hot entries are too few" \
-	"$helrm" train --dataset criteo --data rows.txt --max-onehot 100 --out bad
+	"$helrm" train --dataset criteo --data rows.txt --max-onehot 50 --out bad
 refused "nothing to resume" 7 "nothing to resume" \
 	"$helrm" train --dataset criteo --data rows.txt --out bad --resume
 refused "cross-validation of a stream" 2 "holds one row in 7 out" \

@@ -53,8 +53,10 @@ class DLRM(nn.Module):
 
 vocabulary = [[""] + sorted({r[14 + t] for r in rows[:300]} - {""}, reverse=True) + [None] for t in range(26)]
 model = DLRM([len(v) for v in vocabulary], 4)
+for table in model.emb_l:
+    nn.init.uniform_(table.weight, -table.num_embeddings ** -0.5, table.num_embeddings ** -0.5)
 torch.save({"epoch": 0, "state_dict": model.state_dict()}, "model.pt")
-schema = {"dataset": "criteo", "clip": 100,
+schema = {"dataset": "criteo", "clip": 15,
           "dense": [{"name": "I%d" % (i + 1), "mean": 0, "deviation": 1} for i in range(13)],
           "tables": [{"name": "C%d" % (t + 1), "values": v} for t, v in enumerate(vocabulary)]}
 json.dump(schema, open("schema.json", "w"))

@@ -2,7 +2,13 @@
 # Criteo as users run it: criteo.sh HELRM [REAL_SAMPLE]. Synthetic rows everywhere; with the real sample
 # also the AUC that the project promises. Prints one line per check, then the totals.
 set -eu
-helrm=$1 real=${2:-}
+absolute() {
+	case $1 in
+	'' | /*) printf '%s\n' "$1" ;;
+	*) printf '%s\n' "$PWD/$1" ;;
+	esac
+}
+helrm=$(absolute "$1") real=$(absolute "${2:-}")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"

@@ -2,7 +2,13 @@
 # A model made in PyTorch, saved by torch.save, converted as docs/import.md says, imported, and scored
 # by both: import.sh HELRM CONVERTER. Skipped, loudly, where no Python has torch.
 set -eu
-helrm=$1 converter=$2
+absolute() {
+	case $1 in
+	'' | /*) printf '%s\n' "$1" ;;
+	*) printf '%s\n' "$PWD/$1" ;;
+	esac
+}
+helrm=$(absolute "$1") converter=$(absolute "$2")
 for python in python3 /usr/bin/python3 none; do
 	[ "$python" = none ] || ! "$python" -c 'import torch, numpy' 2>/dev/null || break
 done

@@ -365,7 +365,7 @@ static void make_ciphertexts(size_t set, unsigned level)
 	snprintf(name, sizeof name, "ciphertext/seeded_%zu.bin", set);
 	save(name, w.bytes, w.size);
 	w.size = 0;
-	OK(hel_ct_write_sampled(&w, ev, ct, 5));
+	OK(hel_ct_write_sampled(&w, ev, ct, 4));
 	snprintf(name, sizeof name, "ciphertext/sampled_%zu.bin", set);
 	save(name, w.bytes, w.size);
 	hel_writer_clear(&w);

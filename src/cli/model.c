@@ -103,6 +103,19 @@ done:
 	return st;
 }
 
+/* What only makes sense for rows read as a stream is not ignored. */
+static hel_status refuse_stream_options(const hel_args *args, const hel_dataset *set)
+{
+	static const char *const names[] = {"threshold",     "max-onehot",	 "cache",
+					    "max-malformed", "checkpoint-every", "resume"};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(names); i++)
+		if (hel_arg(args, names[i]))
+			return hel_fail(HEL_EINVAL,
+					"--%s is for data sets read as a stream; '%s' is not one",
+					names[i], set->name);
+	return HEL_OK;
+}
+
 static hel_status run_train(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -122,6 +135,7 @@ static hel_status run_train(const hel_args *args, json_t *out)
 		st = hel_cli_train_rows(args, out, set, &config);
 		goto done;
 	}
+	TRY(refuse_stream_options(args, set));
 	TRY(hel_dlrm_text_base(&base, &config));
 	TRY(read_data(&records, args, "data", set, true));
 	TRY(cross_validate(args, out, set, &records, &config));

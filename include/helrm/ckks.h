@@ -156,6 +156,21 @@ HEL_API HEL_CHECKED hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out,
 /** Brings a to a lower level and exactly that level's scale. Cost and error: one rescale. */
 HEL_API HEL_CHECKED hel_status hel_eval_drop(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 					     unsigned level);
+typedef struct hel_sum_term {
+	const hel_ct *a;
+	double factor;
+} hel_sum_term;
+
+/** out = constant + sum of factor * a, at `level` and a product's scale there: to be rescaled next.
+ *  Terms stand at that level or above, at their level's scale, or are products at `level` (their
+ *  factors must be integers). out is none of them. Scales differ between levels; factors absorb
+ *  that exactly. Cost: two products by a number per term.
+ *  Error per slot: that of rounding each factor, about |a| / scale.
+ *  @retval HEL_ELEVEL level 0, or a term below `level`.
+ *  @retval HEL_ESCALE a term that is neither. @retval HEL_ERANGE a factor beyond the modulus. */
+HEL_API HEL_CHECKED hel_status hel_eval_weighted_sum(const hel_eval *ev, hel_ct *out,
+						     unsigned level, const hel_sum_term *terms,
+						     size_t count, double constant);
 /** Rotates the slots left by `steps`. Cost: one key switch.
  *  @retval HEL_EKEY no key for this rotation at this level. */
 HEL_API HEL_CHECKED hel_status hel_eval_rotate(const hel_eval *ev, hel_ct *out, const hel_ct *a,

@@ -82,16 +82,39 @@ typedef struct hel_dot_terms {
 
 /** The two inner products of a key switch: `count` digits with the halves of a key. */
 typedef struct hel_key_terms {
-	const uint32_t *const *x, *const *y0, *const *y1; /* y in Montgomery form */
+	const uint32_t *const *x, *const *y0, *const *y1; /* one operand in Montgomery form */
 	size_t count;
+	const uint32_t *base; /* NULL, or a vector that enters the first sum ... */
+	uint32_t factor;      /* ... times this, in Montgomery form */
 } hel_key_terms;
+
+/** A base conversion to one prime: sum_i y_i c_i + u * last, or, with u NULL, + last itself.
+ *  y_i lies at y + i * n. */
+typedef struct hel_conversion {
+	const uint32_t *y, *u; /* below 2^30 */
+	const uint32_t *c;     /* in Montgomery form, and so is last where there is u */
+	size_t count;
+	uint32_t last;
+} hel_conversion;
+
+/** A division by a product whose inverse is f: (in - x) * f + add * g, x a conversion. */
+typedef struct hel_division {
+	hel_conversion x;    /* coefficients */
+	const uint32_t *in;  /* NTT */
+	const uint32_t *add; /* NTT, or NULL */
+	hel_factor f, g;
+} hel_division;
 
 /** The backend. n is the length of every vector, a multiple of 8. */
 typedef struct hel_kernels {
 	const char *name;
 	/* Batches: limb i uses primes[i]. In place where out == in. */
 	void (*ntt_forward)(uint32_t *a, const hel_prime *const *primes, size_t limbs);
-	void (*ntt_inverse)(uint32_t *a, const hel_prime *const *primes, size_t limbs);
+	/* r = the inverse transform of a, times n * f[limb]: f = n^-1, which NULL stands for, gives
+	 * the inverse itself; plus (q-1)/2 when `centre`, so that what lay in (-q/2, q/2) follows
+	 * from 0 on. */
+	void (*ntt_inverse)(uint32_t *r, const uint32_t *a, const hel_factor *f, bool centre,
+			    const hel_prime *const *primes, size_t limbs);
 	void (*add)(uint32_t *r, const uint32_t *a, const uint32_t *b,
 		    const hel_prime *const *primes, size_t limbs);
 	void (*sub)(uint32_t *r, const uint32_t *a, const uint32_t *b,
@@ -108,19 +131,23 @@ typedef struct hel_kernels {
 	/* r = a * f[limb] */
 	void (*scale)(uint32_t *r, const uint32_t *a, const hel_factor *f,
 		      const hel_prime *const *primes, size_t limbs);
-	/* r = (a - b) * f[limb] */
-	void (*sub_scale)(uint32_t *r, const uint32_t *a, const uint32_t *b, const hel_factor *f,
+	/* r = r + a * f[limb] */
+	void (*scale_add)(uint32_t *r, const uint32_t *a, const hel_factor *f,
 			  const hel_prime *const *primes, size_t limbs);
 	/* One limb: r = sum_j a_j * b_j / 2^32, b in Montgomery form. Any count > 0. */
 	void (*dot)(uint32_t *r, const hel_dot_terms *terms, const hel_prime *prime);
-	/* One limb of a key switch: r0 = sum_j x_j * y0_j / 2^32, r1 = sum_j x_j * y1_j / 2^32,
-	 * both moved by the permutation (NULL: in place) and added to r0, r1 when `add`. */
+	/* One limb of a key switch: r0 = base * factor / 2^32 + sum_j x_j * y0_j / 2^32,
+	 * r1 = sum_j x_j * y1_j / 2^32, both moved by the permutation (NULL: in place) and added
+	 * to r0, r1 when `add`. */
 	void (*key_product)(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
 			    const hel_permutation *p, bool add, const hel_prime *prime);
-	/* One limb: the base-conversion inner product, c in Montgomery form:
-	 * r = sum_i y[i*n + ...] * c[i] + u * c[count], u < 2^30. */
-	void (*convert)(uint32_t *r, const uint32_t *y, const uint32_t *u, const uint32_t *c,
-			size_t count, const hel_prime *prime);
+	/* One limb: d0 = a0 b0, d1 = a0 b1 + a1 b0, d2 = a1 b1. */
+	void (*tensor)(uint32_t *const d[3], const uint32_t *const a[2], const uint32_t *const b[2],
+		       const hel_prime *prime);
+	/* One limb: r = NTT of the conversion. */
+	void (*raise)(uint32_t *r, const hel_conversion *x, const hel_prime *prime);
+	/* One limb: r = the division, NTT; r may be in or add. work: one vector. */
+	void (*lower)(uint32_t *r, const hel_division *d, uint32_t *work, const hel_prime *prime);
 	/* u = round(sum_i y_i / q_i) with inv[i] = floor(2^56 / q_i) < 2^32, q_i > 2^24. */
 	void (*quotient)(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t count,
 			 uint32_t n);
@@ -135,8 +162,8 @@ const hel_kernels *hel_kernels_get(void);
 const hel_kernels *hel_kernels_by_name(const char *name);
 
 extern const hel_kernels hel_kernels_scalar;
-#ifdef HEL_HAVE_AVX2
-extern const hel_kernels hel_kernels_avx2;
+#ifdef HEL_HAVE_X86
+extern const hel_kernels hel_kernels_avx2, hel_kernels_avx512;
 #endif
 
 #endif

@@ -3,14 +3,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const hel_kernels *scalar(void)
+{
+	return &hel_kernels_scalar;
+}
+
+#ifdef HEL_HAVE_X86
+static const hel_kernels *avx2(void)
+{
+	return __builtin_cpu_supports("avx2") ? &hel_kernels_avx2 : NULL;
+}
+
+static const hel_kernels *avx512(void)
+{
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+		       __builtin_cpu_supports("avx512vl")
+		   ? &hel_kernels_avx512
+		   : NULL;
+}
+#endif
+
+/* Best first; each gives NULL where this CPU does not run it. */
+static const struct backend {
+	const char *name;
+	const hel_kernels *(*get)(void);
+} backends[] = {
+#ifdef HEL_HAVE_X86
+    {"avx512", avx512},
+    {"avx2", avx2},
+#endif
+    {"scalar", scalar},
+};
+
 const hel_kernels *hel_kernels_by_name(const char *name)
 {
-	if (strcmp(name, "scalar") == 0)
-		return &hel_kernels_scalar;
-#ifdef HEL_HAVE_AVX2
-	if (strcmp(name, "avx2") == 0 && __builtin_cpu_supports("avx2"))
-		return &hel_kernels_avx2;
-#endif
+	for (size_t i = 0; i < HEL_ARRAY_LEN(backends); i++)
+		if (strcmp(name, backends[i].name) == 0)
+			return backends[i].get();
 	return NULL;
 }
 
@@ -19,16 +48,16 @@ static const hel_kernels *chosen;
 static void choose(void)
 {
 	const char *wish = getenv("HELRM_BACKEND");
-	if (wish && *wish)
+	if (wish && *wish) {
 		chosen = hel_kernels_by_name(wish);
-	if (wish && *wish && !chosen)
-		fprintf(stderr,
-			"helrm: HELRM_BACKEND=%s is not available here; known: scalar, avx2\n",
-			wish);
-	if (!chosen)
-		chosen = hel_kernels_by_name("avx2");
-	if (!chosen)
-		chosen = &hel_kernels_scalar;
+		if (!chosen)
+			fprintf(stderr,
+				"helrm: HELRM_BACKEND=%s is not available here; known: scalar, "
+				"avx2, avx512\n",
+				wish);
+	}
+	for (size_t i = 0; !chosen; i++)
+		chosen = backends[i].get();
 }
 
 const hel_kernels *hel_kernels_get(void)

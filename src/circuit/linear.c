@@ -14,7 +14,8 @@ typedef struct linear_run {
 	size_t count, limbs;
 	rotation *rotation;
 	size_t rotations;
-	uint32_t **row, *scratch; /* row: pointers for one inner product */
+	const uint32_t **row; /* pointers for one inner product in each limb */
+	uint32_t *scratch;
 } linear_run;
 
 static hel_status check_terms(const hel_eval *ev, const hel_ct *out, const hel_linear_term *t,
@@ -91,42 +92,28 @@ static const hel_ct *rotated_input(const linear_run *r, const hel_linear_term *t
 
 typedef struct group_job {
 	const linear_run *run;
-	long giant;
-	const hel_switch_key *key; /* of the giant step, NULL for 0 */
-	uint32_t *sum[2];	   /* what needs no key */
-	uint32_t *moving, *work;   /* second half to be switched; one limb for each limb */
+	uint32_t *out[2]; /* the inner product of one giant step */
+	bool add;	  /* to what is there */
 	const hel_ct **in;
 	const hel_pt **weight;
 	size_t terms;
 } group_job;
 
-/* One limb of one giant step's inner product: its first half moved and added to the sum, its second
- * half left to be switched. */
+/* One limb of one giant step's inner product, both halves: weights are read once. */
 static void group_limb(void *arg, size_t i)
 {
 	const group_job *j = arg;
-	const hel_params *p = j->run->ev->params;
-	const hel_kernels *k = p->ring.k;
-	const size_t n = p->ring.n, at = i * n;
-	const uint32_t **x = (const uint32_t **)j->run->row + 2 * i * j->run->count;
-	const uint32_t **y = x + j->run->count;
-	const hel_dot_terms dot = {x, y, j->terms};
-	for (size_t t = 0; t < j->terms; t++)
-		y[t] = j->weight[t]->data + at;
-	for (int half = 0; half < 2; half++) {
-		uint32_t *product = (half ? j->moving : j->work) + at;
-		for (size_t t = 0; t < j->terms; t++)
-			x[t] = j->in[t]->part[half] + at;
-		k->dot(product, &dot, p->ring.at[i]);
-		if (half && j->key)
-			continue;
-		if (j->key) {
-			/* `moving` is free until the second half is computed */
-			k->permute(j->moving + at, product, &j->key->permutation, (uint32_t)n, 1);
-			product = j->moving + at;
-		}
-		k->add(j->sum[half] + at, j->sum[half] + at, product, p->ring.at + i, 1);
+	const hel_ring *ring = &j->run->ev->params->ring;
+	const size_t at = i * ring->n;
+	const uint32_t **weight = j->run->row + 3 * i * j->run->count;
+	const uint32_t **first = weight + j->run->count, **second = first + j->run->count;
+	const hel_key_terms terms = {weight, first, second, j->terms, NULL, 0};
+	for (size_t t = 0; t < j->terms; t++) {
+		weight[t] = j->weight[t]->data + at;
+		first[t] = j->in[t]->part[0] + at;
+		second[t] = j->in[t]->part[1] + at;
 	}
+	ring->k->key_product(j->out[0] + at, j->out[1] + at, &terms, NULL, j->add, ring->at[i]);
 }
 
 hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_term *terms,
@@ -143,7 +130,7 @@ hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_te
 	const size_t n = p->ring.n, limbs = p->limbs[level], words = limbs * n;
 	const size_t extended = hel_extended_words(p, limbs);
 	TRY_ALLOC(r.rotation, hel_alloc(count, sizeof *r.rotation));
-	TRY_ALLOC(r.row, hel_alloc(2 * limbs * count, sizeof *r.row));
+	TRY_ALLOC(r.row, hel_alloc(3 * limbs * count, sizeof *r.row));
 	TRY_ALLOC(job.in, hel_alloc(count, sizeof *job.in));
 	TRY_ALLOC(job.weight, hel_alloc(count, sizeof *job.weight));
 	TRY_ALLOC(done_term, hel_alloc(count, sizeof *done_term));
@@ -157,38 +144,41 @@ hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_te
 			TRY(rotate_input(&r, terms[i].in));
 	}
 
-	job.sum[0] = r.scratch;
-	job.sum[1] = r.scratch + words;
-	job.moving = r.scratch + 2 * words;
-	job.work = r.scratch + 3 * words;
+	uint32_t *still[2] = {r.scratch, r.scratch + words}; /* the giant step of 0 */
+	uint32_t *moving[2] = {r.scratch + 2 * words, r.scratch + 3 * words};
 	uint32_t *acc = r.scratch + 4 * words, *work = acc + extended;
-	bool switched = false;
-	memset(job.sum[0], 0, 2 * words * sizeof *job.sum[0]);
+	bool switched = false, stood = false;
 	for (size_t first = 0; first < count; first++) {
 		if (done_term[first])
 			continue;
-		job.giant = terms[first].giant;
+		const long giant = terms[first].giant;
 		job.terms = 0;
 		for (size_t i = first; i < count; i++)
-			if (terms[i].giant == job.giant) {
+			if (terms[i].giant == giant) {
 				job.in[job.terms] = rotated_input(&r, &terms[i]);
 				job.weight[job.terms++] = terms[i].weight;
 				done_term[i] = true;
 			}
-		uint32_t galois = hel_galois_of_rotation(p, job.giant);
-		job.key = galois == 1 ? NULL : hel_keys_find(ev->keys, galois, level);
+		const uint32_t galois = hel_galois_of_rotation(p, giant);
+		const bool stands = galois == 1;
+		memcpy(job.out, stands ? still : moving, sizeof job.out);
+		job.add = stands && stood;
 		hel_pool_for(ev->pool, limbs, group_limb, &job);
-		if (job.key) {
-			hel_ks_apply(ev, acc, job.moving, &job.key, 1, true, switched, limbs, work);
-			switched = true;
+		if (stands) {
+			stood = true;
+			continue;
 		}
+		const hel_switch_key *key = hel_keys_find(ev->keys, galois, level);
+		hel_ks_apply(ev, acc, moving[0], moving[1], &key, 1, true, switched, limbs, work);
+		switched = true;
 	}
 	if (switched)
-		hel_ks_finish(ev, out->part, (const uint32_t *const[2]){job.sum[0], job.sum[1]},
-			      NULL, acc, limbs, work);
+		hel_ks_finish(ev, out->part,
+			      stood ? (const uint32_t *const[2]){still[0], still[1]} : NULL, acc,
+			      limbs, work);
 	else
 		for (int half = 0; half < 2; half++)
-			memcpy(out->part[half], job.sum[half], words * sizeof *job.sum[half]);
+			memcpy(out->part[half], still[half], words * sizeof *still[half]);
 	out->level = level;
 	out->scale = scale;
 done:

@@ -136,27 +136,18 @@ done:
 typedef struct tensor_job {
 	const hel_params *params;
 	const hel_ct *a, *b;
-	uint32_t *d[3], *m; /* m: two limbs of work for each limb */
+	uint32_t *d[3];
 } tensor_job;
 
 static void tensor_limb(void *arg, size_t i)
 {
 	const tensor_job *j = arg;
-	const size_t n = j->params->ring.n;
-	const hel_kernels *k = j->params->ring.k;
-	const hel_prime *const *at = j->params->ring.at + i;
-	const uint32_t *a0 = j->a->part[0] + i * n, *a1 = j->a->part[1] + i * n;
-	const uint32_t *b0 = j->b->part[0] + i * n, *b1 = j->b->part[1] + i * n;
-	uint32_t *m0 = j->m + 2 * i * n, *m1 = m0 + n, *d1 = j->d[1] + i * n;
-	k->to_mont(m0, a0, at, 1);
-	k->to_mont(m1, a1, at, 1);
-	k->mont_mul(j->d[0] + i * n, b0, m0, at, 1);
-	k->mont_mul(j->d[2] + i * n, b1, m1, at, 1);
-	k->mont_mul(d1, b1, m0, at, 1);
-	if (j->a == j->b)
-		k->add(d1, d1, d1, at, 1);
-	else
-		k->mont_mac(d1, b0, m1, at, 1);
+	const hel_ring *ring = &j->params->ring;
+	const size_t at = i * ring->n;
+	const uint32_t *const a[2] = {j->a->part[0] + at, j->a->part[1] + at};
+	const uint32_t *const b[2] = {j->b->part[0] + at, j->b->part[1] + at};
+	uint32_t *const d[3] = {j->d[0] + at, j->d[1] + at, j->d[2] + at};
+	ring->k->tensor(d, a, b, ring->at[i]);
 }
 
 /* What a key switch leaves in `acc`, with what needs none, as a ciphertext at a product's scale, or
@@ -169,7 +160,7 @@ static void finish_product(const hel_eval *ev, hel_ct *out, const uint32_t *cons
 	if (rescale)
 		hel_ks_finish_rescaled(ev, out->part, add, acc, level, work);
 	else
-		hel_ks_finish(ev, out->part, add, NULL, acc, p->limbs[level], work);
+		hel_ks_finish(ev, out->part, add, acc, p->limbs[level], work);
 	out->level = level - rescale;
 	out->scale = rescale ? scale / p->divisor[level] : scale;
 }
@@ -190,13 +181,12 @@ static hel_status multiply(const hel_eval *ev, hel_ct *out, const hel_ct *a, con
 		goto done;
 	}
 	TRY_ALLOC(scratch,
-		  hel_scratch_take(ev->scratch, 4 * (5 * words + hel_extended_words(p, limbs) +
+		  hel_scratch_take(ev->scratch, 4 * (3 * words + hel_extended_words(p, limbs) +
 						     hel_ks_scratch_words(ev, limbs))));
-	tensor_job t = {
-	    p, a, b, {scratch, scratch + words, scratch + 2 * words}, scratch + 3 * words};
-	uint32_t *acc = scratch + 5 * words, *work = acc + hel_extended_words(p, limbs);
+	tensor_job t = {p, a, b, {scratch, scratch + words, scratch + 2 * words}};
+	uint32_t *acc = scratch + 3 * words, *work = acc + hel_extended_words(p, limbs);
 	hel_pool_for(ev->pool, limbs, tensor_limb, &t);
-	hel_ks_apply(ev, acc, t.d[2], &key, 1, true, false, limbs, work);
+	hel_ks_apply(ev, acc, NULL, t.d[2], &key, 1, true, false, limbs, work);
 	finish_product(ev, out, (const uint32_t *const[2]){t.d[0], t.d[1]}, acc, a->level,
 		       a->scale * b->scale, rescale, work);
 done:
@@ -233,17 +223,14 @@ hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 	TRY(same_params(ev, out, a));
 	TRY(is_product(ev, a));
 	const hel_bconv *bc = &p->rescale[a->level];
-	const size_t n = p->ring.n, limbs = p->limbs[a->level - 1], tail = bc->count * n;
-	TRY_ALLOC(scratch, hel_scratch_take(ev->scratch,
-					    4 * (2 * tail + hel_ring_mod_down_words(
-								&p->ring, bc->count, ev->pool))));
+	const size_t n = p->ring.n, limbs = p->limbs[a->level - 1];
+	TRY_ALLOC(scratch, hel_scratch_take(ev->scratch, 4 * hel_ring_mod_down_words(
+								 &p->ring, bc->count, ev->pool)));
 	hel_mod_down_part parts[2];
-	for (size_t i = 0; i < 2; i++) {
-		memcpy(scratch + i * tail, a->part[i] + limbs * n, tail * sizeof *scratch);
-		parts[i] =
-		    (hel_mod_down_part){out->part[i], a->part[i], scratch + i * tail, NULL, NULL};
-	}
-	hel_ring_mod_down(&p->ring, bc, parts, 2, limbs, scratch + 2 * tail, ev->pool);
+	for (size_t i = 0; i < 2; i++)
+		parts[i] = (hel_mod_down_part){out->part[i], a->part[i], a->part[i] + limbs * n,
+					       NULL, NULL};
+	hel_ring_mod_down(&p->ring, bc, parts, 2, limbs, scratch, ev->pool);
 	out->scale = a->scale / p->divisor[a->level];
 	out->level = a->level - 1;
 done:
@@ -288,40 +275,22 @@ done:
 	return st;
 }
 
-/* What rotations of one ciphertext need: accumulators, work space, a sum of both halves. */
+/* What rotations of one ciphertext need: accumulators and work space. */
 typedef struct hoist {
-	uint32_t *acc, *work, *sum[2];
+	uint32_t *acc, *work;
 } hoist;
 
 static hel_status hoist_begin(const hel_eval *ev, hoist *h, const hel_ct *a, size_t accumulators)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = ev->params;
-	const size_t limbs = p->limbs[a->level], words = limbs * p->ring.n;
+	const size_t limbs = p->limbs[a->level];
 	const size_t acc = accumulators * hel_extended_words(p, limbs);
-	const size_t work = hel_ks_scratch_words(ev, limbs);
-	TRY_ALLOC(h->acc, hel_scratch_take(ev->scratch, 4 * (acc + work + 2 * words)));
+	TRY_ALLOC(h->acc,
+		  hel_scratch_take(ev->scratch, 4 * (acc + hel_ks_scratch_words(ev, limbs))));
 	h->work = h->acc + acc;
-	h->sum[0] = h->work + work;
-	h->sum[1] = h->sum[0] + words;
 done:
 	return st;
-}
-
-/* out = phi(a): a's first half moved, and what the key made of its second half; out may be a. */
-static void hoist_finish(const hel_eval *ev, const hoist *h, uint32_t *acc, hel_ct *out,
-			 const hel_ct *a, const hel_switch_key *key)
-{
-	const size_t limbs = ev->params->limbs[a->level];
-	const uint32_t *first = a->part[0];
-	if (out == a) { /* a limb cannot be moved onto itself */
-		memcpy(h->sum[0], first, limbs * ev->params->ring.n * sizeof *first);
-		first = h->sum[0];
-	}
-	hel_ks_finish(ev, out->part, (const uint32_t *const[2]){first, NULL}, &key->permutation,
-		      acc, limbs, h->work);
-	out->level = a->level;
-	out->scale = a->scale;
 }
 
 static hel_status apply_galois(const hel_eval *ev, hel_ct *out, const hel_ct *a, uint32_t galois)
@@ -339,9 +308,9 @@ static hel_status apply_galois(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 		goto done;
 	}
 	TRY(hoist_begin(ev, &h, a, 1));
-	hel_ks_apply(ev, h.acc, a->part[1], &key, 1, true, false, ev->params->limbs[a->level],
-		     h.work);
-	hoist_finish(ev, &h, h.acc, out, a, key);
+	hel_ks_apply(ev, h.acc, a->part[0], a->part[1], &key, 1, true, false,
+		     ev->params->limbs[a->level], h.work);
+	finish_product(ev, out, NULL, h.acc, a->level, a->scale, false, h.work);
 done:
 	hel_scratch_give(ev->scratch, h.acc);
 	return st;
@@ -375,6 +344,16 @@ done:
 	return st;
 }
 
+/* Keys to the front, in order; returns how many rotations move anything. */
+static size_t keys_to_front(const hel_switch_key **keys, size_t count)
+{
+	size_t moving = 0;
+	for (size_t i = 0; i < count; i++)
+		if (keys[i])
+			keys[moving++] = keys[i];
+	return moving;
+}
+
 hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_ct *const *out, const hel_ct *a,
 				   const long *steps, size_t count)
 {
@@ -388,62 +367,46 @@ hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_ct *const *out, const
 	}
 	TRY(find_rotations(&keys, ev, steps, count, a->level));
 	const size_t limbs = ev->params->limbs[a->level];
-	size_t moving = 0;
-	for (size_t i = 0; i < count; i++)
-		moving += keys[i] != NULL;
+	const size_t words = hel_extended_words(ev->params, limbs);
+	const size_t moving = keys_to_front(keys, count);
 	TRY(hoist_begin(ev, &h, a, moving));
-	moving = 0;
-	for (size_t i = 0; i < count; i++) /* keys to the front, in order */
-		if (keys[i])
-			keys[moving++] = keys[i];
-		else
-			hel_ct_copy(out[i], a);
-	hel_ks_apply(ev, h.acc, a->part[1], keys, moving, false, false, limbs, h.work);
+	hel_ks_apply(ev, h.acc, a->part[0], a->part[1], keys, moving, false, false, limbs, h.work);
 	for (size_t i = 0, k = 0; i < count; i++)
-		if (hel_galois_of_rotation(ev->params, steps[i]) != 1) {
-			hoist_finish(ev, &h, h.acc + k * hel_extended_words(ev->params, limbs),
-				     out[i], a, keys[k]);
-			k++;
-		}
+		if (hel_galois_of_rotation(ev->params, steps[i]) == 1)
+			hel_ct_copy(out[i], a);
+		else
+			finish_product(ev, out[i], NULL, h.acc + k++ * words, a->level, a->scale,
+				       false, h.work);
 done:
 	hel_scratch_give(ev->scratch, h.acc);
 	hel_scratch_give(ev->scratch, keys);
 	return st;
 }
 
-/* The part of a sum of rotations that needs no key: moved first halves, and a itself. */
-typedef struct sum_job {
-	const hel_params *params;
-	const hel_ct *a;
-	uint32_t *sum[2], *work; /* work: one limb for each limb */
-	const hel_switch_key *const *key;
-	size_t count;
-} sum_job;
-
-static void sum_limb(void *arg, size_t i)
+/* out = times * a, rescaled or not: a sum of rotations by nothing. */
+static hel_status add_repeatedly(const hel_eval *ev, hel_ct *out, const hel_ct *a, size_t times,
+				 bool rescale)
 {
-	const sum_job *j = arg;
-	const size_t n = j->params->ring.n, at = i * n;
-	const hel_kernels *k = j->params->ring.k;
-	const hel_prime *const *prime = j->params->ring.at + i;
-	for (int half = 0; half < 2; half++)
-		memset(j->sum[half] + at, 0, n * sizeof *j->sum[half]);
-	for (size_t r = 0; r < j->count; r++)
-		if (j->key[r]) {
-			k->permute(j->work + at, j->a->part[0] + at, &j->key[r]->permutation,
-				   (uint32_t)n, 1);
-			k->add(j->sum[0] + at, j->sum[0] + at, j->work + at, prime, 1);
-		} else
-			for (int half = 0; half < 2; half++)
-				k->add(j->sum[half] + at, j->sum[half] + at, j->a->part[half] + at,
-				       prime, 1);
+	hel_status st = HEL_OK;
+	hel_ct *sum = NULL;
+	TRY(hel_ct_take(&sum, ev));
+	hel_ct_copy(sum, a);
+	for (size_t i = 1; i < times; i++)
+		TRY(hel_eval_add(ev, sum, sum, a));
+	if (rescale)
+		TRY(hel_eval_rescale(ev, out, sum));
+	else
+		hel_ct_copy(out, sum);
+done:
+	hel_ct_free(sum);
+	return st;
 }
 
 static hel_status rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a, const long *steps,
 			     size_t count, bool rescale)
 {
 	hel_status st = HEL_OK;
-	const hel_params *p = ev->params;
+	const size_t limbs = ev->params->limbs[a->level];
 	hoist h = {0};
 	const hel_switch_key **keys = NULL;
 	TRY(same_params(ev, out, a));
@@ -452,27 +415,16 @@ static hel_status rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a, c
 	if (rescale)
 		TRY(is_product(ev, a));
 	TRY(find_rotations(&keys, ev, steps, count, a->level));
-	TRY(hoist_begin(ev, &h, a, 1));
-	const size_t limbs = p->limbs[a->level];
-	sum_job j = {p, a, {h.sum[0], h.sum[1]}, h.work, keys, count};
-	hel_pool_for(ev->pool, limbs, sum_limb, &j);
-	size_t moving = 0;
-	for (size_t i = 0; i < count; i++)
-		if (keys[i])
-			keys[moving++] = keys[i];
-	if (moving) {
-		hel_ks_apply(ev, h.acc, a->part[1], keys, moving, true, false, limbs, h.work);
-		finish_product(ev, out, (const uint32_t *const[2]){h.sum[0], h.sum[1]}, h.acc,
-			       a->level, a->scale, rescale, h.work);
+	const size_t moving = keys_to_front(keys, count);
+	if (!moving) {
+		TRY(add_repeatedly(ev, out, a, count, rescale));
 		goto done;
 	}
-	/* nothing but copies of a */
-	const hel_ct sum = {
-	    .params = p, .level = a->level, .scale = a->scale, .part = {h.sum[0], h.sum[1]}};
-	if (rescale)
-		TRY(hel_eval_rescale(ev, out, &sum));
-	else
-		hel_ct_copy(out, &sum);
+	TRY(hoist_begin(ev, &h, a, 1));
+	hel_ks_apply(ev, h.acc, a->part[0], a->part[1], keys, moving, true, false, limbs, h.work);
+	for (size_t i = moving; i < count; i++)
+		hel_ks_add(ev, h.acc, (const uint32_t *const[2]){a->part[0], a->part[1]}, limbs);
+	finish_product(ev, out, NULL, h.acc, a->level, a->scale, rescale, h.work);
 done:
 	hel_scratch_give(ev->scratch, h.acc);
 	hel_scratch_give(ev->scratch, keys);

@@ -126,17 +126,17 @@ static hel_status make_tables(hel_params *p)
 {
 	hel_status st = HEL_OK;
 	const size_t alpha = p->spec.alpha, slots = p->ring.n / 2;
-	TRY(hel_bconv_init(&p->special, &p->ring, p->ring.chain, 0, true));
+	TRY(hel_bconv_init(&p->special, &p->ring, p->ring.chain, 0, true, true));
 	for (unsigned l = 1; l <= p->spec.levels; l++) {
 		const size_t first = p->limbs[l - 1], count = p->limbs[l] - first;
-		TRY(hel_bconv_init(&p->rescale[l], &p->ring, first, count, false));
-		TRY(hel_bconv_init(&p->special_rescale[l], &p->ring, first, count, true));
+		TRY(hel_bconv_init(&p->rescale[l], &p->ring, first, count, false, true));
+		TRY(hel_bconv_init(&p->special_rescale[l], &p->ring, first, count, true, true));
 	}
 	TRY_ALLOC(p->digit, hel_alloc(p->digits * alpha, sizeof *p->digit));
 	for (size_t d = 0; d < p->digits; d++)
 		for (size_t size = 1; size <= HEL_MIN(alpha, p->ring.chain - d * alpha); size++)
 			TRY(hel_bconv_init(&p->digit[d * alpha + size - 1], &p->ring, d * alpha,
-					   size, false));
+					   size, false, false));
 	TRY_ALLOC(p->roots, hel_alloc(slots, sizeof *p->roots));
 	for (size_t len = 2; len <= slots; len *= 2) {
 		size_t power = 1; /* 5^j mod 4 len */

@@ -1,5 +1,6 @@
 #include "compile/compile.h"
 #include "cli.h"
+#include <math.h>
 #include <string.h>
 
 static hel_status write_container(const char *dir, const char *name, const hel_writer *w)
@@ -13,6 +14,137 @@ static const char *last_part(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* "relu=poly:7" for a model with relu. */
+static hel_status parse_activation(unsigned *degree, hel_approximation_kind *kind, const char *text,
+				   const hel_dlrm *m)
+{
+	const char *name = hel_activation_name(m->config.activation.kind);
+	const char *rest = text + strlen(name);
+	char after;
+	if (strncmp(text, name, strlen(name)) != 0 || *rest != '=')
+		return hel_fail(
+		    HEL_EINVAL,
+		    "--activation %s: the model's activation is %s, so expected %s=poly:N", text,
+		    name, name);
+	*kind = strncmp(rest, "=chebyshev:", 11) == 0 ? HEL_INTERPOLATION : HEL_LEAST_SQUARES;
+	rest += *kind == HEL_INTERPOLATION ? 11 : 6;
+	if ((*kind == HEL_LEAST_SQUARES && strncmp(rest - 6, "=poly:", 6) != 0) ||
+	    sscanf(rest, "%u%c", degree, &after) != 1)
+		return hel_fail(HEL_EINVAL,
+				"--activation %s: expected %s=poly:N (least squares) or "
+				"%s=chebyshev:N, N a degree from 2 to %d",
+				text, name, name, HEL_MAX_APPROXIMATION);
+	return HEL_OK;
+}
+
+static hel_status metrics_of(hel_metrics *out, double *logits, const hel_dlrm *m,
+			     const hel_samples *s)
+{
+	hel_status st = HEL_OK;
+	for (size_t i = 0; i < s->count; i++)
+		TRY(hel_dlrm_logit(&logits[i], m, s->value + i * s->dense, s->hot + i * s->hots));
+	TRY(hel_metrics_of(out, logits, s->label, s->count));
+done:
+	return st;
+}
+
+/* The records of --data, and what the model makes of them with its own activations. */
+typedef struct calibration {
+	hel_records records;
+	hel_samples samples;
+	hel_metrics exact;
+	double *logits; /* exact ones, and room for others */
+	unsigned degree;
+	hel_approximation_kind kind;
+} calibration;
+
+static void calibration_clear(calibration *c)
+{
+	hel_free(c->logits);
+	hel_samples_clear(&c->samples);
+	hel_records_clear(&c->records);
+}
+
+static hel_status calibration_new(calibration *c, const hel_args *args, const hel_dlrm *m)
+{
+	hel_status st = HEL_OK;
+	size_t paths;
+	const char *const *path = hel_arg_all(args, "data", &paths);
+	const hel_dataset *set = hel_dataset_by_name(m->schema->dataset);
+	TRY(parse_activation(&c->degree, &c->kind, hel_arg(args, "activation"), m));
+	if (m->approximation)
+		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
+	if (!paths)
+		FAIL(HEL_EINVAL, "--activation needs --data FILE: labelled records to learn the "
+				 "activations' ranges from");
+	TRY(hel_records_read(&c->records, set, path, paths));
+	TRY(hel_samples_new(&c->samples, m->schema, &c->records, NULL, c->records.count,
+			    HEL_UNKNOWN_IS_MISSING));
+	TRY_ALLOC(c->logits, hel_alloc(2 * c->samples.count, sizeof *c->logits));
+	TRY(metrics_of(&c->exact, c->logits, m, &c->samples));
+done:
+	return st;
+}
+
+/* What the polynomials cost on the data; the model with them, written beside the program. */
+static hel_status report_fit(const hel_args *args, json_t *out, calibration *c, const hel_dlrm *m,
+			     double margin)
+{
+	hel_status st = HEL_OK;
+	hel_metrics fitted;
+	double worst = 0, *logits = c->logits + c->samples.count;
+	size_t differ = 0;
+	char path[4096];
+	TRY(metrics_of(&fitted, logits, m, &c->samples));
+	for (size_t i = 0; i < c->samples.count; i++) {
+		worst = fmax(worst, fabs(c->logits[i] - logits[i]));
+		differ += (c->logits[i] > 0) != (logits[i] > 0);
+	}
+	snprintf(path, sizeof path, "%s/model", hel_arg(args, "out"));
+	TRY(hel_dir_make(hel_arg(args, "out")));
+	TRY(hel_dlrm_save(m, path));
+	const char *name = hel_activation_name(m->config.activation.kind);
+	hel_say(args,
+		"%s by polynomials of degree %u over %.2f times the values seen in %zu records:\n"
+		"  AUC %.4f -> %.4f, accuracy %.4f -> %.4f, log loss %.4f -> %.4f\n"
+		"  largest change of a logit %.3g, %zu decisions differ\n"
+		"written: %s (the model as it is evaluated: for verify, eval, predict)\n",
+		name, c->degree, margin, c->samples.count, c->exact.auc, fitted.auc,
+		c->exact.accuracy, fitted.accuracy, c->exact.log_loss, fitted.log_loss, worst,
+		differ, path);
+	json_object_set_new(out, "activation",
+			    json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "kind", name,
+				      "degree", (int)c->degree, "margin", margin, "auc",
+				      c->exact.auc, "auc_polynomial", fitted.auc, "accuracy",
+				      c->exact.accuracy, "accuracy_polynomial", fitted.accuracy,
+				      "largest_change", worst, "decisions_differ",
+				      (json_int_t)differ));
+done:
+	return st;
+}
+
+/* Compiles with polynomials for activations. A polynomial grows fast beyond its range; where the
+ * largest values any record could cause would outgrow the modulus, the range is widened. */
+static hel_status compile_approximated(hel_program **p, hel_compile_report *r, const hel_args *args,
+				       json_t *out, hel_dlrm *m, const hel_compile_options *options)
+{
+	hel_status st = HEL_OK;
+	calibration c = {0};
+	double margin = 1.25;
+	TRY(calibration_new(&c, args, m));
+	for (;; margin *= 1.5) {
+		TRY(hel_dlrm_approximate(m, &c.samples, c.degree, c.kind, margin));
+		st = hel_compile(p, r, m, options);
+		if (st != HEL_ERANGE || margin > 30)
+			break;
+	}
+	TRY(st);
+	TRY(report_fit(args, out, &c, m, margin));
+done:
+	calibration_clear(&c);
+	return st;
 }
 
 static hel_status run_compile(const hel_args *args, json_t *out)
@@ -36,7 +168,10 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		FAIL(HEL_EINVAL,
 		     "the model's name must be plain text of at most %d bytes; see --name",
 		     HEL_MODEL_NAME_MAX);
-	TRY(hel_compile(&p, &r, m, &options));
+	if (hel_arg(args, "activation"))
+		TRY(compile_approximated(&p, &r, args, out, m, &options));
+	else
+		TRY(hel_compile(&p, &r, m, &options));
 	TRY(hel_program_write(&program, p)); /* sets the manifest's id */
 	TRY(hel_manifest_write(&manifest, p->manifest));
 	TRY(hel_dir_make(dir));
@@ -76,12 +211,17 @@ done:
 const hel_command hel_command_compile = {
     .name = "compile",
     .summary = "Compile a model into a public manifest and a server program",
-    .option = {{"model", "DIR", "a trained model", true, false},
-	       {"out", "DIR", "where manifest.helm and program.helm go", true, false},
-	       {"name", "TEXT", "the model's name (default: the directory's)", false, false},
-	       {"max-log-n", "N", "largest ring degree allowed, as log2 (12 to 17)", false, false},
-	       {"no-monomials", NULL, "do not ask the client for products of features", false,
-		false},
-	       {"no-fusion", NULL, "keep embeddings and first top layer apart", false, false}},
+    .option =
+	{{"model", "DIR", "a trained model", true, false},
+	 {"out", "DIR", "where manifest.helm and program.helm go", true, false},
+	 {"name", "TEXT", "the model's name (default: the directory's)", false, false},
+	 {"activation", "KIND=poly:N",
+	  "evaluate relu, silu, sigmoid or gelu by a polynomial of degree N (2 to 63), fitted by "
+	  "least squares (chebyshev:N: by interpolation) to what --data feeds it",
+	  false, false},
+	 {"data", "FILE", "labelled records for --activation", false, true},
+	 {"max-log-n", "N", "largest ring degree allowed, as log2 (12 to 17)", false, false},
+	 {"no-monomials", NULL, "do not ask the client for products of features", false, false},
+	 {"no-fusion", NULL, "keep embeddings and first top layer apart", false, false}},
     .run = run_compile,
 };

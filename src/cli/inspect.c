@@ -1,7 +1,9 @@
 #include "ckks/ckks.h"
 #include "cli.h"
+#include "compile/compile.h"
 #include "dlrm/dlrm.h"
 #include "prog/prog.h"
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -74,6 +76,41 @@ done:
 	return st;
 }
 
+/* Where precision, levels and time go: the dry run, layer by layer. */
+static hel_status show_budget(const hel_args *args, json_t *out, const hel_program *p)
+{
+	hel_status st = HEL_OK;
+	hel_params *params = NULL;
+	hel_shape shape = {0};
+	TRY(hel_params_new(&params, &p->manifest->params));
+	TRY(hel_program_shape(&shape, p, params));
+	const double all = hel_cost_seconds(&params->spec, shape.cost);
+	json_t *budget = json_array();
+	json_object_set_new(out, "budget", budget);
+	hel_say(args,
+		"error budget (errors per slot, for values as records cause them; the score "
+		"averages them):\n  %-16s %6s  %12s  %12s  %8s  %12s  %6s\n",
+		"layer", "levels", "values up to", "error", "bits", "key switches", "time");
+	for (uint32_t i = 0; i < p->layers; i++) {
+		const hel_shape_layer *l = &shape.layer[i];
+		const double share = hel_cost_seconds(&params->spec, l->cost) / all;
+		const int name = (int)strcspn(p->layer[i], ":");
+		hel_say(args, "  %-16.*s %2u->%-2u  %12.4g  %12.3g  %8.1f  %12u  %4.0f %%\n",
+			HEL_MIN(name, 16), p->layer[i], l->level_in, l->level_out, l->bound,
+			l->error, -log2(l->error), l->key_switches, 100 * share);
+		json_array_append_new(
+		    budget, json_pack("{s:s%, s:i, s:i, s:f, s:f, s:i, s:f}", "layer", p->layer[i],
+				      (size_t)name, "level_in", (int)l->level_in, "level_out",
+				      (int)l->level_out, "bound", l->bound, "error", l->error,
+				      "key_switches", (int)l->key_switches, "time_share", share));
+	}
+	hel_say(args, "  score: error %.3g, %.1f bits\n", shape.error, p->manifest->bits);
+done:
+	hel_shape_clear(&shape);
+	hel_params_free(params);
+	return st;
+}
+
 static hel_status show_program(const hel_args *args, json_t *out, const uint8_t *bytes, size_t size)
 {
 	hel_status st = HEL_OK;
@@ -88,6 +125,7 @@ static hel_status show_program(const hel_args *args, json_t *out, const uint8_t 
 		json_array_append_new(layers, json_string(p->layer[i]));
 	}
 	json_object_set_new(out, "ops", json_integer(p->ops));
+	TRY(show_budget(args, out, p));
 done:
 	hel_program_free(p);
 	return st;

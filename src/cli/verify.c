@@ -109,7 +109,7 @@ static hel_status run_verify(const hel_args *args, json_t *out)
 	const hel_manifest *mf = hel_client_manifest(p.client);
 	hel_say(args, "%zu rows: %.2f bits (mean error 2^-%.2f), largest error %.2g\n",
 		(size_t)rows, bits, bits, worst);
-	hel_say(args, "predicted: %.1f bits for values at their bounds\n", mf->bits);
+	hel_say(args, "predicted: at least %.1f bits\n", mf->bits);
 	hel_say(args, "decisions that differ: %zu; AUC clear %.4f, encrypted %.4f\n", differ,
 		clear_metrics.auc, encrypted_metrics.auc);
 	hel_say(args,

@@ -4,7 +4,8 @@
 
 #define SCALE_BITS 30
 #define SAMPLES 256 /* result coefficients: the score and proof that nothing else is there */
-#define CHECK_RECORDS 4
+#define SAMPLE_RECORDS 24
+#define WANTED_BITS 15 /* of the score; below it, keys are made more precise where that fits */
 #define CHECK_TOLERANCE 0x1p-14
 
 /* One complete choice. */
@@ -34,52 +35,57 @@ done:
 	return st;
 }
 
-hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels)
+/* One decomposition, two rotations and one division at every level. */
+static double digits_seconds(const hel_params_spec *s)
+{
+	hel_cost cost = {0};
+	for (size_t limbs = 2; limbs <= s->levels + 2u; limbs++) {
+		hel_cost_add(&cost, hel_cost_decompose(s, limbs), 1);
+		hel_cost_add(&cost, hel_cost_product(s, limbs), 2);
+		hel_cost_add(&cost, hel_cost_finish(s, limbs), 1);
+	}
+	return hel_cost_seconds(s, cost);
+}
+
+hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, bool precise)
 {
 	hel_status st = HEL_OK;
-	hel_params *p = NULL;
-	double best = INFINITY;
+	hel_params_spec best = {0};
+	double least = INFINITY;
 	*out = NULL;
-	for (unsigned alpha = 1; levels <= HEL_MAX_LEVELS && alpha <= levels + 2; alpha++)
-		for (unsigned special = alpha; special <= alpha + 1; special++) {
-			const hel_params_spec spec = {.log_n = (uint8_t)log_n,
-						      .levels = (uint8_t)levels,
-						      .primes_per_level = 1,
-						      .scale_bits = SCALE_BITS,
-						      .alpha = (uint8_t)alpha,
-						      .special = (uint8_t)special};
-			st = hel_params_new(&p, &spec);
-			if (st == HEL_ESECURITY || st == HEL_EPARAMS)
-				return HEL_OK; /* larger digits need even more */
-			TRY(st);
-			hel_cost cost = {0};
-			for (unsigned l = 0; l <= levels; l++) {
-				hel_cost_add(&cost, hel_cost_decompose(p, p->limbs[l]), 1);
-				hel_cost_add(&cost, hel_cost_product(p, p->limbs[l]), 2);
-				hel_cost_add(&cost, hel_cost_finish(p, p->limbs[l]), 1);
-			}
-			const double seconds = hel_cost_seconds(p, cost);
-			if (seconds < best) {
-				best = seconds;
-				hel_params *swap = *out;
-				*out = p;
-				p = swap;
-			}
-			hel_params_free(p);
-			p = NULL;
+	for (unsigned alpha = 1; levels <= HEL_MAX_LEVELS && alpha <= levels + 2; alpha++) {
+		const unsigned special = alpha + precise;
+		const hel_params_spec spec = {.log_n = (uint8_t)log_n,
+					      .levels = (uint8_t)levels,
+					      .primes_per_level = 1,
+					      .scale_bits = SCALE_BITS,
+					      .alpha = (uint8_t)alpha,
+					      .special = (uint8_t)special};
+		/* primes just below 2^30 */
+		if (HEL_PRIME_BITS * (levels + 2 + special) > hel_security_limit(log_n))
+			break;
+		const double seconds = digits_seconds(&spec);
+		if (seconds < least) {
+			least = seconds;
+			best = spec;
 		}
-done:
+	}
+	if (!best.alpha)
+		return HEL_OK;
+	st = hel_params_new(out, &best);
+	if (st == HEL_ESECURITY || st == HEL_EPARAMS)
+		st = HEL_OK; /* not enough primes */
 	return st;
 }
 
 /* Tries one ring and one way to write the model; replaces *best when faster. */
-static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool monomials,
-			  bool fuse, bool *fits)
+static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool precise,
+			  bool monomials, bool fuse, bool *fits)
 {
 	hel_status st = HEL_OK;
 	choice c = {0};
 	TRY(hel_stages_new(&c.stages, m, monomials, fuse));
-	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages)));
+	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise));
 	if (!c.params)
 		goto done;
 	st = hel_plan_new(&c.plan, c.stages, c.params);
@@ -99,7 +105,7 @@ done:
 	return st;
 }
 
-static hel_status try_ring(choice *best, const hel_dlrm *m, unsigned log_n,
+static hel_status try_ring(choice *best, const hel_dlrm *m, unsigned log_n, bool precise,
 			   const hel_compile_options *o, bool *fits)
 {
 	hel_status st = HEL_OK;
@@ -107,7 +113,7 @@ static hel_status try_ring(choice *best, const hel_dlrm *m, unsigned log_n,
 		const bool monomials = way & 1, fuse = !(way & 2);
 		if ((monomials && o->no_monomials) || (fuse && o->no_fusion))
 			continue;
-		TRY(try_way(best, m, log_n, monomials, fuse, fits));
+		TRY(try_way(best, m, log_n, precise, monomials, fuse, fits));
 	}
 done:
 	return st;
@@ -143,37 +149,69 @@ done:
 	return st;
 }
 
-/* The program in the clear against the model, on random records. */
-static hel_status check_program(const hel_program *p, const hel_dlrm *m, unsigned degree)
+/* SAMPLE_RECORDS random records as feature vectors; the program in the clear against the model on
+ * each where there is a model. The caller frees *samples. */
+static hel_status sample_features(double **samples, const hel_program *p, const hel_schema *s,
+				  const hel_dlrm *m)
 {
 	hel_status st = HEL_OK;
-	const hel_schema *s = m->schema;
-	const size_t hots = hel_schema_hots(s);
-	double *dense = NULL, *features = NULL;
+	const size_t width = p->manifest->features;
+	double *dense = NULL, *all = NULL;
 	uint32_t *hot = NULL;
 	const uint8_t seed[HEL_SEED_BYTES] = "compile";
 	hel_prng g;
 	hel_prng_init(&g, seed, 0);
+	if (width != hel_features_width(s->dense_count, hel_schema_onehots(s), p->manifest->degree))
+		FAIL(HEL_EFORMAT, "the manifest has %zu features, its schema does not", width);
 	TRY_ALLOC(dense, hel_alloc(s->dense_count, sizeof *dense));
-	TRY_ALLOC(hot, hel_alloc(hots, sizeof *hot));
-	TRY_ALLOC(features, hel_alloc(p->manifest->features, sizeof *features));
-	for (int n = 0; n < CHECK_RECORDS; n++) {
-		hel_schema_random(s, &g, dense, hot);
+	TRY_ALLOC(hot, hel_alloc(hel_schema_hots(s), sizeof *hot));
+	TRY_ALLOC(all, hel_alloc(SAMPLE_RECORDS * width, sizeof *all));
+	for (size_t n = 0; n < SAMPLE_RECORDS; n++) {
 		double want, got;
-		hel_features_fill(features, s, dense, hot, degree);
+		hel_schema_random(s, &g, dense, hot);
+		hel_features_fill(all + n * width, s, dense, hot, p->manifest->degree);
+		if (!m)
+			continue;
 		TRY(hel_dlrm_logit(&want, m, dense, hot));
-		TRY(hel_clear_run_features(&got, p, features));
+		TRY(hel_clear_run_features(&got, p, all + n * width));
 		if (!(fabs(got - want) <= CHECK_TOLERANCE * fmax(1, fabs(want))))
 			FAIL(HEL_ERANGE,
 			     "the compiled program gives %.9g where the model gives %.9g: its "
-			     "weights "
-			     "are too large for single precision",
+			     "weights are too large for single precision",
 			     got, want);
 	}
+	*samples = all;
+	all = NULL;
 done:
 	hel_free(dense);
 	hel_free(hot);
-	hel_free(features);
+	hel_free(all);
+	return st;
+}
+
+/* The dry run of a program for its schema. */
+static hel_status shape_of(hel_shape *out, const hel_program *p, const hel_params *params,
+			   const hel_schema *s, const hel_dlrm *m)
+{
+	hel_status st = HEL_OK;
+	double *bounds = NULL, *samples = NULL;
+	TRY(hel_feature_bounds(&bounds, s, p->manifest->degree));
+	TRY(sample_features(&samples, p, s, m));
+	TRY(hel_shape_run(out, p, params, bounds, samples, SAMPLE_RECORDS));
+done:
+	hel_free(bounds);
+	hel_free(samples);
+	return st;
+}
+
+hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_params *params)
+{
+	hel_status st = HEL_OK;
+	hel_schema *s = NULL;
+	TRY(hel_schema_from_json(&s, p->manifest->schema, strlen(p->manifest->schema)));
+	TRY(shape_of(out, p, params, s, NULL));
+done:
+	hel_schema_free(s);
 	return st;
 }
 
@@ -182,16 +220,13 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 {
 	hel_status st = HEL_OK;
 	hel_manifest *manifest = p->manifest;
-	double *bounds = NULL;
-	TRY(hel_feature_bounds(&bounds, m->schema, c->stages->degree));
 	TRY_ALLOC(manifest->model, hel_strdup(o->name ? o->name : "model"));
 	TRY(hel_schema_to_json(&manifest->schema, m->schema));
 	manifest->params = c->params->spec;
 	manifest->degree = (uint8_t)c->stages->degree;
 	manifest->features = (uint32_t)c->stages->features;
 	manifest->samples = (uint32_t)HEL_MIN(SAMPLES, c->params->ring.n);
-	TRY(check_program(p, m, c->stages->degree));
-	TRY(hel_shape_run(&r->shape, p, c->params, bounds));
+	TRY(shape_of(&r->shape, p, c->params, m->schema, m));
 	if (!r->shape.uniform)
 		FAIL(HEL_EUNSUPPORTED, "slots of the result would hold different values");
 	manifest->bound = r->shape.bound;
@@ -206,29 +241,26 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 				  hel_packed_size(c->params->ring.n, HEL_PRIME_BITS);
 	r->log_qp = c->params->log_qp;
 	r->log_qp_limit = hel_security_limit(c->params->spec.log_n);
-	r->seconds = hel_cost_seconds(c->params, r->shape.cost);
+	r->seconds = hel_cost_seconds(&c->params->spec, r->shape.cost);
 done:
-	hel_free(bounds);
 	return st;
 }
 
-hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
-		       const hel_compile_options *options)
+/* The fastest program; *out stays NULL when nothing fits. */
+static hel_status compile_with(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
+			       const hel_compile_options *options, unsigned max_log_n, bool precise)
 {
 	hel_status st = HEL_OK;
 	choice best = {0};
 	hel_program *p = NULL;
-	const unsigned max_log_n = options->max_log_n ? options->max_log_n : HEL_LOG_N_MAX;
-	memset(report, 0, sizeof *report);
+	*out = NULL;
 	for (unsigned log_n = 12, rings = 0; log_n <= max_log_n && rings < 2; log_n++) {
 		bool fits = false;
-		TRY(try_ring(&best, m, log_n, options, &fits));
+		TRY(try_ring(&best, m, log_n, precise, options, &fits));
 		rings += fits; /* the smallest ring that fits, and the next in case it needs less */
 	}
-	if (!best.plan) {
-		st = explain(m, max_log_n);
+	if (!best.plan)
 		goto done;
-	}
 	TRY(hel_emit(&p, best.stages, best.plan, best.params));
 	TRY(fill_manifest(p, report, &best, m, options));
 	*out = p;
@@ -236,6 +268,41 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 done:
 	choice_clear(&best);
 	hel_program_free(p);
+	if (st != HEL_OK)
+		hel_compile_report_clear(report);
+	return st;
+}
+
+hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
+		       const hel_compile_options *options)
+{
+	hel_status st = HEL_OK;
+	const unsigned max_log_n = options->max_log_n ? options->max_log_n : HEL_LOG_N_MAX;
+	hel_program *p = NULL, *q = NULL;
+	hel_compile_report precise = {0};
+	memset(report, 0, sizeof *report);
+	TRY(compile_with(&p, report, m, options, max_log_n, false));
+	if (p && p->manifest->bits < WANTED_BITS) {
+		TRY(compile_with(&q, &precise, m, options, max_log_n, true));
+		if (q && q->manifest->bits > p->manifest->bits) {
+			hel_program *swap = p;
+			p = q;
+			q = swap;
+			hel_compile_report_clear(report);
+			*report = precise;
+			precise = (hel_compile_report){0};
+		}
+	}
+	if (!p) {
+		st = explain(m, max_log_n);
+		goto done;
+	}
+	*out = p;
+	p = NULL;
+done:
+	hel_program_free(p);
+	hel_program_free(q);
+	hel_compile_report_clear(&precise);
 	if (st != HEL_OK)
 		hel_compile_report_clear(report);
 	return st;

@@ -6,6 +6,7 @@
 #define HEL_COMPILE_H
 
 #include "circuit/circuit.h"
+#include "circuit/polynomial.h"
 #include "dlrm/dlrm.h"
 #include "vm/vm.h"
 
@@ -21,14 +22,16 @@ typedef struct hel_stage_source {
 	hel_complex *matrix; /* [rows][width] */
 } hel_stage_source;
 
-/** y = sum of sources + bias, then squared when `square`. A stage with `plain_sum` adds up the
- *  slots of its one source without a product (its matrix is all ones). */
+/** y = sum of sources + bias, then squared when `square`, or taken through a polynomial in
+ *  Chebyshev's basis, for which y lies within -1..1 (borrowed from the model). A stage with
+ * `plain_sum` adds up the slots of its one source without a product (its matrix is all ones). */
 typedef struct hel_stage {
 	char name[HEL_NAME_MAX];
 	size_t rows, sources;
 	hel_stage_source source[2];
 	hel_complex *bias;
 	bool plain_sum, square;
+	const hel_approximation *polynomial;
 } hel_stage;
 
 /** What the model computes, with as few levels as exact identities allow:
@@ -49,6 +52,7 @@ typedef struct hel_stages {
 HEL_CHECKED hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, bool monomials,
 				      bool fuse);
 void hel_stages_free(hel_stages *s);
+hel_polynomial hel_stage_polynomial(const hel_stage *s);
 /** Levels a stage consumes, and all of them. */
 unsigned hel_stage_levels(const hel_stage *s);
 unsigned hel_stages_levels(const hel_stages *s);
@@ -115,9 +119,14 @@ typedef struct hel_compile_report {
 HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				   const hel_compile_options *options);
 /** One-prime levels with the digit size whose key switches are cheapest over all levels; *out stays
- *  NULL when the ring is too small. How stages are packed hardly depends on it. */
-HEL_CHECKED hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels);
+ *  NULL when the ring is too small. precise: one special prime more than a digit has, so that a key
+ *  switch costs no more precision than a rescaling. How stages are packed hardly depends on it. */
+HEL_CHECKED hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels,
+					 bool precise);
 void hel_compile_report_clear(hel_compile_report *r);
+/** The dry run of a compiled program, for records that its manifest's schema allows. */
+HEL_CHECKED hel_status hel_program_shape(hel_shape *out, const hel_program *p,
+					 const hel_params *params);
 /** |feature| bounds that the schema guarantees. The caller frees them. */
 HEL_CHECKED hel_status hel_feature_bounds(double **out, const hel_schema *s, unsigned degree);
 

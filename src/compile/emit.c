@@ -17,10 +17,9 @@ static hel_status add_op(emitter *e, hel_op op)
 {
 	op.layer = e->layer;
 	hel_status st = hel_program_add_op(e->p, &op);
-	if (st != HEL_OK) {
-		hel_free(op.term);
-		hel_free(op.step);
-	} else
+	if (st != HEL_OK)
+		hel_op_clear(&op);
+	else
 		e->value = e->p->ops - 1;
 	return st;
 }
@@ -160,6 +159,49 @@ done:
 	return st;
 }
 
+/* The steps of a schedule, one op for each and a rescaling after each sum. level: of its input. */
+static hel_status add_polynomial(emitter *e, const hel_stage *s, unsigned level)
+{
+	hel_status st = HEL_OK;
+	const hel_polynomial p = hel_stage_polynomial(s);
+	hel_schedule *schedule = NULL;
+	uint32_t *value = NULL;
+	hel_op op = {0};
+	TRY(hel_schedule_new(&schedule, &p));
+	TRY_ALLOC(value, hel_alloc(schedule->count + 1, sizeof *value));
+	value[0] = e->value;
+	for (size_t i = 0; i < schedule->count; i++) {
+		const hel_poly_step *step = &schedule->step[i];
+		if (step->product) {
+			TRY(add_op(e, (hel_op){.kind = HEL_OP_MUL,
+					       .value = value[step->a],
+					       .index = value[step->b]}));
+			value[i + 1] = e->value;
+			continue;
+		}
+		op = (hel_op){.kind = HEL_OP_WEIGHTED_SUM,
+			      .index = level - step->depth,
+			      .terms = (uint32_t)step->terms};
+		TRY_ALLOC(op.term, hel_alloc(step->terms, sizeof *op.term));
+		TRY_ALLOC(op.factor, hel_alloc(step->terms + 1, sizeof *op.factor));
+		for (size_t k = 0; k < step->terms; k++) {
+			op.term[k].value = value[step->term[k].value];
+			op.factor[k] = step->term[k].factor;
+		}
+		op.factor[step->terms] = step->constant;
+		st = add_op(e, op); /* takes the arrays over, or frees them */
+		op = (hel_op){0};
+		TRY(st);
+		TRY(add_unary(e, HEL_OP_RESCALE));
+		value[i + 1] = e->value;
+	}
+done:
+	hel_op_clear(&op);
+	hel_schedule_free(schedule);
+	hel_free(value);
+	return st;
+}
+
 static hel_status add_layer(emitter *e, size_t stage)
 {
 	const hel_stage *s = &e->s->stage[stage];
@@ -175,6 +217,10 @@ static hel_status add_layer(emitter *e, size_t stage)
 	const int giants = 1 << __builtin_popcount(k->giant_bits);
 	int n = snprintf(text, sizeof text, "%s: %zu -> %zu%s", s->name, width, s->rows,
 			 s->square ? ", squared" : "");
+	if (s->polynomial)
+		n += snprintf(text + n, sizeof text - (size_t)n,
+			      ", polynomial of degree %u over +-%.3g", s->polynomial->degree,
+			      s->polynomial->range);
 	if (fresh)
 		n += snprintf(text + n, sizeof text - (size_t)n, "; %zu fresh input%s (%s)", fresh,
 			      fresh > 1 ? "s" : "", "encrypted at this level");
@@ -210,6 +256,8 @@ hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan
 		TRY(add_folds(&e, &plan->packing[i]));
 		TRY(add_unary(&e, HEL_OP_RESCALE));
 		TRY(add_bias(&e, i));
+		if (s->stage[i].polynomial)
+			TRY(add_polynomial(&e, &s->stage[i], level - 1));
 		pending = s->stage[i].square;
 		if (pending)
 			TRY(add_unary(&e, HEL_OP_SQUARE));

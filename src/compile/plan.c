@@ -133,9 +133,9 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 {
 	const hel_params *params = p->params;
 	const size_t limbs = params->limbs[level];
-	const hel_cost decompose = hel_cost_decompose(params, limbs);
-	const hel_cost product = hel_cost_product(params, limbs);
-	const hel_cost finish = hel_cost_finish(params, limbs);
+	const hel_cost decompose = hel_cost_decompose(&params->spec, limbs);
+	const hel_cost product = hel_cost_product(&params->spec, limbs);
+	const hel_cost finish = hel_cost_finish(&params->spec, limbs);
 	const size_t fresh = fresh_inputs(s, c);
 	const size_t main = computed_source(s) ? 1 : fresh;
 	const unsigned a = popcount(c->diagonals);
@@ -148,7 +148,7 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 		hel_cost_add(&cost, product, babies * (double)main + giants);
 		hel_cost_add(&cost, finish, babies * (double)main + (giants > 0));
 		hel_cost_add(&cost, decompose, giants);
-		double seconds = hel_cost_seconds(params, cost);
+		double seconds = hel_cost_seconds(&params->spec, cost);
 		if (seconds < best) {
 			best = seconds;
 			c->baby_bits = lowest(c->diagonals, b1);
@@ -173,13 +173,13 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 			hel_cost_add(&cost, product, exp2(HEL_MIN(radix, f - done)) - 1);
 			hel_cost_add(&cost, finish, 1);
 		}
-		double seconds = hel_cost_seconds(params, cost);
+		double seconds = hel_cost_seconds(&params->spec, cost);
 		if (radix == 1 || seconds < fold_best) {
 			fold_best = seconds;
 			c->fold_radix = radix;
 		}
 	}
-	c->seconds = (s->plain_sum ? 0 : best + hel_cost_seconds(params, rest)) + fold_best +
+	c->seconds = (s->plain_sum ? 0 : best + hel_cost_seconds(&params->spec, rest)) + fold_best +
 		     INPUT_SECONDS * (double)(fresh * limbs * params->ring.n);
 }
 
@@ -248,6 +248,9 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 		};
 	}
 	TRY(hel_linear_check(k->result, &t));
+	for (size_t q = 0; s->polynomial && q < slots; q++)
+		if (k->result[q] == HEL_SLOT_ZERO) /* p(0) is not */
+			k->result[q] = HEL_SLOT_ANY;
 done:
 	hel_free(source);
 	hel_free(maps);
@@ -436,6 +439,36 @@ static void drop_incomplete(planner *p, size_t stage)
 	p->count[stage] = kept;
 }
 
+/* Polynomials cost the same in every packing. top: the first stage's level. */
+static hel_status polynomial_seconds(double *seconds, const planner *p, unsigned level)
+{
+	hel_status st = HEL_OK;
+	const hel_params_spec *spec = &p->params->spec;
+	for (size_t i = 0; i < p->s->count; i++) {
+		const hel_stage *s = &p->s->stage[i];
+		hel_schedule *schedule = NULL;
+		if (s->polynomial) {
+			const hel_polynomial poly = hel_stage_polynomial(s);
+			TRY(hel_schedule_new(&schedule, &poly));
+		}
+		for (size_t k = 0; schedule && k < schedule->count; k++) {
+			const unsigned at = level - 1 - schedule->step[k].depth;
+			hel_cost cost = {0};
+			if (schedule->step[k].product) {
+				hel_cost_add(&cost, hel_cost_decompose(spec, at + 2), 1);
+				hel_cost_add(&cost, hel_cost_product(spec, at + 2), 1);
+				hel_cost_add(&cost, hel_cost_finish(spec, at + 2), 1);
+			} else
+				hel_cost_add(&cost, hel_cost_rescale(spec, at), 1);
+			*seconds += hel_cost_seconds(spec, cost);
+		}
+		hel_schedule_free(schedule);
+		level -= hel_stage_levels(s);
+	}
+done:
+	return st;
+}
+
 static void follow(hel_plan *plan, planner *p, size_t best)
 {
 	plan->seconds = p->states[(p->s->count - 1) * MAX_STATES + best].seconds;
@@ -485,6 +518,7 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 		if (last[i].seconds < last[best].seconds)
 			best = i;
 	follow(plan, &p, best);
+	TRY(polynomial_seconds(&plan->seconds, &p, hel_stages_levels(s)));
 	*out = plan;
 	plan = NULL;
 done:

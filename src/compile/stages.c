@@ -103,6 +103,23 @@ static hel_status square_stage(hel_stages *s, expression *e, hel_activation act,
 	return identity(e, (int)s->count - 1, 0, rows, a, -b * b / (4 * a));
 }
 
+/* e = p(e) by a polynomial over the range: the stage computes e / range. */
+static hel_status polynomial_stage(hel_stages *s, expression *e, const hel_approximation *a,
+				   const char *name)
+{
+	const size_t rows = e->rows;
+	const double f = 1 / a->range;
+	for (size_t k = 0; k < e->sources; k++)
+		for (size_t i = 0; i < rows * e->source[k].width; i++) {
+			hel_complex *w = &e->source[k].matrix[i];
+			*w = (hel_complex){f * w->re, f * w->im};
+		}
+	for (size_t i = 0; i < rows; i++)
+		e->bias[i].re *= f;
+	push_stage(s, e, name, false)->polynomial = a;
+	return identity(e, (int)s->count - 1, 0, rows, 1, 0);
+}
+
 /* e = act(e) where e is affine in the dense features: affine in them and their products. */
 static hel_status expand_monomials(expression *e, hel_activation act)
 {
@@ -201,15 +218,26 @@ static hel_status sum_of_squares(hel_stages *s, expression *e, const char *name)
 	return st;
 }
 
-static hel_status check_activation(const hel_dlrm *m, const char *name)
+static bool is_quadratic(const hel_dlrm *m)
 {
-	if (m->config.activation.kind != HEL_ACT_RELU)
-		return HEL_OK;
-	return hel_fail(
-	    HEL_EUNSUPPORTED,
-	    "layer %s: relu cannot be evaluated on ciphertexts; train with \"activation\": "
-	    "{\"kind\": \"quadratic\", \"a\": 0.1, \"b\": 0.5} in the config",
-	    name);
+	return !m->approximation && (m->config.activation.kind == HEL_ACT_SQUARE ||
+				     m->config.activation.kind == HEL_ACT_QUADRATIC);
+}
+
+/* e = act(e), activation number `index` of the model. */
+static hel_status activation_stage(hel_stages *s, expression *e, const hel_dlrm *m, size_t index,
+				   const char *name)
+{
+	if (m->approximation)
+		return polynomial_stage(s, e, &m->approximation[index], name);
+	if (is_quadratic(m))
+		return square_stage(s, e, m->config.activation, name);
+	const char *kind = hel_activation_name(m->config.activation.kind);
+	return hel_fail(HEL_EUNSUPPORTED,
+			"layer %s: %s cannot be evaluated on ciphertexts; compile with "
+			"--activation %s=poly:7 --data FILE, or train with \"activation\": "
+			"{\"kind\": \"quadratic\", \"a\": 0.1, \"b\": 0.5} in the config",
+			name, kind, kind);
 }
 
 static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool fuse)
@@ -220,8 +248,9 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool f
 	expression e = {0};
 	char name[HEL_NAME_MAX];
 	const size_t dense = schema->dense_count;
+	size_t activation = 0;
 	/* decided first, because it moves the one-hot entries */
-	const bool expand = monomials && dense && c->bottom_layers &&
+	const bool expand = monomials && is_quadratic(m) && dense && c->bottom_layers &&
 			    (c->bottom_layers > 1 || c->bottom_last_activation);
 	s->degree = expand ? 2 : 1;
 	s->features = hel_features_width(dense, hel_schema_onehots(schema), s->degree);
@@ -234,11 +263,11 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool f
 		TRY(apply_layer(&e, m, hel_dlrm_bottom(m, i, false), hel_dlrm_bottom(m, i, true)));
 		if (i + 1 == c->bottom_layers && !c->bottom_last_activation)
 			break;
-		TRY(check_activation(m, name));
 		if (i == 0 && expand)
 			TRY(expand_monomials(&e, c->activation));
 		else
-			TRY(square_stage(s, &e, c->activation, name));
+			TRY(activation_stage(s, &e, m, activation, name));
+		activation++;
 	}
 	if (schema->table_count)
 		TRY(append_tables(&e, m, (uint32_t)(s->features - hel_schema_onehots(schema))));
@@ -252,8 +281,7 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool f
 		TRY(apply_layer(&e, m, hel_dlrm_top(m, i, false), hel_dlrm_top(m, i, true)));
 		if (i + 1 == c->top_layers)
 			break;
-		TRY(check_activation(m, name));
-		TRY(square_stage(s, &e, c->activation, name));
+		TRY(activation_stage(s, &e, m, activation++, name));
 	}
 	if (e.sources == 1 && e.source[0].stage >= 0 && s->stage[e.source[0].stage].square)
 		TRY(sum_of_squares(s, &e, name));
@@ -293,7 +321,13 @@ void hel_stages_free(hel_stages *s)
 
 unsigned hel_stage_levels(const hel_stage *s)
 {
-	return !s->plain_sum + (unsigned)s->square;
+	return !s->plain_sum + (unsigned)s->square +
+	       (s->polynomial ? hel_polynomial_levels(s->polynomial->degree) : 0);
+}
+
+hel_polynomial hel_stage_polynomial(const hel_stage *s)
+{
+	return (hel_polynomial){HEL_CHEBYSHEV, s->polynomial->degree, s->polynomial->c};
 }
 
 unsigned hel_stages_levels(const hel_stages *s)

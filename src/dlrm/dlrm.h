@@ -16,6 +16,10 @@ typedef enum hel_activation_kind {
 	HEL_ACT_RELU,
 	HEL_ACT_SQUARE,	   /* x^2 */
 	HEL_ACT_QUADRATIC, /* a x^2 + b x */
+	HEL_ACT_SILU,	   /* x / (1 + exp(-x)) */
+	HEL_ACT_SIGMOID,
+	HEL_ACT_GELU, /* x Phi(x) */
+	HEL_ACT_KINDS
 } hel_activation_kind;
 
 typedef struct hel_activation {
@@ -24,6 +28,18 @@ typedef struct hel_activation {
 } hel_activation;
 
 double hel_activate(hel_activation act, double x);
+double hel_activate_slope(hel_activation act, double x);
+const char *hel_activation_name(hel_activation_kind kind);
+
+#define HEL_MAX_APPROXIMATION 63
+
+/** In an activation's place: sum of c_i T_i(x / range). */
+typedef struct hel_approximation {
+	unsigned degree;
+	double range, c[HEL_MAX_APPROXIMATION + 1];
+} hel_approximation;
+
+double hel_approximation_at(const hel_approximation *a, double x);
 
 typedef struct hel_training {
 	uint32_t epochs, batch, warmup; /* warm-up in steps */
@@ -82,6 +98,7 @@ typedef struct hel_dlrm {
 	size_t tensors, parameters;
 	hel_tensor *tensor; /* bottom weight, bias, ..., tables, top weight, bias, ... */
 	float *parameter;
+	hel_approximation *approximation; /* one per activated layer, bottom first; NULL: none */
 } hel_dlrm;
 
 /** A model with all weights 0 and at most `limit` of them; takes over the schema. */
@@ -104,6 +121,12 @@ size_t hel_dlrm_bottom_width(const hel_dlrm *m);
 /** The logit of one record in double precision, layer by layer: the reference of all others. */
 HEL_CHECKED hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense,
 				      const uint32_t *hots);
+
+/** Sees what enters each activation: its number, bottom tower first, and the value. */
+typedef void hel_observer(void *arg, size_t activation, double x);
+/** hel_dlrm_logit with an observer; NULL for none. */
+HEL_CHECKED hel_status hel_dlrm_observe(double *out, const hel_dlrm *m, const double *dense,
+					const uint32_t *hots, hel_observer *observer, void *arg);
 
 /** Records ready for a model: applied schema. */
 typedef struct hel_samples {
@@ -159,6 +182,29 @@ typedef struct hel_fit_report {
  *  @retval HEL_EMODEL the checkpoint belongs to another training. */
 HEL_CHECKED hel_status hel_dlrm_fit(hel_fit_report *report, hel_dlrm *m, const hel_cache *cache,
 				    const hel_split *split, const hel_fit_options *o);
+
+/* --- approximation.c: polynomials for activations that ciphertexts cannot take ------- */
+
+typedef enum hel_approximation_kind {
+	HEL_LEAST_SQUARES, /* weighted by how often a value occurs */
+	HEL_INTERPOLATION, /* in Chebyshev's nodes: nearly the least largest error */
+} hel_approximation_kind;
+
+/** How many layers have an activation. */
+size_t hel_dlrm_activated(const hel_dlrm *m);
+/** Fits on [-range, range]; seen: what hel_dlrm_approximate learned there, or NULL. */
+HEL_CHECKED hel_status hel_approximation_fit(hel_approximation *out, hel_activation act,
+					     unsigned degree, hel_approximation_kind kind,
+					     double range, const void *seen);
+/** Replaces every activation, and every polynomial in its place, by one fitted to what these
+ * samples feed the activation, on a range `margin` (above 1) times the largest value. */
+HEL_CHECKED hel_status hel_dlrm_approximate(hel_dlrm *m, const hel_samples *samples,
+					    unsigned degree, hel_approximation_kind kind,
+					    double margin);
+/** approximation.json beside model.json; absent where there is none. */
+HEL_CHECKED hel_status hel_approximations_write(const hel_dlrm *m, const char *dir);
+HEL_CHECKED hel_status hel_approximations_read(hel_dlrm *m, const char *dir);
+HEL_CHECKED hel_status hel_approximations_parse(hel_dlrm *m, const char *text, size_t size);
 
 /* --- metrics (metrics.c) ---------------------------------------------------- */
 

@@ -2,19 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-double hel_activate(hel_activation act, double x)
-{
-	switch (act.kind) {
-	case HEL_ACT_RELU:
-		return x > 0 ? x : 0;
-	case HEL_ACT_SQUARE:
-		return x * x;
-	case HEL_ACT_QUADRATIC:
-		return act.a * x * x + act.b * x;
-	}
-	return NAN;
-}
-
 hel_dlrm_config hel_dlrm_config_default(void)
 {
 	return (hel_dlrm_config){
@@ -177,6 +164,7 @@ void hel_dlrm_free(hel_dlrm *m)
 	hel_schema_free(m->schema);
 	hel_free(m->tensor);
 	hel_free(m->parameter);
+	hel_free(m->approximation);
 	hel_free(m);
 }
 
@@ -195,22 +183,41 @@ const hel_tensor *hel_dlrm_top(const hel_dlrm *m, size_t layer, bool bias)
 	return &m->tensor[2 * m->config.bottom_layers + m->schema->table_count + 2 * layer + bias];
 }
 
+/* Where the activations stand in the walk, and who watches. */
+typedef struct watch {
+	hel_observer *observer;
+	void *arg;
+	size_t next; /* activation */
+} watch;
+
 /* y = act(W x + b) */
 static void layer(double *y, const hel_dlrm *m, const hel_tensor *w, const hel_tensor *b,
-		  const double *x, bool activated)
+		  const double *x, bool activated, watch *o)
 {
 	const float *weight = hel_tensor_data(m, w), *bias = hel_tensor_data(m, b);
 	for (size_t i = 0; i < w->rows; i++) {
 		double sum = bias[i];
 		for (size_t j = 0; j < w->columns; j++)
 			sum += (double)weight[i * w->columns + j] * x[j];
-		y[i] = activated ? hel_activate(m->config.activation, sum) : sum;
+		if (activated && o->observer)
+			o->observer(o->arg, o->next, sum);
+		y[i] = !activated	  ? sum
+		       : m->approximation ? hel_approximation_at(&m->approximation[o->next], sum)
+					  : hel_activate(m->config.activation, sum);
 	}
+	o->next += activated;
 }
 
 hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense, const uint32_t *hots)
 {
+	return hel_dlrm_observe(out, m, dense, hots, NULL, NULL);
+}
+
+hel_status hel_dlrm_observe(double *out, const hel_dlrm *m, const double *dense,
+			    const uint32_t *hots, hel_observer *observer, void *arg)
+{
 	hel_status st = HEL_OK;
+	watch o = {observer, arg, 0};
 	const hel_dlrm_config *c = &m->config;
 	const size_t dim = c->embedding_dim, tables = m->schema->table_count;
 	size_t widest = HEL_MAX(m->schema->dense_count, hel_dlrm_bottom_width(m) + tables * dim);
@@ -222,7 +229,7 @@ hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense, c
 	memcpy(x, dense, m->schema->dense_count * sizeof *x);
 	for (size_t i = 0; i < c->bottom_layers; i++) {
 		layer(y, m, hel_dlrm_bottom(m, i, false), hel_dlrm_bottom(m, i, true), x,
-		      i + 1 < c->bottom_layers || c->bottom_last_activation);
+		      i + 1 < c->bottom_layers || c->bottom_last_activation, &o);
 		double *t = x;
 		x = y;
 		y = t;
@@ -242,7 +249,7 @@ hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense, c
 		}
 	for (size_t i = 0; i < c->top_layers; i++) {
 		layer(y, m, hel_dlrm_top(m, i, false), hel_dlrm_top(m, i, true), x,
-		      i + 1 < c->top_layers);
+		      i + 1 < c->top_layers, &o);
 		double *t = x;
 		x = y;
 		y = t;

@@ -7,12 +7,6 @@
 #define WEIGHTS_MAX ((size_t)8 << 30)
 #define MODEL_VERSION 1
 
-static const char *const activation_names[] = {
-    [HEL_ACT_RELU] = "relu",
-    [HEL_ACT_SQUARE] = "square",
-    [HEL_ACT_QUADRATIC] = "quadratic",
-};
-
 /* --- JSON to config ------------------------------------------------------- */
 
 static hel_status wrong(const char *key, const char *expected)
@@ -146,11 +140,12 @@ static hel_status config_from(hel_dlrm_config *out, const json_t *o)
 	if (act) {
 		const char *kind = json_string_value(json_object_get(act, "kind"));
 		size_t k = 0;
-		while (kind && k < HEL_ARRAY_LEN(activation_names) &&
-		       strcmp(kind, activation_names[k]) != 0)
+		while (kind && k < HEL_ACT_KINDS &&
+		       strcmp(kind, hel_activation_name((hel_activation_kind)k)) != 0)
 			k++;
-		if (!kind || k == HEL_ARRAY_LEN(activation_names))
-			TRY(wrong("activation.kind", "relu, square or quadratic"));
+		if (!kind || k == HEL_ACT_KINDS)
+			TRY(wrong("activation.kind",
+				  "relu, square, quadratic, silu, sigmoid or gelu"));
 		TRY(reject_unknown(act, act_keys, HEL_ARRAY_LEN(act_keys)));
 		c.activation.kind = (hel_activation_kind)k;
 		TRY(number(&c.activation.a, act, "a", -1e3, 1e3));
@@ -239,7 +234,7 @@ static json_t *config_to(const hel_dlrm_config *c)
 	return json_pack(
 	    "{s:i, s:o, s:o, s:{s:s, s:f, s:f}, s:b, s:f, s:o, s:I, s:I, s:I, s:o, s:o}",
 	    "embedding_dim", (int)c->embedding_dim, "bottom", bottom, "top", top, "activation",
-	    "kind", activation_names[c->activation.kind], "a", c->activation.a, "b",
+	    "kind", hel_activation_name(c->activation.kind), "a", c->activation.a, "b",
 	    c->activation.b, "bottom_last_activation", (int)c->bottom_last_activation, "clip",
 	    c->clip, "embedding", embedding_to(c->plan.kind), "threshold",
 	    (json_int_t)c->plan.threshold, "min_count", (json_int_t)c->plan.min_count, "max_onehot",
@@ -266,6 +261,7 @@ hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir)
 	char path[4096], hash[2 * HEL_HASH_BYTES + 1], *schema = NULL, *text = NULL;
 	json_t *root = NULL;
 	TRY(hel_dir_make(dir));
+	TRY(hel_approximations_write(m, dir));
 	snprintf(path, sizeof path, "%s/weights.safetensors", dir);
 	TRY(hel_safetensors_write(m, path, hash));
 	TRY(hel_schema_to_json(&schema, m->schema));
@@ -346,6 +342,7 @@ hel_status hel_dlrm_load(hel_dlrm **out, const char *dir)
 	TRY(hel_model_json_read(&m, (const char *)text, text_size, weights_size / sizeof(float)));
 	TRY(check_hash(text, text_size, weights, weights_size));
 	TRY(hel_safetensors_read(m, weights, weights_size));
+	TRY(hel_approximations_read(m, dir));
 	*out = m;
 	m = NULL;
 done:

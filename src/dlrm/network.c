@@ -81,22 +81,20 @@ void hel_network_clear(hel_network *n)
 	n->buffers = n->gradient = NULL;
 }
 
-/* One loop per kind, so that it is vectorised. */
+/* One loop per frequent kind, so that it is vectorised. */
 static void activate(float *y, const float *x, size_t count, hel_activation act)
 {
 	const float a = act.kind == HEL_ACT_SQUARE ? 1 : (float)act.a,
 		    b = act.kind == HEL_ACT_SQUARE ? 0 : (float)act.b;
-	switch (act.kind) {
-	case HEL_ACT_RELU:
+	if (act.kind == HEL_ACT_RELU)
 		for (size_t k = 0; k < count; k++)
 			y[k] = x[k] > 0 ? x[k] : 0;
-		break;
-	case HEL_ACT_SQUARE:
-	case HEL_ACT_QUADRATIC:
+	else if (act.kind == HEL_ACT_SQUARE || act.kind == HEL_ACT_QUADRATIC)
 		for (size_t k = 0; k < count; k++)
 			y[k] = (a * x[k] + b) * x[k];
-		break;
-	}
+	else
+		for (size_t k = 0; k < count; k++)
+			y[k] = (float)hel_activate(act, (double)x[k]);
 }
 
 /* delta *= slope(x) */
@@ -104,17 +102,27 @@ static void activate_back(float *delta, const float *x, size_t count, hel_activa
 {
 	const float a = act.kind == HEL_ACT_SQUARE ? 1 : (float)act.a,
 		    b = act.kind == HEL_ACT_SQUARE ? 0 : (float)act.b;
-	switch (act.kind) {
-	case HEL_ACT_RELU:
+	if (act.kind == HEL_ACT_RELU)
 		for (size_t k = 0; k < count; k++)
 			delta[k] = x[k] > 0 ? delta[k] : 0;
-		break;
-	case HEL_ACT_SQUARE:
-	case HEL_ACT_QUADRATIC:
+	else if (act.kind == HEL_ACT_SQUARE || act.kind == HEL_ACT_QUADRATIC)
 		for (size_t k = 0; k < count; k++)
 			delta[k] *= 2 * a * x[k] + b;
-		break;
-	}
+	else
+		for (size_t k = 0; k < count; k++)
+			delta[k] *= (float)hel_activate_slope(act, (double)x[k]);
+}
+
+/* The polynomial in the place of a layer's activation: for scoring; training takes the activation.
+ */
+static const hel_approximation *approximation_of(const hel_network *n, const hel_tower *w,
+						 size_t layer)
+{
+	if (!n->m->approximation || n->gradient)
+		return NULL;
+	const size_t bottom =
+	    n->bottom.layers ? n->bottom.layers - 1 + n->m->config.bottom_last_activation : 0;
+	return &n->m->approximation[w == &n->top ? bottom + layer : layer];
 }
 
 static void tower_forward(const hel_network *n, hel_tower *w, size_t count)
@@ -127,7 +135,12 @@ static void tower_forward(const hel_network *n, hel_tower *w, size_t count)
 		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)out, (int)in,
 			    1, w->in[i], (int)in, hel_tensor_data(n->m, w->weight[i]), (int)in, 1,
 			    w->pre[i], (int)out);
-		if (w->activated[i])
+		const hel_approximation *fitted = approximation_of(n, w, i);
+		if (w->activated[i] && fitted)
+			for (size_t k = 0; k < count * out; k++)
+				w->in[i + 1][k] =
+				    (float)hel_approximation_at(fitted, (double)w->pre[i][k]);
+		else if (w->activated[i])
 			activate(w->in[i + 1], w->pre[i], count * out, n->m->config.activation);
 		else
 			memcpy(w->in[i + 1], w->pre[i], count * out * sizeof(float));

@@ -92,10 +92,13 @@ static inline hel_complex hel_vector_at(const hel_vector *v, size_t slot)
 	X(HEL_OP_INPUT, "input") /* ciphertext number `index` */                                   \
 	X(HEL_OP_LINEAR,                                                                           \
 	  "linear") /* sum of rot(vector * rot(value, baby), giant); level's scale squared */      \
-	X(HEL_OP_ROTATE_SUM, "rotate_sum") /* sum of rot(value, step) */                           \
-	X(HEL_OP_SQUARE, "square")	   /* relinearised; scale squared */                       \
-	X(HEL_OP_RESCALE, "rescale")	   /* back to one scale, one level lower */                \
-	X(HEL_OP_ADD_PLAIN, "add_plain")   /* value + vector number `index` */
+	X(HEL_OP_ROTATE_SUM, "rotate_sum")     /* sum of rot(value, step) */                       \
+	X(HEL_OP_SQUARE, "square")	       /* relinearised; scale squared */                   \
+	X(HEL_OP_RESCALE, "rescale")	       /* back to one scale, one level lower */            \
+	X(HEL_OP_ADD_PLAIN, "add_plain")       /* value + vector number `index` */                 \
+	X(HEL_OP_MUL, "mul")		       /* value * value number `index`; scale squared */   \
+	X(HEL_OP_WEIGHTED_SUM, "weighted_sum") /* factor[terms] + sum of factor * value, at level  \
+						  `index`, scale squared */
 
 typedef enum hel_op_kind {
 #define X(kind, name) kind,
@@ -114,13 +117,27 @@ typedef struct hel_term {
 typedef struct hel_op {
 	hel_op_kind kind;
 	uint16_t layer; /* which layer of the model it serves */
-	uint32_t value; /* operand of all but INPUT and LINEAR */
+	uint32_t value; /* operand of all but INPUT and those with terms */
 	uint32_t index;
 	uint32_t terms;
 	hel_term *term;
+	double *factor; /* of a weighted sum: terms + 1 */
 	uint32_t steps;
 	int32_t *step;
 } hel_op;
+
+/** How many values an op reads, and the k-th of them. */
+static inline uint32_t hel_op_operands(const hel_op *op)
+{
+	return op->terms ? op->terms : op->kind == HEL_OP_INPUT ? 0 : 1u + (op->kind == HEL_OP_MUL);
+}
+
+static inline uint32_t hel_op_operand(const hel_op *op, uint32_t k)
+{
+	return op->terms ? op->term[k].value : k ? op->index : op->value;
+}
+
+void hel_op_clear(hel_op *op);
 
 typedef struct hel_program {
 	hel_manifest *manifest; /* owned */

@@ -14,6 +14,14 @@ const char *hel_op_name(hel_op_kind kind)
 	return (size_t)kind < HEL_ARRAY_LEN(names) ? names[kind] : "?";
 }
 
+void hel_op_clear(hel_op *op)
+{
+	hel_free(op->term);
+	hel_free(op->factor);
+	hel_free(op->step);
+	memset(op, 0, sizeof *op);
+}
+
 void hel_program_free(hel_program *p)
 {
 	if (!p)
@@ -21,10 +29,8 @@ void hel_program_free(hel_program *p)
 	hel_manifest_free(p->manifest);
 	for (uint32_t i = 0; i < p->layers; i++)
 		hel_free(p->layer[i]);
-	for (uint32_t i = 0; i < p->ops; i++) {
-		hel_free(p->op[i].term);
-		hel_free(p->op[i].step);
-	}
+	for (uint32_t i = 0; i < p->ops; i++)
+		hel_op_clear(&p->op[i]);
 	for (uint32_t i = 0; i < p->vectors; i++)
 		hel_free(p->vector[i].value);
 	hel_free(p->layer);
@@ -141,6 +147,8 @@ hel_status hel_program_write(hel_writer *w, hel_program *p)
 			hel_write_u32(w, (uint32_t)op->term[k].baby);
 			hel_write_u32(w, (uint32_t)op->term[k].giant);
 		}
+		for (uint32_t k = 0; op->factor && k <= op->terms; k++)
+			hel_write_f64(w, op->factor[k]);
 		hel_write_u32(w, op->steps);
 		for (uint32_t k = 0; k < op->steps; k++)
 			hel_write_u32(w, (uint32_t)op->step[k]);
@@ -198,22 +206,34 @@ static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 	TRY(r->status);
 	if (op->kind >= HEL_OP_KINDS || op->layer >= p->layers)
 		FAIL(HEL_EFORMAT, "unknown op %d", (int)op->kind);
-	const bool unary = op->kind != HEL_OP_INPUT && op->kind != HEL_OP_LINEAR;
+	const bool sum = op->kind == HEL_OP_WEIGHTED_SUM, many = sum || op->kind == HEL_OP_LINEAR;
+	const bool unary = op->kind != HEL_OP_INPUT && !many;
 	op->value = unary ? read_below(r, p->ops, "value") : hel_read_u32(r);
 	op->index = op->kind == HEL_OP_INPUT	   ? read_below(r, p->manifest->inputs, "input")
 		    : op->kind == HEL_OP_ADD_PLAIN ? read_below(r, p->vectors, "vector")
-						   : hel_read_u32(r);
+		    : op->kind == HEL_OP_MUL	   ? read_below(r, p->ops, "value")
+		    : sum ? read_below(r, p->manifest->params.levels + 1u, "level")
+			  : hel_read_u32(r);
 	op->terms = hel_read_u32_max(r, HEL_MAX_TERMS_PER_OP, "number of terms");
 	TRY(r->status);
-	if ((op->terms > 0) != (op->kind == HEL_OP_LINEAR) ||
-	    hel_reader_left(r) < 16 * (size_t)op->terms)
+	if ((op->terms > 0) != many || hel_reader_left(r) < 16 * (size_t)op->terms)
 		FAIL(HEL_EFORMAT, "an op with %u terms", op->terms);
 	TRY_ALLOC(op->term, hel_alloc(op->terms, sizeof *op->term));
 	for (uint32_t k = 0; k < op->terms; k++) {
 		op->term[k].value = read_below(r, p->ops, "value");
-		op->term[k].vector = read_below(r, p->vectors, "vector");
+		op->term[k].vector = sum ? hel_read_u32(r) : read_below(r, p->vectors, "vector");
 		op->term[k].baby = read_rotation(r, slots);
 		op->term[k].giant = read_rotation(r, slots);
+	}
+	if (sum) {
+		if (hel_reader_left(r) < 8 * (size_t)(op->terms + 1))
+			FAIL(HEL_ETRUNC, "the program ends inside a sum");
+		TRY_ALLOC(op->factor, hel_alloc(op->terms + 1, sizeof *op->factor));
+		for (uint32_t k = 0; k <= op->terms; k++) {
+			op->factor[k] = hel_read_f64(r);
+			if (!isfinite(op->factor[k]))
+				FAIL(HEL_EFORMAT, "a factor of the program is not finite");
+		}
 	}
 	op->steps = hel_read_u32_max(r, HEL_MAX_STEPS, "number of rotations");
 	TRY(r->status);

@@ -53,7 +53,8 @@ static void ntt_limb(void *arg, size_t i)
 static void intt_limb(void *arg, size_t i)
 {
 	const limb_job *j = arg;
-	j->ring->k->ntt_inverse(j->a + i * j->ring->n, j->ring->at + j->first + i, 1);
+	uint32_t *a = j->a + i * j->ring->n;
+	j->ring->k->ntt_inverse(a, a, NULL, false, j->ring->at + j->first + i, 1);
 }
 
 void hel_ring_ntt(const hel_ring *ring, uint32_t *a, size_t first, size_t limbs, hel_pool *pool)
@@ -79,31 +80,36 @@ static uint32_t run_product(const hel_bconv *bc, size_t skip, uint32_t q)
 }
 
 hel_status hel_bconv_init(hel_bconv *bc, const hel_ring *ring, size_t first, size_t chain,
-			  bool special)
+			  bool special, bool exact)
 {
 	hel_status st = HEL_OK;
 	const size_t primes = ring->chain + ring->special;
 	const size_t count = chain + (special ? ring->special : 0);
-	*bc = (hel_bconv){.first = first, .count = count};
+	*bc = (hel_bconv){.first = first, .count = count, .exact = exact && count > 1};
 	TRY_ALLOC(bc->from, hel_alloc(count, sizeof *bc->from));
 	TRY_ALLOC(bc->hat_inv, hel_alloc(count, sizeof *bc->hat_inv));
 	TRY_ALLOC(bc->fixed, hel_alloc(count, sizeof *bc->fixed));
 	TRY_ALLOC(bc->to, hel_alloc(primes * (count + 1), sizeof *bc->to));
+	bc->last = bc->to + primes * count;
 	TRY_ALLOC(bc->product, hel_alloc(2 * primes, sizeof *bc->product));
 	bc->product_inv = bc->product + primes;
 	for (size_t i = 0; i < count; i++)
 		bc->from[i] = ring->at[i < chain ? first + i : ring->chain + i - chain];
 	for (size_t i = 0; i < count; i++) {
-		uint32_t q = bc->from[i]->q;
-		bc->hat_inv[i] = hel_factor_of(hel_mod_inv(run_product(bc, i, q), q), q);
-		bc->fixed[i] = (uint32_t)(((uint64_t)1 << 56) / q);
+		const hel_prime *p = bc->from[i];
+		uint32_t inv = hel_mod_inv(run_product(bc, i, p->q), p->q);
+		bc->hat_inv[i] = hel_factor_of(hel_mod_mul(inv, p->n_inv.w, p->q), p->q);
+		bc->fixed[i] = (uint32_t)(((uint64_t)1 << 56) / p->q);
 	}
 	for (size_t t = 0; t < primes; t++) {
-		uint32_t q = ring->prime[t].q, *to = bc->to + t * (count + 1);
+		uint32_t q = ring->prime[t].q, *to = bc->to + t * count, middle = 0;
 		uint32_t product = run_product(bc, count, q);
-		for (size_t i = 0; i < count; i++)
-			to[i] = hel_to_mont(run_product(bc, i, q), q);
-		to[count] = hel_to_mont((q - product) % q, q);
+		for (size_t i = 0; i < count; i++) {
+			uint32_t hat = run_product(bc, i, q);
+			to[i] = hel_to_mont(hat, q);
+			middle = (middle + hel_mod_mul((bc->from[i]->q - 1) / 2 % q, hat, q)) % q;
+		}
+		bc->last[t] = bc->exact ? hel_to_mont((q - product) % q, q) : (q - middle) % q;
 		bc->product[t] = hel_factor_of(product, q);
 		if (product) /* zero for the run's own primes */
 			bc->product_inv[t] = hel_factor_of(hel_mod_inv(product, q), q);
@@ -124,20 +130,19 @@ void hel_bconv_clear(hel_bconv *bc)
 	memset(bc, 0, sizeof *bc);
 }
 
-void hel_bconv_prepare(const hel_ring *ring, const hel_bconv *bc, uint32_t *prepared,
-		       const uint32_t *coefficients)
+void hel_bconv_prepare(const hel_ring *ring, const hel_bconv *bc, uint32_t *y, const uint32_t *x,
+		       size_t i)
 {
-	ring->k->scale(prepared, coefficients, bc->hat_inv, bc->from, bc->count);
-	ring->k->quotient(prepared + bc->count * ring->n, prepared, bc->fixed, bc->count,
-			  (uint32_t)ring->n);
+	ring->k->ntt_inverse(y, x, &bc->hat_inv[i], !bc->exact, bc->from + i, 1);
 }
 
-void hel_bconv_to(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
-		  const uint32_t *prepared, size_t prime)
+hel_conversion hel_bconv_to(const hel_bconv *bc, const uint32_t *y, size_t n, size_t prime)
 {
-	ring->k->convert(out, prepared, prepared + bc->count * ring->n,
-			 bc->to + prime * (bc->count + 1), bc->count, ring->at[prime]);
-	ring->k->ntt_forward(out, ring->at + prime, 1);
+	return (hel_conversion){.y = y,
+				.u = bc->exact ? y + bc->count * n : NULL,
+				.c = bc->to + prime * bc->count,
+				.count = bc->count,
+				.last = bc->last[prime]};
 }
 
 typedef struct down_job {
@@ -145,59 +150,52 @@ typedef struct down_job {
 	const hel_bconv *bc;
 	const hel_mod_down_part *part;
 	size_t count, limbs, lanes;
-	uint32_t *prepared, *buffers; /* buffers: two limbs for each lane */
+	uint32_t *prepared, *buffers; /* buffers: one limb for each lane */
 } down_job;
-
-static void down_tail_limb(void *arg, size_t i)
-{
-	const down_job *j = arg;
-	const size_t limb = i % j->bc->count;
-	j->ring->k->ntt_inverse(j->part[i / j->bc->count].tail + limb * j->ring->n,
-				j->bc->from + limb, 1);
-}
 
 static uint32_t *down_prepared(const down_job *j, size_t part)
 {
 	return j->prepared + part * (j->bc->count + 1) * j->ring->n;
 }
 
-static void down_prepare(void *arg, size_t i)
+static void down_tail_limb(void *arg, size_t i)
 {
 	const down_job *j = arg;
-	hel_bconv_prepare(j->ring, j->bc, down_prepared(j, i), j->part[i].tail);
+	const size_t part = i / j->bc->count, limb = i % j->bc->count, at = limb * j->ring->n;
+	hel_bconv_prepare(j->ring, j->bc, down_prepared(j, part) + at, j->part[part].tail + at,
+			  limb);
 }
 
-static void down_limb(const down_job *j, const hel_mod_down_part *part, const uint32_t *prepared,
-		      size_t i, uint32_t *buffer)
+static void down_quotient(void *arg, size_t part)
 {
-	const hel_ring *ring = j->ring;
-	const hel_kernels *k = ring->k;
-	const size_t n = ring->n;
-	const hel_prime *const *at = ring->at + i;
-	uint32_t *out = part->out + i * n, *quotient = part->add ? buffer : out;
-	hel_bconv_to(ring, j->bc, buffer, prepared, i);
-	k->sub_scale(quotient, part->in + i * n, buffer, &j->bc->product_inv[i], at, 1);
-	if (part->add && part->moved) {
-		k->permute(buffer + n, part->add + i * n, part->moved, (uint32_t)n, 1);
-		k->add(out, quotient, buffer + n, at, 1);
-	} else if (part->add)
-		k->add(out, quotient, part->add + i * n, at, 1);
+	const down_job *j = arg;
+	uint32_t *y = down_prepared(j, part);
+	j->ring->k->quotient(y + j->bc->count * j->ring->n, y, j->bc->fixed, j->bc->count,
+			     (uint32_t)j->ring->n);
 }
 
-/* Every lane takes each lanes-th limb and its own buffers, which stay in its core's cache. */
+/* Every lane takes each lanes-th limb and its own buffer, which stays in its core's cache. */
 static void down_lane(void *arg, size_t lane)
 {
 	const down_job *j = arg;
-	for (size_t i = lane; i < j->count * j->limbs; i += j->lanes) {
-		const size_t part = i / j->limbs;
-		down_limb(j, &j->part[part], down_prepared(j, part), i % j->limbs,
-			  j->buffers + 2 * lane * j->ring->n);
+	const size_t n = j->ring->n;
+	for (size_t k = lane; k < j->count * j->limbs; k += j->lanes) {
+		const hel_mod_down_part *part = &j->part[k / j->limbs];
+		const size_t i = k % j->limbs;
+		const hel_division d = {
+		    .x = hel_bconv_to(j->bc, down_prepared(j, k / j->limbs), n, i),
+		    .in = part->in + i * n,
+		    .add = part->add ? part->add + i * n : NULL,
+		    .f = j->bc->product_inv[i],
+		    .g = part->g ? part->g[i] : hel_factor_of(1, j->ring->prime[i].q),
+		};
+		j->ring->k->lower(part->out + i * n, &d, j->buffers + lane * n, j->ring->at[i]);
 	}
 }
 
 size_t hel_ring_mod_down_words(const hel_ring *ring, size_t run, const hel_pool *pool)
 {
-	return 2 * (run + 1 + hel_pool_threads(pool)) * ring->n;
+	return (2 * (run + 1) + hel_pool_threads(pool)) * ring->n;
 }
 
 void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, const hel_mod_down_part *parts,
@@ -212,6 +210,7 @@ void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, const hel_mod_
 		      .prepared = scratch,
 		      .buffers = scratch + 2 * (bc->count + 1) * ring->n};
 	hel_pool_for(pool, count * bc->count, down_tail_limb, &j);
-	hel_pool_for(pool, count, down_prepare, &j);
+	if (bc->exact)
+		hel_pool_for(pool, count, down_quotient, &j);
 	hel_pool_for(pool, j.lanes, down_lane, &j);
 }

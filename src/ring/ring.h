@@ -14,14 +14,18 @@
 
 #define HEL_MAX_PRIMES 120
 
-/** Converts from a run of primes {q_i} with product Q to any other prime, exactly:
- *  x mod Q is lifted to (-Q/2, Q/2] (Halevi, Polyakov, Shoup 2018, in fixed point). */
+/** Converts from a run of primes {q_i} with product Q to any other prime. An exact one lifts x mod
+ * Q to (-Q/2, Q/2] (Halevi, Polyakov, Shoup 2018, in fixed point). The other sums centred terms y_i
+ * (Q/q_i), y_i in (-q_i/2, q_i/2): x + e Q, |.| <= count Q/2, cheaper by a term; of one prime both
+ * give the same. */
 typedef struct hel_bconv {
 	size_t first, count;	/* the run: its first prime, how many */
+	bool exact;		/* and more than one prime */
 	const hel_prime **from; /* the run's primes */
-	hel_factor *hat_inv;	/* (Q/q_i)^-1 mod q_i */
+	hel_factor *hat_inv;	/* (Q/q_i)^-1 N^-1 mod q_i */
 	uint32_t *fixed;	/* floor(2^56 / q_i) */
-	uint32_t *to;		/* [prime][count + 1]: Q/q_i, then -Q, in Montgomery form */
+	uint32_t *to;		/* [prime][count]: Q/q_i, in Montgomery form */
+	uint32_t *last; /* [prime]: exact: -Q, in Montgomery form; else -sum (q_i-1)/2 Q/q_i */
 	hel_factor *product, *product_inv; /* [prime]: Q and Q^-1 */
 } hel_bconv;
 
@@ -43,31 +47,29 @@ void hel_ring_intt(const hel_ring *ring, uint32_t *a, size_t first, size_t limbs
 
 /** The run is `count` chain primes from index `first`, then the special primes when `special`. */
 HEL_CHECKED hel_status hel_bconv_init(hel_bconv *bc, const hel_ring *ring, size_t first,
-				      size_t count, bool special);
+				      size_t count, bool special, bool exact);
 void hel_bconv_clear(hel_bconv *bc);
 
-/** Prepares a conversion: y_i = x_i * (Q/q_i)^-1 and u = round(sum y_i / q_i), from the run's limbs
- * of `coefficients` (those alone). prepared: (run + 1) * N words. */
-void hel_bconv_prepare(const hel_ring *ring, const hel_bconv *bc, uint32_t *prepared,
-		       const uint32_t *coefficients);
-/** ModUp, one limb at a time: the lifted number modulo any other prime, in NTT form. N words. */
-void hel_bconv_to(const hel_ring *ring, const hel_bconv *bc, uint32_t *out,
-		  const uint32_t *prepared, size_t prime);
+/** Prepares limb i of the run for a conversion, from its NTT values: y_i = x_i (Q/q_i)^-1. */
+void hel_bconv_prepare(const hel_ring *ring, const hel_bconv *bc, uint32_t *y, const uint32_t *x,
+		       size_t i);
+/** The conversion of a run to a prime. y: the run's prepared limbs, and u = round(sum y_i / q_i)
+ *  behind them when exact. */
+hel_conversion hel_bconv_to(const hel_bconv *bc, const uint32_t *y, size_t n, size_t prime);
 
-/** One polynomial to divide: out = round(in / Q) + add. in: `limbs` chain limbs, NTT. tail: the
- * run's limbs of the same polynomial, NTT; destroyed. add: NULL, or `limbs` limbs, moved by the
- *  automorphism `moved` where that is not NULL. out may be in or an add that is not moved. */
+/** One polynomial to divide: out = round(in / Q) + add g. in: `limbs` chain limbs, NTT. tail: the
+ *  run's limbs of the same polynomial, NTT. add: NULL, or `limbs` limbs, NTT. out may be in or add.
+ */
 typedef struct hel_mod_down_part {
 	uint32_t *out;
-	const uint32_t *in;
-	uint32_t *tail;
-	const uint32_t *add;
-	const hel_permutation *moved;
+	const uint32_t *in, *tail, *add;
+	const hel_factor *g; /* per limb; NULL for 1 */
 } hel_mod_down_part;
 
 /** Divides up to two polynomials by the run's product Q, over chain primes [0, limbs). Serves
- * ModDown (run = special primes) and rescaling (run = the level's primes). Error: at most 1/2 (1 +
- * 2^-16) per coefficient. scratch: mod_down_words. */
+ * ModDown (run = special primes) and rescaling (run = the level's primes). The conversion must be
+ * exact or of one prime. Error: at most 1/2 (1 + 2^-16) per coefficient. scratch: mod_down_words.
+ */
 void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, const hel_mod_down_part *parts,
 		       size_t count, size_t limbs, uint32_t *scratch, hel_pool *pool);
 size_t hel_ring_mod_down_words(const hel_ring *ring, size_t run, const hel_pool *pool);

@@ -15,9 +15,9 @@ static void op_levels(unsigned *level, const hel_program *p)
 {
 	for (size_t i = 0; i < p->ops; i++) {
 		const hel_op *op = &p->op[i];
-		level[i] = op->kind == HEL_OP_INPUT
-			       ? p->manifest->input[op->index].level
-			       : level[op->terms ? op->term[0].value : op->value];
+		level[i] = op->kind == HEL_OP_INPUT	     ? p->manifest->input[op->index].level
+			   : op->kind == HEL_OP_WEIGHTED_SUM ? op->index
+							     : level[hel_op_operand(op, 0)];
 		/* below level 0 the run itself reports it */
 		if (op->kind == HEL_OP_RESCALE && level[i])
 			level[i]--;
@@ -33,9 +33,9 @@ static void find_fused(bool *fused, const hel_program *p)
 			continue;
 		for (size_t k = i + 1; k < p->ops; k++) {
 			const hel_op *op = &p->op[k];
-			bool reads = op->kind != HEL_OP_INPUT && !op->terms && op->value == i;
-			for (uint32_t t = 0; t < op->terms; t++)
-				reads |= op->term[t].value == i;
+			bool reads = false;
+			for (uint32_t t = 0; t < hel_op_operands(op); t++)
+				reads |= hel_op_operand(op, t) == i;
 			readers += reads;
 			rescale = reads && op->kind == HEL_OP_RESCALE ? k : rescale;
 		}
@@ -64,12 +64,18 @@ done:
 	return st;
 }
 
+/* Plaintexts of an op. */
+static size_t weights_in(const hel_op *op)
+{
+	return op->kind == HEL_OP_LINEAR ? op->terms : op->kind == HEL_OP_ADD_PLAIN;
+}
+
 static hel_status encode_op(void *arg, size_t i)
 {
 	const encode_job *j = arg;
 	const hel_op *op = &j->l->p->op[i];
 	hel_status st = HEL_OK;
-	const size_t count = op->kind == HEL_OP_LINEAR ? op->terms : op->kind == HEL_OP_ADD_PLAIN;
+	const size_t count = weights_in(op);
 	if (!count)
 		goto done;
 	TRY_ALLOC(j->l->weight[i], hel_alloc(count, sizeof *j->l->weight[i]));
@@ -97,10 +103,8 @@ hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_para
 	op_levels(level, p);
 	encode_job j = {l, level};
 	TRY(hel_pool_try(pool, p->ops, encode_op, &j));
-	for (size_t i = 0; i < p->ops; i++) {
-		const size_t count = p->op[i].kind == HEL_OP_ADD_PLAIN ? 1 : p->op[i].terms;
-		l->bytes += 4 * count * params->limbs[level[i]] * params->ring.n;
-	}
+	for (size_t i = 0; i < p->ops; i++)
+		l->bytes += 4 * weights_in(&p->op[i]) * params->limbs[level[i]] * params->ring.n;
 	*out = l;
 	l = NULL;
 done:
@@ -114,9 +118,7 @@ void hel_loaded_free(hel_loaded *l)
 	if (!l)
 		return;
 	for (size_t i = 0; l->weight && i < l->p->ops; i++) {
-		const hel_op *op = &l->p->op[i];
-		const size_t count = op->kind == HEL_OP_ADD_PLAIN ? 1 : op->terms;
-		for (size_t k = 0; l->weight[i] && k < count; k++)
+		for (size_t k = 0; l->weight[i] && k < weights_in(&l->p->op[i]); k++)
 			hel_pt_free(l->weight[i][k]);
 		hel_free(l->weight[i]);
 	}
@@ -229,6 +231,29 @@ static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
 	return (is_fused(m, op) ? hel_eval_mul_rescale : hel_eval_mul)(self(m)->ev, *out, x, x);
 }
 
+static hel_status run_mul(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = new_ct(m, out);
+	return st == HEL_OK
+		   ? hel_eval_mul(self(m)->ev, *out, m->value[op->value], m->value[op->index])
+		   : st;
+}
+
+static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = HEL_OK;
+	hel_sum_term *terms = NULL;
+	TRY(new_ct(m, out));
+	TRY_ALLOC(terms, hel_alloc(op->terms, sizeof *terms));
+	for (uint32_t k = 0; k < op->terms; k++)
+		terms[k] = (hel_sum_term){m->value[op->term[k].value], op->factor[k]};
+	TRY(hel_eval_weighted_sum(self(m)->ev, *out, op->index, terms, op->terms,
+				  op->factor[op->terms]));
+done:
+	hel_free(terms);
+	return st;
+}
+
 static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 {
 	if (is_fused(m, op)) { /* done already: the value passes on */
@@ -248,20 +273,28 @@ static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 			    : st;
 }
 
+static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
+{
+	static const hel_machine_op run[HEL_OP_KINDS] = {
+	    [HEL_OP_INPUT] = run_input,
+	    [HEL_OP_LINEAR] = run_linear,
+	    [HEL_OP_ROTATE_SUM] = run_rotate_sum,
+	    [HEL_OP_SQUARE] = run_square,
+	    [HEL_OP_RESCALE] = run_rescale,
+	    [HEL_OP_ADD_PLAIN] = run_add_plain,
+	    [HEL_OP_MUL] = run_mul,
+	    [HEL_OP_WEIGHTED_SUM] = run_weighted_sum,
+	};
+	return run[op->kind](m, op, out);
+}
+
 hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev,
 			const hel_ct *const *in, double *op_seconds)
 {
 	hel_status st = HEL_OK;
 	void *value = NULL;
 	ckks_machine c = {
-	    .base = {.run = {[HEL_OP_INPUT] = run_input,
-			     [HEL_OP_LINEAR] = run_linear,
-			     [HEL_OP_ROTATE_SUM] = run_rotate_sum,
-			     [HEL_OP_SQUARE] = run_square,
-			     [HEL_OP_RESCALE] = run_rescale,
-			     [HEL_OP_ADD_PLAIN] = run_add_plain},
-		     .free_value = free_value,
-		     .timed = timed},
+	    .base = {.run = run_op, .free_value = free_value, .timed = timed},
 	    .l = l,
 	    .ev = ev,
 	    .in = in,

@@ -3,6 +3,86 @@
 #include <math.h>
 #include <string.h>
 
+static hel_complex times(hel_complex a, hel_complex b)
+{
+	return (hel_complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+
+static hel_complex plus(hel_complex a, hel_complex b)
+{
+	return (hel_complex){a.re + b.re, a.im + b.im};
+}
+
+static void clear_linear(hel_complex *out, const hel_program *p, const hel_op *op,
+			 const hel_complex *const *value, size_t slots)
+{
+	const size_t mask = slots - 1;
+	memset(out, 0, slots * sizeof *out);
+	for (uint32_t k = 0; k < op->terms; k++) {
+		const hel_term *t = &op->term[k];
+		const hel_complex *x = value[t->value];
+		for (size_t i = 0; i < slots; i++) {
+			size_t q = (size_t)((int64_t)i + t->giant) & mask;
+			size_t s = (size_t)((int64_t)q + t->baby) & mask;
+			out[i] = plus(out[i], times(hel_vector_at(&p->vector[t->vector], q), x[s]));
+		}
+	}
+}
+
+static void clear_rotate_sum(hel_complex *out, const hel_op *op, const hel_complex *x, size_t slots)
+{
+	memset(out, 0, slots * sizeof *out);
+	for (uint32_t k = 0; k < op->steps; k++)
+		for (size_t i = 0; i < slots; i++)
+			out[i] = plus(out[i], x[(size_t)((int64_t)i + op->step[k]) & (slots - 1)]);
+}
+
+static void clear_weighted_sum(hel_complex *out, const hel_op *op, const hel_complex *const *value,
+			       size_t slots)
+{
+	for (size_t i = 0; i < slots; i++)
+		out[i] = (hel_complex){op->factor[op->terms], 0};
+	for (uint32_t k = 0; k < op->terms; k++)
+		for (size_t i = 0; i < slots; i++)
+			out[i] = plus(out[i], times((hel_complex){op->factor[k], 0},
+						    value[op->term[k].value][i]));
+}
+
+void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
+		  const hel_complex *const *value, const hel_complex *const *in)
+{
+	const size_t slots = (size_t)1 << (p->manifest->params.log_n - 1);
+	const hel_complex *x = op->kind == HEL_OP_INPUT ? in[op->index] : value[op->value];
+	switch (op->kind) {
+	case HEL_OP_LINEAR:
+		clear_linear(out, p, op, value, slots);
+		break;
+	case HEL_OP_ROTATE_SUM:
+		clear_rotate_sum(out, op, x, slots);
+		break;
+	case HEL_OP_SQUARE:
+		for (size_t i = 0; i < slots; i++)
+			out[i] = times(x[i], x[i]);
+		break;
+	case HEL_OP_ADD_PLAIN:
+		for (size_t i = 0; i < slots; i++)
+			out[i] = plus(x[i], hel_vector_at(&p->vector[op->index], i));
+		break;
+	case HEL_OP_MUL:
+		for (size_t i = 0; i < slots; i++)
+			out[i] = times(x[i], value[op->index][i]);
+		break;
+	case HEL_OP_WEIGHTED_SUM:
+		clear_weighted_sum(out, op, value, slots);
+		break;
+	case HEL_OP_INPUT:
+	case HEL_OP_RESCALE:
+	case HEL_OP_KINDS:
+		memcpy(out, x, slots * sizeof *out);
+		break;
+	}
+}
+
 typedef struct clear_machine {
 	hel_machine base;
 	const hel_program *p;
@@ -10,115 +90,26 @@ typedef struct clear_machine {
 	size_t slots;
 } clear_machine;
 
-static clear_machine *self(hel_machine *m)
-{
-	return (clear_machine *)(void *)m;
-}
-
-static hel_status new_value(clear_machine *c, void **out)
-{
-	hel_status st = HEL_OK;
-	TRY_ALLOC(*out, hel_alloc(c->slots, sizeof(hel_complex)));
-done:
-	return st;
-}
-
 static void free_value(hel_machine *m, void *value)
 {
 	(void)m;
 	hel_free(value);
 }
 
-static hel_complex times(hel_complex a, hel_complex b)
+static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 {
-	return (hel_complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-
-static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
-{
-	clear_machine *c = self(m);
-	hel_status st = new_value(c, out);
-	if (st == HEL_OK)
-		memcpy(*out, c->in[op->index], c->slots * sizeof(hel_complex));
-	return st;
-}
-
-static hel_status run_linear(hel_machine *m, const hel_op *op, void **out)
-{
-	clear_machine *c = self(m);
-	hel_status st = new_value(c, out);
-	hel_complex *r = *out;
-	const size_t mask = c->slots - 1;
-	for (uint32_t k = 0; st == HEL_OK && k < op->terms; k++) {
-		const hel_term *t = &op->term[k];
-		const hel_complex *x = m->value[t->value];
-		for (size_t p = 0; p < c->slots; p++) {
-			size_t q = (size_t)((int64_t)p + t->giant) & mask;
-			size_t s = (size_t)((int64_t)q + t->baby) & mask;
-			hel_complex y = times(hel_vector_at(&c->p->vector[t->vector], q), x[s]);
-			r[p].re += y.re;
-			r[p].im += y.im;
-		}
-	}
-	return st;
-}
-
-static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
-{
-	clear_machine *c = self(m);
-	hel_status st = new_value(c, out);
-	hel_complex *r = *out;
-	const hel_complex *x = m->value[op->value];
-	for (uint32_t k = 0; st == HEL_OK && k < op->steps; k++)
-		for (size_t p = 0; p < c->slots; p++) {
-			size_t q = (size_t)((int64_t)p + op->step[k]) & (c->slots - 1);
-			r[p].re += x[q].re;
-			r[p].im += x[q].im;
-		}
-	return st;
-}
-
-static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
-{
-	clear_machine *c = self(m);
-	hel_status st = new_value(c, out);
-	const hel_complex *x = m->value[op->value];
-	for (size_t p = 0; st == HEL_OK && p < c->slots; p++)
-		((hel_complex *)*out)[p] = times(x[p], x[p]);
-	return st;
-}
-
-static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
-{
-	clear_machine *c = self(m);
-	hel_status st = new_value(c, out);
-	if (st == HEL_OK)
-		memcpy(*out, m->value[op->value], c->slots * sizeof(hel_complex));
-	return st;
-}
-
-static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
-{
-	clear_machine *c = self(m);
-	hel_status st = run_rescale(m, op, out); /* a copy */
-	for (size_t p = 0; st == HEL_OK && p < c->slots; p++) {
-		hel_complex v = hel_vector_at(&c->p->vector[op->index], p);
-		((hel_complex *)*out)[p].re += v.re;
-		((hel_complex *)*out)[p].im += v.im;
-	}
+	hel_status st = HEL_OK;
+	const clear_machine *c = (const clear_machine *)(const void *)m;
+	TRY_ALLOC(*out, hel_alloc(c->slots, sizeof(hel_complex)));
+	hel_clear_op(*out, c->p, op, (const hel_complex *const *)m->value, c->in);
+done:
 	return st;
 }
 
 hel_status hel_clear_run(hel_complex *result, const hel_program *p, const hel_complex *const *slots)
 {
 	clear_machine c = {
-	    .base = {.run = {[HEL_OP_INPUT] = run_input,
-			     [HEL_OP_LINEAR] = run_linear,
-			     [HEL_OP_ROTATE_SUM] = run_rotate_sum,
-			     [HEL_OP_SQUARE] = run_square,
-			     [HEL_OP_RESCALE] = run_rescale,
-			     [HEL_OP_ADD_PLAIN] = run_add_plain},
-		     .free_value = free_value},
+	    .base = {.run = run_op, .free_value = free_value},
 	    .p = p,
 	    .in = slots,
 	    .slots = (size_t)1 << (p->manifest->params.log_n - 1),

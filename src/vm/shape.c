@@ -1,67 +1,22 @@
-/* The dry run: what a program needs and what it may do to its values.
- *
- * Errors are added up as independent between slots and terms, which they are in compiled programs:
- * folds run over different elements, never over copies of one. Magnitudes are taken at their
- * bounds, so that what is estimated lies above what is measured. */
+/* The dry run: what a program needs and what it may do to its values. Bounds hold for every record
+ * and every slot; errors are predicted by noise.c. */
 #include "vm.h"
 #include <math.h>
 #include <string.h>
 
-/* Microseconds on one core of an AVX2 EPYC, from test_kernels --bench: per butterfly layer and
- * coefficient, and per product. Planning needs their ratio only. */
-#define SECONDS_NTT (10.4e-6 / (8192 * 13))
-#define SECONDS_PRODUCT (1.8e-6 / 8192)
-/* One term of a base conversion, in products: most of a product is its reduction. */
-#define CONVERT_TERM 0.47
-#define SECONDS_KEY_BYTE 0.05e-9
+/* Points at which functions of a real value are followed, from 0 to its largest bound; the bound of
+ * one at |x| <= b is its largest value there. Sums and products of functions of one value would
+ * otherwise be bounded as if they were independent: T_8 of [-1, 1] by 723. */
+#define CURVE 512
 
-void hel_cost_add(hel_cost *sum, hel_cost c, double times)
-{
-	sum->ntts += times * c.ntts;
-	sum->products += times * c.products;
-	sum->key_bytes += times * c.key_bytes;
-}
-
-double hel_cost_seconds(const hel_params *p, hel_cost c)
-{
-	const double n = (double)p->ring.n;
-	return c.ntts * n * p->spec.log_n * SECONDS_NTT + c.products * n * SECONDS_PRODUCT +
-	       c.key_bytes * SECONDS_KEY_BYTE;
-}
-
-hel_cost hel_cost_decompose(const hel_params *p, size_t limbs)
-{
-	const double l = (double)limbs, d = (double)hel_params_digits_at(p, limbs);
-	const double new_limbs = d * (l + p->spec.special) - l;
-	return (hel_cost){.ntts = l + new_limbs,
-			  .products = l + new_limbs * (CONVERT_TERM * p->spec.alpha + 1)};
-}
-
-hel_cost hel_cost_product(const hel_params *p, size_t limbs)
-{
-	const double d = (double)hel_params_digits_at(p, limbs);
-	const double rows = (double)limbs + p->spec.special;
-	return (hel_cost){.products = 2 * rows * (0.6 * d + 1),
-			  .key_bytes = 8 * d * rows * (double)p->ring.n};
-}
-
-hel_cost hel_cost_finish(const hel_params *p, size_t limbs)
-{
-	const double l = (double)limbs, k = p->spec.special;
-	return (hel_cost){.ntts = 2 * (l + k), .products = 2 * l * (CONVERT_TERM * k + 2)};
-}
-
-hel_cost hel_cost_rescale(const hel_params *p, unsigned level)
-{
-	const double l = (double)p->limbs[level - 1], k = p->spec.primes_per_level;
-	return (hel_cost){.ntts = 2 * (l + k), .products = 2 * l * (k + 1)};
-}
-
-/* A value: per slot a bound of |v| and the variance of its error (complex, in units of v). */
 typedef struct shape_value {
 	unsigned level;
 	bool product; /* scale squared, to be rescaled */
-	double *bound, *variance;
+	bool is_complex;
+	double *bound; /* of |v|, per slot */
+	/* A function of the value of op `root`: at both signs of each point. NULL: itself. */
+	double (*curve)[2];
+	size_t root;
 } shape_value;
 
 typedef struct shape_machine {
@@ -69,6 +24,9 @@ typedef struct shape_machine {
 	const hel_program *p;
 	const hel_params *params;
 	const double *feature_bound;
+	unsigned *level; /* before each op */
+	bool *product;	 /* of its result */
+	double **bound;	 /* kept for every root of a curve, per slot */
 	hel_shape *out;
 	size_t slots;
 } shape_machine;
@@ -82,20 +40,25 @@ static void free_value(hel_machine *m, void *value)
 {
 	(void)m;
 	shape_value *v = value;
-	if (v)
+	if (v) {
 		hel_free(v->bound);
+		hel_free(v->curve);
+	}
 	hel_free(v);
 }
 
-static hel_status new_value(shape_machine *s, shape_value **out, unsigned level, bool product)
+static hel_status new_value(shape_machine *s, const hel_op *op, shape_value **out, unsigned level,
+			    bool product)
 {
 	hel_status st = HEL_OK;
 	shape_value *v = NULL;
 	TRY_ALLOC(v, hel_alloc(1, sizeof *v));
 	v->level = level;
 	v->product = product;
-	TRY_ALLOC(v->bound, hel_alloc(2 * s->slots, sizeof *v->bound));
-	v->variance = v->bound + s->slots;
+	v->root = (size_t)(op - s->p->op);
+	TRY_ALLOC(v->bound, hel_alloc(s->slots, sizeof *v->bound));
+	s->level[op - s->p->op] = level + (op->kind == HEL_OP_RESCALE);
+	s->product[op - s->p->op] = product;
 	*out = v;
 	v = NULL;
 done:
@@ -112,17 +75,14 @@ static double scale_of(const shape_machine *s, const shape_value *v)
 /* Bounds hold, and the value fits its modulus with the error on top. */
 static hel_status check_value(const shape_machine *s, const hel_op *op, const shape_value *v)
 {
-	double bound = 0, variance = 0, log_q = 0;
-	for (size_t p = 0; p < s->slots; p++) {
+	double bound = 0, log_q = 0;
+	for (size_t p = 0; p < s->slots; p++)
 		bound = HEL_MAX(bound, v->bound[p]);
-		variance = HEL_MAX(variance, v->variance[p]);
-	}
 	for (size_t i = 0; i < s->params->limbs[v->level]; i++)
 		log_q += log2(s->params->ring.prime[i].q);
 	hel_shape_layer *layer = &s->out->layer[op->layer];
 	layer->level_out = v->level;
 	layer->bound = bound;
-	layer->error = sqrt(variance / 2);
 	double need = log2(bound + 1) + log2(scale_of(s, v)) + 1;
 	if (!(need < log_q))
 		return hel_fail(HEL_ERANGE,
@@ -154,40 +114,17 @@ static void charge(shape_machine *s, const hel_op *op, hel_cost c, double times)
 	hel_cost_add(&s->out->layer[op->layer].cost, c, times);
 }
 
-/* Error variance per slot of one key switch of a value at `scale`: each digit's share of the key's
- * error, divided by P, and the rounding of ModDown. */
-static double switch_variance(const hel_params *p, size_t limbs, double scale)
-{
-	const double n = (double)p->ring.n, log_p = hel_params_log_special(p);
-	double coefficient = (1 + 2 * n / 3) / 12;
-	for (size_t d = 0; d < hel_params_digits_at(p, limbs); d++) {
-		double log_digit = 0;
-		for (size_t i = d * p->spec.alpha; i < HEL_MIN((d + 1) * p->spec.alpha, limbs); i++)
-			log_digit += log2(p->ring.prime[i].q);
-		coefficient += n * exp2(2 * (log_digit - log_p)) / 12 * HEL_SIGMA * HEL_SIGMA;
-	}
-	return n * coefficient / (scale * scale);
-}
-
-static double encoding_variance(const hel_params *p, double scale)
-{
-	return (double)p->ring.n / 12 / (scale * scale);
-}
-
 static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
 	shape_machine *s = self(m);
 	const hel_input *in = &s->p->manifest->input[op->index];
 	shape_value *v;
-	TRY(new_value(s, &v, in->level, false));
+	TRY(new_value(s, op, &v, in->level, false));
 	*out = v;
-	const double scale = scale_of(s, v);
-	const double fresh = (double)s->params->ring.n * HEL_SIGMA * HEL_SIGMA / (scale * scale);
 	for (size_t p = 0; p < s->slots; p++) {
 		int32_t e = hel_layout_at(&in->layout, p);
 		v->bound[p] = e < 0 ? 0 : s->feature_bound[in->first + (uint32_t)e];
-		v->variance[p] = fresh + encoding_variance(s->params, scale);
 	}
 	s->out->layer[op->layer].level_in = in->level;
 	TRY(check_value(s, op, v));
@@ -222,14 +159,14 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 		}
 		charge(s, op, (hel_cost){.products = 1.2 * (double)limbs}, 1);
 		if (new_value)
-			charge(s, op, hel_cost_decompose(s->params, limbs), 1);
+			charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
 		if (new_baby) {
-			charge(s, op, hel_cost_product(s->params, limbs), 1);
-			charge(s, op, hel_cost_finish(s->params, limbs), 1);
+			charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
+			charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
 		}
 		if (new_giant) {
-			charge(s, op, hel_cost_decompose(s->params, limbs), 1);
-			charge(s, op, hel_cost_product(s->params, limbs), 1);
+			charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
+			charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
 			giants = true;
 		}
 		switches += new_baby + new_giant;
@@ -237,7 +174,7 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 		TRY(require(s, hel_galois_of_rotation(s->params, t->giant), level));
 	}
 	if (giants)
-		charge(s, op, hel_cost_finish(s->params, limbs), 1);
+		charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
 	s->out->layer[op->layer].key_switches += switches;
 	s->out->layer[op->layer].weights += op->terms;
 done:
@@ -251,27 +188,20 @@ static hel_status run_linear(hel_machine *m, const hel_op *op, void **out)
 	const shape_value *first = m->value[op->term[0].value];
 	shape_value *v;
 	TRY(can_multiply(first));
-	TRY(new_value(s, &v, first->level, true));
+	TRY(new_value(s, op, &v, first->level, true));
 	*out = v;
-	const size_t mask = s->slots - 1, limbs = s->params->limbs[v->level];
-	const double scale = s->params->scale[v->level];
-	const double baby = switch_variance(s->params, limbs, scale);
-	const double giant = switch_variance(s->params, limbs, scale * scale);
-	const double rounding = encoding_variance(s->params, scale);
+	const size_t mask = s->slots - 1;
 	for (uint32_t k = 0; k < op->terms; k++) {
 		const hel_term *t = &op->term[k];
 		const shape_value *x = m->value[t->value];
+		v->is_complex |= x->is_complex || s->p->vector[t->vector].is_complex;
 		if (x->level != v->level || x->product)
 			FAIL(HEL_ELEVEL, "values of levels %u and %u meet", x->level, v->level);
 		for (size_t p = 0; p < s->slots; p++) {
 			size_t q = (size_t)((int64_t)p + t->giant) & mask;
 			size_t r = (size_t)((int64_t)q + t->baby) & mask;
 			hel_complex w = hel_vector_at(&s->p->vector[t->vector], q);
-			double square = w.re * w.re + w.im * w.im;
-			v->bound[p] += sqrt(square) * x->bound[r];
-			v->variance[p] += square * (x->variance[r] + (t->baby ? baby : 0)) +
-					  rounding * (x->bound[r] * x->bound[r] + x->variance[r]) +
-					  (t->giant ? giant : 0);
+			v->bound[p] += hypot(w.re, w.im) * x->bound[r];
 		}
 	}
 	TRY(charge_linear(s, op, v->level));
@@ -287,27 +217,38 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 	shape_machine *s = self(m);
 	const shape_value *x = m->value[op->value];
 	shape_value *v;
-	TRY(new_value(s, &v, x->level, x->product));
+	TRY(new_value(s, op, &v, x->level, x->product));
 	*out = v;
+	v->is_complex = x->is_complex;
 	const size_t limbs = s->params->limbs[x->level];
-	const double noise = switch_variance(s->params, limbs, scale_of(s, x));
 	for (uint32_t k = 0; k < op->steps; k++) {
 		for (size_t p = 0; p < s->slots; p++) {
 			size_t q = (size_t)((int64_t)p + op->step[k]) & (s->slots - 1);
 			v->bound[p] += x->bound[q];
-			v->variance[p] += x->variance[q] + (op->step[k] ? noise : 0);
 		}
 		if (!op->step[k])
 			continue;
 		TRY(require(s, hel_galois_of_rotation(s->params, op->step[k]), x->level));
-		charge(s, op, hel_cost_product(s->params, limbs), 1);
+		charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
 		s->out->layer[op->layer].key_switches++;
 	}
-	charge(s, op, hel_cost_decompose(s->params, limbs), 1);
-	charge(s, op, hel_cost_finish(s->params, limbs), 1);
+	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
+	charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
 	TRY(check_value(s, op, v));
 done:
 	return st;
+}
+
+/* One product of ciphertexts: its key, its cost. */
+static hel_status charge_product(shape_machine *s, const hel_op *op, unsigned level)
+{
+	const size_t limbs = s->params->limbs[level];
+	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
+	charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
+	charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
+	charge(s, op, (hel_cost){.products = 6 * (double)limbs}, 1);
+	s->out->layer[op->layer].key_switches++;
+	return require(s, HEL_RELINEARISE, level);
 }
 
 static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
@@ -317,22 +258,153 @@ static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
 	const shape_value *x = m->value[op->value];
 	shape_value *v;
 	TRY(can_multiply(x));
-	TRY(new_value(s, &v, x->level, true));
+	TRY(new_value(s, op, &v, x->level, true));
 	*out = v;
-	const size_t limbs = s->params->limbs[x->level];
-	const double noise = switch_variance(s->params, limbs, scale_of(s, v));
-	for (size_t p = 0; p < s->slots; p++) {
-		double b = x->bound[p], e = x->variance[p];
-		v->bound[p] = b * b;
-		v->variance[p] = 4 * b * b * e + 2 * e * e + noise;
-	}
-	TRY(require(s, HEL_RELINEARISE, x->level));
-	charge(s, op, hel_cost_decompose(s->params, limbs), 1);
-	charge(s, op, hel_cost_product(s->params, limbs), 1);
-	charge(s, op, hel_cost_finish(s->params, limbs), 1);
-	charge(s, op, (hel_cost){.products = 6 * (double)limbs}, 1);
-	s->out->layer[op->layer].key_switches++;
+	v->is_complex = x->is_complex;
+	for (size_t p = 0; p < s->slots; p++)
+		v->bound[p] = x->bound[p] * x->bound[p];
+	TRY(charge_product(s, op, x->level));
 	TRY(check_value(s, op, v));
+done:
+	return st;
+}
+
+static double largest(const double *v, size_t count)
+{
+	double most = 0;
+	for (size_t i = 0; i < count; i++)
+		most = HEL_MAX(most, v[i]);
+	return most;
+}
+
+/* The bounds of a curve's root, kept beyond the root's own life. */
+static hel_status root_bounds(double **out, shape_machine *s, const shape_value *x)
+{
+	hel_status st = HEL_OK;
+	double **kept = &s->bound[x->root];
+	if (!*kept) { /* only the root itself gets here first */
+		TRY_ALLOC(*kept, hel_alloc(s->slots, sizeof **kept));
+		memcpy(*kept, x->bound, s->slots * sizeof **kept);
+	}
+	*out = *kept;
+done:
+	return st;
+}
+
+static double point(const shape_value *x, double most, int k, int sign)
+{
+	return x->curve ? x->curve[k][sign] : (sign ? -1 : 1) * most * k / (CURVE - 1);
+}
+
+/* Bounds of v = constant + sum of factor[i] * x[i], or their product (factor NULL), all functions
+ * of one root. */
+static hel_status follow_curve(shape_machine *s, shape_value *v, const shape_value *const *x,
+			       const double *factor, size_t count)
+{
+	hel_status st = HEL_OK;
+	double *bounds = NULL, *highest = NULL;
+	TRY(root_bounds(&bounds, s, x[0]));
+	const double most = largest(bounds, s->slots);
+	TRY_ALLOC(v->curve, hel_alloc(CURVE, sizeof *v->curve));
+	TRY_ALLOC(highest, hel_alloc(CURVE, sizeof *highest));
+	v->root = x[0]->root;
+	for (int k = 0; k < CURVE; k++) {
+		for (int sign = 0; sign < 2; sign++) {
+			double y = factor ? factor[count] : 1;
+			for (size_t i = 0; i < count; i++)
+				y = factor ? y + factor[i] * point(x[i], most, k, sign)
+					   : y * point(x[i], most, k, sign);
+			v->curve[k][sign] = y;
+			highest[k] = HEL_MAX(highest[k], fabs(y));
+		}
+		highest[k] = HEL_MAX(highest[k], k ? highest[k - 1] : 0);
+	}
+	for (size_t p = 0; p < s->slots; p++) {
+		int k = most > 0 ? (int)ceil(bounds[p] / most * (CURVE - 1)) : 0;
+		v->bound[p] = 1.01 * highest[HEL_MIN(k, CURVE - 1)]; /* between two points */
+	}
+done:
+	hel_free(highest);
+	return st;
+}
+
+static bool same_root(const shape_value *a, const shape_value *b)
+{
+	return a->root == b->root && !a->is_complex && !b->is_complex;
+}
+
+static hel_status run_mul(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = HEL_OK;
+	shape_machine *s = self(m);
+	const shape_value *const x[2] = {m->value[op->value], m->value[op->index]};
+	shape_value *v;
+	TRY(can_multiply(x[0]));
+	TRY(can_multiply(x[1]));
+	if (x[0]->level != x[1]->level)
+		FAIL(HEL_ELEVEL, "values of levels %u and %u meet", x[0]->level, x[1]->level);
+	TRY(new_value(s, op, &v, x[0]->level, true));
+	*out = v;
+	v->is_complex = x[0]->is_complex || x[1]->is_complex;
+	if (same_root(x[0], x[1]))
+		TRY(follow_curve(s, v, x, NULL, 2));
+	else
+		for (size_t p = 0; p < s->slots; p++)
+			v->bound[p] = x[0]->bound[p] * x[1]->bound[p];
+	TRY(charge_product(s, op, v->level));
+	TRY(check_value(s, op, v));
+done:
+	return st;
+}
+
+static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = HEL_OK;
+	shape_machine *s = self(m);
+	const shape_value **x = NULL;
+	shape_value *v;
+	bool one_root = true;
+	if (!op->index || op->index > s->params->spec.levels)
+		FAIL(HEL_ELEVEL, "no level is left: one more is needed here");
+	TRY(new_value(s, op, &v, op->index, true));
+	*out = v;
+	TRY_ALLOC(x, hel_alloc(op->terms, sizeof *x));
+	for (uint32_t k = 0; k < op->terms; k++) {
+		x[k] = m->value[op->term[k].value];
+		if (x[k]->level < op->index || (x[k]->product && x[k]->level != op->index))
+			FAIL(HEL_ELEVEL, "a term of level %u in a sum at level %u", x[k]->level,
+			     op->index);
+		if (x[k]->product && rint(op->factor[k]) != op->factor[k])
+			FAIL(HEL_ESCALE, "a product enters a sum with factor %g, no integer",
+			     op->factor[k]);
+		one_root &= same_root(x[k], x[0]);
+		v->is_complex |= x[k]->is_complex;
+	}
+	if (one_root)
+		TRY(follow_curve(s, v, x, op->factor, op->terms));
+	for (size_t p = 0; !one_root && p < s->slots; p++) {
+		v->bound[p] = fabs(op->factor[op->terms]);
+		for (uint32_t k = 0; k < op->terms; k++)
+			v->bound[p] += fabs(op->factor[k]) * x[k]->bound[p];
+	}
+	charge(s, op,
+	       (hel_cost){.products = 1.5 * (double)(op->terms * s->params->limbs[v->level])}, 1);
+	TRY(check_value(s, op, v));
+done:
+	hel_free(x);
+	return st;
+}
+
+/* A curve passes on to a value that holds the same numbers. */
+static hel_status pass_curve(shape_value *v, const shape_value *x)
+{
+	hel_status st = HEL_OK;
+	v->is_complex = x->is_complex;
+	if (!x->curve)
+		goto done;
+	TRY_ALLOC(v->curve, hel_alloc(CURVE, sizeof *v->curve));
+	memcpy(v->curve, x->curve, CURVE * sizeof *v->curve);
+	v->root = x->root;
 done:
 	return st;
 }
@@ -345,14 +417,11 @@ static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 	shape_value *v;
 	if (!x->product)
 		FAIL(HEL_ESCALE, "only a product can be rescaled");
-	TRY(new_value(s, &v, x->level - 1, false));
+	TRY(new_value(s, op, &v, x->level - 1, false));
 	*out = v;
-	const double n = (double)s->params->ring.n, scale = scale_of(s, v);
-	for (size_t p = 0; p < s->slots; p++) {
-		v->bound[p] = x->bound[p];
-		v->variance[p] = x->variance[p] + n * (1 + 2 * n / 3) / 12 / (scale * scale);
-	}
-	charge(s, op, hel_cost_rescale(s->params, x->level), 1);
+	memcpy(v->bound, x->bound, s->slots * sizeof *v->bound);
+	TRY(pass_curve(v, x));
+	charge(s, op, hel_cost_rescale(&s->params->spec, x->level), 1);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -366,31 +435,58 @@ static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 	shape_value *v;
 	if (x->product)
 		FAIL(HEL_ESCALE, "a product must be rescaled before a vector is added");
-	TRY(new_value(s, &v, x->level, false));
+	TRY(new_value(s, op, &v, x->level, false));
 	*out = v;
+	v->is_complex = x->is_complex || s->p->vector[op->index].is_complex;
 	for (size_t p = 0; p < s->slots; p++) {
 		hel_complex w = hel_vector_at(&s->p->vector[op->index], p);
-		v->bound[p] = x->bound[p] + sqrt(w.re * w.re + w.im * w.im);
-		v->variance[p] = x->variance[p] + encoding_variance(s->params, scale_of(s, x));
+		v->bound[p] = x->bound[p] + hypot(w.re, w.im);
 	}
 	TRY(check_value(s, op, v));
 done:
 	return st;
 }
 
+static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
+{
+	static const hel_machine_op run[HEL_OP_KINDS] = {
+	    [HEL_OP_INPUT] = run_input,
+	    [HEL_OP_LINEAR] = run_linear,
+	    [HEL_OP_ROTATE_SUM] = run_rotate_sum,
+	    [HEL_OP_SQUARE] = run_square,
+	    [HEL_OP_RESCALE] = run_rescale,
+	    [HEL_OP_ADD_PLAIN] = run_add_plain,
+	    [HEL_OP_MUL] = run_mul,
+	    [HEL_OP_WEIGHTED_SUM] = run_weighted_sum,
+	};
+	return run[op->kind](m, op, out);
+}
+
+/* Errors of the layers and of the result, from simulated runs. */
+static hel_status predict_errors(const shape_machine *s, const double *samples, size_t count)
+{
+	hel_status st = HEL_OK;
+	const hel_program *p = s->p;
+	hel_noise *noise = NULL;
+	TRY_ALLOC(noise, hel_alloc(p->ops, sizeof *noise));
+	TRY(hel_noise_run(noise, p, s->params, s->level, s->product, samples, count));
+	const double margin = HEL_NOISE_MARGIN * HEL_RECORD_MARGIN;
+	for (size_t i = 0; i < p->ops; i++)
+		s->out->layer[p->op[i].layer].error = margin * noise[i].slot;
+	s->out->error = margin * noise[p->ops - 1].score;
+	s->out->slot_error = margin * noise[p->ops - 1].slot;
+done:
+	hel_free(noise);
+	return st;
+}
+
 hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
-			 const double *feature_bound)
+			 const double *feature_bound, const double *samples, size_t count)
 {
 	hel_status st = HEL_OK;
 	void *value = NULL;
 	shape_machine s = {
-	    .base = {.run = {[HEL_OP_INPUT] = run_input,
-			     [HEL_OP_LINEAR] = run_linear,
-			     [HEL_OP_ROTATE_SUM] = run_rotate_sum,
-			     [HEL_OP_SQUARE] = run_square,
-			     [HEL_OP_RESCALE] = run_rescale,
-			     [HEL_OP_ADD_PLAIN] = run_add_plain},
-		     .free_value = free_value},
+	    .base = {.run = run_op, .free_value = free_value},
 	    .p = p,
 	    .params = params,
 	    .feature_bound = feature_bound,
@@ -400,6 +496,9 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	memset(out, 0, sizeof *out);
 	TRY_ALLOC(out->key, hel_alloc(HEL_MAX_KEYS, sizeof *out->key));
 	TRY_ALLOC(out->layer, hel_alloc(p->layers, sizeof *out->layer));
+	TRY_ALLOC(s.level, hel_alloc(p->ops, sizeof *s.level));
+	TRY_ALLOC(s.product, hel_alloc(p->ops, sizeof *s.product));
+	TRY_ALLOC(s.bound, hel_alloc(p->ops, sizeof *s.bound));
 	TRY(hel_vm_run(&s.base, p, &value));
 	const shape_value *v = value;
 	if (v->level != 0 || v->product)
@@ -409,11 +508,17 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	for (size_t i = 0; i < s.slots; i++) {
 		out->bound = HEL_MAX(out->bound, v->bound[i]);
 		low = HEL_MIN(low, v->bound[i]);
-		out->error = HEL_MAX(out->error, sqrt(v->variance[i] / 2));
 	}
 	out->uniform = low >= out->bound * (1 - 1e-9);
+	if (count)
+		TRY(predict_errors(&s, samples, count));
 done:
 	free_value(&s.base, value);
+	hel_free(s.level);
+	hel_free(s.product);
+	for (uint32_t i = 0; s.bound && i < p->ops; i++)
+		hel_free(s.bound[i]);
+	hel_free(s.bound);
 	if (st != HEL_OK)
 		hel_shape_clear(out);
 	return st;

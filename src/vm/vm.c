@@ -5,13 +5,9 @@
 static void find_last_uses(size_t *last, const hel_program *p)
 {
 	for (size_t i = 0; i < p->ops; i++) {
-		const hel_op *op = &p->op[i];
 		last[i] = i;
-		if (op->kind == HEL_OP_LINEAR)
-			for (uint32_t k = 0; k < op->terms; k++)
-				last[op->term[k].value] = i;
-		else if (op->kind != HEL_OP_INPUT)
-			last[op->value] = i;
+		for (uint32_t k = 0; k < hel_op_operands(&p->op[i]); k++)
+			last[hel_op_operand(&p->op[i], k)] = i;
 	}
 	last[p->ops - 1] = p->ops;
 }
@@ -25,7 +21,7 @@ hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result)
 	find_last_uses(last, p);
 	for (size_t i = 0; i < p->ops; i++) {
 		double start = hel_clock();
-		st = m->run[p->op[i].kind](m, &p->op[i], &m->value[i]);
+		st = m->run(m, &p->op[i], &m->value[i]);
 		if (st != HEL_OK) {
 			char detail[400];
 			snprintf(detail, sizeof detail, "%s", hel_error_detail());

@@ -15,7 +15,7 @@ typedef hel_status (*hel_machine_op)(hel_machine *m, const hel_op *op, void **ou
 
 /** Values are opaque; the walk frees each after its last use. */
 struct hel_machine {
-	hel_machine_op run[HEL_OP_KINDS];
+	hel_machine_op run;
 	void (*free_value)(hel_machine *m, void *value);
 	void **value; /* of the ops so far; set by the walk */
 	/* Called after every op with its index and seconds; may be NULL. */
@@ -35,6 +35,25 @@ HEL_CHECKED hel_status hel_clear_run(hel_complex *result, const hel_program *p,
 HEL_CHECKED hel_status hel_clear_run_features(double *logit, const hel_program *p,
 					      const double *features);
 
+/** One op: out from the values of the ops before it and the slots of all inputs. */
+void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
+		  const hel_complex *const *value, const hel_complex *const *in);
+
+/* --- noise.c --------------------------------------------------------------------- */
+
+/** What one op leaves behind in simulated runs. */
+typedef struct hel_noise {
+	double slot;  /* root mean square of the error of a slot's real part */
+	double score; /* of the error of the mean over all slots: coefficient 0 */
+} hel_noise;
+
+/** Predicts errors: runs `count` feature vectors, one after the other, without and with errors that
+ *  are drawn, op by op and slot by slot, with the variances of ckks/noise.c. level[op]: the level
+ *  before each op; product[op]: its result is at a product's scale. noise: one per op. Seeded. */
+HEL_CHECKED hel_status hel_noise_run(hel_noise *noise, const hel_program *p,
+				     const hel_params *params, const unsigned *level,
+				     const bool *product, const double *features, size_t count);
+
 /* --- shape.c --------------------------------------------------------------------- */
 
 typedef struct hel_cost {
@@ -43,37 +62,47 @@ typedef struct hel_cost {
 	double key_bytes; /* read during one run */
 } hel_cost;
 
+/** Real records are not like the samples that errors are predicted for. */
+#define HEL_RECORD_MARGIN 1.5
+
 typedef struct hel_shape_layer {
 	hel_cost cost;
 	unsigned level_in, level_out, key_switches, weights;
 	double bound; /* of |value| over all slots after the layer */
-	double error; /* standard deviation per slot after the layer, for values at their bounds */
+	double error; /* predicted for a slot after the layer, see hel_shape */
 } hel_shape_layer;
 
 typedef struct hel_shape {
 	hel_key_request *key; /* what the program needs, each at its highest level */
 	uint32_t keys;
 	hel_cost cost;
-	double bound, error; /* of the result: largest |slot|, error of its real part (std. dev.) */
-	bool uniform;	     /* every slot of the result is bounded alike */
+	double bound; /* of the result: largest |slot| */
+	/* Predicted, HEL_NOISE_MARGIN * HEL_RECORD_MARGIN above the standard deviation: of the
+	 * score (coefficient 0) and of a slot's real part. */
+	double error, slot_error;
+	bool uniform;		/* every slot of the result is bounded alike */
 	hel_shape_layer *layer; /* one per layer of the program */
 } hel_shape;
 
-/** Dry run. feature_bound[i] >= |feature i|.
+/** Dry run. feature_bound[i] >= |feature i|. samples: `count` typical feature vectors, one after
+ *  the other, for which errors are predicted; without any they are not.
  *  @retval HEL_ELEVEL  levels run out; the message names the layer.
  *  @retval HEL_ERANGE  a value could exceed the modulus. */
 HEL_CHECKED hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
-				     const double *feature_bound);
+				     const double *feature_bound, const double *samples,
+				     size_t count);
 void hel_shape_clear(hel_shape *s);
 
+/* --- cost.c ---------------------------------------------------------------------- */
+
 /** Costs of the basic operations at a number of limbs, for planners. */
-hel_cost hel_cost_decompose(const hel_params *p, size_t limbs);
-hel_cost hel_cost_product(const hel_params *p, size_t limbs);
-hel_cost hel_cost_finish(const hel_params *p, size_t limbs);
-hel_cost hel_cost_rescale(const hel_params *p, unsigned level);
+hel_cost hel_cost_decompose(const hel_params_spec *p, size_t limbs);
+hel_cost hel_cost_product(const hel_params_spec *p, size_t limbs);
+hel_cost hel_cost_finish(const hel_params_spec *p, size_t limbs);
+hel_cost hel_cost_rescale(const hel_params_spec *p, unsigned level);
 void hel_cost_add(hel_cost *sum, hel_cost c, double times);
 /** Estimated seconds on one thread of the machine the constants were measured on. */
-double hel_cost_seconds(const hel_params *p, hel_cost c);
+double hel_cost_seconds(const hel_params_spec *p, hel_cost c);
 
 /* --- ckks.c ---------------------------------------------------------------------- */
 

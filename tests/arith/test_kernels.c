@@ -1,6 +1,7 @@
 /* Checks every backend against scalar bit for bit, and times it: `test_kernels --bench`. */
 #include "../testing.h"
 #include "arith/arith.h"
+#include "emulated.h"
 
 #define LIMBS 3
 
@@ -75,7 +76,15 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 	c->op(f->s, f->at, LIMBS);                                                                 \
 	same(f, #op, all)
 	UNARY(ntt_forward);
-	UNARY(ntt_inverse);
+	for (int given = 0; given < 2; given++) {
+		const hel_factor *last = given ? factor : NULL;
+		k->ntt_inverse(f->r, f->a, last, given, f->at, LIMBS);
+		c->ntt_inverse(f->s, f->a, last, given, f->at, LIMBS);
+		same(f, "ntt_inverse", all);
+		memcpy(f->r, f->a, all * 4);
+		k->ntt_inverse(f->r, f->r, last, given, f->at, LIMBS);
+		same(f, "ntt_inverse in place", all);
+	}
 #define BINARY(op)                                                                                 \
 	memcpy(f->r, f->b, all * 4);                                                               \
 	memcpy(f->s, f->b, all * 4);                                                               \
@@ -92,13 +101,21 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 	k->scale(f->r, f->a, factor, f->at, LIMBS);
 	c->scale(f->s, f->a, factor, f->at, LIMBS);
 	same(f, "scale", all);
-	k->sub_scale(f->r, f->a, f->b, factor, f->at, LIMBS);
-	c->sub_scale(f->s, f->a, f->b, factor, f->at, LIMBS);
-	same(f, "sub_scale", all);
+	memcpy(f->r, f->b, all * 4);
+	memcpy(f->s, f->b, all * 4);
+	k->scale_add(f->r, f->a, factor, f->at, LIMBS);
+	c->scale_add(f->s, f->a, factor, f->at, LIMBS);
+	same(f, "scale_add", all);
+	const uint32_t *const pair_a[2] = {f->a, f->b}, *const pair_b[2] = {f->b, f->b};
+	k->tensor((uint32_t *const[3]){f->r, f->r + f->n, f->r + 2 * f->n}, pair_a, pair_b,
+		  f->at[0]);
+	c->tensor((uint32_t *const[3]){f->s, f->s + f->n, f->s + 2 * f->n}, pair_a, pair_b,
+		  f->at[0]);
+	same(f, "tensor", 3 * f->n);
 
 	for (size_t count = 1; count <= 40; count += count < 16 ? 1 : 6) {
 		const uint32_t *x[40], *y[40];
-		uint32_t constant[41], inv[40];
+		uint32_t constant[40], inv[40];
 		const uint32_t q = f->prime[0].q;
 		uint32_t *big = hel_alloc(count * f->n, sizeof *big);
 		assert_non_null(big);
@@ -109,14 +126,24 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 			inv[j] = (uint32_t)((1ull << 56) / q);
 			memcpy(big + j * f->n, f->a, f->n * 4);
 		}
-		constant[count] = q - 1;
 		hel_dot_terms terms = {x, y, count};
 		k->dot(f->r, &terms, f->at[0]);
 		c->dot(f->s, &terms, f->at[0]);
 		same(f, "dot", f->n);
-		k->convert(f->r, big, f->a, constant, count, f->at[0]);
-		c->convert(f->s, big, f->a, constant, count, f->at[0]);
-		same(f, "convert", f->n);
+		for (int exact = 0; exact < 2; exact++) {
+			const hel_conversion conversion = {big, exact ? f->a : NULL, constant,
+							   count, q - 1};
+			k->raise(f->r, &conversion, f->at[0]);
+			c->raise(f->s, &conversion, f->at[0]);
+			same(f, "raise", f->n);
+			for (int with = 0; with < 2; with++) {
+				const hel_division d = {conversion, f->b, with ? f->a : NULL,
+							factor[0], factor[0]};
+				k->lower(f->r, &d, f->r + f->n, f->at[0]);
+				c->lower(f->s, &d, f->s + f->n, f->at[0]);
+				same(f, "lower", f->n);
+			}
+		}
 		k->quotient(f->r, big, inv, count, f->n);
 		c->quotient(f->s, big, inv, count, f->n);
 		same(f, "quotient", f->n);
@@ -134,14 +161,17 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 			const uint32_t *x[31], *y[31];
 			for (size_t j = 0; j < count; j++)
 				x[j] = f->a, y[j] = f->b;
-			const hel_key_terms terms = {x, y, x, count};
-			for (int add = 0; add < 2; add++) {
+			for (int add = 0; add < 4; add++) {
+				const hel_key_terms terms = {
+				    x, y, x, count, add & 2 ? f->b : NULL, f->prime[0].q - 1};
 				const hel_permutation *moved = count % 4 == 1 ? NULL : &p;
 				memcpy(f->r, f->a, all * 4);
 				memcpy(f->s, f->a, all * 4);
-				k->key_product(f->r, f->r + f->n, &terms, moved, add, f->at[0]);
-				c->key_product(f->s, f->s + f->n, &terms, moved, add, f->at[0]);
+				k->key_product(f->r, f->r + f->n, &terms, moved, add & 1, f->at[0]);
+				c->key_product(f->s, f->s + f->n, &terms, moved, add & 1, f->at[0]);
 				same(f, "key_product", 2 * f->n);
+				if (add & 2)
+					continue;
 				/* against dot and permute */
 				const hel_dot_terms plain = {x, y, count};
 				c->dot(f->r + f->n, &plain, f->at[0]);
@@ -163,11 +193,13 @@ static void test_backends_match_scalar(void **state)
 	(void)state;
 	hel_prng g;
 	test_prng(&g, 1);
-	static const char *const names[] = {"scalar", "avx2"};
 	static const uint32_t below[] = {1u << 30, 1u << 27};
-	for (size_t b = 0; b < HEL_ARRAY_LEN(names); b++) {
-		const hel_kernels *k = hel_kernels_by_name(names[b]);
-		if (!k) {
+	const hel_kernels *const backends[] = {&hel_kernels_scalar, hel_kernels_by_name("avx2"),
+					       hel_kernels_by_name("avx512"),
+					       &hel_kernels_emulated};
+	static const char *const names[] = {"scalar", "avx2", "avx512", "emulated"};
+	for (size_t b = 0; b < HEL_ARRAY_LEN(backends); b++) {
+		if (!backends[b]) {
 			print_message("backend %s does not run here\n", names[b]);
 			continue;
 		}
@@ -176,10 +208,56 @@ static void test_backends_match_scalar(void **state)
 				for (pattern kind = RANDOM; kind <= EDGES; kind++) {
 					fixture f;
 					setup(&f, log_n, below[w]);
-					check_backend(k, &f, kind, &g);
+					check_backend(backends[b], &f, kind, &g);
 					teardown(&f);
 				}
 	}
+}
+
+/* raise against 128-bit arithmetic and a transform; lower against raise */
+static void test_conversions(void **state)
+{
+	(void)state;
+	enum { COUNT = 13 };
+	hel_prng g;
+	test_prng(&g, 6);
+	fixture f;
+	setup(&f, 6, 1u << 30);
+	const hel_prime *p = f.at[0];
+	const uint32_t q = p->q, n = f.n;
+	uint32_t *y = hel_alloc(COUNT * (size_t)n, sizeof *y), plain[COUNT + 1], c[COUNT + 1];
+	assert_non_null(y);
+	fill(&f, RANDOM, &g);
+	for (size_t i = 0; i < COUNT * (size_t)n; i++)
+		y[i] = (uint32_t)(hel_prng_u64(&g) & ((1u << 30) - 1));
+	for (size_t j = 0; j <= COUNT; j++) {
+		plain[j] = (uint32_t)(hel_prng_u64(&g) % q);
+		c[j] = hel_to_mont(plain[j], q);
+	}
+	for (int exact = 0; exact < 2; exact++) {
+		for (uint32_t i = 0; i < n; i++) {
+			u128 sum = plain[COUNT];
+			if (exact)
+				sum *= f.b[i];
+			for (size_t j = 0; j < COUNT; j++)
+				sum += (u128)y[j * n + i] * plain[j];
+			f.s[i] = (uint32_t)(sum % q);
+		}
+		hel_kernels_scalar.ntt_forward(f.s, f.at, 1);
+		const hel_conversion x = {y, exact ? f.b : NULL, c, COUNT,
+					  exact ? c[COUNT] : plain[COUNT]};
+		hel_kernels_scalar.raise(f.r, &x, p);
+		same(&f, "raise", n);
+		const hel_factor half = hel_factor_of(q - 3, q), three = hel_factor_of(3, q);
+		const hel_division d = {x, f.a, f.b, half, three};
+		hel_kernels_scalar.lower(f.r, &d, f.r + n, p);
+		for (uint32_t i = 0; i < n; i++) {
+			uint32_t v = hel_mod_mul(f.a[i] + q - f.s[i], q - 3, q);
+			assert_int_equal((v + (uint64_t)3 * f.b[i]) % q, f.r[i]);
+		}
+	}
+	hel_free(y);
+	teardown(&f);
 }
 
 /* dot and mont_mul against plain 128-bit arithmetic */
@@ -231,7 +309,7 @@ static void test_ntt_is_negacyclic_product(void **state)
 		k->ntt_forward(f.b, f.at, 1);
 		k->to_mont(f.b, f.b, f.at, 1);
 		k->mont_mul(f.r, f.a, f.b, f.at, 1);
-		k->ntt_inverse(f.r, f.at, 1);
+		k->ntt_inverse(f.r, f.r, NULL, false, f.at, 1);
 		same(&f, "product", n);
 		teardown(&f);
 	}
@@ -258,7 +336,7 @@ static void test_permute_is_automorphism(void **state)
 			const hel_kernels *k = hel_kernels_get();
 			k->ntt_forward(f.a, f.at, 1);
 			k->permute(f.r, f.a, &p, n, 1);
-			k->ntt_inverse(f.r, f.at, 1);
+			k->ntt_inverse(f.r, f.r, NULL, false, f.at, 1);
 			same(&f, "automorphism", n);
 			hel_permutation_clear(&p);
 			teardown(&f);
@@ -309,11 +387,18 @@ static void run_forward(fixture *f, const hel_kernels *k)
 }
 static void run_inverse(fixture *f, const hel_kernels *k)
 {
-	k->ntt_inverse(f->a, f->at, LIMBS);
+	k->ntt_inverse(f->a, f->a, NULL, false, f->at, LIMBS);
 }
 static void run_mul(fixture *f, const hel_kernels *k)
 {
 	k->mont_mul(f->r, f->a, f->b, f->at, LIMBS);
+}
+static void run_raise(fixture *f, const hel_kernels *k)
+{
+	const uint32_t c[LIMBS] = {1, 2, 3};
+	const hel_conversion x = {f->a, NULL, c, LIMBS, 4};
+	for (size_t i = 0; i < LIMBS; i++)
+		k->raise(f->r, &x, f->at[i]);
 }
 static void run_mac(fixture *f, const hel_kernels *k)
 {
@@ -322,20 +407,21 @@ static void run_mac(fixture *f, const hel_kernels *k)
 
 static void bench(void)
 {
-	static const char *const names[] = {"scalar", "avx2"};
+	static const char *const names[] = {"scalar", "avx2", "avx512"};
 	hel_prng g;
 	test_prng(&g, 5);
-	printf("%-8s %6s %12s %12s %12s %12s   (median us per limb)\n", "backend", "log n",
-	       "ntt_forward", "ntt_inverse", "mont_mul", "mont_mac");
+	printf("%-8s %6s %12s %12s %12s %12s %12s   (median us per limb)\n", "backend", "log n",
+	       "ntt_forward", "ntt_inverse", "mont_mul", "mont_mac", "raise(3)");
 	for (size_t b = 0; b < HEL_ARRAY_LEN(names); b++)
 		for (unsigned log_n = 12; hel_kernels_by_name(names[b]) && log_n <= 16; log_n++) {
 			const hel_kernels *k = hel_kernels_by_name(names[b]);
 			fixture f;
 			setup(&f, log_n, 1u << 30);
 			fill(&f, RANDOM, &g);
-			printf("%-8s %6u %12.2f %12.2f %12.2f %12.2f\n", k->name, log_n,
+			printf("%-8s %6u %12.2f %12.2f %12.2f %12.2f %12.2f\n", k->name, log_n,
 			       time_it(run_forward, &f, k), time_it(run_inverse, &f, k),
-			       time_it(run_mul, &f, k), time_it(run_mac, &f, k));
+			       time_it(run_mul, &f, k), time_it(run_mac, &f, k),
+			       time_it(run_raise, &f, k));
 			teardown(&f);
 		}
 }
@@ -351,6 +437,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_scalar_arithmetic),
 	    cmocka_unit_test(test_ntt_is_negacyclic_product),
 	    cmocka_unit_test(test_permute_is_automorphism),
+	    cmocka_unit_test(test_conversions),
 	    cmocka_unit_test(test_backends_match_scalar),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,4 +87,14 @@ static inline void assert_near(const char *what, double error, double bound)
 		fail_msg("%s: error 2^%.2f above 2^%.2f", what, log2(error), log2(bound));
 }
 
+/* Against an error variance per slot: never above the prediction, never four bits below it. */
+static inline void assert_predicted(const char *what, double error, double variance)
+{
+	const double predicted = HEL_NOISE_MARGIN * sqrt(variance);
+	print_message("  %-24s error 2^%.1f, predicted 2^%.1f\n", what, log2(error),
+		      log2(predicted));
+	if (!(error <= predicted && error * 16 >= predicted))
+		fail_msg("%s: error 2^%.2f, predicted 2^%.2f", what, log2(error), log2(predicted));
+}
+
 #endif

@@ -16,24 +16,27 @@ static void run_all(hel_params_spec spec)
 	hel_complex *x = random_slots(&f), *y = random_slots(&f), *z = random_slots(&f);
 	hel_ct *a = encrypted(&f, x, top), *b = encrypted(&f, y, top), *c;
 	assert_ok(hel_ct_new(&c, f.params));
-	/* rms of one rescale or key switch is N/sqrt(18) / scale: hold everything within 2 bits;
-	 * one special prime per one-prime digit costs 4 bits more (before rescaling) */
-	const double scale = hel_params_scale(f.params, top);
-	const double unit = (double)(2 * n) / sqrt(18) / scale;
-	const double switched = spec.special == spec.alpha ? 40 * unit : 4 * unit;
+	/* what each operation adds, and the mean square of a message */
+	const hel_params *ps = f.params;
+	const double scale = hel_params_scale(ps, top), below = hel_params_scale(ps, top - 1);
+	const double rounding = hel_noise_encoding(ps, scale), square = 0.98 / 3;
+	const double fresh = hel_noise_encryption(ps, scale) + rounding;
+	const double divided = hel_noise_rescale(ps, below);
+	const double switched = hel_noise_switch(ps, ps->limbs[top], scale);
+	const double switched_product = hel_noise_switch(ps, ps->limbs[top], scale * scale);
 	print_message("N=2^%u levels %u primes/level %u alpha %u special %u: log QP %.1f\n",
 		      spec.log_n, spec.levels, spec.primes_per_level, spec.alpha, spec.special,
 		      hel_params_log_qp(f.params));
 
-	assert_near("fresh", decrypted_error(&f, a, x), unit);
+	assert_predicted("fresh", decrypted_error(&f, a, x), fresh);
 	assert_ok(hel_eval_add(f.ev, c, a, b));
 	for (size_t i = 0; i < n; i++)
 		z[i] = (hel_complex){x[i].re + y[i].re, x[i].im + y[i].im};
-	assert_near("add", decrypted_error(&f, c, z), 2 * unit);
+	assert_predicted("add", decrypted_error(&f, c, z), 2 * fresh);
 	assert_ok(hel_eval_sub(f.ev, c, a, b));
 	for (size_t i = 0; i < n; i++)
 		z[i] = (hel_complex){x[i].re - y[i].re, x[i].im - y[i].im};
-	assert_near("sub", decrypted_error(&f, c, z), 2 * unit);
+	assert_predicted("sub", decrypted_error(&f, c, z), 2 * fresh);
 
 	hel_pt *p, *q;
 	assert_ok(hel_encode(&p, f.params, y, top, HEL_FOR_MUL));
@@ -41,58 +44,79 @@ static void run_all(hel_params_spec spec)
 	assert_ok(hel_eval_add_plain(f.ev, c, a, q));
 	for (size_t i = 0; i < n; i++)
 		z[i] = (hel_complex){x[i].re + y[i].re, x[i].im + y[i].im};
-	assert_near("add_plain", decrypted_error(&f, c, z), 2 * unit);
+	assert_predicted("add_plain", decrypted_error(&f, c, z), fresh + rounding);
 	for (size_t i = 0; i < n; i++)
 		z[i] = mul(x[i], y[i]);
 	assert_ok(hel_eval_mul_plain(f.ev, c, a, p));
-	assert_near("mul_plain", decrypted_error(&f, c, z), 2 * unit);
+	assert_predicted("mul_plain", decrypted_error(&f, c, z), square * (fresh + rounding));
 	assert_ok(hel_eval_rescale(f.ev, c, c));
 	assert_true(hel_ct_scale(c) == hel_params_scale(f.params, top - 1));
-	assert_near("mul_plain, rescaled", decrypted_error(&f, c, z), 4 * unit);
+	assert_predicted("mul_plain, rescaled", decrypted_error(&f, c, z),
+			 square * (fresh + rounding) + divided);
 	assert_status(HEL_EINVAL, hel_eval_mul_plain(f.ev, c, a, q));
 	assert_status(HEL_EINVAL, hel_eval_add_plain(f.ev, c, a, p));
 
 	assert_ok(hel_eval_mul(f.ev, c, a, b));
-	assert_near("mul", decrypted_error(&f, c, z), 4 * unit);
+	assert_predicted("mul", decrypted_error(&f, c, z), 2 * square * fresh + switched_product);
 	assert_ok(hel_eval_rescale(f.ev, c, c));
 	assert_true(hel_ct_scale(c) == hel_params_scale(f.params, top - 1));
-	assert_near("mul, rescaled", decrypted_error(&f, c, z), 4 * unit);
+	assert_predicted("mul, rescaled", decrypted_error(&f, c, z),
+			 2 * square * fresh + switched_product + divided);
 	assert_ok(hel_eval_mul_rescale(f.ev, c, a, b));
 	assert_true(hel_ct_level(c) == top - 1 &&
 		    hel_ct_scale(c) == hel_params_scale(f.params, top - 1));
-	assert_near("mul_rescale", decrypted_error(&f, c, z), 4 * unit);
+	assert_predicted("mul_rescale", decrypted_error(&f, c, z),
+			 2 * square * fresh + switched_product + divided);
 	hel_ct_copy(c, a);
 	assert_ok(hel_eval_mul(f.ev, c, c, c));
 	for (size_t i = 0; i < n; i++)
 		z[i] = mul(x[i], x[i]);
-	assert_near("square in place", decrypted_error(&f, c, z), 4 * unit);
+	assert_predicted("square in place", decrypted_error(&f, c, z),
+			 4 * square * fresh + switched_product);
 
 	/* down to level 0, squaring on the way: the scales must meet those of the table */
+	double *variance = hel_alloc(n, sizeof *variance), mean = 0;
+	for (size_t i = 0; i < n; i++)
+		variance[i] =
+		    4 * (x[i].re * x[i].re + x[i].im * x[i].im) * fresh + switched_product;
 	for (unsigned l = top; l-- > 0;) {
 		assert_ok(hel_eval_rescale(f.ev, c, c));
 		assert_true(hel_ct_level(c) == l &&
 			    hel_ct_scale(c) == hel_params_scale(f.params, l));
-		if (l) {
-			assert_ok(hel_eval_mul(f.ev, c, c, c));
-			for (size_t i = 0; i < n; i++)
-				z[i] = mul(z[i], z[i]);
+		for (size_t i = 0; i < n; i++)
+			variance[i] += hel_noise_rescale(ps, ps->scale[l]);
+		if (!l)
+			break;
+		assert_ok(hel_eval_mul(f.ev, c, c, c));
+		for (size_t i = 0; i < n; i++) {
+			variance[i] *= 4 * (z[i].re * z[i].re + z[i].im * z[i].im);
+			variance[i] +=
+			    hel_noise_switch(ps, ps->limbs[l], ps->scale[l] * ps->scale[l]);
+			z[i] = mul(z[i], z[i]);
 		}
 	}
-	assert_near("squared to level 0", decrypted_error(&f, c, z), ldexp(2 * unit, (int)top));
+	for (size_t i = 0; i < n; i++)
+		mean += variance[i] / (double)n;
+	assert_predicted("squared to level 0", decrypted_error(&f, c, z), mean);
+	hel_free(variance);
 	assert_status(HEL_ELEVEL, hel_eval_rescale(f.ev, c, c));
 	assert_status(HEL_ELEVEL, hel_eval_mul(f.ev, c, c, c));
 
 	for (unsigned l = 0; l <= top; l++) {
 		assert_ok(hel_eval_drop(f.ev, c, a, l));
 		assert_true(hel_ct_scale(c) == hel_params_scale(f.params, l));
-		assert_near("drop", decrypted_error(&f, c, x), 4 * unit);
+		assert_predicted("drop", decrypted_error(&f, c, x),
+				 l == top ? fresh : fresh + hel_noise_rescale(ps, ps->scale[l]));
 		for (size_t s = 0; s < HEL_ARRAY_LEN(steps); s++) {
 			hel_ct *r;
 			assert_ok(hel_ct_new(&r, f.params));
 			assert_ok(hel_eval_rotate(f.ev, r, c, steps[s]));
 			for (size_t i = 0; i < n; i++)
 				z[i] = x[(i + n + (size_t)(steps[s] + (long)n)) % n];
-			assert_near("rotate", decrypted_error(&f, r, z), 4 * unit + switched);
+			assert_predicted(
+			    "rotate", decrypted_error(&f, r, z),
+			    (l == top ? fresh : fresh + hel_noise_rescale(ps, ps->scale[l])) +
+				hel_noise_switch(ps, ps->limbs[l], ps->scale[l]));
 			hel_ct_free(r);
 		}
 	}
@@ -103,7 +127,7 @@ static void run_all(hel_params_spec spec)
 	for (int s = 0; s < 4; s++) {
 		for (size_t i = 0; i < n; i++)
 			z[i] = x[(i + n + (size_t)(steps[s] + (long)n)) % n];
-		assert_near("hoisted", decrypted_error(&f, r[s], z), switched);
+		assert_predicted("hoisted", decrypted_error(&f, r[s], z), fresh + switched);
 	}
 	static const long sum_steps[] = {0, 1, 7, 64};
 	hel_ct_copy(c, a);
@@ -115,30 +139,33 @@ static void run_all(hel_params_spec spec)
 			z[i].im += x[(i + (size_t)sum_steps[s]) % n].im;
 		}
 	}
-	assert_near("rotate_sum", decrypted_error(&f, c, z), 2 * switched);
-	/* of a product with one, rescaled in the same step, or with nothing to switch */
-	hel_complex *ones = hel_alloc(n, sizeof *ones);
-	hel_pt *unity;
-	for (size_t i = 0; i < n; i++)
-		ones[i].re = 1;
-	assert_ok(hel_encode(&unity, f.params, ones, top, HEL_FOR_MUL));
-	assert_ok(hel_eval_mul_plain(f.ev, c, a, unity));
+	assert_predicted("rotate_sum", decrypted_error(&f, c, z), 4 * fresh + 3 * switched);
+	/* of a product, rescaled in the same step, or with nothing to switch */
+	const double product = square * (fresh + rounding);
+	assert_ok(hel_eval_mul_plain(f.ev, c, a, p));
 	assert_status(HEL_ESCALE, hel_eval_rotate_sum_rescale(f.ev, c, a, sum_steps, 4));
-	hel_ct *once;
-	assert_ok(hel_ct_new(&once, f.params));
-	assert_ok(hel_eval_rotate_sum_rescale(f.ev, once, c, sum_steps, 1));
-	assert_near("rescaled without rotation", decrypted_error(&f, once, x), 4 * unit);
+	assert_ok(hel_eval_rotate_sum_rescale(f.ev, r[0], c, sum_steps, 1));
+	for (size_t i = 0; i < n; i++)
+		z[i] = mul(x[i], y[i]);
+	assert_predicted("rescaled without rotation", decrypted_error(&f, r[0], z),
+			 product + divided);
 	assert_ok(hel_eval_rotate_sum_rescale(f.ev, c, c, sum_steps, 4));
 	assert_true(hel_ct_level(c) == top - 1 &&
 		    hel_ct_scale(c) == hel_params_scale(f.params, top - 1));
-	assert_near("rotate_sum_rescale", decrypted_error(&f, c, z), 4 * unit);
-	hel_ct_free(once);
-	hel_pt_free(unity);
-	hel_free(ones);
+	for (size_t i = 0; i < n; i++) {
+		z[i] = (hel_complex){0, 0};
+		for (int s = 0; s < 4; s++) {
+			const size_t k = (i + (size_t)sum_steps[s]) % n;
+			const hel_complex v = mul(x[k], y[k]);
+			z[i] = (hel_complex){z[i].re + v.re, z[i].im + v.im};
+		}
+	}
+	assert_predicted("rotate_sum_rescale", decrypted_error(&f, c, z),
+			 4 * product + 3 * switched_product + divided);
 	assert_ok(hel_eval_conjugate(f.ev, c, a));
 	for (size_t i = 0; i < n; i++)
 		z[i] = (hel_complex){x[i].re, -x[i].im};
-	assert_near("conjugate", decrypted_error(&f, c, z), switched);
+	assert_predicted("conjugate", decrypted_error(&f, c, z), fresh + switched);
 
 	/* mismatches are errors and leave the output alone */
 	hel_ct_copy(c, a);
@@ -152,7 +179,7 @@ static void run_all(hel_params_spec spec)
 	assert_status(HEL_ESCALE, hel_eval_add(f.ev, c, a, r[0]));
 	assert_status(HEL_ESCALE, hel_eval_add_plain(f.ev, c, r[0], q));
 	assert_status(HEL_ELEVEL, hel_eval_drop(f.ev, c, c, top + 1));
-	assert_near("untouched", decrypted_error(&f, c, x), unit);
+	assert_predicted("untouched", decrypted_error(&f, c, x), fresh);
 
 	for (int i = 0; i < 4; i++)
 		hel_ct_free(r[i]);

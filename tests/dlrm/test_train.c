@@ -292,11 +292,15 @@ static void test_threads_and_logits(void **state)
 			first = hel_alloc(m->parameters, sizeof *first);
 			memcpy(first, m->parameter, m->parameters * sizeof *first);
 		}
-		assert_ok(hel_dlrm_logits(logits, m, &s, pool));
-		for (size_t i = 0; i < s.count; i += 13) {
-			assert_ok(
-			    hel_dlrm_logit(&logit, m, s.value + i * s.dense, s.hot + i * s.hots));
-			assert_true(fabs(logit - logits[i]) < 1e-4 * fmax(1, fabs(logit)));
+		for (int fitted = 0; fitted < 2; fitted++) { /* polynomials in their place */
+			if (fitted)
+				assert_ok(hel_dlrm_approximate(m, &s, 3, HEL_LEAST_SQUARES, 1.5));
+			assert_ok(hel_dlrm_logits(logits, m, &s, pool));
+			for (size_t i = 0; i < s.count; i += 13) {
+				assert_ok(hel_dlrm_logit(&logit, m, s.value + i * s.dense,
+							 s.hot + i * s.hots));
+				assert_true(fabs(logit - logits[i]) < 1e-4 * fmax(1, fabs(logit)));
+			}
 		}
 		hel_trainer_free(t);
 		hel_samples_clear(&s);

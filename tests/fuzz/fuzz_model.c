@@ -1,7 +1,9 @@
-/* A model's two files. Input that starts with '{' is model.json, any other weights.safetensors for
- * the small model below; the latter also with the header length that fits its last brace. */
+/* A model's files. Input that starts with '{' is model.json, with '[' approximation.json, any other
+ * weights.safetensors for the small model below; the latter also with the header length that fits
+ * its last brace. */
 #include "dlrm/dlrm.h"
 #include "fuzz.h"
+#include <math.h>
 
 /* As if the weights file had a megabyte: what asks for more is refused. */
 #define PARAMETERS_MAX ((size_t)1 << 18)
@@ -59,6 +61,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *bytes = fuzz_copy(data, size);
 	if (size && data[0] == '{') {
 		try_model((const char *)bytes, size);
+	} else if (size && data[0] == '[') {
+		if (hel_approximations_parse(small, (const char *)bytes, size) == HEL_OK)
+			fuzz_expect(isfinite(hel_approximation_at(small->approximation, 1)));
 	} else {
 		try_weights(small, bytes, size);
 		size_t end = size;

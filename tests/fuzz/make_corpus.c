@@ -66,6 +66,8 @@ static const char config[] =
 static void make_texts(void)
 {
 	char model[2048];
+	save_text("model/approximation.json",
+		  "[{\"range\": 2.5, \"chebyshev\": [0.25, 0.5, 0.125, 0, -0.0625]}]\n");
 	save_text("schema/small.json", schema);
 	save_text("schema/tiny.json", tiny_schema);
 	save_text("schema/dense_only.json",
@@ -284,6 +286,8 @@ static void make_programs(void)
 	OK(hel_program_add_layer(&p, "bottom"));
 	OK(hel_program_add_layer(&p, "top"));
 	hel_term term[] = {{0, index[0], 0, 0}, {0, index[1], 1, 0}, {0, index[0], 1, -2}};
+	hel_term sum[] = {{6, 0, 0, 0}, {3, 0, 0, 0}};
+	double factor[] = {2, -0.5, 0.25};
 	int32_t step[] = {0, 4, -1};
 	const hel_op ops[] = {
 	    {.kind = HEL_OP_INPUT},
@@ -292,12 +296,20 @@ static void make_programs(void)
 	    {.kind = HEL_OP_ADD_PLAIN, .layer = 1, .value = 2, .index = index[1]},
 	    {.kind = HEL_OP_SQUARE, .layer = 1, .value = 3},
 	    {.kind = HEL_OP_RESCALE, .layer = 1, .value = 4},
-	    {.kind = HEL_OP_ROTATE_SUM, .layer = 1, .value = 5, .steps = 3, .step = step},
+	    {.kind = HEL_OP_MUL, .layer = 1, .value = 3, .index = 3},
+	    {.kind = HEL_OP_WEIGHTED_SUM,
+	     .layer = 1,
+	     .index = 1,
+	     .terms = 2,
+	     .term = sum,
+	     .factor = factor},
+	    {.kind = HEL_OP_RESCALE, .layer = 1, .value = 7},
+	    {.kind = HEL_OP_ROTATE_SUM, .layer = 1, .value = 8, .steps = 3, .step = step},
 	};
 	for (size_t i = 0; i < HEL_ARRAY_LEN(ops); i++)
 		OK(hel_program_add_op(&p, &ops[i]));
 	hel_shape shape;
-	OK(hel_shape_run(&shape, &p, params, (const double[]){3, 3, 3}));
+	OK(hel_shape_run(&shape, &p, params, (const double[]){3, 3, 3}, NULL, 0));
 	m.key = shape.key;
 	m.keys = shape.keys;
 	hel_writer w = {0};

@@ -1,5 +1,6 @@
 #include "../testing.h"
 #include "prog/prog.h"
+#include <math.h>
 
 static void test_layout(void **state)
 {
@@ -70,6 +71,18 @@ static hel_program *make_program(void)
 	assert_ok(hel_program_add_op(p, &op));
 	op = (hel_op){.kind = HEL_OP_ADD_PLAIN, .value = 3, .index = 1};
 	assert_ok(hel_program_add_op(p, &op));
+	op = (hel_op){.kind = HEL_OP_MUL, .value = 4, .index = 3};
+	assert_ok(hel_program_add_op(p, &op));
+	op = (hel_op){.kind = HEL_OP_WEIGHTED_SUM,
+		      .index = 1,
+		      .terms = 2,
+		      .term = hel_alloc(2, sizeof *op.term),
+		      .factor = hel_alloc(3, sizeof *op.factor)};
+	op.term[0].value = 5;
+	op.term[1].value = 3;
+	op.factor[0] = 1;
+	op.factor[2] = -0.5;
+	assert_ok(hel_program_add_op(p, &op));
 	return p;
 }
 
@@ -119,6 +132,10 @@ static void test_refuses(void **state)
 	REFUSED(p->op[0].index = 1); /* no such input */
 	REFUSED(p->op[4].index = 2);
 	REFUSED(p->op[3].layer = 1);
+	REFUSED(p->op[5].index = 5); /* a product with itself */
+	REFUSED(p->op[6].index = 9); /* no such level */
+	REFUSED(p->op[6].factor[2] = INFINITY);
+	REFUSED(p->op[6].term[1].value = 6);
 	REFUSED(p->op[3].kind = HEL_OP_LINEAR); /* without terms */
 	REFUSED(p->op[3].kind = HEL_OP_KINDS);
 	REFUSED(p->vector[1].value[0] = 0.0f / 0.0f);

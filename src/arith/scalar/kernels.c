@@ -54,24 +54,28 @@ static void ntt_forward(uint32_t *a, const hel_prime *const *primes, size_t limb
 }
 
 /* Gentleman-Sande, bit-reversed to natural order; values stay below 2q. */
-static void ntt_inverse(uint32_t *a, const hel_prime *const *primes, size_t limbs)
+static void ntt_inverse(uint32_t *r, const uint32_t *a, const hel_factor *f, bool centre,
+			const hel_prime *const *primes, size_t limbs)
 {
 	for (size_t l = 0; l < limbs; l++) {
 		const hel_prime *p = primes[l];
+		const hel_factor last = f ? f[l] : p->n_inv;
+		const uint32_t shift = centre ? (p->q - 1) / 2 : 0;
 		const uint32_t q = p->q, n = p->n;
-		uint32_t *x = a + l * n;
+		uint32_t *x = r + l * n;
+		memmove(x, a + l * n, n * sizeof *x);
 		for (uint32_t m = n / 2, t = 1; m >= 1; m >>= 1, t <<= 1)
 			for (uint32_t i = 0; i < m; i++) {
 				uint32_t w = p->iw[m + i], ws = p->iw_shoup[m + i];
 				uint32_t *u = x + 2 * (size_t)i * t, *v = u + t;
 				for (uint32_t j = 0; j < t; j++) {
-					uint32_t s = u[j], r = v[j];
-					u[j] = once(s + r, 2 * q);
-					v[j] = shoup_lazy(s - r + 2 * q, w, ws, q);
+					uint32_t s = u[j], d = v[j];
+					u[j] = once(s + d, 2 * q);
+					v[j] = shoup_lazy(s - d + 2 * q, w, ws, q);
 				}
 			}
 		for (uint32_t i = 0; i < n; i++)
-			x[i] = once(shoup_lazy(x[i], p->n_inv.w, p->n_inv.shoup, q), q);
+			x[i] = once(once(shoup_lazy(x[i], last.w, last.shoup, q), q) + shift, q);
 	}
 }
 
@@ -121,11 +125,11 @@ static void scale(uint32_t *r, const uint32_t *a, const hel_factor *f,
 		r[i] = once(shoup_lazy(a[i], f[l].w, f[l].shoup, p->q), p->q);
 }
 
-static void sub_scale(uint32_t *r, const uint32_t *a, const uint32_t *b, const hel_factor *f,
+static void scale_add(uint32_t *r, const uint32_t *a, const hel_factor *f,
 		      const hel_prime *const *primes, size_t limbs)
 {
 	FOR_EACH (l, i, p)
-		r[i] = once(shoup_lazy(a[i] + p->q - b[i], f[l].w, f[l].shoup, p->q), p->q);
+		r[i] = once(r[i] + once(shoup_lazy(a[i], f[l].w, f[l].shoup, p->q), p->q), p->q);
 }
 
 static void dot(uint32_t *r, const hel_dot_terms *terms, const hel_prime *p)
@@ -150,7 +154,10 @@ static void key_product(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
 		uint32_t v0[8], v1[8];
 		for (uint32_t j = 0; j < 8; j++) {
 			uint64_t acc0 = 0, acc1 = 0;
-			for (size_t k = 0, room = HEL_MAX_TERMS; k < terms->count; k++, room--) {
+			if (terms->base)
+				acc0 = (uint64_t)terms->base[8 * b + j] * terms->factor;
+			for (size_t k = 0, room = HEL_MAX_TERMS - 1; k < terms->count;
+			     k++, room--) {
 				if (!room) {
 					acc0 = acc_fold(acc0, p);
 					acc1 = acc_fold(acc1, p);
@@ -172,19 +179,50 @@ static void key_product(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
 	}
 }
 
-static void convert(uint32_t *r, const uint32_t *y, const uint32_t *u, const uint32_t *c,
-		    size_t count, const hel_prime *p)
+static void tensor(uint32_t *const d[3], const uint32_t *const a[2], const uint32_t *const b[2],
+		   const hel_prime *p)
 {
 	for (uint32_t i = 0; i < p->n; i++) {
-		uint64_t acc = (uint64_t)u[i] * c[count];
-		for (size_t j = 0, room = HEL_MAX_TERMS - 1; j < count; j++, room--) {
+		const uint64_t a0 = mont_reduce((uint64_t)a[0][i] * p->r2, p);
+		const uint64_t a1 = mont_reduce((uint64_t)a[1][i] * p->r2, p);
+		const uint32_t b0 = b[0][i], b1 = b[1][i];
+		d[0][i] = mont_reduce(a0 * b0, p);
+		d[1][i] = mont_reduce(a0 * b1 + a1 * b0, p);
+		d[2][i] = mont_reduce(a1 * b1, p);
+	}
+}
+
+static void convert(uint32_t *r, const hel_conversion *x, const hel_prime *p)
+{
+	for (uint32_t i = 0; i < p->n; i++) {
+		/* last * 2^32 < 2^32 q counts as four terms */
+		uint64_t acc = x->u ? (uint64_t)x->u[i] * x->last : (uint64_t)x->last << 32;
+		for (size_t j = 0, room = HEL_MAX_TERMS - 4; j < x->count; j++, room--) {
 			if (!room) {
 				acc = acc_fold(acc, p);
 				room = HEL_MAX_TERMS - 4;
 			}
-			acc += (uint64_t)y[j * p->n + i] * c[j];
+			acc += (uint64_t)x->y[j * p->n + i] * x->c[j];
 		}
 		r[i] = mont_reduce(acc, p);
+	}
+}
+
+static void raise(uint32_t *r, const hel_conversion *x, const hel_prime *p)
+{
+	convert(r, x, p);
+	ntt_forward(r, &p, 1);
+}
+
+static void lower(uint32_t *r, const hel_division *d, uint32_t *work, const hel_prime *p)
+{
+	const uint32_t q = p->q;
+	raise(work, &d->x, p);
+	for (uint32_t i = 0; i < p->n; i++) {
+		uint32_t v = shoup_lazy(d->in[i] + q - work[i], d->f.w, d->f.shoup, q);
+		if (d->add)
+			v = once(v + shoup_lazy(d->add[i], d->g.w, d->g.shoup, q), 2 * q);
+		r[i] = once(v, q);
 	}
 }
 
@@ -221,10 +259,12 @@ const hel_kernels hel_kernels_scalar = {
     .mont_mac = mont_mac,
     .to_mont = to_mont,
     .scale = scale,
-    .sub_scale = sub_scale,
+    .scale_add = scale_add,
     .dot = dot,
     .key_product = key_product,
-    .convert = convert,
+    .tensor = tensor,
+    .raise = raise,
+    .lower = lower,
     .quotient = quotient,
     .permute = permute,
 };

@@ -1,0 +1,266 @@
+#include "polynomial.h"
+#include <math.h>
+#include <string.h>
+
+#define MAX_STEPS 512
+
+typedef struct builder {
+	hel_schedule *s;
+	hel_basis basis;
+	unsigned baby_bits;
+	int power[HEL_MAX_DEGREE + 1]; /* the value that holds basis element i, -1 for none yet */
+	unsigned depth[MAX_STEPS + 1]; /* of each value */
+	int lowered[MAX_STEPS + 1][8]; /* the same value further down, 0 for none */
+} builder;
+
+/* ceil(log2(i)): the depth of basis element i. */
+static unsigned depth_of(unsigned i)
+{
+	return i > 1 ? 32 - (unsigned)__builtin_clz(i - 1) : 0;
+}
+
+unsigned hel_polynomial_levels(unsigned degree)
+{
+	return depth_of(degree + 1);
+}
+
+static hel_poly_step *new_step(builder *b, unsigned depth, bool product)
+{
+	hel_poly_step *step = &b->s->step[b->s->count++];
+	*step = (hel_poly_step){.product = product, .depth = depth};
+	b->s->products += product;
+	b->depth[b->s->count] = depth + !product;
+	return step;
+}
+
+static int last_value(const builder *b)
+{
+	return (int)b->s->count;
+}
+
+static void add_term(hel_poly_step *sum, int value, double factor)
+{
+	sum->term[sum->terms++] = (hel_poly_term){value, factor};
+}
+
+static int lower(builder *b, int value, unsigned depth)
+{
+	if (b->depth[value] == depth)
+		return value;
+	int *known = &b->lowered[value][depth];
+	if (!*known) {
+		add_term(new_step(b, depth - 1, false), value, 1);
+		*known = last_value(b);
+	}
+	return *known;
+}
+
+/* Brings two values to one depth and multiplies them there. */
+static int multiply(builder *b, int x, int y, unsigned *depth)
+{
+	*depth = HEL_MAX(b->depth[x], b->depth[y]);
+	const int lower_x = lower(b, x, *depth), lower_y = lower(b, y, *depth);
+	hel_poly_step *step = new_step(b, *depth, true);
+	step->a = lower_x;
+	step->b = lower_y;
+	return last_value(b);
+}
+
+/* x^i, or T_(a+b) = 2 T_a T_b - T_(a-b) with a - b = 0 or 1. */
+static int power(builder *b, unsigned i)
+{
+	if (b->power[i] >= 0)
+		return b->power[i];
+	const int low = power(b, i / 2), high = power(b, (i + 1) / 2);
+	unsigned depth;
+	const int product = multiply(b, high, low, &depth);
+	hel_poly_step *sum = new_step(b, depth, false);
+	add_term(sum, product, b->basis == HEL_CHEBYSHEV ? 2 : 1);
+	if (b->basis == HEL_CHEBYSHEV && i % 2)
+		add_term(sum, power(b, 1), -1);
+	else if (b->basis == HEL_CHEBYSHEV)
+		sum->constant = -1;
+	return b->power[i] = last_value(b);
+}
+
+static unsigned trimmed(const double *c, unsigned degree)
+{
+	while (degree && c[degree] == 0)
+		degree--;
+	return degree;
+}
+
+/* p = q g + r, g the basis element 2^j = `at` with at <= degree < 2 at. */
+static void divide(double *q, double *r, hel_basis basis, const double *p, unsigned degree,
+		   unsigned at)
+{
+	memcpy(r, p, at * sizeof *r);
+	q[0] = p[at];
+	for (unsigned i = 1; i <= degree - at; i++) {
+		/* T_i T_g = (T_(g+i) + T_(g-i)) / 2 */
+		q[i] = basis == HEL_CHEBYSHEV ? 2 * p[at + i] : p[at + i];
+		if (basis == HEL_CHEBYSHEV)
+			r[at - i] -= p[at + i];
+	}
+}
+
+/* All basis elements that a sum needs exist before its step begins. */
+static void prepare_powers(builder *b, const double *c, unsigned degree)
+{
+	for (unsigned i = 1; i <= degree; i++)
+		if (c[i] != 0)
+			power(b, i);
+}
+
+static void add_powers(builder *b, hel_poly_step *sum, const double *c, unsigned degree)
+{
+	for (unsigned i = 1; i <= degree; i++)
+		if (c[i] != 0)
+			add_term(sum, power(b, i), c[i]);
+	sum->constant = c[0];
+}
+
+static bool fits_sum(const builder *b, unsigned degree, unsigned depth)
+{
+	return degree < 1u << b->baby_bits && depth_of(degree) <= depth;
+}
+
+/* p of degree >= 1 as a value at most `allowed` deep. */
+static int evaluate(builder *b, const double *p, unsigned degree, unsigned allowed)
+{
+	double q[HEL_MAX_DEGREE + 1], r[HEL_MAX_DEGREE + 1];
+	if (fits_sum(b, degree, allowed - 1)) {
+		prepare_powers(b, p, degree);
+		add_powers(b, new_step(b, depth_of(degree), false), p, degree);
+		return last_value(b);
+	}
+	const unsigned j = 31 - (unsigned)__builtin_clz(degree), at = 1u << j;
+	divide(q, r, b->basis, p, degree, at);
+	const unsigned q_degree = trimmed(q, degree - at), r_degree = trimmed(r, at - 1);
+	const int g = power(b, at);
+	unsigned depth = b->depth[g];
+	int leading = g;
+	if (q_degree)
+		leading = multiply(b, evaluate(b, q, q_degree, allowed - 1), g, &depth);
+	int rest = -1;
+	if (r_degree && fits_sum(b, r_degree, depth))
+		prepare_powers(b, r, r_degree);
+	else if (r_degree)
+		rest = evaluate(b, r, r_degree, depth);
+	hel_poly_step *sum = new_step(b, depth, false);
+	add_term(sum, leading, q_degree ? 1 : q[0]);
+	if (rest >= 0)
+		add_term(sum, rest, 1);
+	else
+		add_powers(b, sum, r, r_degree);
+	return last_value(b);
+}
+
+static hel_status build(hel_schedule **out, const hel_polynomial *p, unsigned baby_bits)
+{
+	hel_status st = HEL_OK;
+	builder *b = NULL;
+	const unsigned degree = trimmed(p->c, p->degree);
+	TRY_ALLOC(b, hel_alloc(1, sizeof *b));
+	TRY_ALLOC(b->s, hel_alloc(1, sizeof *b->s));
+	TRY_ALLOC(b->s->step, hel_alloc(MAX_STEPS, sizeof *b->s->step));
+	b->basis = p->basis;
+	b->baby_bits = baby_bits;
+	memset(b->power, -1, sizeof b->power);
+	b->power[1] = 0;
+	int value = evaluate(b, p->c, degree, hel_polynomial_levels(degree));
+	/* the level does not depend on which coefficients happen to vanish */
+	lower(b, value, hel_polynomial_levels(p->degree));
+	*out = b->s;
+	b->s = NULL;
+done:
+	if (b)
+		hel_schedule_free(b->s);
+	hel_free(b);
+	return st;
+}
+
+hel_status hel_schedule_new(hel_schedule **out, const hel_polynomial *p)
+{
+	hel_status st = HEL_OK;
+	hel_schedule *best = NULL, *s = NULL;
+	if (p->degree < 1 || p->degree > HEL_MAX_DEGREE)
+		FAIL(HEL_EINVAL, "a polynomial of degree %u, expected 1 to %d", p->degree,
+		     HEL_MAX_DEGREE);
+	for (unsigned i = 0; i <= p->degree; i++)
+		if (!isfinite(p->c[i]))
+			FAIL(HEL_EINVAL, "coefficient %u of a polynomial is not finite", i);
+	if (!trimmed(p->c, p->degree))
+		FAIL(HEL_EINVAL, "a polynomial that does not depend on its argument");
+	for (unsigned bits = 1; bits <= 3; bits++) {
+		TRY(build(&s, p, bits));
+		if (!best || s->products < best->products) {
+			hel_schedule *swap = best;
+			best = s;
+			s = swap;
+		}
+		hel_schedule_free(s);
+		s = NULL;
+	}
+	*out = best;
+	best = NULL;
+done:
+	hel_schedule_free(best);
+	return st;
+}
+
+void hel_schedule_free(hel_schedule *s)
+{
+	if (!s)
+		return;
+	hel_free(s->step);
+	hel_free(s);
+}
+
+static hel_status apply_step(const hel_eval *ev, hel_ct *out, const hel_poly_step *step,
+			     const hel_ct *const *value, unsigned level)
+{
+	hel_status st = HEL_OK;
+	hel_sum_term term[HEL_MAX_DEGREE + 2];
+	if (step->product)
+		return hel_eval_mul(ev, out, value[step->a], value[step->b]);
+	for (size_t i = 0; i < step->terms; i++)
+		term[i] = (hel_sum_term){value[step->term[i].value], step->term[i].factor};
+	TRY(hel_eval_weighted_sum(ev, out, level - step->depth, term, step->terms, step->constant));
+	TRY(hel_eval_rescale(ev, out, out));
+done:
+	return st;
+}
+
+hel_status hel_polynomial_apply(const hel_eval *ev, hel_ct *out, const hel_ct *x,
+				const hel_polynomial *p)
+{
+	hel_status st = HEL_OK;
+	hel_schedule *s = NULL;
+	hel_ct **value = NULL;
+	const unsigned levels = hel_polynomial_levels(p->degree), level = x->level;
+	if (x->params != ev->params || out->params != ev->params)
+		FAIL(HEL_EPARAMS, "ciphertext and evaluator have different parameters");
+	if (level < levels)
+		FAIL(HEL_ELEVEL, "a polynomial of degree %u takes %u levels, %u are left",
+		     p->degree, levels, level);
+	if (x->scale != ev->params->scale[level])
+		FAIL(HEL_ESCALE, "scale 2^%.6f is not that of level %u; rescale first",
+		     log2(x->scale), level);
+	if (!hel_keys_find(ev->keys, HEL_RELINEARISE, level))
+		FAIL(HEL_EKEY, "%s", hel_error_detail());
+	TRY(hel_schedule_new(&s, p));
+	TRY_ALLOC(value, hel_alloc(s->count + 1, sizeof *value));
+	value[0] = (hel_ct *)x; /* read only */
+	for (size_t i = 0; i < s->count; i++) {
+		TRY(hel_ct_take(&value[i + 1], ev));
+		TRY(apply_step(ev, value[i + 1], &s->step[i], (const hel_ct *const *)value, level));
+	}
+	hel_ct_copy(out, value[s->count]);
+done:
+	for (size_t i = 1; value && i <= s->count; i++)
+		hel_ct_free(value[i]);
+	hel_free(value);
+	hel_schedule_free(s);
+	return st;
+}

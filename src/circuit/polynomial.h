@@ -1,0 +1,62 @@
+/* polynomial.h -- polynomials of a ciphertext, in as few levels as there can be.
+ *
+ * A schedule is a list of products and sums that both a compiler (into ops of a program) and
+ * hel_polynomial_apply (on ciphertexts) follow.
+ */
+#ifndef HEL_POLYNOMIAL_H
+#define HEL_POLYNOMIAL_H
+
+#include "ckks/ckks.h"
+
+#define HEL_MAX_DEGREE 63
+
+typedef enum hel_basis {
+	HEL_POWERS,    /* x^i */
+	HEL_CHEBYSHEV, /* T_i(x), the better choice beyond degree 4; x in [-1, 1] */
+} hel_basis;
+
+typedef struct hel_polynomial {
+	hel_basis basis;
+	unsigned degree;
+	const double *c; /* degree + 1 coefficients */
+} hel_polynomial;
+
+/** ceil(log2(degree + 1)): the fewest possible. */
+unsigned hel_polynomial_levels(unsigned degree);
+
+typedef struct hel_poly_term {
+	int value;
+	double factor; /* an integer where the value is a product */
+} hel_poly_term;
+
+/** Value number i + 1; value 0 is x. A product (of two values at one level, not rescaled), or a sum
+ *  of terms and a constant (at a product's scale, then rescaled). */
+typedef struct hel_poly_step {
+	bool product;
+	unsigned depth; /* levels below x where it is computed; a sum ends one lower */
+	int a, b;	/* factors of a product */
+	size_t terms;
+	hel_poly_term term[HEL_MAX_DEGREE + 2];
+	double constant;
+} hel_poly_step;
+
+typedef struct hel_schedule {
+	size_t count, products;
+	hel_poly_step *step;
+} hel_schedule;
+
+/** Paterson-Stockmeyer: p = q g + r with g = x^(2^j) or T_(2^j), again and again (Paterson,
+ *  Stockmeyer 1973; in Chebyshev's basis Han, Ki 2020). Parts below a baby size are plain sums
+ *  of small powers, the leading ones split further so that no level is lost (Bossuat et al. 2021,
+ *  alg. 5). The baby size is the one with the fewest products.
+ *  @retval HEL_EINVAL the degree is not 1 to 63, or a coefficient is not finite. */
+HEL_CHECKED hel_status hel_schedule_new(hel_schedule **out, const hel_polynomial *p);
+void hel_schedule_free(hel_schedule *s);
+
+/** out = p(x), slot by slot. Level: level(x) - hel_polynomial_levels. Scale: that level's, exactly.
+ *  Cost: about 2 sqrt(degree) + log2(degree) products. out may be x.
+ *  @retval HEL_ELEVEL too few levels. @retval HEL_EKEY no relinearisation key. */
+HEL_CHECKED hel_status hel_polynomial_apply(const hel_eval *ev, hel_ct *out, const hel_ct *x,
+					    const hel_polynomial *p);
+
+#endif

@@ -1,0 +1,279 @@
+/* Activations that ciphertexts cannot take, replaced by polynomials fitted to what a data set feeds
+ * them. */
+#include "dlrm.h"
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BINS 64	    /* of the histogram of what reaches an activation */
+#define POINTS 1024 /* of a fit */
+#define FLOOR 0.01  /* weight of a place nothing was seen at, against the most frequent one */
+#define FILE_NAME "approximation.json"
+
+double hel_approximation_at(const hel_approximation *a, double x)
+{
+	/* Clenshaw */
+	const double t = x / a->range;
+	double b1 = 0, b2 = 0;
+	for (unsigned i = a->degree; i > 0; i--) {
+		const double b = a->c[i] + 2 * t * b1 - b2;
+		b2 = b1;
+		b1 = b;
+	}
+	return a->c[0] + t * b1 - b2;
+}
+
+size_t hel_dlrm_activated(const hel_dlrm *m)
+{
+	const hel_dlrm_config *c = &m->config;
+	const size_t bottom = c->bottom_layers - (c->bottom_layers && !c->bottom_last_activation);
+	return bottom + (c->top_layers ? c->top_layers - 1 : 0);
+}
+
+/* --- what reaches each activation ------------------------------------------------ */
+
+typedef struct calibration {
+	double largest;
+	double count[BINS]; /* over [-largest, largest] */
+} calibration;
+
+static void see_largest(void *arg, size_t activation, double x)
+{
+	calibration *c = (calibration *)arg + activation;
+	c->largest = fmax(c->largest, fabs(x));
+}
+
+static void see_where(void *arg, size_t activation, double x)
+{
+	calibration *c = (calibration *)arg + activation;
+	if (c->largest > 0)
+		c->count[(size_t)HEL_MIN((x / c->largest + 1) * BINS / 2, BINS - 1)]++;
+}
+
+static hel_status run_all(const hel_dlrm *m, const hel_samples *s, hel_observer *observer,
+			  calibration *c)
+{
+	hel_status st = HEL_OK;
+	double logit;
+	for (size_t i = 0; i < s->count; i++)
+		TRY(hel_dlrm_observe(&logit, m, s->value + i * s->dense, s->hot + i * s->hots,
+				     observer, c));
+done:
+	return st;
+}
+
+/* --- fitting ------------------------------------------------------------------------ */
+
+static void chebyshev_values(double *t, unsigned degree, double x)
+{
+	t[0] = 1;
+	t[1] = x;
+	for (unsigned i = 2; i <= degree; i++)
+		t[i] = 2 * x * t[i - 1] - t[i - 2];
+}
+
+/* a x = b by elimination with row exchanges; a and b are destroyed. */
+static bool solve(double *x, double *a, double *b, unsigned n)
+{
+	for (unsigned k = 0; k < n; k++) {
+		unsigned best = k;
+		for (unsigned i = k + 1; i < n; i++)
+			if (fabs(a[i * n + k]) > fabs(a[best * n + k]))
+				best = i;
+		if (!(fabs(a[best * n + k]) > 1e-300))
+			return false;
+		for (unsigned j = 0; j < n && best != k; j++) {
+			double t = a[k * n + j];
+			a[k * n + j] = a[best * n + j];
+			a[best * n + j] = t;
+		}
+		double t = b[k];
+		b[k] = b[best];
+		b[best] = t;
+		for (unsigned i = k + 1; i < n; i++) {
+			const double f = a[i * n + k] / a[k * n + k];
+			for (unsigned j = k; j < n; j++)
+				a[i * n + j] -= f * a[k * n + j];
+			b[i] -= f * b[k];
+		}
+	}
+	for (unsigned k = n; k-- > 0;) {
+		double sum = b[k];
+		for (unsigned j = k + 1; j < n; j++)
+			sum -= a[k * n + j] * x[j];
+		x[k] = sum / a[k * n + k];
+	}
+	return true;
+}
+
+/* How much an error at x counts: as often as x is seen, but nowhere nothing. */
+static double weight_at(const calibration *c, double x)
+{
+	double most = 0, here = 0;
+	for (size_t i = 0; i < BINS; i++)
+		most = fmax(most, c->count[i]);
+	if (fabs(x) <= c->largest && c->largest > 0)
+		here = c->count[(size_t)HEL_MIN((x / c->largest + 1) * BINS / 2, BINS - 1)];
+	return FLOOR + (most > 0 ? here / most : 1);
+}
+
+hel_status hel_approximation_fit(hel_approximation *out, hel_activation act, unsigned degree,
+				 hel_approximation_kind kind, double range, const void *seen)
+{
+	hel_status st = HEL_OK;
+	const unsigned n = degree + 1;
+	const unsigned points = kind == HEL_INTERPOLATION ? n : POINTS;
+	double *a = NULL, *b = NULL, t[HEL_MAX_APPROXIMATION + 1];
+	if (degree < 2 || degree > HEL_MAX_APPROXIMATION)
+		FAIL(HEL_EINVAL, "a polynomial of degree %u for an activation, expected 2 to %d",
+		     degree, HEL_MAX_APPROXIMATION);
+	if (!(range > 0 && range < 1e6))
+		FAIL(HEL_ERANGE, "an activation sees values up to %g: nothing to fit", range);
+	TRY_ALLOC(a, hel_alloc((size_t)n * n, sizeof *a));
+	TRY_ALLOC(b, hel_alloc(n, sizeof *b));
+	*out = (hel_approximation){.degree = degree, .range = range};
+	/* on Chebyshev's nodes; as many nodes as coefficients interpolate */
+	for (unsigned k = 0; k < points; k++) {
+		const double x = cos(M_PI * (k + 0.5) / points);
+		const double y = hel_activate(act, x * range);
+		const double w =
+		    kind == HEL_INTERPOLATION || !seen ? 1 : weight_at(seen, x * range);
+		chebyshev_values(t, degree, x);
+		for (unsigned i = 0; i < n; i++) {
+			b[i] += w * t[i] * y;
+			for (unsigned j = 0; j < n; j++)
+				a[i * n + j] += w * t[i] * t[j];
+		}
+	}
+	if (!solve(out->c, a, b, n))
+		FAIL(HEL_ERANGE, "no polynomial of degree %u fits the activation", degree);
+done:
+	hel_free(a);
+	hel_free(b);
+	return st;
+}
+
+hel_status hel_dlrm_approximate(hel_dlrm *m, const hel_samples *samples, unsigned degree,
+				hel_approximation_kind kind, double margin)
+{
+	hel_status st = HEL_OK;
+	const size_t count = hel_dlrm_activated(m);
+	calibration *c = NULL;
+	hel_approximation *fits = NULL;
+	if (!samples->count)
+		FAIL(HEL_EINVAL, "no records to learn the activations' ranges from");
+	hel_free(m->approximation); /* ranges are those of the activation itself */
+	m->approximation = NULL;
+	TRY_ALLOC(c, hel_alloc(count, sizeof *c));
+	TRY_ALLOC(fits, hel_alloc(count, sizeof *fits));
+	TRY(run_all(m, samples, see_largest, c));
+	TRY(run_all(m, samples, see_where, c));
+	for (size_t i = 0; i < count; i++)
+		TRY(hel_approximation_fit(&fits[i], m->config.activation, degree, kind,
+					  margin * fmax(c[i].largest, 1e-3), &c[i]));
+	m->approximation = fits;
+	fits = NULL;
+done:
+	hel_free(c);
+	hel_free(fits);
+	return st;
+}
+
+/* --- file --------------------------------------------------------------------------- */
+
+hel_status hel_approximations_write(const hel_dlrm *m, const char *dir)
+{
+	hel_status st = HEL_OK;
+	char path[4096], *text = NULL;
+	json_t *all = json_array();
+	snprintf(path, sizeof path, "%s/" FILE_NAME, dir);
+	if (!m->approximation) {
+		if (unlink(path) != 0 && errno != ENOENT)
+			FAIL(HEL_EIO, "cannot remove %s: %s", path, strerror(errno));
+		goto done;
+	}
+	for (size_t i = 0; i < hel_dlrm_activated(m); i++) {
+		const hel_approximation *a = &m->approximation[i];
+		json_t *c = json_array();
+		for (unsigned k = 0; k <= a->degree; k++)
+			json_array_append_new(c, json_real(a->c[k]));
+		json_array_append_new(all,
+				      json_pack("{s:f, s:o}", "range", a->range, "chebyshev", c));
+	}
+	TRY_ALLOC(text, json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(17)));
+	TRY(hel_file_write(path, text, strlen(text), 0644));
+done:
+	free(text);
+	json_decref(all);
+	return st;
+}
+
+static hel_status approximation_from(hel_approximation *a, const json_t *o)
+{
+	const json_t *range = json_object_get(o, "range"), *c = json_object_get(o, "chebyshev");
+	const size_t count = json_array_size(c);
+	if (!json_is_number(range) || !(json_number_value(range) > 0) ||
+	    !(json_number_value(range) < 1e6) || count < 2 || count > HEL_MAX_APPROXIMATION + 1)
+		return hel_fail(HEL_EFORMAT,
+				FILE_NAME ": expected a 'range' above 0 and 2 to %d numbers in "
+					  "'chebyshev'",
+				HEL_MAX_APPROXIMATION + 1);
+	*a = (hel_approximation){.degree = (unsigned)count - 1, .range = json_number_value(range)};
+	bool varies = false;
+	for (size_t i = 0; i < count; i++) {
+		const json_t *v = json_array_get(c, i);
+		a->c[i] = json_number_value(v);
+		varies |= i && a->c[i] != 0;
+		if (!json_is_number(v) || !(fabs(a->c[i]) < 1e6))
+			return hel_fail(HEL_EFORMAT,
+					FILE_NAME ": coefficient %zu is no number "
+						  "below 10^6",
+					i);
+	}
+	return varies ? HEL_OK : hel_fail(HEL_EFORMAT, FILE_NAME ": a constant polynomial");
+}
+
+hel_status hel_approximations_parse(hel_dlrm *m, const char *text, size_t size)
+{
+	hel_status st = HEL_OK;
+	json_error_t error;
+	hel_approximation *fits = NULL;
+	const size_t count = hel_dlrm_activated(m);
+	json_t *all = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+	if (!all)
+		FAIL(HEL_EFORMAT, FILE_NAME ", line %d: %s", error.line, error.text);
+	if (!json_is_array(all) || json_array_size(all) != count)
+		FAIL(HEL_EFORMAT,
+		     FILE_NAME ": expected a list of %zu polynomials, one for each "
+			       "activated layer",
+		     count);
+	TRY_ALLOC(fits, hel_alloc(count, sizeof *fits));
+	for (size_t i = 0; i < count; i++)
+		TRY(approximation_from(&fits[i], json_array_get(all, i)));
+	hel_free(m->approximation);
+	m->approximation = fits;
+	fits = NULL;
+done:
+	hel_free(fits);
+	json_decref(all);
+	return st;
+}
+
+hel_status hel_approximations_read(hel_dlrm *m, const char *dir)
+{
+	hel_status st = HEL_OK;
+	char path[4096];
+	uint8_t *text = NULL;
+	size_t size;
+	snprintf(path, sizeof path, "%s/" FILE_NAME, dir);
+	if (access(path, F_OK) != 0)
+		return HEL_OK;
+	TRY(hel_file_read(path, 1 << 20, &text, &size));
+	TRY(hel_approximations_parse(m, (const char *)text, size));
+done:
+	hel_free(text);
+	return st;
+}

@@ -261,14 +261,16 @@ done:
 static void show(fit *f, double loss)
 {
 	char note[96], auc[32] = "";
-	const uint64_t done = hel_trainer_number(f->trainer);
+	/* of this run: what was done before it took none of its time */
+	const uint64_t done = hel_trainer_number(f->trainer) - f->report->resumed,
+		       all = f->total - f->report->resumed;
 	const double seconds = hel_clock() - f->progress.start;
 	if (f->auc > 0)
 		snprintf(auc, sizeof auc, ", AUC %.4f", f->auc);
 	snprintf(note, sizeof note, "%.0f rows/s, loss %.4f%s",
 		 (double)f->report->rows / fmax(seconds, 1e-3), loss, auc);
 	if (!f->o->quiet)
-		hel_progress_note(&f->progress, (double)done / (double)f->total, note);
+		hel_progress_note(&f->progress, (double)done / (double)all, note);
 }
 
 static hel_status after_step(fit *f, double loss, size_t rows)

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define MAX_CANDIDATES 64
+#define BUDGET 16384	   /* one-hot entries under which networks are compared */
+#define COMPILED_MAX 65536 /* wider models take the compiler minutes and gigabytes */
 
 /* Built-in candidates: configurations by name, on top of the base configuration. */
 static const char builtin[] =
@@ -17,12 +19,12 @@ static const char builtin[] =
     "\"13-64-16, 432-128-1, relu\": {\"bottom\": [64, 16], \"top\": [128, 1],"
     "  \"activation\": {\"kind\": \"relu\"}, \"training\": {\"rate\": 3e-3}}},"
     "\"plans\": {"
-    "\"16384 entries, frequent\": {\"embedding\": \"full\", \"max_onehot\": 16384},"
+    "\"full tables\": {\"embedding\": \"full\", \"max_onehot\": 0},"
     "\"8192 entries, frequent\": {\"embedding\": \"full\", \"max_onehot\": 8192},"
     "\"8192 entries, frequent+digits(4)\":"
     "  {\"embedding\": \"frequent(all)+digits(4)\", \"max_onehot\": 8192},"
     "\"4096 entries, frequent\": {\"embedding\": \"full\", \"max_onehot\": 4096},"
-    "\"digits(16)\": {\"embedding\": \"digits(16)\"}}}";
+    "\"digits(16)\": {\"embedding\": \"digits(16)\", \"max_onehot\": 0}}}";
 
 typedef struct tuning {
 	const hel_args *args;
@@ -46,6 +48,12 @@ static hel_status predict_cost(hel_candidate *c, const hel_dlrm *m)
 	hel_program *p = NULL;
 	hel_compile_report r = {0};
 	const hel_compile_options options = {.name = "candidate"};
+	if (c->onehots > COMPILED_MAX) {
+		snprintf(c->why, sizeof c->why,
+			 "%zu one-hot entries; tune compiles models of at most %d", c->onehots,
+			 COMPILED_MAX);
+		return HEL_OK;
+	}
 	hel_status st = hel_compile(&p, &r, m, &options);
 	if (st == HEL_OK) {
 		c->compiled = true;
@@ -212,7 +220,8 @@ done:
 	return st;
 }
 
-/* Networks first, under the base plan; then plans, for the network chosen among them. */
+/* Networks first, under the base plan and a budget; then plans, for the network chosen among them.
+ */
 static hel_status run_all(tuning *t, json_t *candidates)
 {
 	hel_status st = HEL_OK;
@@ -299,6 +308,8 @@ static hel_status run_tune(const hel_args *args, json_t *out)
 	TRY(hel_arg_number(&rows, args, "rows", 1000, UINT64_MAX, 1000000));
 	TRY(read_within(&t->within, args));
 	TRY(hel_cli_config(&t->base, args, t->set));
+	if (!t->base.plan.max_onehot)
+		t->base.plan.max_onehot = BUDGET;
 	t->split = hel_dlrm_split(&t->base);
 	if (!t->split.test)
 		FAIL(HEL_EINVAL, "tune judges on held-out rows: training.test must not be 0");

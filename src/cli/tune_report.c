@@ -10,7 +10,7 @@ void hel_tune_table(const hel_args *args, const hel_candidate *c, size_t count,
 	hel_say(args, "\n    %-42s %-16s %-17s %-8s %8s %9s %6s %10s\n", "candidate", "AUC",
 		"behind the best", "log loss", "one-hot", "query kB", "levels", "server ms");
 	for (const hel_candidate *x = c; x < c + count; x++) {
-		char cost[64] = "  cannot be evaluated encrypted";
+		char cost[64] = "  not compiled: see tune.json";
 		if (x->compiled)
 			snprintf(cost, sizeof cost, "%9.0f %6u %10.1f",
 				 (double)x->query_bytes / 1e3, x->levels, 1e3 * x->seconds);

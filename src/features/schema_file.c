@@ -50,8 +50,12 @@ hel_status hel_schema_to_json(char **out, const hel_schema *s)
 		bad |= json_array_append_new(
 		    dense, json_pack("{s:s, s:f, s:f}", "name", s->dense[i].name, "mean",
 				     s->dense[i].mean, "deviation", s->dense[i].deviation));
-	for (size_t i = 0; i < s->table_count; i++)
-		bad |= json_array_append_new(tables, table_to(&s->table[i]));
+	bool memory = true;
+	for (size_t i = 0; i < s->table_count; i++) {
+		json_t *table = table_to(&s->table[i]);
+		memory &= table || !s->table[i].hashed; /* fingerprints have no other reason */
+		bad |= json_array_append_new(tables, table);
+	}
 	json_t *root = json_pack("{s:s, s:f, s:o, s:o}", "dataset", s->dataset, "clip", s->clip,
 				 "dense", dense, "tables", tables);
 	if (root && s->table_count && s->table[0].hashed) {
@@ -60,6 +64,8 @@ hel_status hel_schema_to_json(char **out, const hel_schema *s)
 		json_object_set_new(root, "salt", json_string(salt));
 	}
 	char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+	if (!memory)
+		FAIL(HEL_ENOMEM, "out of memory for fingerprints");
 	if (bad)
 		FAIL(HEL_EDATA, "the records hold a text that is not UTF-8, or values too large");
 	TRY_ALLOC(*out, text ? hel_strdup(text) : NULL);

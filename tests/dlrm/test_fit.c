@@ -182,6 +182,53 @@ static void test_refuses(void **state)
 	hel_dlrm_free(m);
 }
 
+/* From published rows to a trained model with every allocation failing once: no leak, no crash. */
+static hel_status whole_way(const char *data, const char *path)
+{
+	hel_status st = HEL_OK;
+	hel_cache *c = NULL;
+	hel_schema *s = NULL;
+	hel_dlrm *m = NULL;
+	hel_scan_report scan;
+	hel_fit_report report;
+	bool made;
+	hel_dlrm_config k = config();
+	k.training.epochs = 1;
+	k.training.validation = 0.3;
+	const hel_split split = hel_dlrm_split(&k);
+	unlink(path);
+	TRY(hel_cache_open(&c, &scan, &made, path, &hel_dataset_criteo, &data, 1, 0, NULL));
+	TRY(hel_schema_learn(&s, c, &split, &k.plan, k.clip, NULL));
+	TRY(hel_dlrm_new(&m, &k, s, 1));
+	s = NULL;
+	TRY(hel_dlrm_fit(&report, m, c, &split, &(hel_fit_options){.quiet = true}));
+done:
+	hel_cache_free(c);
+	hel_schema_free(s);
+	hel_dlrm_free(m);
+	return st;
+}
+
+static void test_every_allocation_fails_once(void **state)
+{
+	(void)state;
+	char data[128], path[128];
+	snprintf(data, sizeof data, "%s/few", temp_dir);
+	snprintf(path, sizeof path, "%s/few.cache", temp_dir);
+	make_criteo(data, 150, 3);
+	long n = 1;
+	for (;; n++) {
+		hel_alloc_fail_at(n);
+		const hel_status st = whole_way(data, path);
+		hel_alloc_fail_at(0);
+		if (st == HEL_OK)
+			break;
+		assert_int_equal(HEL_ENOMEM, st);
+	}
+	print_message("%ld allocations\n", n - 1);
+	assert_true(n > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +236,7 @@ int main(void)
 	    cmocka_unit_test(test_killed_and_resumed),
 	    cmocka_unit_test(test_stops_early),
 	    cmocka_unit_test(test_refuses),
+	    cmocka_unit_test(test_every_allocation_fails_once),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -3,6 +3,7 @@
 #include "dlrm/dlrm.h"
 #include <math.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,6 +83,12 @@ static void test_learns_and_repeats(void **state)
 	hel_pool_free(pool);
 }
 
+static ino_t inode_of(const char *path)
+{
+	struct stat info;
+	return stat(path, &info) ? 0 : info.st_ino;
+}
+
 /* Killed again and again, each time after a checkpoint, and resumed: the same weights. */
 static void test_killed_and_resumed(void **state)
 {
@@ -97,6 +104,7 @@ static void test_killed_and_resumed(void **state)
 	bool resume = false;
 	int kills = 0;
 	for (int i = 0; i < 5; i++) {
+		const ino_t before = inode_of(checkpoint);
 		const pid_t child = fork();
 		if (child == 0) { /* saves after every step */
 			hel_dlrm *m = model(&c);
@@ -104,7 +112,10 @@ static void test_killed_and_resumed(void **state)
 			    .checkpoint = checkpoint, .resume = resume, .quiet = true};
 			_exit(hel_dlrm_fit(&r, m, cache, &split, &o) != HEL_OK);
 		}
-		usleep(200000 + 20000 * (unsigned)i);
+		/* a new checkpoint is a new file */
+		for (int wait = 0; wait < 2000 && inode_of(checkpoint) == before; wait++)
+			usleep(10000);
+		usleep(50000);
 		kill(child, SIGKILL);
 		int how;
 		assert_int_equal(child, waitpid(child, &how, 0));

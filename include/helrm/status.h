@@ -1,7 +1,8 @@
-/* status.h -- what every fallible call returns.
+/** @file status.h
+ *  What every fallible call returns.
  *
- * One list holds codes and texts. A failing call also leaves one line of
- * detail (expected, found, what to do) for the calling thread.
+ *  One list holds codes and texts. A failing call also leaves one line of
+ *  detail (expected, found, what to do) for the calling thread.
  */
 #ifndef HELRM_STATUS_H
 #define HELRM_STATUS_H
@@ -10,6 +11,7 @@
 extern "C" {
 #endif
 
+/** All statuses with their texts: X(code, text). */
 #define HEL_STATUS_LIST(X)                                                                         \
 	X(HEL_OK, "ok")                                                                            \
 	X(HEL_EINVAL, "invalid argument")                                                          \
@@ -31,20 +33,27 @@ extern "C" {
 	X(HEL_EUNSUPPORTED, "not supported")                                                       \
 	X(HEL_ERANGE, "value out of range")
 
+/** A status: HEL_OK, or what went wrong. The texts stand in HEL_STATUS_LIST. */
 typedef enum hel_status {
 #define X(code, text) code,
 	HEL_STATUS_LIST(X)
 #undef X
 } hel_status;
 
+/** Marks results that must be looked at. */
 #define HEL_CHECKED __attribute__((warn_unused_result))
+/** Marks what the library exports. */
 #define HEL_API __attribute__((visibility("default")))
 
-/** Short text of a status; never NULL. */
+/** Short text of a status.
+ *  - Errors: none; never NULL.
+ *  - Cost: none. */
 HEL_API const char *hel_status_text(hel_status status);
 
-/** Detail of this thread's last failure, "" when there is none. Valid until the next failing call.
- */
+/** Detail of this thread's last failure, "" when there is none. Valid until the thread's next
+ *  failing call.
+ *  - Errors: none; never NULL.
+ *  - Cost: none. */
 HEL_API const char *hel_error_detail(void);
 
 #ifdef __cplusplus

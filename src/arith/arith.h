@@ -48,6 +48,7 @@ void hel_prime_clear(hel_prime *p);
 uint32_t hel_mod_pow(uint32_t base, uint64_t exponent, uint32_t q);
 uint32_t hel_mod_inv(uint32_t a, uint32_t q);
 hel_factor hel_factor_of(uint32_t w, uint32_t q);
+hel_factor hel_factor_product(hel_factor a, uint32_t w, uint32_t q);
 uint32_t hel_bit_reverse(uint32_t x, unsigned bits);
 
 static inline uint32_t hel_mod_mul(uint32_t a, uint32_t b, uint32_t q)
@@ -105,6 +106,14 @@ typedef struct hel_division {
 	hel_factor f, g;
 } hel_division;
 
+/** What turns two words of v + 2^62 into v f modulo a prime. */
+typedef struct hel_words_factor {
+	uint32_t high, low, middle;
+} hel_words_factor;
+
+/** f in Montgomery form: 2^32 mod q for v itself, 2^64 mod q for its Montgomery form. */
+hel_words_factor hel_words_factor_of(uint32_t f, uint32_t q);
+
 /** The backend. n is the length of every vector, a multiple of 8. */
 typedef struct hel_kernels {
 	const char *name;
@@ -151,6 +160,16 @@ typedef struct hel_kernels {
 	/* u = round(sum_i y_i / q_i) with inv[i] = floor(2^56 / q_i) < 2^32, q_i > 2^24. */
 	void (*quotient)(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t count,
 			 uint32_t n);
+	/* One limb: r = (2^32 high + low - 2^62) times what f stands for. high < 2^31. */
+	void (*residues)(uint32_t *r, const uint32_t *high, const uint32_t *low, hel_words_factor f,
+			 const hel_prime *prime);
+	/* Complex numbers, real and imaginary parts apart. Layers of len = 2, 4, .., n over roots
+	 * w[len/2 + j]: (u, v) -> (u + w v, u - w v); and of len = n, .., 4, 2:
+	 * (u, v) -> (u + v, conj(w) (u - v)). No sums are contracted: the same bits everywhere. */
+	void (*fft_forward)(double *re, double *im, const double *w_re, const double *w_im,
+			    size_t n);
+	void (*fft_inverse)(double *re, double *im, const double *w_re, const double *w_im,
+			    size_t n);
 	void (*permute)(uint32_t *r, const uint32_t *a, const hel_permutation *p, uint32_t n,
 			size_t limbs);
 } hel_kernels;

@@ -20,6 +20,16 @@ hel_factor hel_factor_of(uint32_t w, uint32_t q)
 	return (hel_factor){w, (uint32_t)(((uint64_t)w << 32) / q)};
 }
 
+hel_factor hel_factor_product(hel_factor a, uint32_t w, uint32_t q)
+{
+	return hel_factor_of(hel_mod_mul(a.w, w, q), q);
+}
+
+hel_words_factor hel_words_factor_of(uint32_t f, uint32_t q)
+{
+	return (hel_words_factor){hel_to_mont(f, q), f, hel_mod_mul(f, (1u << 30) % q, q)};
+}
+
 uint32_t hel_bit_reverse(uint32_t x, unsigned bits)
 {
 	uint32_t r = 0;

@@ -315,7 +315,7 @@ INLINE void inverse_two(uint32_t *x, uint32_t k, uint32_t i, uint32_t end, uint3
 INLINE void inverse_last(uint32_t *x, uint32_t t, hel_factor f, uint32_t shift, const hel_prime *p,
 			 const modulus *m)
 {
-	const hel_factor g = hel_factor_of(hel_mod_mul(f.w, p->iw[1], p->q), p->q);
+	const hel_factor g = hel_factor_product(f, p->iw[1], p->q);
 	const vec fw = all(f.w), fs = all(f.shoup), gw = all(g.w), gs = all(g.shoup);
 	const vec by = all(shift);
 	for (uint32_t j = 0; j < t; j += LANES) {
@@ -590,6 +590,72 @@ static void quotient(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t
 	}
 }
 
+/* 2^31 q + 2^32 q: six terms of 2^30 q */
+static void residues(uint32_t *r, const uint32_t *high, const uint32_t *low, hel_words_factor f,
+		     const hel_prime *p)
+{
+	const modulus mod = modulus_of(p), *m = &mod;
+	const vec f_low = all(f.low), f_high = all(f.high), middle = all(f.middle);
+	for (uint32_t i = 0; i < p->n; i += LANES) {
+		const vec h = load(high + i), l = load(low + i);
+		wide acc = {mul_wide(h, f_high), mul_wide(odd(h), f_high)};
+		acc = multiply_add(acc, l, odd(l), f_low, f_low);
+		store(r + i, once(minus(plus(reduce(acc, 6, m), m->q), middle), m->q));
+	}
+}
+
+/* --- FFT over doubles ------------------------------------------------------------------------ */
+
+typedef double doubles __attribute__((vector_size(4 * LANES)));
+
+INLINE doubles *at(double *p)
+{
+	return (doubles *)(void *)p;
+}
+
+INLINE doubles get(const double *p)
+{
+	return *(const doubles *)(const void *)p;
+}
+
+static void fft_forward(double *re, double *im, const double *w_re, const double *w_im, size_t n)
+{
+	const size_t least = HEL_MIN((size_t)LANES / 2, n); /* below, one by one */
+	for (size_t i = 0; i < n; i += least)
+		hel_kernels_scalar.fft_forward(re + i, im + i, w_re, w_im, least);
+	for (size_t len = 2 * least; len <= n; len *= 2)
+		for (size_t i = 0; i < n; i += len)
+			for (size_t j = 0; j < len / 2; j += LANES / 2) {
+				const size_t a = i + j, b = a + len / 2, w = len / 2 + j;
+				const doubles x =
+				    get(re + b) * get(w_re + w) - get(im + b) * get(w_im + w);
+				const doubles y =
+				    get(re + b) * get(w_im + w) + get(im + b) * get(w_re + w);
+				*at(re + b) = get(re + a) - x;
+				*at(im + b) = get(im + a) - y;
+				*at(re + a) += x;
+				*at(im + a) += y;
+			}
+}
+
+static void fft_inverse(double *re, double *im, const double *w_re, const double *w_im, size_t n)
+{
+	const size_t least = HEL_MIN((size_t)LANES / 2, n);
+	for (size_t len = n; len > least; len /= 2)
+		for (size_t i = 0; i < n; i += len)
+			for (size_t j = 0; j < len / 2; j += LANES / 2) {
+				const size_t a = i + j, b = a + len / 2, w = len / 2 + j;
+				const doubles x = get(re + a) - get(re + b);
+				const doubles y = get(im + a) - get(im + b);
+				*at(re + a) += get(re + b);
+				*at(im + a) += get(im + b);
+				*at(re + b) = x * get(w_re + w) + y * get(w_im + w);
+				*at(im + b) = y * get(w_re + w) - x * get(w_im + w);
+			}
+	for (size_t i = 0; i < n; i += least)
+		hel_kernels_scalar.fft_inverse(re + i, im + i, w_re, w_im, least);
+}
+
 static void permute(uint32_t *r, const uint32_t *a, const hel_permutation *p, uint32_t n,
 		    size_t limbs)
 {
@@ -604,5 +670,6 @@ static void permute(uint32_t *r, const uint32_t *a, const hel_permutation *p, ui
 		.sub = sub, .mont_mul = mont_mul, .mont_mac = mont_mac, .to_mont = to_mont,        \
 		.scale = scale, .scale_add = scale_add, .dot = dot, .key_product = key_product,    \
 		.tensor = tensor, .raise = raise, .lower = lower, .quotient = quotient,            \
+		.residues = residues, .fft_forward = fft_forward, .fft_inverse = fft_inverse,      \
 		.permute = permute,                                                                \
 	}

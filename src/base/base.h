@@ -4,6 +4,7 @@
 #ifndef HEL_BASE_H
 #define HEL_BASE_H
 
+#include <helrm/pool.h>
 #include <helrm/status.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -150,9 +151,10 @@ typedef enum hel_kind {
 	HEL_KIND_EVALUATION_KEYS = 4,
 	HEL_KIND_QUERY = 5,
 	HEL_KIND_RESULT = 6,
+	HEL_KIND_PUBLIC_KEY = 8,
+	HEL_KIND_CIPHERTEXT = 9,
 } hel_kind;
 
-#define HEL_CONTAINER_VERSION 1
 #define HEL_CONTAINER_OVERHEAD (4 + 2 + 2 + 8 + HEL_HASH_BYTES)
 
 const char *hel_kind_name(hel_kind kind);
@@ -178,6 +180,9 @@ HEL_CHECKED hel_status hel_random_init(void);
 /** Bytes of the operating system's generator. */
 void hel_random_bytes(void *out, size_t size);
 void hel_wipe(void *p, size_t size);
+/** The same bit, made public on purpose: what a secret may decide must pass through here, and is
+ *  listed in SECURITY.md. The test of constant time replaces it by one that tells valgrind. */
+bool hel_reveal(bool bit);
 
 /** A stream of bytes expanded from a seed: ChaCha20 with a 64-bit nonce, the stream number. */
 typedef struct hel_prng {
@@ -188,6 +193,8 @@ typedef struct hel_prng {
 } hel_prng;
 
 void hel_prng_init(hel_prng *g, const uint8_t seed[HEL_SEED_BYTES], uint64_t stream);
+/** A stream of fresh randomness: its seed is drawn now and never shown. */
+void hel_prng_fresh(hel_prng *g);
 void hel_prng_bytes(hel_prng *g, void *out, size_t size);
 uint64_t hel_prng_u64(hel_prng *g);
 /** Uniform in [0, 1). */
@@ -210,11 +217,8 @@ static inline uint64_t hel_mix(uint64_t x)
 
 /* --- threads (pool.c) ------------------------------------------------------ */
 
-/** A fixed set of worker threads. NULL means "this thread alone". */
-typedef struct hel_pool hel_pool;
-hel_pool *hel_pool_new(unsigned threads);
-void hel_pool_free(hel_pool *pool);
-unsigned hel_pool_threads(const hel_pool *pool);
+/* hel_pool itself is public: helrm/pool.h. */
+
 /** Calls fn(arg, i) for i in [0, count), in any order and on any thread; returns when all are done.
  *  A call from inside a worker runs inline. */
 void hel_pool_for(hel_pool *pool, size_t count, void (*fn)(void *arg, size_t i), void *arg);

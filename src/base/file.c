@@ -118,14 +118,25 @@ done:
 
 static const uint8_t magic[4] = {'H', 'E', 'L', 'M'};
 
+/* A version is raised when old files of its kind change meaning. */
+static const struct {
+	const char *name;
+	uint16_t version;
+} kinds[] = {
+    [HEL_KIND_MANIFEST] = {"manifest", 1},
+    [HEL_KIND_PROGRAM] = {"server program", 1},
+    [HEL_KIND_SECRET_KEY] = {"secret key", 1},
+    [HEL_KIND_EVALUATION_KEYS] = {"evaluation keys", 1},
+    [HEL_KIND_QUERY] = {"encrypted query", 2}, /* 2: says its form */
+    [HEL_KIND_RESULT] = {"encrypted result", 1},
+    [HEL_KIND_PUBLIC_KEY] = {"public key", 1},
+    [HEL_KIND_CIPHERTEXT] = {"ciphertext", 1},
+};
+
 const char *hel_kind_name(hel_kind kind)
 {
-	static const char *const names[] = {
-	    [HEL_KIND_MANIFEST] = "manifest",	  [HEL_KIND_PROGRAM] = "server program",
-	    [HEL_KIND_SECRET_KEY] = "secret key", [HEL_KIND_EVALUATION_KEYS] = "evaluation keys",
-	    [HEL_KIND_QUERY] = "encrypted query", [HEL_KIND_RESULT] = "encrypted result",
-	};
-	return (size_t)kind < HEL_ARRAY_LEN(names) && names[kind] ? names[kind] : "unknown file";
+	return (size_t)kind < HEL_ARRAY_LEN(kinds) && kinds[kind].name ? kinds[kind].name
+								       : "unknown file";
 }
 
 void hel_hash(uint8_t out[HEL_HASH_BYTES], const void *bytes, size_t size)
@@ -137,7 +148,7 @@ void hel_container_begin(hel_writer *w, hel_kind kind)
 {
 	hel_write_bytes(w, magic, sizeof magic);
 	hel_write_u16(w, (uint16_t)kind);
-	hel_write_u16(w, HEL_CONTAINER_VERSION);
+	hel_write_u16(w, kinds[kind].version);
 	hel_write_u64(w, 0); /* the length, filled in at the end */
 }
 
@@ -174,9 +185,9 @@ hel_status hel_container_open(hel_reader *body, hel_kind kind, const void *bytes
 	if (found != (unsigned)kind)
 		return hel_fail(HEL_EFORMAT, "this file is a %s; a %s was expected",
 				hel_kind_name((hel_kind)found), name);
-	if (version != HEL_CONTAINER_VERSION)
+	if (version != kinds[kind].version)
 		return hel_fail(HEL_EVERSION, "%s file has version %u; this helrm reads version %u",
-				name, version, HEL_CONTAINER_VERSION);
+				name, version, kinds[kind].version);
 	if (length > size)
 		return hel_fail(HEL_ETRUNC, "%s file ends too early: %zu of %llu bytes", name, size,
 				(unsigned long long)length);

@@ -19,12 +19,25 @@ void hel_wipe(void *p, size_t size)
 	sodium_memzero(p, size);
 }
 
+bool hel_reveal(bool bit)
+{
+	return bit;
+}
+
 void hel_prng_init(hel_prng *g, const uint8_t seed[HEL_SEED_BYTES], uint64_t stream)
 {
 	memcpy(g->seed, seed, HEL_SEED_BYTES);
 	g->stream = stream;
 	g->block = 0;
 	g->used = sizeof g->buffer;
+}
+
+void hel_prng_fresh(hel_prng *g)
+{
+	uint8_t seed[HEL_SEED_BYTES];
+	hel_random_bytes(seed, sizeof seed);
+	hel_prng_init(g, seed, 0);
+	hel_wipe(seed, sizeof seed);
 }
 
 static void refill(hel_prng *g)

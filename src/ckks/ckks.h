@@ -25,9 +25,11 @@ struct hel_params {
 	hel_bconv special;			       /* ModDown */
 	hel_bconv rescale[HEL_MAX_LEVELS + 1];	       /* [l]: by the primes of level l, l >= 1 */
 	hel_bconv special_rescale[HEL_MAX_LEVELS + 1]; /* [l]: ModDown and that at once */
-	hel_bconv *digit;   /* [digit * alpha + size - 1]: ModUp of a partial digit */
-	size_t digits;	    /* at the top level */
-	hel_complex *roots; /* encoder: [len/2 + j], exp(2 pi i 5^j / (4 len)) for FFT length len */
+	hel_bconv *digit; /* [digit * alpha + size - 1]: ModUp of a partial digit */
+	size_t digits;	  /* at the top level */
+	/* encoder: [len/2 + j], exp(2 pi i 5^j / (4 len)) for FFT length len */
+	double *root_re, *root_im;
+	uint32_t *bit_reversed;		     /* slot numbers */
 	uint8_t fingerprint[HEL_HASH_BYTES]; /* of all primes and the spec */
 };
 
@@ -65,6 +67,16 @@ struct hel_keys {
 	hel_switch_key *key;
 };
 
+/** (b, a) = (-a s + e, a) modulo QP: [limb][N], `limbs` chain limbs, then the special ones. */
+struct hel_public_key {
+	const hel_params *params;
+	uint8_t client[HEL_CLIENT_ID_BYTES];
+	uint8_t seed[HEL_SEED_BYTES]; /* expands to a */
+	unsigned level;
+	size_t limbs;
+	uint32_t *b, *a;
+};
+
 /** The index of the prime of limb `limb` in an extended polynomial with `limbs` chain limbs. */
 static inline size_t hel_prime_of_limb(const hel_params *p, size_t limbs, size_t limb)
 {
@@ -88,10 +100,11 @@ double hel_params_log_special(const hel_params *p);
 /* --- encoder.c -------------------------------------------------------------- */
 
 /** N real coefficients, unscaled, to slots. */
-void hel_embed(const hel_params *p, hel_complex *slots, const double *coefficients);
-/** Encodes at any scale. */
+HEL_CHECKED hel_status hel_embed(const hel_params *p, hel_complex *slots,
+				 const double *coefficients);
+/** Encodes at any scale; limbs on the pool. */
 HEL_CHECKED hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *slots,
-				     unsigned level, double scale, hel_pt_use use);
+				     unsigned level, double scale, hel_pt_use use, hel_pool *pool);
 
 /* --- keyswitch.c: hybrid key switching (Han, Ki 2020) ------------------------- */
 
@@ -125,7 +138,10 @@ size_t hel_ks_scratch_words(const hel_eval *ev, size_t limbs);
 /** One bit between what is predicted and the standard deviation that follows from variances. */
 #define HEL_NOISE_MARGIN 2
 
+/** Without the encoding's, as for all of these. */
 double hel_noise_encryption(const hel_params *p, double scale);
+/** Under the public key: the larger one. */
+double hel_noise_encryption_public(const hel_params *p, double scale);
 double hel_noise_encoding(const hel_params *p, double scale);
 /** scale: after the division. */
 double hel_noise_rescale(const hel_params *p, double scale);
@@ -149,11 +165,32 @@ size_t hel_switch_key_bytes(const hel_params *p, unsigned level);
 void hel_keys_write(hel_writer *w, const hel_keys *keys);
 HEL_CHECKED hel_status hel_keys_read(hel_keys **out, const hel_params *p, hel_reader *r);
 
-/* --- secret.c: everything that touches the secret key ---------------------------- */
+/* --- files.c: containers around keys and ciphertexts ---------------------------------- */
+
+/** What a writer holds, unless `st` says that writing failed. */
+HEL_CHECKED hel_status hel_writer_take(uint8_t **bytes, size_t *size, hel_writer *w, hel_status st);
+/** A whole file at the end of what `w` holds. */
+HEL_CHECKED hel_status hel_keys_store(hel_writer *w, const hel_keys *keys);
+HEL_CHECKED hel_status hel_public_key_store(hel_writer *w, const hel_public_key *key);
+HEL_CHECKED hel_status hel_secret_key_store(hel_writer *w, const hel_secret_key *key);
+
+/* --- public.c: encryption under a public key ---------------------------------------- */
+
+HEL_CHECKED hel_status hel_public_key_alloc(hel_public_key **out, const hel_params *p,
+					    unsigned level);
+/** Fills `a` from the seed. */
+void hel_public_key_expand(hel_public_key *key);
+/** Bytes of a public key on the wire. */
+size_t hel_public_key_bytes(const hel_params *p, unsigned level);
+void hel_public_key_write(hel_writer *w, const hel_public_key *key);
+/** Takes all that is left. */
+HEL_CHECKED hel_status hel_public_key_read(hel_public_key **out, const hel_params *p,
+					   hel_reader *r);
+
+/* --- secret.c, keygen.c, decrypt.c: everything that touches the secret key --------- */
 
 HEL_CHECKED hel_status hel_secret_key_from_seed(hel_secret_key **out, const hel_params *p,
 						const uint8_t seed[HEL_SEED_BYTES]);
-const uint8_t *hel_secret_key_seed(const hel_secret_key *key);
 /** A public name of the key: the keyed hash of nothing under the seed. */
 const uint8_t *hel_secret_key_client(const hel_secret_key *key);
 /** Encrypts so that the second half is the expansion of `seed`, which is drawn here. */
@@ -166,6 +203,12 @@ HEL_CHECKED hel_status hel_decrypt_coefficients(double *out, size_t count,
 /* --- serial.c ------------------------------------------------------------------ */
 
 /* A read that fails leaves its ciphertext's contents undefined. */
+
+/** How fresh ciphertexts are written. Those made under a public key have no seed. */
+typedef enum hel_ct_form {
+	HEL_CT_SEEDED = 1,
+	HEL_CT_FULL = 2,
+} hel_ct_form;
 
 /** A fresh ciphertext as (level, seed, b): half the size. */
 void hel_ct_write_seeded(hel_writer *w, const hel_ct *ct, const uint8_t seed[HEL_SEED_BYTES]);

@@ -4,123 +4,113 @@
 #include <math.h>
 #include <string.h>
 
-static void bit_reverse_order(hel_complex *v, size_t n)
+hel_status hel_embed(const hel_params *p, hel_complex *slots, const double *coefficients)
 {
-	for (size_t i = 1, j = 0; i < n; i++) {
-		size_t bit = n >> 1;
-		for (; j & bit; bit >>= 1)
-			j ^= bit;
-		j ^= bit;
-		if (i < j) {
-			hel_complex t = v[i];
-			v[i] = v[j];
-			v[j] = t;
-		}
-	}
-}
-
-static inline hel_complex times(hel_complex a, hel_complex b)
-{
-	return (hel_complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-
-void hel_embed(const hel_params *p, hel_complex *slots, const double *coefficients)
-{
+	hel_status st = HEL_OK;
 	const size_t n = hel_params_slots(p);
-	for (size_t i = 0; i < n; i++)
-		slots[i] = (hel_complex){coefficients[i], coefficients[i + n]};
-	bit_reverse_order(slots, n);
-	for (size_t len = 2; len <= n; len *= 2)
-		for (size_t i = 0; i < n; i += len)
-			for (size_t j = 0; j < len / 2; j++) {
-				hel_complex u = slots[i + j];
-				hel_complex v =
-				    times(slots[i + j + len / 2], p->roots[len / 2 + j]);
-				slots[i + j] = (hel_complex){u.re + v.re, u.im + v.im};
-				slots[i + j + len / 2] = (hel_complex){u.re - v.re, u.im - v.im};
-			}
-}
-
-/* The slots, transformed in `work` (slots entries). */
-static void embed_inverse_in(const hel_params *p, double *coefficients, hel_complex *work)
-{
-	const size_t n = hel_params_slots(p);
-	for (size_t len = n; len >= 2; len /= 2)
-		for (size_t i = 0; i < n; i += len)
-			for (size_t j = 0; j < len / 2; j++) {
-				hel_complex u = work[i + j], v = work[i + j + len / 2];
-				hel_complex w = p->roots[len / 2 + j];
-				w.im = -w.im;
-				work[i + j] = (hel_complex){u.re + v.re, u.im + v.im};
-				work[i + j + len / 2] =
-				    times((hel_complex){u.re - v.re, u.im - v.im}, w);
-			}
-	bit_reverse_order(work, n);
+	double *re = NULL;
+	TRY_ALLOC(re, hel_alloc(2 * n, sizeof *re));
+	double *im = re + n;
 	for (size_t i = 0; i < n; i++) {
-		coefficients[i] = work[i].re / (double)n;
-		coefficients[i + n] = work[i].im / (double)n;
+		re[p->bit_reversed[i]] = coefficients[i];
+		im[p->bit_reversed[i]] = coefficients[i + n];
+	}
+	p->ring.k->fft_forward(re, im, p->root_re, p->root_im, n);
+	for (size_t i = 0; i < n; i++)
+		slots[i] = (hel_complex){re[i], im[i]};
+done:
+	hel_free_secret(re, 2 * n * sizeof *re);
+	return st;
+}
+
+/* Work space of one encoding: slots, coefficients, and both words of their integers. */
+typedef struct encoding {
+	double *re, *im, *coefficients;
+	uint32_t *high, *low;
+} encoding;
+
+static void to_coefficients(const hel_params *p, const encoding *e, const hel_complex *slots,
+			    double scale)
+{
+	const size_t n = hel_params_slots(p);
+	const double factor = scale / (double)n;
+	for (size_t i = 0; i < n; i++) {
+		e->re[i] = slots[i].re;
+		e->im[i] = slots[i].im;
+	}
+	p->ring.k->fft_inverse(e->re, e->im, p->root_re, p->root_im, n);
+	for (size_t i = 0; i < n; i++) {
+		e->coefficients[i] = e->re[p->bit_reversed[i]] * factor;
+		e->coefficients[i + n] = e->im[p->bit_reversed[i]] * factor;
 	}
 }
 
-/* v in (-2^62, 2^62) mod q without branches: a multiple of q makes it positive, then Barrett. */
-static inline uint32_t residue(int64_t v, uint32_t q, uint64_t offset, uint64_t barrett)
+/* Rounds to integers plus 2^62, in two words; false when one is not below `limit` <= 2^62 or is
+ * NaN. No branch depends on a value. */
+static bool round_all(const hel_params *p, const encoding *e, double limit)
 {
-	uint64_t x = (uint64_t)v + offset;
-	uint64_t h = (uint64_t)(((u128)x * barrett) >> 64);
-	uint32_t r = (uint32_t)(x - h * q); /* in [0, 2q) */
-	uint32_t t = r - q;
-	return t + (q & (0u - (t >> 31)));
+	bool fits = true;
+	for (size_t i = 0; i < p->ring.n; i++) {
+		const double v = e->coefficients[i];
+		fits &= fabs(v) < limit;
+		const uint64_t x = (uint64_t)llrint(v) + ((uint64_t)1 << 62);
+		e->high[i] = (uint32_t)(x >> 32);
+		e->low[i] = (uint32_t)x;
+	}
+	return fits;
+}
+
+typedef struct residue_job {
+	const encoding *e;
+	hel_pt *pt;
+} residue_job;
+
+/* In Montgomery form at once for products: the transform keeps the factor. */
+static void residue_limb(void *arg, size_t l)
+{
+	const residue_job *j = arg;
+	const hel_ring *ring = &j->pt->params->ring;
+	const uint32_t q = ring->prime[l].q, one = hel_to_mont(1, q);
+	uint32_t *r = j->pt->data + l * ring->n;
+	ring->k->residues(
+	    r, j->e->high, j->e->low,
+	    hel_words_factor_of(j->pt->use == HEL_FOR_MUL ? hel_to_mont(one, q) : one, q),
+	    ring->at[l]);
+	ring->k->ntt_forward(r, ring->at + l, 1);
 }
 
 hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *slots,
-			 unsigned level, double scale, hel_pt_use use)
+			 unsigned level, double scale, hel_pt_use use, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
-	const size_t n = p->ring.n, count = n / 2;
+	const size_t n = p->ring.n;
 	hel_pt *pt = NULL;
-	double *coefficients = NULL;
-	hel_complex *work = NULL;
-	int64_t *rounded = NULL;
+	encoding e = {0};
 	if (level > p->spec.levels)
 		FAIL(HEL_ELEVEL, "level %u, at most %u exists", level, p->spec.levels);
 	const size_t limbs = p->limbs[level];
-	TRY_ALLOC(coefficients, hel_alloc(n, sizeof *coefficients));
-	TRY_ALLOC(work, hel_alloc(count, sizeof *work));
-	TRY_ALLOC(rounded, hel_alloc(n, sizeof *rounded));
+	TRY_ALLOC(e.re, hel_alloc(2 * n, sizeof *e.re));
+	TRY_ALLOC(e.high, hel_alloc(2 * n, sizeof *e.high));
+	e.im = e.re + n / 2;
+	e.coefficients = e.re + n;
+	e.low = e.high + n;
 	TRY_ALLOC(pt, hel_alloc(1, sizeof *pt));
 	*pt = (hel_pt){.params = p, .level = level, .scale = scale, .use = use};
 	TRY_ALLOC(pt->data, hel_alloc(limbs * n, sizeof *pt->data));
-	memcpy(work, slots, count * sizeof *work);
-	embed_inverse_in(p, coefficients, work);
-	/* half the modulus, and what the residues' reduction takes */
+	to_coefficients(p, &e, slots, scale);
+	/* half the modulus, and what two words hold */
 	double limit = 0.5;
 	for (size_t l = 0; l < limbs && limit < 0x1p62; l++)
 		limit *= p->ring.prime[l].q;
-	limit = HEL_MIN(limit, 0x1p62);
-	bool fits = true;
-	for (size_t i = 0; i < n; i++) {
-		double v = coefficients[i] * scale;
-		fits &= fabs(v) < limit; /* false for NaN, too */
-		rounded[i] = llrint(v);
-	}
-	if (!fits)
+	if (!hel_reveal(round_all(p, &e, HEL_MIN(limit, 0x1p62))))
 		FAIL(HEL_ERANGE, "a value is not finite or too large for scale 2^%.1f",
 		     log2(scale));
-	for (size_t l = 0; l < limbs; l++) {
-		uint32_t q = p->ring.prime[l].q;
-		uint64_t offset = ((1ull << 62) / q + 1) * q, barrett = UINT64_MAX / q;
-		for (size_t i = 0; i < n; i++)
-			pt->data[l * n + i] = residue(rounded[i], q, offset, barrett);
-	}
-	p->ring.k->ntt_forward(pt->data, p->ring.at, limbs);
-	if (use == HEL_FOR_MUL)
-		p->ring.k->to_mont(pt->data, pt->data, p->ring.at, limbs);
+	hel_pool_for(pool, limbs, residue_limb, &(residue_job){&e, pt});
 	*out = pt;
 	pt = NULL;
 done:
-	hel_free_secret(coefficients, n * sizeof *coefficients);
-	hel_free_secret(work, count * sizeof *work);
-	hel_free_secret(rounded, n * sizeof *rounded);
+	hel_free_secret(e.re, 2 * n * sizeof *e.re);
+	hel_free_secret(e.high, 2 * n * sizeof *e.high);
 	hel_pt_free(pt);
 	return st;
 }
@@ -128,7 +118,7 @@ done:
 hel_status hel_encode(hel_pt **out, const hel_params *p, const hel_complex *slots, unsigned level,
 		      hel_pt_use use)
 {
-	return hel_encode_at(out, p, slots, level, hel_params_scale(p, level), use);
+	return hel_encode_at(out, p, slots, level, hel_params_scale(p, level), use, NULL);
 }
 
 void hel_pt_free(hel_pt *pt)

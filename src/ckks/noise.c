@@ -9,6 +9,14 @@ double hel_noise_encryption(const hel_params *p, double scale)
 	return (double)p->ring.n * HEL_SIGMA * HEL_SIGMA / (scale * scale);
 }
 
+/* e u + e0 + e1 s is divided by P, which rounds both halves. */
+double hel_noise_encryption_public(const hel_params *p, double scale)
+{
+	const double n = (double)p->ring.n, of_p = exp2(-hel_params_log_special(p));
+	const double before = HEL_SIGMA * HEL_SIGMA * (4 * n / 3 + 1) * of_p * of_p;
+	return hel_noise_rescale(p, scale) + n * before / (scale * scale);
+}
+
 /* Rounding to integers: 1/12. */
 double hel_noise_encoding(const hel_params *p, double scale)
 {

@@ -137,12 +137,17 @@ static hel_status make_tables(hel_params *p)
 		for (size_t size = 1; size <= HEL_MIN(alpha, p->ring.chain - d * alpha); size++)
 			TRY(hel_bconv_init(&p->digit[d * alpha + size - 1], &p->ring, d * alpha,
 					   size, false, false));
-	TRY_ALLOC(p->roots, hel_alloc(slots, sizeof *p->roots));
+	TRY_ALLOC(p->root_re, hel_alloc(2 * slots, sizeof *p->root_re));
+	p->root_im = p->root_re + slots;
+	TRY_ALLOC(p->bit_reversed, hel_alloc(slots, sizeof *p->bit_reversed));
+	for (size_t i = 0; i < slots; i++)
+		p->bit_reversed[i] = hel_bit_reverse((uint32_t)i, p->spec.log_n - 1u);
 	for (size_t len = 2; len <= slots; len *= 2) {
 		size_t power = 1; /* 5^j mod 4 len */
 		for (size_t j = 0; j < len / 2; j++, power = power * 5 % (4 * len)) {
 			double angle = 2 * M_PI * (double)power / (double)(4 * len);
-			p->roots[len / 2 + j] = (hel_complex){cos(angle), sin(angle)};
+			p->root_re[len / 2 + j] = cos(angle);
+			p->root_im[len / 2 + j] = sin(angle);
 		}
 	}
 done:
@@ -213,7 +218,8 @@ void hel_params_free(hel_params *p)
 	for (size_t i = 0; p->digit && i < p->digits * p->spec.alpha; i++)
 		hel_bconv_clear(&p->digit[i]);
 	hel_free(p->digit);
-	hel_free(p->roots);
+	hel_free(p->root_re);
+	hel_free(p->bit_reversed);
 	hel_ring_clear(&p->ring);
 	hel_free(p);
 }

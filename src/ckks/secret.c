@@ -1,15 +1,7 @@
-/* Everything that touches the secret key. A server links none of this file. */
-#include "ckks.h"
-#include <math.h>
+/* The secret key, and encryption with it. A server links none of this file. */
+#include "secret.h"
 #include <sodium.h>
 #include <string.h>
-
-struct hel_secret_key {
-	const hel_params *params;
-	uint8_t seed[HEL_SEED_BYTES];
-	uint8_t client[HEL_CLIENT_ID_BYTES];
-	uint32_t *s; /* all primes, NTT, Montgomery form */
-};
 
 static size_t all_primes(const hel_params *p)
 {
@@ -61,23 +53,9 @@ void hel_secret_key_free(hel_secret_key *key)
 	hel_free_secret(key, sizeof *key);
 }
 
-const uint8_t *hel_secret_key_seed(const hel_secret_key *key)
-{
-	return key->seed;
-}
-
 const uint8_t *hel_secret_key_client(const hel_secret_key *key)
 {
 	return key->client;
-}
-
-/* A generator of fresh randomness: its seed is drawn now and never shown. */
-static void prng_fresh(hel_prng *g)
-{
-	uint8_t seed[HEL_SEED_BYTES];
-	hel_random_bytes(seed, sizeof seed);
-	hel_prng_init(g, seed, 0);
-	hel_wipe(seed, sizeof seed);
 }
 
 hel_status hel_encrypt_seeded(hel_ct *out, uint8_t seed[HEL_SEED_BYTES], const hel_secret_key *key,
@@ -96,7 +74,7 @@ hel_status hel_encrypt_seeded(hel_ct *out, uint8_t seed[HEL_SEED_BYTES], const h
 		FAIL(HEL_EINVAL, "the plaintext was encoded to multiply with, not to encrypt");
 	TRY_ALLOC(error, hel_alloc(n, 1));
 	TRY_ALLOC(e, hel_alloc(limbs * n, sizeof *e));
-	prng_fresh(&g);
+	hel_prng_fresh(&g);
 	hel_sample_gauss(error, n, &g);
 	hel_prng_clear(&g);
 	hel_ring_from_small(&p->ring, e, error, 0, limbs);
@@ -124,157 +102,34 @@ hel_status hel_encrypt(hel_ct *out, const hel_secret_key *key, const hel_pt *pt)
 	return hel_encrypt_seeded(out, seed, key, pt);
 }
 
-#define GARNER_LIMBS 4 /* primes of 30 bits: they hold scale times value below 2^119 */
-
-/* inverse[l]: of the product of the primes before l, modulo prime l. */
-static void garner_init(uint32_t inverse[GARNER_LIMBS], const hel_params *p, size_t limbs)
+hel_status hel_secret_key_store(hel_writer *w, const hel_secret_key *key)
 {
-	u128 product = 1;
-	for (size_t l = 0; l < limbs; l++) {
-		uint32_t q = p->ring.prime[l].q;
-		inverse[l] = hel_mod_inv((uint32_t)(product % q), q);
-		product *= q;
-	}
+	hel_container_begin(w, HEL_KIND_SECRET_KEY);
+	hel_write_bytes(w, key->params->fingerprint, HEL_HASH_BYTES);
+	hel_write_bytes(w, key->seed, HEL_SEED_BYTES);
+	return hel_container_end(w);
 }
 
-/* The centred value of residues over up to four primes, by mixed-radix digits (Garner). */
-static double centred(const hel_params *p, const uint32_t inverse[GARNER_LIMBS],
-		      const uint32_t *residues, size_t stride, size_t limbs)
+hel_status hel_secret_key_save(uint8_t **bytes, size_t *size, const hel_secret_key *key)
 {
-	u128 value = 0, product = 1;
-	for (size_t l = 0; l < limbs; l++) {
-		uint32_t q = p->ring.prime[l].q;
-		uint32_t have = (uint32_t)(value % q), want = residues[l * stride];
-		value += product * hel_mod_mul((want + q - have) % q, inverse[l], q);
-		product *= q;
-	}
-	return value > product / 2 ? -(double)(product - value) : (double)value;
+	hel_writer w = {0};
+	return hel_writer_take(bytes, size, &w, hel_secret_key_store(&w, key));
 }
 
-hel_status hel_decrypt_coefficients(double *out, size_t count, const hel_secret_key *key,
-				    const hel_ct *ct)
+hel_status hel_secret_key_load(hel_secret_key **out, const hel_params *p, const void *bytes,
+			       size_t size)
 {
 	hel_status st = HEL_OK;
-	const hel_params *p = key->params;
-	const size_t n = p->ring.n, limbs = HEL_MIN(p->limbs[ct->level], GARNER_LIMBS);
-	uint32_t *m = NULL, inverse[GARNER_LIMBS];
-	if (ct->params != p)
-		FAIL(HEL_EPARAMS, "ciphertext and key have different parameters");
-	if (ct->scale > 0x1p117)
-		FAIL(HEL_ESCALE,
-		     "a product at scale 2^%.0f must be rescaled before it is decrypted",
-		     log2(ct->scale));
-	TRY_ALLOC(m, hel_alloc(limbs * n, sizeof *m));
-	memcpy(m, ct->part[0], limbs * n * sizeof *m);
-	p->ring.k->mont_mac(m, ct->part[1], key->s, p->ring.at, limbs);
-	hel_ring_intt(&p->ring, m, 0, limbs, NULL);
-	garner_init(inverse, p, limbs);
-	for (size_t i = 0; i < count; i++)
-		out[i] = centred(p, inverse, m + i, n, limbs) / ct->scale;
+	hel_reader r;
+	TRY(hel_container_open(&r, HEL_KIND_SECRET_KEY, bytes, size));
+	const uint8_t *fingerprint = hel_read_bytes(&r, HEL_HASH_BYTES);
+	const uint8_t *seed = hel_read_bytes(&r, HEL_SEED_BYTES);
+	TRY(hel_reader_finish(&r));
+	if (memcmp(fingerprint, p->fingerprint, HEL_HASH_BYTES) != 0)
+		FAIL(HEL_EPARAMS,
+		     "this secret key was made for other parameters; run 'helrm keygen' with "
+		     "this model's manifest");
+	TRY(hel_secret_key_from_seed(out, p, seed));
 done:
-	hel_free_secret(m, limbs * n * sizeof *m);
-	return st;
-}
-
-hel_status hel_decrypt(hel_complex *slots, const hel_secret_key *key, const hel_ct *ct)
-{
-	hel_status st = HEL_OK;
-	const size_t n = key->params->ring.n;
-	double *coefficients = NULL;
-	TRY_ALLOC(coefficients, hel_alloc(n, sizeof *coefficients));
-	TRY(hel_decrypt_coefficients(coefficients, n, key, ct));
-	hel_embed(key->params, slots, coefficients);
-done:
-	hel_free_secret(coefficients, n * sizeof *coefficients);
-	return st;
-}
-
-/* s under X -> X^(1/galois), or s^2's counterpart: what the key switches from and under. */
-typedef struct keygen_job {
-	const hel_secret_key *secret;
-	hel_keys *keys;
-	const uint8_t (*seeds)[HEL_SEED_BYTES]; /* one of error randomness per key */
-} keygen_job;
-
-/* Row (digit, limb): b = e - a t + P s' on the digit's own limbs, with
- * t = s, s' = s^2 for relinearisation, and t = phi^-1(s), s' = s for a Galois key: the automorphism
- * is applied after the inner product, so digits are never permuted. */
-static hel_status generate_one(void *arg, size_t index)
-{
-	hel_status st = HEL_OK;
-	const keygen_job *j = arg;
-	const hel_params *p = j->secret->params;
-	const hel_kernels *k = p->ring.k;
-	hel_switch_key *key = &j->keys->key[index];
-	const size_t n = p->ring.n, rows = key->limbs + p->ring.special;
-	uint32_t *t = NULL;
-	int8_t *error = NULL;
-	hel_permutation inverse = {0};
-	hel_prng g;
-	TRY_ALLOC(t, hel_alloc(3 * n, sizeof *t));
-	TRY_ALLOC(error, hel_alloc(n, 1));
-	uint32_t *e = t + n, *target = t + 2 * n;
-	if (key->galois != HEL_RELINEARISE) {
-		uint32_t inv = 1, mask = 2 * (uint32_t)n - 1; /* Newton in Z/2^k */
-		for (int i = 0; i < 5; i++)
-			inv *= 2 - key->galois * inv;
-		TRY(hel_permutation_init(&inverse, inv & mask, p->spec.log_n));
-	}
-	hel_switch_key_expand(j->keys, key);
-	hel_prng_init(&g, j->seeds[index], 1);
-	for (size_t d = 0; d < key->digits; d++) {
-		hel_sample_gauss(error, n, &g);
-		for (size_t l = 0; l < rows; l++) {
-			const size_t prime = hel_prime_of_limb(p, key->limbs, l);
-			const hel_prime *const *at = p->ring.at + prime;
-			const uint32_t *s = j->secret->s + prime * n;
-			uint32_t *b = key->data + (d * rows + l) * 2 * n, *a = b + n;
-			if (key->galois == HEL_RELINEARISE) {
-				memcpy(t, s, n * sizeof *t);
-				k->mont_mul(target, s, s, at, 1); /* s^2, Montgomery form */
-			} else {
-				k->permute(t, s, &inverse, (uint32_t)n, 1);
-				memcpy(target, s, n * sizeof *target);
-			}
-			hel_ring_from_small(&p->ring, e, error, prime, 1);
-			k->ntt_forward(e, at, 1);
-			k->mont_mul(b, a, t, at, 1);
-			k->sub(b, e, b, at, 1);
-			if (l / p->spec.alpha == d && l < key->limbs) {
-				/* target holds s' * 2^32: one plain product with P finishes it */
-				for (size_t i = 0; i < n; i++)
-					e[i] = p->special.product[prime].w;
-				k->mont_mac(b, e, target, at, 1);
-			}
-			k->to_mont(b, b, at, 1);
-			k->to_mont(a, a, at, 1);
-		}
-	}
-done:
-	hel_prng_clear(&g);
-	hel_permutation_clear(&inverse);
-	hel_free_secret(t, 3 * n * sizeof *t);
-	hel_free_secret(error, n);
-	return st;
-}
-
-hel_status hel_keys_generate(hel_keys **out, const hel_secret_key *secret,
-			     const hel_key_request *requests, size_t count, hel_pool *pool)
-{
-	hel_status st = HEL_OK;
-	hel_keys *keys = NULL;
-	uint8_t(*seeds)[HEL_SEED_BYTES] = NULL;
-	TRY(hel_keys_alloc(&keys, secret->params, requests, count));
-	TRY_ALLOC(seeds, hel_alloc(count, sizeof *seeds));
-	memcpy(keys->client, secret->client, sizeof keys->client);
-	hel_random_bytes(keys->seed, sizeof keys->seed);
-	hel_random_bytes(seeds, count * sizeof *seeds);
-	keygen_job j = {secret, keys, (const uint8_t(*)[HEL_SEED_BYTES])seeds};
-	TRY(hel_pool_try(pool, count, generate_one, &j));
-	*out = keys;
-	keys = NULL;
-done:
-	hel_free_secret(seeds, count * sizeof *seeds);
-	hel_keys_free(keys);
 	return st;
 }

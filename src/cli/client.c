@@ -19,6 +19,24 @@ done:
 	return st;
 }
 
+/* The same for one who encrypts under another's public key. */
+static hel_status open_contributor(hel_client **out, const hel_args *args)
+{
+	hel_status st = HEL_OK;
+	hel_client *c = NULL;
+	uint8_t *public = NULL;
+	size_t size;
+	TRY(open_client(&c, args));
+	TRY(hel_arg_file(&public, &size, args, "public-key"));
+	TRY(hel_client_contribute(c, public, size));
+	*out = c;
+	c = NULL;
+done:
+	hel_free(public);
+	hel_client_free(c);
+	return st;
+}
+
 #define MANIFEST_OPTION                                                                            \
 	{                                                                                          \
 		"manifest", "FILE", "manifest.helm of the model", true, false                      \
@@ -32,7 +50,7 @@ static hel_status run_keygen(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
 	hel_client *c = NULL;
-	hel_writer secret = {0}, keys = {0};
+	hel_writer secret = {0}, keys = {0}, public = {0};
 	char path[4096];
 	const char *dir = hel_arg(args, "out");
 	snprintf(path, sizeof path, "%s/secret.key", dir);
@@ -44,20 +62,26 @@ static hel_status run_keygen(const hel_args *args, json_t *out)
 	TRY(open_client(&c, args));
 	TRY(hel_client_generate(c));
 	TRY(hel_client_write_keys(&keys, c, args->pool));
+	TRY(hel_client_write_public(&public, c));
 	TRY(hel_client_write_secret(&secret, c));
 	TRY(hel_dir_make(dir));
 	snprintf(path, sizeof path, "%s/evaluation.keys", dir);
 	TRY(hel_file_write(path, keys.bytes, keys.size, 0644));
+	snprintf(path, sizeof path, "%s/public.key", dir);
+	TRY(hel_file_write(path, public.bytes, public.size, 0644));
 	snprintf(path, sizeof path, "%s/secret.key", dir);
 	TRY(hel_file_write(path, secret.bytes, secret.size, 0600));
 	hel_say(args,
 		"%s/secret.key: keep it, show it to nobody\n%s/evaluation.keys: %.1f MB for the "
-		"server\n",
-		dir, dir, (double)keys.size / 1e6);
-	json_object_set_new(out, "evaluation_keys_bytes", json_integer((json_int_t)keys.size));
+		"server\n%s/public.key: %.1f kB, for others who encrypt records for you\n",
+		dir, dir, (double)keys.size / 1e6, dir, (double)public.size / 1e3);
+	json_object_update_new(out, json_pack("{s:I, s:I}", "evaluation_keys_bytes",
+					      (json_int_t)keys.size, "public_key_bytes",
+					      (json_int_t) public.size));
 done:
 	hel_writer_clear(&secret);
 	hel_writer_clear(&keys);
+	hel_writer_clear(&public);
 	hel_client_free(c);
 	return st;
 }
@@ -66,7 +90,7 @@ const hel_command hel_command_keygen = {
     .name = "keygen",
     .summary = "Make a secret key and the evaluation keys a model needs",
     .option = {MANIFEST_OPTION,
-	       {"out", "DIR", "where the two files go", true, false},
+	       {"out", "DIR", "where the three files go", true, false},
 	       {"force", NULL, "replace a secret key that is already there", false, false}},
     .run = run_keygen,
 };
@@ -79,7 +103,11 @@ static hel_status run_encrypt(const hel_args *args, json_t *out)
 	hel_writer w = {0};
 	uint64_t row;
 	const char *input = hel_arg(args, "input");
-	TRY(open_client(&c, args));
+	const bool own = hel_arg(args, "key");
+	if (own == (hel_arg(args, "public-key") != NULL))
+		FAIL(HEL_EINVAL, "give either --key (your own secret.key) or --public-key (of the "
+				 "one who may read the result)");
+	TRY(own ? open_client(&c, args) : open_contributor(&c, args));
 	TRY(hel_records_read(&records, hel_client_dataset(c), &input, 1));
 	TRY(hel_arg_number(&row, args, "row", 1, records.count, 1));
 	if (records.count > 1 && !hel_arg(args, "row"))
@@ -87,8 +115,8 @@ static hel_status run_encrypt(const hel_args *args, json_t *out)
 		     records.count);
 	TRY(hel_client_encrypt(&w, c, &records, row - 1, HEL_UNKNOWN_IS_ERROR));
 	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
-	hel_say(args, "%s: %.1f kB, readable with your secret key only\n", hel_arg(args, "out"),
-		(double)w.size / 1e3);
+	hel_say(args, "%s: %.1f kB, readable with %s secret key only\n", hel_arg(args, "out"),
+		(double)w.size / 1e3, own ? "your" : "the public key owner's");
 	json_object_set_new(out, "query_bytes", json_integer((json_int_t)w.size));
 done:
 	hel_writer_clear(&w);
@@ -101,7 +129,9 @@ const hel_command hel_command_encrypt = {
     .name = "encrypt",
     .summary = "Encrypt one record into a query",
     .option = {MANIFEST_OPTION,
-	       KEY_OPTION,
+	       {"key", "FILE", "your secret.key", false, false},
+	       {"public-key", "FILE", "or the public.key of the one who may read the result", false,
+		false},
 	       {"input", "FILE", "the record: csv or json", true, false},
 	       {"out", "FILE", "the query", true, false},
 	       {"row", "N", "which record of a file with several, from 1", false, false}},

@@ -145,13 +145,22 @@ static hel_status show_owned(const hel_args *args, json_t *out, hel_kind kind, c
 	hex(text, head, HEL_HASH_BYTES);
 	hel_say(args, "%s %.16s...\n", model ? "for model" : "for parameters", text);
 	json_object_set_new(out, model ? "model_id" : "parameters_id", json_string(text));
-	if (kind == HEL_KIND_SECRET_KEY)
+	if (kind == HEL_KIND_SECRET_KEY || kind == HEL_KIND_CIPHERTEXT)
 		goto done;
 	const uint8_t *client = hel_read_bytes(&r, HEL_CLIENT_ID_BYTES);
 	TRY(r.status);
 	hex(text, client, HEL_CLIENT_ID_BYTES);
 	hel_say(args, "of client %s\n", text);
 	json_object_set_new(out, "client", json_string(text));
+	if (kind == HEL_KIND_QUERY) {
+		const uint8_t form = hel_read_u8(&r);
+		TRY(r.status);
+		const char *name = form == HEL_CT_SEEDED ? "seeded"
+				   : form == HEL_CT_FULL ? "full"
+							 : "unknown";
+		hel_say(args, "%s form\n", name);
+		json_object_set_new(out, "form", json_string(name));
+	}
 	if (kind != HEL_KIND_EVALUATION_KEYS)
 		goto done;
 	hel_read_bytes(&r, HEL_SEED_BYTES);

@@ -11,6 +11,7 @@
 
 typedef struct parties {
 	hel_client *client;
+	hel_client *contributor; /* has the client's public key only; NULL: the client encrypts */
 	hel_server *server;
 	hel_session *session;
 	size_t keys_bytes;
@@ -20,6 +21,7 @@ static void parties_clear(parties *p)
 {
 	hel_session_free(p->session);
 	hel_server_free(p->server);
+	hel_client_free(p->contributor);
 	hel_client_free(p->client);
 }
 
@@ -29,7 +31,7 @@ static hel_status parties_open(parties *p, const hel_args *args)
 	char path[4096];
 	uint8_t *manifest = NULL, *program = NULL;
 	size_t manifest_size, program_size;
-	hel_writer keys = {0};
+	hel_writer keys = {0}, public = {0};
 	snprintf(path, sizeof path, "%s/manifest.helm", hel_arg(args, "compiled"));
 	TRY(hel_file_read(path, HEL_FILE_MAX, &manifest, &manifest_size));
 	snprintf(path, sizeof path, "%s/program.helm", hel_arg(args, "compiled"));
@@ -40,8 +42,14 @@ static hel_status parties_open(parties *p, const hel_args *args)
 	TRY(hel_client_write_keys(&keys, p->client, args->pool));
 	TRY(hel_session_new(&p->session, p->server, keys.bytes, keys.size));
 	p->keys_bytes = keys.size;
+	if (hel_arg(args, "contributed")) {
+		TRY(hel_client_write_public(&public, p->client));
+		TRY(hel_client_new(&p->contributor, manifest, manifest_size, NULL, 0));
+		TRY(hel_client_contribute(p->contributor, public.bytes, public.size));
+	}
 done:
 	hel_writer_clear(&keys);
+	hel_writer_clear(&public);
 	hel_free(manifest);
 	hel_free(program);
 	return st;
@@ -80,7 +88,8 @@ static hel_status run_verify(const hel_args *args, json_t *out)
 		hel_infer_times times = {0};
 		TRY(hel_dlrm_logit(&clear[i], m, samples.value + i * samples.dense,
 				   samples.hot + i * samples.hots));
-		TRY(hel_client_encrypt(&query, p.client, &records, i, HEL_UNKNOWN_IS_MISSING));
+		TRY(hel_client_encrypt(&query, p.contributor ? p.contributor : p.client, &records,
+				       i, HEL_UNKNOWN_IS_MISSING));
 		TRY(hel_server_infer(&result, p.session, query.bytes, query.size, &times));
 		TRY(hel_client_decrypt(&score, p.client, result.bytes, result.size));
 		encrypted[i] = score.logit;
@@ -148,6 +157,8 @@ const hel_command hel_command_verify = {
     .option = {{"model", "DIR", "the trained model", true, false},
 	       {"compiled", "DIR", "what compile wrote", true, false},
 	       {"data", "FILE", "published data files", true, true},
-	       {"rows", "N", "how many rows (default: all)", false, false}},
+	       {"rows", "N", "how many rows (default: all)", false, false},
+	       {"contributed", NULL, "encrypt under the public key, as others do for the client",
+		false, false}},
     .run = run_verify,
 };

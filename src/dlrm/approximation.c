@@ -215,7 +215,7 @@ static hel_status approximation_from(hel_approximation *a, const json_t *o)
 {
 	const json_t *range = json_object_get(o, "range"), *c = json_object_get(o, "chebyshev");
 	const size_t count = json_array_size(c);
-	if (!json_is_number(range) || !(json_number_value(range) > 0) ||
+	if (!json_is_number(range) || !(json_number_value(range) > 1e-9) ||
 	    !(json_number_value(range) < 1e6) || count < 2 || count > HEL_MAX_APPROXIMATION + 1)
 		return hel_fail(HEL_EFORMAT,
 				FILE_NAME ": expected a 'range' above 0 and 2 to %d numbers in "

@@ -16,6 +16,7 @@ struct hel_client {
 	hel_schema *schema;
 	const hel_dataset *set;
 	hel_secret_key *secret;
+	hel_public_key *public; /* of another client, to contribute a query to */
 };
 
 void hel_client_free(hel_client *c)
@@ -23,6 +24,7 @@ void hel_client_free(hel_client *c)
 	if (!c)
 		return;
 	hel_secret_key_free(c->secret);
+	hel_public_key_free(c->public);
 	hel_schema_free(c->schema);
 	hel_params_free(c->params);
 	hel_manifest_free(c->manifest);
@@ -37,23 +39,6 @@ const hel_manifest *hel_client_manifest(const hel_client *c)
 const hel_dataset *hel_client_dataset(const hel_client *c)
 {
 	return c->set;
-}
-
-static hel_status read_secret(hel_client *c, const void *bytes, size_t size)
-{
-	hel_status st = HEL_OK;
-	hel_reader r;
-	TRY(hel_container_open(&r, HEL_KIND_SECRET_KEY, bytes, size));
-	const uint8_t *fingerprint = hel_read_bytes(&r, HEL_HASH_BYTES);
-	const uint8_t *seed = hel_read_bytes(&r, HEL_SEED_BYTES);
-	TRY(hel_reader_finish(&r));
-	if (memcmp(fingerprint, c->params->fingerprint, HEL_HASH_BYTES) != 0)
-		FAIL(HEL_EPARAMS,
-		     "this secret key was made for other parameters; run 'helrm keygen' with "
-		     "this model's manifest");
-	TRY(hel_secret_key_from_seed(&c->secret, c->params, seed));
-done:
-	return st;
 }
 
 /* A manifest comes from the server: what it asks for is bounded before any of it is made. */
@@ -108,7 +93,7 @@ hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifes
 	TRY(hel_params_new(&c->params, &m->params));
 	TRY(check_demands(c));
 	if (secret)
-		TRY(read_secret(c, secret, secret_size));
+		TRY(hel_secret_key_load(&c->secret, c->params, secret, secret_size));
 	*out = c;
 	c = NULL;
 done:
@@ -131,10 +116,7 @@ hel_status hel_client_write_secret(hel_writer *w, const hel_client *c)
 {
 	if (!c->secret)
 		return hel_fail(HEL_EINVAL, "no secret key");
-	hel_container_begin(w, HEL_KIND_SECRET_KEY);
-	hel_write_bytes(w, c->params->fingerprint, HEL_HASH_BYTES);
-	hel_write_bytes(w, hel_secret_key_seed(c->secret), HEL_SEED_BYTES);
-	return hel_container_end(w);
+	return hel_secret_key_store(w, c->secret);
 }
 
 hel_status hel_client_write_keys(hel_writer *w, const hel_client *c, hel_pool *pool)
@@ -144,11 +126,47 @@ hel_status hel_client_write_keys(hel_writer *w, const hel_client *c, hel_pool *p
 	if (!c->secret)
 		FAIL(HEL_EINVAL, "no secret key");
 	TRY(hel_keys_generate(&keys, c->secret, c->manifest->key, c->manifest->keys, pool));
-	hel_container_begin(w, HEL_KIND_EVALUATION_KEYS);
-	hel_keys_write(w, keys);
-	st = hel_container_end(w);
+	st = hel_keys_store(w, keys);
 done:
 	hel_keys_free(keys);
+	return st;
+}
+
+/* Up to the level of the highest input. */
+hel_status hel_client_write_public(hel_writer *w, const hel_client *c)
+{
+	hel_status st = HEL_OK;
+	hel_public_key *key = NULL;
+	unsigned level = 0;
+	if (!c->secret)
+		FAIL(HEL_EINVAL, "no secret key");
+	for (uint32_t i = 0; i < c->manifest->inputs; i++)
+		level = HEL_MAX(level, c->manifest->input[i].level);
+	TRY(hel_public_key_new(&key, c->secret, level));
+	st = hel_public_key_store(w, key);
+done:
+	hel_public_key_free(key);
+	return st;
+}
+
+hel_status hel_client_contribute(hel_client *c, const void *public_key, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_public_key *key = NULL;
+	if (c->secret)
+		FAIL(HEL_EINVAL, "with the secret key at hand, nothing is gained by a public one");
+	TRY(hel_public_key_load(&key, c->params, public_key, size));
+	for (uint32_t i = 0; i < c->manifest->inputs; i++)
+		if (c->manifest->input[i].level > key->level)
+			FAIL(HEL_ELEVEL,
+			     "the public key reaches level %u, an input of this model needs %u; it "
+			     "must come from 'helrm keygen' with this model's manifest",
+			     key->level, c->manifest->input[i].level);
+	hel_public_key_free(c->public);
+	c->public = key;
+	key = NULL;
+done:
+	hel_public_key_free(key);
 	return st;
 }
 
@@ -160,8 +178,13 @@ static hel_status encrypt_input(hel_writer *w, const hel_client *c, const hel_in
 	uint8_t seed[HEL_SEED_BYTES];
 	hel_input_fill(slots, in, features);
 	TRY(hel_encode(&pt, c->params, slots, in->level, HEL_FOR_ADD));
-	TRY(hel_encrypt_seeded(ct, seed, c->secret, pt));
-	hel_ct_write_seeded(w, ct, seed);
+	if (c->secret) {
+		TRY(hel_encrypt_seeded(ct, seed, c->secret, pt));
+		hel_ct_write_seeded(w, ct, seed);
+	} else {
+		TRY(hel_encrypt_public(ct, c->public, pt));
+		hel_ct_write(w, ct);
+	}
 	st = w->status;
 done:
 	hel_pt_free(pt);
@@ -179,8 +202,8 @@ hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_reco
 	uint32_t *hot = NULL;
 	hel_complex *block = NULL;
 	hel_ct *ct = NULL;
-	if (!c->secret)
-		FAIL(HEL_EINVAL, "no secret key");
+	if (!c->secret && !c->public)
+		FAIL(HEL_EINVAL, "no key to encrypt with");
 	TRY_ALLOC(values, hel_alloc(dense + m->features, sizeof *values));
 	TRY_ALLOC(hot, hel_alloc(hots, sizeof *hot));
 	TRY_ALLOC(block, hel_alloc(slots, sizeof *block));
@@ -189,7 +212,9 @@ hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_reco
 	hel_features_fill(values + dense, c->schema, values, hot, m->degree);
 	hel_container_begin(w, HEL_KIND_QUERY);
 	hel_write_bytes(w, m->id, sizeof m->id);
-	hel_write_bytes(w, hel_secret_key_client(c->secret), HEL_CLIENT_ID_BYTES);
+	hel_write_bytes(w, c->secret ? hel_secret_key_client(c->secret) : c->public->client,
+			HEL_CLIENT_ID_BYTES);
+	hel_write_u8(w, c->secret ? HEL_CT_SEEDED : HEL_CT_FULL);
 	hel_write_u32(w, m->inputs);
 	for (uint32_t i = 0; i < m->inputs; i++)
 		TRY(encrypt_input(w, c, &m->input[i], values + dense, block, ct));

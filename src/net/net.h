@@ -28,8 +28,15 @@ HEL_CHECKED hel_status hel_client_generate(hel_client *c);
 HEL_CHECKED hel_status hel_client_write_secret(hel_writer *w, const hel_client *c);
 /** The evaluation keys that the manifest lists, each truncated to its level. */
 HEL_CHECKED hel_status hel_client_write_keys(hel_writer *w, const hel_client *c, hel_pool *pool);
+/** The key under which others may encrypt queries for this client. */
+HEL_CHECKED hel_status hel_client_write_public(hel_writer *w, const hel_client *c);
+/** Makes a client without a secret key encrypt under another's public key file: what it contributes
+ *  runs with the other's evaluation keys, and only the other can read it and the result.
+ *  @retval HEL_EINVAL  the client has a secret key.
+ *  @retval HEL_EPARAMS, HEL_ELEVEL the key was made for another model. */
+HEL_CHECKED hel_status hel_client_contribute(hel_client *c, const void *public_key, size_t size);
 
-/** One record as an encrypted query.
+/** One record as an encrypted query: with the secret key, or under the public one.
  *  @retval HEL_EDATA an unknown category under HEL_UNKNOWN_IS_ERROR. */
 HEL_CHECKED hel_status hel_client_encrypt(hel_writer *w, const hel_client *c,
 					  const hel_records *records, size_t row,

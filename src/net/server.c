@@ -69,12 +69,9 @@ hel_status hel_session_new(hel_session **out, const hel_server *s, const void *k
 {
 	hel_status st = HEL_OK;
 	hel_session *session = NULL;
-	hel_reader r;
 	TRY_ALLOC(session, hel_alloc(1, sizeof *session));
 	session->server = s;
-	TRY(hel_container_open(&r, HEL_KIND_EVALUATION_KEYS, keys, size));
-	TRY(hel_keys_read(&session->keys, s->params, &r));
-	TRY(hel_reader_finish(&r));
+	TRY(hel_keys_load(&session->keys, s->params, keys, size));
 	const hel_manifest *m = s->program->manifest;
 	for (uint32_t i = 0; i < m->keys; i++)
 		if (!hel_keys_find(session->keys, m->key[i].galois, m->key[i].level)) {
@@ -99,7 +96,8 @@ static hel_status read_query(hel_ct **in, const hel_session *session, const void
 	TRY(hel_container_open(&r, HEL_KIND_QUERY, query, size));
 	const uint8_t *id = hel_read_bytes(&r, HEL_HASH_BYTES);
 	const uint8_t *client = hel_read_bytes(&r, HEL_CLIENT_ID_BYTES);
-	uint32_t inputs = hel_read_u32(&r);
+	const uint8_t form = hel_read_u8(&r);
+	const uint32_t inputs = hel_read_u32(&r);
 	TRY(r.status);
 	if (memcmp(id, m->id, HEL_HASH_BYTES) != 0)
 		FAIL(HEL_EMODEL,
@@ -109,11 +107,14 @@ static hel_status read_query(hel_ct **in, const hel_session *session, const void
 	if (memcmp(client, session->keys->client, HEL_CLIENT_ID_BYTES) != 0)
 		FAIL(HEL_ECLIENT,
 		     "this query was encrypted by another client than the evaluation keys'");
+	if (form != HEL_CT_SEEDED && form != HEL_CT_FULL)
+		FAIL(HEL_EFORMAT, "a query of form %u, expected %d (seeded) or %d (full)", form,
+		     HEL_CT_SEEDED, HEL_CT_FULL);
 	if (inputs != m->inputs)
 		FAIL(HEL_EFORMAT, "a query of %u ciphertexts, expected %u", inputs, m->inputs);
 	for (uint32_t i = 0; i < inputs; i++) {
 		TRY(hel_ct_new(&in[i], s->params));
-		TRY(hel_ct_read_seeded(in[i], &r));
+		TRY(form == HEL_CT_SEEDED ? hel_ct_read_seeded(in[i], &r) : hel_ct_read(in[i], &r));
 		if (in[i]->level != m->input[i].level)
 			FAIL(HEL_ELEVEL, "input %u of the query has level %u, expected %u", i,
 			     in[i]->level, m->input[i].level);

@@ -52,7 +52,8 @@ void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
 		  const hel_complex *const *value, const hel_complex *const *in)
 {
 	const size_t slots = (size_t)1 << (p->manifest->params.log_n - 1);
-	const hel_complex *x = op->kind == HEL_OP_INPUT ? in[op->index] : value[op->value];
+	const hel_complex *x =
+	    op->kind == HEL_OP_INPUT ? in[op->index] : value[hel_op_operand(op, 0)];
 	switch (op->kind) {
 	case HEL_OP_LINEAR:
 		clear_linear(out, p, op, value, slots);

@@ -80,7 +80,8 @@ static void own_variance(noise_machine *n, const hel_op *op, size_t index)
 	memset(n->added, 0, n->slots * sizeof *n->added);
 	switch (op->kind) {
 	case HEL_OP_INPUT:
-		all = hel_noise_encryption(p, scale) + hel_noise_encoding(p, scale);
+		/* whoever encrypts: under the public key errors are larger */
+		all = hel_noise_encryption_public(p, scale) + hel_noise_encoding(p, scale);
 		break;
 	case HEL_OP_LINEAR:
 		linear_variance(n, op, limbs, scale);

@@ -143,6 +143,8 @@ static inline vec load_moved(const uint32_t *a, size_t at, const hel_permutation
 	return r;
 }
 
+/* vectors of doubles are passed to inlined functions only */
+#pragma GCC diagnostic ignored "-Wpsabi"
 #include "arith/vector_kernels.h"
 
 const hel_kernels hel_kernels_emulated = KERNELS("emulated");

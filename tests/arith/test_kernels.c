@@ -59,6 +59,23 @@ static void same(const fixture *f, const char *what, size_t count)
 			fail_msg("%s n=%u: [%zu] %u, scalar %u", what, f->n, i, f->r[i], f->s[i]);
 }
 
+static void check_fft(const hel_kernels *k, size_t n, hel_prng *g)
+{
+	double *v = hel_alloc(6 * n, sizeof *v), *w = v + 4 * n;
+	assert_non_null(v);
+	for (size_t i = 0; i < 2 * n; i++) {
+		v[i] = v[2 * n + i] = hel_prng_normal(g);
+		w[i] = hel_prng_normal(g);
+	}
+	k->fft_forward(v, v + n, w, w + n, n);
+	hel_kernels_scalar.fft_forward(v + 2 * n, v + 3 * n, w, w + n, n);
+	assert_memory_equal(v, v + 2 * n, 2 * n * sizeof *v);
+	k->fft_inverse(v, v + n, w, w + n, n);
+	hel_kernels_scalar.fft_inverse(v + 2 * n, v + 3 * n, w, w + n, n);
+	assert_memory_equal(v, v + 2 * n, 2 * n * sizeof *v);
+	hel_free(v);
+}
+
 static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_prng *g)
 {
 	const hel_kernels *c = &hel_kernels_scalar;
@@ -186,6 +203,16 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 		}
 		hel_permutation_clear(&p);
 	}
+	/* any words; residues of negative numbers lie below 2^62 */
+	for (size_t i = 0; i < f->n; i++) {
+		f->b[i] = kind == LARGEST ? UINT32_MAX : (uint32_t)hel_prng_u64(g);
+		f->a[i] = kind == ZERO ? 0 : (uint32_t)hel_prng_u64(g) >> 1;
+	}
+	const hel_words_factor words = hel_words_factor_of(f->prime[0].r2, f->prime[0].q);
+	k->residues(f->r, f->a, f->b, words, f->at[0]);
+	c->residues(f->s, f->a, f->b, words, f->at[0]);
+	same(f, "residues", f->n);
+	check_fft(k, f->n, g);
 }
 
 static void test_backends_match_scalar(void **state)
@@ -276,6 +303,20 @@ static void test_scalar_arithmetic(void **state)
 		assert_int_equal(f.r[i], hel_mod_mul(f.a[i], f.b[i], p->q));
 		assert_int_equal(f.s[i], hel_to_mont(f.b[i], p->q));
 	}
+	/* numbers of up to 62 bits and a sign, as two words of v + 2^62 */
+	for (uint32_t i = 0; i < f.n; i++) {
+		int64_t v = (int64_t)hel_prng_u64(&g) >> 2 >> i;
+		uint64_t moved = (uint64_t)v + ((uint64_t)1 << 62);
+		int64_t r = v % (int64_t)p->q;
+		f.b[i] = (uint32_t)(moved >> 32);
+		f.a[i] = (uint32_t)moved;
+		f.s[i] = (uint32_t)(r < 0 ? r + p->q : r);
+	}
+	hel_kernels_scalar.residues(f.r, f.b, f.a, hel_words_factor_of(hel_to_mont(1, p->q), p->q),
+				    p);
+	same(&f, "residues", f.n);
+	fill(&f, RANDOM, &g);
+	hel_kernels_scalar.to_mont(f.s, f.b, f.at, 1);
 	const uint32_t *x[33], *y[33];
 	for (int j = 0; j < 33; j++)
 		x[j] = f.a, y[j] = f.s;

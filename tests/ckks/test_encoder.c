@@ -15,7 +15,7 @@ static void test_embedding_by_definition(void **state)
 		hel_complex *slots = hel_alloc(n / 2, sizeof *slots);
 		for (size_t i = 0; i < n; i++)
 			c[i] = hel_prng_normal(&g);
-		hel_embed(p, slots, c);
+		assert_ok(hel_embed(p, slots, c));
 		size_t power = 1;
 		for (size_t j = 0; j < n / 2; j++, power = power * 5 % (2 * n)) {
 			double complex sum = 0;

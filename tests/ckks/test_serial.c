@@ -193,13 +193,88 @@ static void test_keys(void **state)
 	ckks_teardown(&f);
 }
 
+/* What applications save and load. */
+static void test_files(void **state)
+{
+	(void)state;
+	ckks_fixture f, other;
+	static const long steps[] = {3};
+	ckks_setup(&f, spec, steps, 1);
+	ckks_setup(&other, (hel_params_spec){6, 2, 1, 30, 2, 2}, NULL, 0);
+	uint8_t *bytes[4] = {0};
+	size_t size[4];
+	hel_secret_key *secret = NULL;
+	hel_public_key *public = NULL;
+	hel_keys *keys = NULL;
+	hel_ct *ct, *back = NULL;
+	hel_complex *x = random_slots(&f), *y = hel_alloc(f.slots, sizeof *y);
+	ct = encrypted(&f, x, 2);
+	assert_ok(hel_public_key_new(&public, f.secret, 1));
+	assert_ok(hel_secret_key_save(&bytes[0], &size[0], f.secret));
+	assert_ok(hel_public_key_save(&bytes[1], &size[1], public));
+	assert_ok(hel_keys_save(&bytes[2], &size[2], f.keys));
+	assert_ok(hel_ct_save(&bytes[3], &size[3], ct));
+	assert_int_equal(112, size[0]); /* as ckks.h says */
+	hel_public_key_free(public);
+	public = NULL;
+	/* each in the place of the others, and its own with other parameters */
+	for (int i = 0; i < 4; i++) {
+		const hel_params *p = other.params;
+		const hel_status got[4] = {hel_secret_key_load(&secret, p, bytes[i], size[i]),
+					   hel_public_key_load(&public, p, bytes[i], size[i]),
+					   hel_keys_load(&keys, p, bytes[i], size[i]),
+					   hel_ct_load(&back, p, bytes[i], size[i])};
+		for (int place = 0; place < 4; place++)
+			assert_int_equal(i == place ? HEL_EPARAMS : HEL_EFORMAT, got[place]);
+	}
+	assert_true(!secret && !public && !keys && !back);
+	for (size_t cut = 1; cut < size[0]; cut++)
+		assert_status(HEL_ETRUNC,
+			      hel_secret_key_load(&secret, f.params, bytes[0], size[0] - cut));
+	bytes[0][50] ^= 1;
+	assert_status(HEL_EHASH, hel_secret_key_load(&secret, f.params, bytes[0], size[0]));
+	bytes[0][50] ^= 1;
+	/* read back, they work together */
+	assert_ok(hel_secret_key_load(&secret, f.params, bytes[0], size[0]));
+	assert_ok(hel_public_key_load(&public, f.params, bytes[1], size[1]));
+	assert_ok(hel_keys_load(&keys, f.params, bytes[2], size[2]));
+	assert_ok(hel_ct_load(&back, f.params, bytes[3], size[3]));
+	assert_int_equal(2, hel_ct_level(back));
+	hel_eval *ev;
+	assert_ok(hel_eval_new(&ev, f.params, keys, NULL));
+	assert_ok(hel_eval_rotate(ev, back, back, 3));
+	for (size_t i = 0; i < f.slots; i++)
+		y[i] = x[(i + 3) % f.slots];
+	assert_near("loaded and rotated", decrypted_error(&f, back, y), 0x1p-19);
+	assert_ok(hel_decrypt(y, secret, ct));
+	for (size_t i = 0; i < f.slots; i++)
+		assert_true(fabs(y[i].re - x[i].re) < 0x1p-19);
+	assert_ok(hel_eval_mul(ev, back, back, back));
+	uint8_t *none = NULL;
+	size_t nothing = 0;
+	assert_status(HEL_ESCALE, hel_ct_save(&none, &nothing, back));
+	assert_null(none);
+	for (int i = 0; i < 4; i++)
+		hel_bytes_free(bytes[i], size[i]);
+	hel_bytes_free(NULL, 0);
+	hel_eval_free(ev);
+	hel_secret_key_free(secret);
+	hel_public_key_free(public);
+	hel_keys_free(keys);
+	hel_ct_free(ct);
+	hel_ct_free(back);
+	hel_free(x);
+	hel_free(y);
+	ckks_teardown(&other);
+	ckks_teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_ciphertexts),
-	    cmocka_unit_test(test_seeded),
-	    cmocka_unit_test(test_sampled),
-	    cmocka_unit_test(test_keys),
+	    cmocka_unit_test(test_ciphertexts), cmocka_unit_test(test_seeded),
+	    cmocka_unit_test(test_sampled),	cmocka_unit_test(test_keys),
+	    cmocka_unit_test(test_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -342,6 +342,35 @@ for model in default deep digits; do
 	private_score "$model" $model one.csv 1
 done
 
+# A party without the secret key contributes the record; only the owner reads the score.
+works "encrypt under the public key" encrypt --manifest c-default/manifest.helm --public-key k-default/public.key \
+	--input one.csv --out q-public.ct
+works "infer on a contributed query" infer --program c-default/program.helm --keys k-default/evaluation.keys \
+	--query q-public.ct --out r-public.ct
+run predict --model m-default --input one.csv --json
+wanted=$(number logit log/out)
+json "decrypt what was contributed" decrypt --manifest c-default/manifest.helm --key k-default/secret.key --input r-public.ct
+check "contributed: decrypted logit is predict's" "$(number logit log/out)" close "$(number logit log/out)" "$wanted" 1e-4
+refuse 5 "decrypt what was contributed to another" decrypt --manifest c-default/manifest.helm \
+	--key k-other/secret.key --input r-public.ct
+refuse 5 "infer: contributed to another client" infer --program c-default/program.helm \
+	--keys k-other/evaluation.keys --query q-public.ct --out out/r
+refuse 5 "encrypt: a public key of other parameters" encrypt --manifest c-default/manifest.helm \
+	--public-key k-deep/public.key --input one.csv --out out/q
+refuse 2 "encrypt: both keys" encrypt --manifest c-default/manifest.helm --key k-default/secret.key \
+	--public-key k-default/public.key --input one.csv --out out/q
+refuse 2 "encrypt: no key" encrypt --manifest c-default/manifest.helm --input one.csv --out out/q
+says "encrypt: no key: the message names both" "--key .*--public-key"
+works "inspect tells the query's form" inspect q-public.ct
+check "inspect: full" "$(cat log/out)" grep -q "^full form" log/out
+works "encrypt under the public key again" encrypt --manifest c-default/manifest.helm \
+	--public-key k-default/public.key --input one.csv --out q-public2.ct
+if cmp -s q-public.ct q-public2.ct; then
+	fail "two contributed queries differ" "they are equal: encryption is not randomised"
+else
+	ok "two contributed queries differ"
+fi
+
 # The same record in every form that records may have: all give the first one's score.
 run predict --model m-default --input one.csv --json
 expected=$(number logit log/out)
@@ -428,7 +457,8 @@ on_server
 json "helrm-server infer --json" infer --program c-twin/program.helm --keys k-json/evaluation.keys --query q-json --out r-json
 on_helrm
 json "decrypt --json" decrypt --manifest c-twin/manifest.helm --key k-json/secret.key --input r-json
-for file in c-default/manifest.helm c-deep/program.helm k-default/secret.key k-default/evaluation.keys q.ct r.ct \
+for file in c-default/manifest.helm c-deep/program.helm k-default/secret.key k-default/evaluation.keys \
+	k-default/public.key q.ct q-public.ct r.ct \
 	m-default m-deep m-digits; do
 	works "inspect $file" inspect $file
 	check "inspect $file tells something" "stdout is empty" [ -s log/out ]
@@ -747,6 +777,9 @@ in_place_of() { # CASE FILE STATUS KIND
 		refuse $3 "encrypt: key: $1" encrypt --manifest c-default/manifest.helm --key "$2" --input one.csv --out out/q
 		refuse $3 "decrypt: key: $1" decrypt --manifest c-default/manifest.helm --key "$2" --input r.ct
 		;;
+	public)
+		refuse $3 "encrypt: public key: $1" encrypt --manifest c-default/manifest.helm --public-key "$2" --input one.csv --out out/q
+		;;
 	keys)
 		refuse $3 "infer: keys: $1" infer --program c-default/program.helm --keys "$2" --query q.ct --out out/r
 		on_server
@@ -790,6 +823,7 @@ file_of() { # KIND
 	manifest) echo c-default/manifest.helm ;;
 	program) echo c-default/program.helm ;;
 	secret) echo k-default/secret.key ;;
+	public) echo k-default/public.key ;;
 	keys) echo k-default/evaluation.keys ;;
 	query) echo q.ct ;;
 	result) echo r.ct ;;
@@ -798,7 +832,7 @@ file_of() { # KIND
 	record) echo object.json ;;
 	esac
 }
-containers="manifest program secret keys query result"
+containers="manifest program secret public keys query result"
 and_inspect() { # CASE FILE STATUS KIND
 	in_place_of "$@"
 	refuse $3 "inspect: $4: $1" inspect "$2"
@@ -1200,6 +1234,9 @@ forged() { # KIND OFFSET ...
 				survives "$name: encrypt" encrypt --manifest c-default/manifest.helm --key forged --input one.csv --out out/q
 				survives "$name: decrypt" decrypt --manifest c-default/manifest.helm --key forged --input r.ct
 				;;
+			public)
+				survives "$name: encrypt" encrypt --manifest c-default/manifest.helm --public-key forged --input one.csv --out out/q
+				;;
 			keys)
 				on_server
 				survives "$name: helrm-server infer" infer --program c-default/program.helm --keys forged --query q.ct --out out/r
@@ -1230,7 +1267,8 @@ if b2sum -l 256 one.csv >/dev/null 2>&1; then
 		$((program_size - 50)) $((program_size - 53)) $((program_size - 60)) $((program_size / 2))
 	forged secret 16 50 79
 	forged keys 16 48 64 96 97 100 104 3000000
-	forged query 16 48 64 67 68 69 80 100 60000 $(($(size_of q.ct) - 33))
+	forged public 16 48 64 80 95 96 97 60000 $(($(size_of k-default/public.key) - 33))
+	forged query 16 48 64 65 68 69 70 80 100 60000 $(($(size_of q.ct) - 33))
 	forged result 16 48 64 65 66 67 68 72 80 30000 $(($(size_of r.ct) - 33))
 else
 	skip "forged files" "no b2sum -l here"
@@ -1270,7 +1308,7 @@ done 2>/dev/null # the shell's own notices about killed jobs
 
 section "symbols"
 if nm "$HELRM" >log/helrm.nm 2>/dev/null && nm "$SERVER" >log/server.nm 2>/dev/null && [ -s log/helrm.nm ]; then
-	for symbol in hel_secret_key_new hel_secret_key_from_seed hel_encrypt hel_encrypt_seeded hel_decrypt \
+	for symbol in hel_public_key_new hel_encrypt_public hel_secret_key_new hel_secret_key_from_seed hel_encrypt hel_encrypt_seeded hel_decrypt \
 		hel_decrypt_coefficients hel_keys_generate; do
 		check "helrm has $symbol" "absent: this test tests nothing" grep -q "[ _]$symbol\$" log/helrm.nm
 		if grep -q "[ _]$symbol" log/server.nm; then

@@ -8,7 +8,7 @@
 typedef struct prediction {
 	hel_records records;
 	hel_dlrm *model;
-	hel_writer program, manifest, secret, keys, query, result;
+	hel_writer program, manifest, secret, keys, public, query, result;
 	double logit;
 } prediction;
 
@@ -37,6 +37,7 @@ static hel_status keygen_stage(prediction *p)
 	TRY(hel_client_generate(c));
 	TRY(hel_client_write_secret(&p->secret, c));
 	TRY(hel_client_write_keys(&p->keys, c, NULL));
+	TRY(hel_client_write_public(&p->public, c));
 done:
 	hel_client_free(c);
 	return st;
@@ -48,6 +49,19 @@ static hel_status encrypt_stage(prediction *p)
 	hel_client *c = NULL;
 	TRY(hel_client_new(&c, p->manifest.bytes, p->manifest.size, p->secret.bytes,
 			   p->secret.size));
+	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, HEL_UNKNOWN_IS_ERROR));
+done:
+	hel_client_free(c);
+	return st;
+}
+
+/* The same by one who has the public key only. */
+static hel_status contribute_stage(prediction *p)
+{
+	hel_status st = HEL_OK;
+	hel_client *c = NULL;
+	TRY(hel_client_new(&c, p->manifest.bytes, p->manifest.size, NULL, 0));
+	TRY(hel_client_contribute(c, p->public.bytes, p->public.size));
 	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, HEL_UNKNOWN_IS_ERROR));
 done:
 	hel_client_free(c);
@@ -84,7 +98,7 @@ done:
 
 /* `every`: which failures to try; all of a long stage would take minutes. */
 static void torture(const char *name, hel_status (*stage)(prediction *), prediction *p,
-		    hel_writer *out[2], long every)
+		    hel_writer *out[3], long every)
 {
 	long tried = 0;
 	for (long n = 1;; n += every) {
@@ -97,13 +111,19 @@ static void torture(const char *name, hel_status (*stage)(prediction *), predict
 		if (st != HEL_ENOMEM)
 			fail_msg("%s, allocation %ld: %s (%s)", name, n, hel_status_text(st),
 				 hel_error_detail());
-		for (int i = 0; i < 2; i++)
+		for (int i = 0; i < 3; i++)
 			if (out[i])
 				hel_writer_clear(out[i]);
 		tried++;
 	}
 	print_message("%s: %ld failures\n", name, tried);
 	assert_true(tried > 3);
+}
+
+static void infer_and_decrypt(prediction *p)
+{
+	torture("infer", infer_stage, p, (hel_writer *[3]){&p->result}, 1);
+	torture("decrypt", decrypt_stage, p, (hel_writer *[3]){NULL}, 1);
 }
 
 static void test_every_allocation_fails(void **state)
@@ -118,22 +138,28 @@ static void test_every_allocation_fails(void **state)
 	assert_ok(hel_schema_fit(&schema, &hel_dataset_heart, &p.records, NULL, 60, 3, 0));
 	assert_ok(hel_dlrm_new(&p.model, &config, schema, 1));
 	const char *fast = getenv("HELRM_TORTURE_ALL") ? NULL : "fast";
-	torture("compile", compile_stage, &p, (hel_writer *[2]){&p.program, &p.manifest},
+	torture("compile", compile_stage, &p, (hel_writer *[3]){&p.program, &p.manifest},
 		fast ? 97 : 1);
-	torture("keygen", keygen_stage, &p, (hel_writer *[2]){&p.secret, &p.keys}, 1);
-	torture("encrypt", encrypt_stage, &p, (hel_writer *[2]){&p.query, NULL}, 1);
-	torture("infer", infer_stage, &p, (hel_writer *[2]){&p.result, NULL}, 1);
-	torture("decrypt", decrypt_stage, &p, (hel_writer *[2]){NULL, NULL}, 1);
+	torture("keygen", keygen_stage, &p, (hel_writer *[3]){&p.secret, &p.keys, &p.public}, 1);
+	torture("encrypt", encrypt_stage, &p, (hel_writer *[3]){&p.query}, 1);
+	infer_and_decrypt(&p);
+	const double own = p.logit;
+	hel_writer_clear(&p.query);
+	hel_writer_clear(&p.result);
+	torture("contribute", contribute_stage, &p, (hel_writer *[3]){&p.query}, 1);
+	infer_and_decrypt(&p);
 	double want, dense[5];
 	uint32_t hots[8];
 	assert_ok(hel_schema_apply(p.model->schema, &p.records, 0, HEL_UNKNOWN_IS_ERROR, dense,
 				   hots, NULL));
 	assert_ok(hel_dlrm_logit(&want, p.model, dense, hots));
+	assert_true(fabs(want - own) < 0x1p-12);
 	assert_true(fabs(want - p.logit) < 0x1p-12);
 	hel_writer_clear(&p.program);
 	hel_writer_clear(&p.manifest);
 	hel_writer_clear(&p.secret);
 	hel_writer_clear(&p.keys);
+	hel_writer_clear(&p.public);
 	hel_writer_clear(&p.query);
 	hel_writer_clear(&p.result);
 	hel_dlrm_free(p.model);

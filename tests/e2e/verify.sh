@@ -36,6 +36,12 @@ for name in deep codesigned deep-digits codesigned-digits; do
 	holds "$name bits against prediction" "$(field bits "$work/json")" "<=" "$predicted + 4"
 	holds "$name decisions that differ" "$(field decisions_differ "$work/json")" "==" 0
 	holds "$name keys" "$(field evaluation_keys_bytes "$work/json")" "<=" $keys
+	"$helrm" verify --model "$work/$name" --compiled "$work/$name.c" --data "$data" --rows 20 --contributed --json \
+		>"$work/public"
+	holds "$name bits, contributed" "$(field bits "$work/public")" ">=" 12.5
+	holds "$name bits, contributed, against prediction" "$(field bits "$work/public")" ">=" \
+		"$(field predicted_bits "$work/public")"
+	holds "$name decisions that differ, contributed" "$(field decisions_differ "$work/public")" "==" 0
 	holds "$name query" "$(field query_bytes "$work/json")" "<=" 500000
 	holds "$name result" "$(field result_bytes "$work/json")" "<=" 100000
 done

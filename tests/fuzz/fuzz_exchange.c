@@ -1,4 +1,5 @@
-/* What client and server send each other, at the smallest secure ring: secret key, query, result.
+/* What client and server send each other, at the smallest secure ring: secret key, query, result,
+ * a contributed query, public key.
  * These files are too large to be inputs themselves. An input is a list of edits to a valid one: a
  * byte that picks the file, then (offset, value) in four bytes each; a rest of one to three bytes
  * cuts the file's end. The edited body is sealed again. The input as it came is tried, too. */
@@ -13,11 +14,13 @@ static const char schema[] = "{\"dataset\": \"heart\", \"clip\": 3, \"dense\": [
 			     "\"deviation\": 20}, {\"name\": \"oldpeak\","
 			     " \"mean\": 1, \"deviation\": 1}], \"tables\": [";
 
-static hel_writer manifest, parts[3]; /* secret key, query, result */
-static hel_client *client;
+enum { SECRET, QUERY, RESULT, CONTRIBUTED, PUBLIC, PARTS };
+static hel_writer manifest, parts[PARTS];
+static hel_client *client, *contributor;
 static hel_server *server;
 static hel_session *session;
-static const hel_kind kinds[3] = {HEL_KIND_SECRET_KEY, HEL_KIND_QUERY, HEL_KIND_RESULT};
+static const hel_kind kinds[PARTS] = {HEL_KIND_SECRET_KEY, HEL_KIND_QUERY, HEL_KIND_RESULT,
+				      HEL_KIND_QUERY, HEL_KIND_PUBLIC_KEY};
 
 /* A program that sends its one input back: the age, in every slot. */
 static void make_program(hel_writer *out)
@@ -63,18 +66,28 @@ static void setup(void)
 	make_program(&program);
 	fuzz_expect(hel_client_new(&client, manifest.bytes, manifest.size, NULL, 0) == HEL_OK);
 	fuzz_expect(hel_client_generate(client) == HEL_OK);
-	fuzz_expect(hel_client_write_secret(&parts[0], client) == HEL_OK);
+	fuzz_expect(hel_client_write_secret(&parts[SECRET], client) == HEL_OK);
+	fuzz_expect(hel_client_write_public(&parts[PUBLIC], client) == HEL_OK);
+	fuzz_expect(hel_client_new(&contributor, manifest.bytes, manifest.size, NULL, 0) == HEL_OK);
+	fuzz_expect(hel_client_contribute(contributor, parts[PUBLIC].bytes, parts[PUBLIC].size) ==
+		    HEL_OK);
 	fuzz_expect(hel_client_write_keys(&keys, client, NULL) == HEL_OK);
 	fuzz_expect(hel_records_parse(&records, &hel_dataset_heart, "record", record,
 				      strlen(record)) == HEL_OK);
-	fuzz_expect(hel_client_encrypt(&parts[1], client, &records, 0, HEL_UNKNOWN_IS_ERROR) ==
+	fuzz_expect(hel_client_encrypt(&parts[QUERY], client, &records, 0, HEL_UNKNOWN_IS_ERROR) ==
 		    HEL_OK);
+	fuzz_expect(hel_client_encrypt(&parts[CONTRIBUTED], contributor, &records, 0,
+				       HEL_UNKNOWN_IS_ERROR) == HEL_OK);
 	fuzz_expect(hel_server_new(&server, program.bytes, program.size, NULL) == HEL_OK);
 	fuzz_expect(hel_session_new(&session, server, keys.bytes, keys.size) == HEL_OK);
-	fuzz_expect(hel_server_infer(&parts[2], session, parts[1].bytes, parts[1].size, NULL) ==
-		    HEL_OK);
-	fuzz_expect(hel_client_decrypt(&score, client, parts[2].bytes, parts[2].size) == HEL_OK);
-	fuzz_expect(score.logit > 0.999 && score.logit < 1.001);
+	for (int from = QUERY; from <= CONTRIBUTED; from += CONTRIBUTED - QUERY) {
+		hel_writer_clear(&parts[RESULT]);
+		fuzz_expect(hel_server_infer(&parts[RESULT], session, parts[from].bytes,
+					     parts[from].size, NULL) == HEL_OK);
+		fuzz_expect(hel_client_decrypt(&score, client, parts[RESULT].bytes,
+					       parts[RESULT].size) == HEL_OK);
+		fuzz_expect(score.logit > 0.999 && score.logit < 1.001);
+	}
 	hel_records_clear(&records);
 	hel_writer_clear(&program);
 	hel_writer_clear(&keys);
@@ -86,9 +99,11 @@ static void try_file(size_t which, const uint8_t *bytes, size_t size)
 	hel_client *other = NULL;
 	hel_score score;
 	hel_status st;
-	if (which == 0)
+	if (which == SECRET)
 		st = hel_client_new(&other, manifest.bytes, manifest.size, bytes, size);
-	else if (which == 1)
+	else if (which == PUBLIC)
+		st = hel_client_contribute(contributor, bytes, size);
+	else if (which == QUERY || which == CONTRIBUTED)
 		st = hel_server_infer(&w, session, bytes, size, NULL);
 	else
 		st = hel_client_decrypt(&score, client, bytes, size);
@@ -103,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		setup();
 	if (!size)
 		return 0;
-	const size_t which = data[0] % 3, front = 16;
+	const size_t which = data[0] % PARTS, front = 16;
 	const hel_writer *from = &parts[which];
 	size_t body = from->size - HEL_CONTAINER_OVERHEAD, sealed, at = 1;
 	uint8_t *edited = fuzz_copy(from->bytes + front, body);

@@ -350,6 +350,24 @@ static void make_keys(size_t set, const hel_key_request *requests, size_t count,
 	hel_secret_key_free(secret);
 }
 
+static void make_public_key(size_t set, unsigned level)
+{
+	static const uint8_t seed[HEL_SEED_BYTES] = {2};
+	hel_secret_key *secret;
+	hel_public_key *key;
+	hel_writer w = {0};
+	char name[64];
+	OK(hel_secret_key_from_seed(&secret, fuzz_params(set), seed));
+	OK(hel_public_key_new(&key, secret, level));
+	hel_public_key_write(&w, key);
+	OK(w.status);
+	snprintf(name, sizeof name, "public_key/set_%zu_level_%u.bin", set, level);
+	save(name, w.bytes, w.size);
+	hel_writer_clear(&w);
+	hel_public_key_free(key);
+	hel_secret_key_free(secret);
+}
+
 static void make_ciphertexts(size_t set, unsigned level)
 {
 	static const uint8_t secret_seed[HEL_SEED_BYTES] = {2};
@@ -404,6 +422,10 @@ int main(int argc, char **argv)
 	make_keys(1, (hel_key_request[]){{5, 0}}, 1, "keys/two_primes.bin");
 	make_keys(2, (hel_key_request[]){{HEL_RELINEARISE, 0}}, 1, "keys/level_0.bin");
 	make_keys(0, NULL, 0, "keys/none.bin");
+	make_public_key(0, 0);
+	make_public_key(0, 2);
+	make_public_key(1, 1);
+	make_public_key(2, 0);
 	make_ciphertexts(0, 1);
 	make_ciphertexts(1, 1);
 	make_ciphertexts(2, 0);

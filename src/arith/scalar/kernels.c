@@ -249,6 +249,45 @@ static void permute(uint32_t *r, const uint32_t *a, const hel_permutation *p, ui
 		}
 }
 
+static void residues(uint32_t *r, const uint32_t *high, const uint32_t *low, hel_words_factor f,
+		     const hel_prime *p)
+{
+	for (uint32_t i = 0; i < p->n; i++) {
+		/* below 2^31 q + 2^32 q: six terms of 2^30 q */
+		uint32_t v = mont_reduce((uint64_t)high[i] * f.high + (uint64_t)low[i] * f.low, p);
+		r[i] = once(v + p->q - f.middle, p->q);
+	}
+}
+
+static void fft_forward(double *re, double *im, const double *w_re, const double *w_im, size_t n)
+{
+	for (size_t len = 2; len <= n; len *= 2)
+		for (size_t i = 0; i < n; i += len)
+			for (size_t j = 0; j < len / 2; j++) {
+				const size_t a = i + j, b = a + len / 2, w = len / 2 + j;
+				const double x = re[b] * w_re[w] - im[b] * w_im[w];
+				const double y = re[b] * w_im[w] + im[b] * w_re[w];
+				re[b] = re[a] - x;
+				im[b] = im[a] - y;
+				re[a] += x;
+				im[a] += y;
+			}
+}
+
+static void fft_inverse(double *re, double *im, const double *w_re, const double *w_im, size_t n)
+{
+	for (size_t len = n; len >= 2; len /= 2)
+		for (size_t i = 0; i < n; i += len)
+			for (size_t j = 0; j < len / 2; j++) {
+				const size_t a = i + j, b = a + len / 2, w = len / 2 + j;
+				const double x = re[a] - re[b], y = im[a] - im[b];
+				re[a] += re[b];
+				im[a] += im[b];
+				re[b] = x * w_re[w] + y * w_im[w];
+				im[b] = y * w_re[w] - x * w_im[w];
+			}
+}
+
 const hel_kernels hel_kernels_scalar = {
     .name = "scalar",
     .ntt_forward = ntt_forward,
@@ -266,5 +305,8 @@ const hel_kernels hel_kernels_scalar = {
     .raise = raise,
     .lower = lower,
     .quotient = quotient,
+    .residues = residues,
+    .fft_forward = fft_forward,
+    .fft_inverse = fft_inverse,
     .permute = permute,
 };

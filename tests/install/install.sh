@@ -1,0 +1,64 @@
+#!/bin/sh
+# install.sh BUILD SOURCE: installs into a directory of its own; there, the library exports its API
+# and nothing else, every public header compiles alone in C and in C++, and the examples compile and
+# run by pkg-config alone.
+set -eu
+LC_ALL=C
+export LC_ALL
+build=$1 source=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+try() { # NAME COMMAND ...
+	name=$1
+	shift
+	if "$@" >"$work/log" 2>&1; then
+		echo "ok $name"
+		passed=$((passed + 1))
+	else
+		echo "FAIL $name"
+		sed 's/^/    /' "$work/log"
+		failed=$((failed + 1))
+	fi
+}
+
+DESTDIR=$work/root meson install -C "$build" --no-rebuild --quiet
+pc=$(find "$work/root" -name helrm.pc)
+lib=$(dirname "$(dirname "$pc")")
+prefix=$(sed -n 's/^prefix=//p' "$pc")
+include=$work/root$prefix/include
+PKG_CONFIG_PATH=$(dirname "$pc") PKG_CONFIG_SYSROOT_DIR=$work/root LD_LIBRARY_PATH=$lib
+export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH
+
+exported() {
+	nm -D --defined-only "$lib/libhelrm.so" | awk '{ print $3 }' | sort | diff "$source/tests/install/symbols.txt" -
+}
+declared() { # what the headers promise is there, and the other way round
+	sed -n 's/^.*[ *]\(hel_[a-z_0-9]*\)(.*$/\1/p' "$include"/helrm/ckks.h \
+		"$include"/helrm/pool.h "$include"/helrm/status.h |
+		sort -u | comm -3 - "$source/tests/install/symbols.txt" | { ! grep .; }
+}
+try "exports what symbols.txt lists" exported
+try "headers declare what is exported" declared
+try "the version" pkg-config --exact-version="$("$work/root$prefix/bin/helrm" --version)" helrm
+
+strict="-Wall -Wextra -Wpedantic -Werror -fsyntax-only"
+for header in "$include"/helrm/*.h; do
+	file=$(basename "$header")
+	echo "#include <helrm/$file>" >"$work/alone.c"
+	try "$file alone, C" cc -std=c11 $strict "-I$include" "$work/alone.c"
+	if command -v c++ >/dev/null; then
+		try "$file alone, C++" c++ -x c++ -std=c++11 $strict "-I$include" "$work/alone.c"
+	else
+		echo "SKIPPED, NOT TESTED: $file in C++: no compiler"
+	fi
+done
+for example in add matrix logistic; do
+	try "example $example compiles" cc -std=c11 -Wall -Wextra -Werror -O1 -o "$work/$example" \
+		"$source/examples/$example.c" $(pkg-config --cflags --libs helrm) -lm
+	try "example $example runs" "$work/$example"
+done
+try "helrm is installed" "$work/root$prefix/bin/helrm" --help
+try "helrm-server is installed" "$work/root$prefix/bin/helrm-server" --help
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

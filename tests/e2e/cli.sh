@@ -722,7 +722,7 @@ while read -r command option values; do
 	done
 	usage "$command: $option without a value" $command $(line_of $command) $option
 done <<'END'
-synth --rows 0 -1 1.5 1e3 x EMPTY 100000001 99999999999999999999
+synth --rows 0 -1 1.5 1e3 x EMPTY 10000000001 99999999999999999999
 synth --seed -1 x EMPTY 18446744073709551616
 synth --dataset nosuch EMPTY Heart
 train --dataset nosuch EMPTY
@@ -950,7 +950,6 @@ null
 {"embedding":"digits(1)"}
 {"embedding":"digits(-2)"}
 {"embedding":"full","embedding":"full"}
-{"embedding":"frequent(5)"}
 {"activation":null}
 {"activation":{}}
 {"activation":"square"}

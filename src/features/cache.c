@@ -156,7 +156,8 @@ static hel_status read_all(const hel_cache *c, void *to, size_t size, off_t at)
 	return HEL_OK;
 }
 
-/* A damaged header counts as no cache: what is derived is made again. */
+/* A damaged header counts as no cache: what is derived is made again. A file of another kind is
+ * somebody's. */
 static hel_status read_header(hel_cache *c, bool *usable)
 {
 	hel_status st = HEL_OK;
@@ -164,6 +165,9 @@ static hel_status read_header(hel_cache *c, bool *usable)
 	hel_writer expected = {0};
 	struct stat info;
 	*usable = false;
+	const ssize_t n = pread(c->fd, bytes, sizeof magic, 0);
+	if (n && (n < (ssize_t)sizeof magic || memcmp(bytes, magic, sizeof magic) != 0))
+		FAIL(HEL_EFORMAT, "%s exists and is no row cache; it is not overwritten", c->path);
 	if (fstat(c->fd, &info) || info.st_size < HEADER_BYTES)
 		goto done;
 	TRY(read_all(c, bytes, sizeof bytes, 0));

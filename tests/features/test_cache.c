@@ -58,7 +58,7 @@ static void test_damage(void **state)
 	assert_ok(hel_file_read(temp_path("cache"), 1 << 30, &bytes, &size));
 	for (size_t i = 0; i < 60; i++) {
 		const bool cut = i % 3 == 0;
-		const size_t at = i < 30 ? i * 4 : size / 60 * i;
+		const size_t at = i < 30 ? 8 + i * 4 : size / 60 * i;
 		bytes[at] ^= 0x40;
 		assert_ok(hel_file_write(temp_path("cache"), bytes, cut ? at : size, 0644));
 		bytes[at] ^= 0x40;
@@ -86,6 +86,18 @@ static void test_refuses(void **state)
 	assert_status(HEL_EDATA, hel_cache_open(&c, &report, &made, temp_path("cache2"),
 						&hel_dataset_criteo, &data, 1, 0, NULL));
 	assert_null(fopen(temp_path("cache2"), "r")); /* nothing is left behind */
+	/* a file that is no cache stays as it is, the data file itself for one */
+	make_criteo(data, 100, 1);
+	uint8_t *before, *after;
+	size_t size, size_after;
+	assert_ok(hel_file_read(data, 1 << 20, &before, &size));
+	assert_status(HEL_EFORMAT, hel_cache_open(&c, &report, &made, data, &hel_dataset_criteo,
+						  &data, 1, 0, NULL));
+	assert_ok(hel_file_read(data, 1 << 20, &after, &size_after));
+	assert_int_equal(size, size_after);
+	assert_memory_equal(before, after, size);
+	hel_free(before);
+	hel_free(after);
 	assert_null(c);
 }
 

@@ -119,12 +119,25 @@ size_t hel_packed_size(size_t count, unsigned bits);
 
 /* --- files (file.c) ------------------------------------------------------ */
 
+#define HEL_HASH_BYTES 32
+
 /** Reads a whole file of at most `limit` bytes. *bytes is zero-ended; the caller frees it. */
 HEL_CHECKED hel_status hel_file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size);
 
 /** Writes all or nothing: a temporary file beside `path`, synced, then renamed. */
 HEL_CHECKED hel_status hel_file_write(const char *path, const void *bytes, size_t size,
 				      unsigned mode);
+
+/** A file that is written piece by piece (stream.c), all or nothing like hel_file_write. */
+typedef struct hel_stream hel_stream;
+HEL_CHECKED hel_status hel_stream_new(hel_stream **out, const char *path);
+HEL_CHECKED hel_status hel_stream_write(hel_stream *s, const void *bytes, size_t size);
+/** BLAKE2b-256 of all that was written so far. */
+void hel_stream_hash(hel_stream *s, uint8_t out[HEL_HASH_BYTES]);
+/** Puts the file in place, its first bytes replaced by `front` (may be NULL, 0). */
+HEL_CHECKED hel_status hel_stream_finish(hel_stream *s, const void *front, size_t front_size);
+/** An unfinished file leaves nothing behind. */
+void hel_stream_free(hel_stream *s);
 
 /** Makes a directory and its parents; an existing one is fine. */
 HEL_CHECKED hel_status hel_dir_make(const char *path);
@@ -142,7 +155,6 @@ typedef enum hel_kind {
 	HEL_KIND_CIPHERTEXT = 9,
 } hel_kind;
 
-#define HEL_HASH_BYTES 32
 #define HEL_CONTAINER_OVERHEAD (4 + 2 + 2 + 8 + HEL_HASH_BYTES)
 
 const char *hel_kind_name(hel_kind kind);
@@ -190,6 +202,18 @@ double hel_prng_unit(hel_prng *g);
 /** Standard normal by Box-Muller: for training and tests, not for cryptography. */
 double hel_prng_normal(hel_prng *g);
 void hel_prng_clear(hel_prng *g);
+/** A random order. */
+void hel_shuffle(uint32_t *order, size_t count, hel_prng *g);
+
+/** splitmix64 (S. Vigna): spreads a counter or seed over 64 bits; for data, not for cryptography.
+ */
+static inline uint64_t hel_mix(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15u;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
 
 /* --- threads (pool.c) ------------------------------------------------------ */
 
@@ -217,6 +241,8 @@ typedef struct hel_progress {
 
 void hel_progress_begin(hel_progress *p, const char *what);
 void hel_progress_step(hel_progress *p, double fraction);
+/** The same with a few words of how it goes. */
+void hel_progress_note(hel_progress *p, double fraction, const char *note);
 void hel_progress_end(hel_progress *p);
 
 #endif

@@ -23,15 +23,20 @@ void hel_progress_begin(hel_progress *p, const char *what)
 
 void hel_progress_step(hel_progress *p, double fraction)
 {
+	hel_progress_note(p, fraction, "");
+}
+
+void hel_progress_note(hel_progress *p, double fraction, const char *note)
+{
 	double now = hel_clock(), every = isatty(STDERR_FILENO) ? 0.2 : 10;
 	if (now - p->start < 2 || now - p->shown < every)
 		return;
 	p->shown = now;
 	double left = fraction > 0 ? (now - p->start) * (1 - fraction) / fraction : 0;
 	fprintf(stderr,
-		isatty(STDERR_FILENO) ? "\r%s: %3.0f %%, %.0f s left \033[K"
-				      : "%s: %.0f %%, %.0f s left\n",
-		p->what, 100 * fraction, left);
+		isatty(STDERR_FILENO) ? "\r%s: %3.0f %%, %s%s%.0f s left \033[K"
+				      : "%s: %.0f %%, %s%s%.0f s left\n",
+		p->what, 100 * fraction, note, *note ? ", " : "", left);
 	fflush(stderr);
 }
 

@@ -87,3 +87,13 @@ void hel_prng_clear(hel_prng *g)
 {
 	hel_wipe(g, sizeof *g);
 }
+
+void hel_shuffle(uint32_t *order, size_t count, hel_prng *g)
+{
+	for (size_t i = count; i > 1; i--) { /* Fisher-Yates */
+		size_t j = (size_t)(((u128)hel_prng_u64(g) * i) >> 64);
+		uint32_t swap = order[i - 1];
+		order[i - 1] = order[j];
+		order[j] = swap;
+	}
+}

@@ -1,19 +1,21 @@
 /* train, eval, predict, synth: the model in the clear. */
-#include "cli.h"
 #include "dlrm/dlrm.h"
-#include <cblas.h>
+#include "rows.h"
 #include <math.h>
 #include <string.h>
 
-extern void openblas_set_num_threads(int threads);
-
 #define DATASET_OPTION                                                                             \
 	{                                                                                          \
-		"dataset", "NAME", "data set: heart", false, false                                 \
+		"dataset", "NAME", "data set: heart (default) or criteo", false, false             \
 	}
 #define DATA_OPTION                                                                                \
 	{                                                                                          \
 		"data", "FILE", "published data files", true, true                                 \
+	}
+#define CACHE_OPTIONS                                                                              \
+	{"cache", "FILE", "keep the rows in binary for the next run", false, false},               \
+	{                                                                                          \
+		"max-malformed", "N", "rows that may be left out (default 0)", false, false        \
 	}
 #define MODEL_OPTION                                                                               \
 	{                                                                                          \
@@ -101,6 +103,19 @@ done:
 	return st;
 }
 
+/* What only makes sense for rows read as a stream is not ignored. */
+static hel_status refuse_stream_options(const hel_args *args, const hel_dataset *set)
+{
+	static const char *const names[] = {"threshold",     "max-onehot",	 "cache",
+					    "max-malformed", "checkpoint-every", "resume"};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(names); i++)
+		if (hel_arg(args, names[i]))
+			return hel_fail(HEL_EINVAL,
+					"--%s is for data sets read as a stream; '%s' is not one",
+					names[i], set->name);
+	return HEL_OK;
+}
+
 static hel_status run_train(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -110,21 +125,21 @@ static hel_status run_train(const hel_args *args, json_t *out)
 	hel_schema *schema = NULL;
 	hel_dlrm *m = NULL;
 	double *logits = NULL;
-	uint8_t *text = NULL;
-	size_t size;
 	hel_metrics metrics;
 	hel_progress progress;
-	hel_dlrm_config config = hel_dlrm_config_default();
-	/* small products: threads of our own run across folds instead */
-	openblas_set_num_threads(1);
+	hel_dlrm_config config;
+	uint32_t base;
 	TRY(dataset_of(&set, args));
-	if (hel_arg(args, "config")) {
-		TRY(hel_arg_file(&text, &size, args, "config"));
-		TRY(hel_dlrm_config_from_json(&config, (const char *)text, size));
+	TRY(hel_cli_config(&config, args, set));
+	if (set->hashed) {
+		st = hel_cli_train_rows(args, out, set, &config);
+		goto done;
 	}
+	TRY(refuse_stream_options(args, set));
+	TRY(hel_dlrm_text_base(&base, &config));
 	TRY(read_data(&records, args, "data", set, true));
 	TRY(cross_validate(args, out, set, &records, &config));
-	TRY(hel_schema_fit(&schema, set, &records, NULL, records.count, config.clip, config.base));
+	TRY(hel_schema_fit(&schema, set, &records, NULL, records.count, config.clip, base));
 	TRY(hel_samples_new(&samples, schema, &records, NULL, records.count, HEL_UNKNOWN_IS_ERROR));
 	TRY(hel_dlrm_new(&m, &config, schema, config.training.seed));
 	schema = NULL;
@@ -141,7 +156,6 @@ static hel_status run_train(const hel_args *args, json_t *out)
 		m->parameters, hel_arg(args, "out"), set->credit);
 	json_object_set_new(out, "parameters", json_integer((json_int_t)m->parameters));
 done:
-	hel_free(text);
 	hel_free(logits);
 	hel_dlrm_free(m);
 	hel_schema_free(schema);
@@ -160,7 +174,15 @@ const hel_command hel_command_train = {
 		false, false},
 	       {"cv", "FOLDS", "cross-validate first, beside relu and logistic regression", false,
 		false},
-	       {"seeds", "N", "seeds of the cross-validation (default 1)", false, false}},
+	       {"seeds", "N", "seeds of the cross-validation (default 1)", false, false},
+	       {"embedding", "KIND", "of large tables, e.g. 'frequent(all)+digits(16)'", false,
+		false},
+	       {"threshold", "N", "tables with more values are large", false, false},
+	       {"max-onehot", "N", "most one-hot entries of all tables together", false, false},
+	       {"seed", "N", "of the split, the weights and the order of rows", false, false},
+	       CACHE_OPTIONS,
+	       {"checkpoint-every", "S", "seconds between checkpoints (default 60)", false, false},
+	       {"resume", NULL, "go on where a killed training left off", false, false}},
     .run = run_train,
 };
 
@@ -190,6 +212,14 @@ static hel_status run_eval(const hel_args *args, json_t *out)
 	hel_samples samples = {0};
 	double *logits = NULL;
 	hel_metrics metrics;
+	TRY(hel_dlrm_load(&m, hel_arg(args, "model")));
+	const hel_dataset *set = hel_dataset_by_name(m->schema->dataset);
+	if (set && set->hashed) {
+		st = hel_cli_eval_rows(args, out, m, set);
+		goto done;
+	}
+	hel_dlrm_free(m);
+	m = NULL;
 	TRY(load_both(&m, &samples, args, "data", true, HEL_UNKNOWN_IS_MISSING));
 	TRY_ALLOC(logits, hel_alloc(samples.count, sizeof *logits));
 	TRY(logits_of(logits, m, &samples));
@@ -205,7 +235,10 @@ done:
 const hel_command hel_command_eval = {
     .name = "eval",
     .summary = "Judge a model on labelled data, in the clear",
-    .option = {MODEL_OPTION, DATA_OPTION},
+    .option = {MODEL_OPTION,
+	       DATA_OPTION,
+	       {"held-out", NULL, "only the rows that training left out (criteo)", false, false},
+	       CACHE_OPTIONS},
     .run = run_eval,
 };
 
@@ -240,32 +273,41 @@ const hel_command hel_command_predict = {
     .run = run_predict,
 };
 
+static ssize_t write_to_stream(void *stream, const char *bytes, size_t size)
+{
+	return hel_stream_write(stream, bytes, size) == HEL_OK ? (ssize_t)size : 0;
+}
+
 static hel_status run_synth(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
 	const hel_dataset *set;
 	uint64_t rows, seed;
-	char *text = NULL;
-	size_t size = 0;
 	uint8_t bytes[HEL_SEED_BYTES] = {0};
 	hel_prng g;
+	hel_stream *stream = NULL;
+	FILE *f = NULL;
 	TRY(dataset_of(&set, args));
-	TRY(hel_arg_number(&rows, args, "rows", 1, 100000000, 303));
+	TRY(hel_arg_number(&rows, args, "rows", 1, 10000000000, 303));
 	TRY(hel_arg_number(&seed, args, "seed", 0, UINT64_MAX, 1));
 	memcpy(bytes, &seed, sizeof seed);
 	hel_prng_init(&g, bytes, 3);
-	FILE *f = open_memstream(&text, &size);
-	if (!f)
-		FAIL(HEL_ENOMEM, "out of memory");
+	TRY(hel_stream_new(&stream, hel_arg(args, "out")));
+	const cookie_io_functions_t io = {.write = write_to_stream};
+	TRY_ALLOC(f, fopencookie(stream, "w", io));
 	set->synthesise(f, rows, &g);
-	if (fclose(f))
-		FAIL(HEL_ENOMEM, "out of memory");
-	TRY(hel_file_write(hel_arg(args, "out"), text, size, 0644));
+	const bool failed = ferror(f) | fclose(f);
+	f = NULL;
+	if (failed)
+		FAIL(HEL_EIO, "cannot write %s: is the disk full?", hel_arg(args, "out"));
+	TRY(hel_stream_finish(stream, NULL, 0));
 	hel_say(args, "%zu synthetic %s rows written to %s\n", (size_t)rows, set->name,
 		hel_arg(args, "out"));
 	json_object_set_new(out, "rows", json_integer((json_int_t)rows));
 done:
-	hel_free(text);
+	if (f)
+		fclose(f);
+	hel_stream_free(stream);
 	return st;
 }
 

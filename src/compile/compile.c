@@ -149,22 +149,6 @@ done:
 	return st;
 }
 
-/* A record's numbers, drawn at random: dense ones over the clip range, any values. */
-static void random_record(double *dense, uint32_t *hot, const hel_schema *s, hel_prng *g)
-{
-	uint32_t first = 0;
-	for (size_t i = 0; i < s->dense_count; i++)
-		dense[i] = s->clip * (2 * hel_prng_unit(g) - 1);
-	for (size_t t = 0; t < s->table_count; t++) {
-		const hel_table_field *f = &s->table[t];
-		for (uint32_t d = 0; d < f->digits; d++) {
-			uint32_t rows = f->base ? f->base : f->values + 1;
-			*hot++ = first + (uint32_t)(hel_prng_unit(g) * rows);
-			first += rows;
-		}
-	}
-}
-
 /* SAMPLE_RECORDS random records as feature vectors; the program in the clear against the model on
  * each where there is a model. The caller frees *samples. */
 static hel_status sample_features(double **samples, const hel_program *p, const hel_schema *s,
@@ -184,7 +168,7 @@ static hel_status sample_features(double **samples, const hel_program *p, const 
 	TRY_ALLOC(all, hel_alloc(SAMPLE_RECORDS * width, sizeof *all));
 	for (size_t n = 0; n < SAMPLE_RECORDS; n++) {
 		double want, got;
-		random_record(dense, hot, s, &g);
+		hel_schema_random(s, &g, dense, hot);
 		hel_features_fill(all + n * width, s, dense, hot, p->manifest->degree);
 		if (!m)
 			continue;

@@ -44,8 +44,10 @@ static hel_status train_and_judge(hel_metrics *out, const cv_job *j, const hel_d
 	hel_dlrm *m = NULL;
 	hel_samples train = {0}, test = {0};
 	double *logits = NULL;
+	uint32_t base;
+	TRY(hel_dlrm_text_base(&base, config));
 	TRY(hel_schema_fit(&schema, j->set, j->records, train_rows, train_count, config->clip,
-			   config->base));
+			   base));
 	TRY(hel_samples_new(&train, schema, j->records, train_rows, train_count,
 			    HEL_UNKNOWN_IS_MISSING));
 	TRY(hel_samples_new(&test, schema, j->records, test_rows, test_count,

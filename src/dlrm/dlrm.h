@@ -6,7 +6,7 @@
 #define HEL_DLRM_H
 
 #include "base/base.h"
-#include "features/features.h"
+#include "features/rows.h"
 
 #define HEL_MAX_LAYERS 16
 #define HEL_MAX_WIDTH 65536
@@ -44,6 +44,13 @@ double hel_approximation_at(const hel_approximation *a, double x);
 typedef struct hel_training {
 	uint32_t epochs, batch, warmup; /* warm-up in steps */
 	double rate, weight_decay, gradient_clip;
+	bool adagrad; /* for tables, in place of Adam */
+	/* early stopping: the share of training rows to judge by, how often per epoch, and after
+	 * how many judgements without a better AUC; the best weights are kept */
+	double validation;
+	uint32_t evaluations, patience;
+	uint32_t
+	    test; /* one row in this many is held out; 0: none. Data sets read as a stream only */
 	uint64_t seed;
 } hel_training;
 
@@ -56,14 +63,26 @@ typedef struct hel_dlrm_config {
 	hel_activation activation;
 	bool bottom_last_activation;
 	double clip;
-	uint32_t base; /* 0: full one-hot tables, else digits of that base */
+	hel_embedding_plan plan;
 	hel_training training;
 } hel_dlrm_config;
 
 /** The co-designed heart network: bottom 5-4 linear, top 36-8-1, one squaring. */
 hel_dlrm_config hel_dlrm_config_default(void);
+/** A data set's own default; criteo: bottom 13-16 linear, top 432-128-1, one squaring. */
+hel_dlrm_config hel_dlrm_config_for(const hel_dataset *set);
+/** Who trains on which rows, by the training's seed. */
+hel_split hel_dlrm_split(const hel_dlrm_config *c);
+/** Changes what the JSON object names; c stays as it is on errors. */
+HEL_CHECKED hel_status hel_dlrm_config_update(hel_dlrm_config *c, const char *text, size_t size);
+/** The same on top of hel_dlrm_config_default. */
 HEL_CHECKED hel_status hel_dlrm_config_from_json(hel_dlrm_config *out, const char *text,
 						 size_t size);
+/** JSON text, zero-ended; the caller frees it with hel_free. */
+HEL_CHECKED hel_status hel_dlrm_config_to_json(char **out, const hel_dlrm_config *c);
+/** The base of digits for a data set whose tables are vocabularies of texts, 0 for full ones.
+ *  @retval HEL_EUNSUPPORTED another embedding kind. */
+HEL_CHECKED hel_status hel_dlrm_text_base(uint32_t *base, const hel_dlrm_config *c);
 
 typedef struct hel_tensor {
 	char name[HEL_NAME_MAX]; /* as in facebookresearch/dlrm state dicts */
@@ -118,15 +137,51 @@ typedef struct hel_samples {
 	size_t unknown; /* categories outside the vocabulary, taken as missing */
 } hel_samples;
 
+/** Room for `count` samples; the count is still 0. */
+HEL_CHECKED hel_status hel_samples_reserve(hel_samples *out, const hel_schema *schema,
+					   size_t count);
 HEL_CHECKED hel_status hel_samples_new(hel_samples *out, const hel_schema *schema,
 				       const hel_records *records, const size_t *rows, size_t count,
 				       hel_unknown policy);
+/** Those rows of a cache's blocks (NULL: the first `count`) that belong to any of `parts`. */
+HEL_CHECKED hel_status hel_samples_load(hel_samples *out, const hel_schema *schema,
+					const hel_cache *cache, const hel_split *split,
+					unsigned parts, const size_t *blocks, size_t count,
+					hel_pool *pool);
 void hel_samples_clear(hel_samples *s);
 
-/** Trains in place: AdamW, warm-up, linear decay, gradient clipping. Deterministic per seed.
- *  progress may be NULL. */
+/** Logits of all samples, in single precision. */
+HEL_CHECKED hel_status hel_dlrm_logits(double *logits, const hel_dlrm *m,
+				       const hel_samples *samples, hel_pool *pool);
+
+/** Trains in place on one thread: AdamW, warm-up, linear decay, gradient clipping. Deterministic
+ *  per seed. progress may be NULL. */
 HEL_CHECKED hel_status hel_dlrm_train(hel_dlrm *m, const hel_samples *samples,
 				      hel_progress *progress);
+
+/* --- fit.c: training from a cache ------------------------------------------------ */
+
+typedef struct hel_fit_options {
+	const char *checkpoint; /* NULL: none */
+	double interval;	/* seconds between checkpoints */
+	bool resume;		/* go on from the checkpoint */
+	bool quiet;
+	hel_pool *pool;
+} hel_fit_options;
+
+typedef struct hel_fit_report {
+	uint64_t steps, rows, resumed; /* rows trained on in this run; steps done before it */
+	double seconds, loss;	       /* of this run; the last epoch's mean */
+	double best_auc;	       /* on the validation part; NaN without one */
+	bool stopped;		       /* early */
+} hel_fit_report;
+
+/** Trains on the training part, streaming: rows are shuffled over blocks and within windows of
+ *  blocks. The result depends on configuration, data and seed alone, not on threads, checkpoints or
+ *  interruptions.
+ *  @retval HEL_EMODEL the checkpoint belongs to another training. */
+HEL_CHECKED hel_status hel_dlrm_fit(hel_fit_report *report, hel_dlrm *m, const hel_cache *cache,
+				    const hel_split *split, const hel_fit_options *o);
 
 /* --- approximation.c: polynomials for activations that ciphertexts cannot take ------- */
 
@@ -160,6 +215,17 @@ typedef struct hel_metrics {
 /** Labels 0/1 against logits. auc is NaN when one class is absent. */
 HEL_CHECKED hel_status hel_metrics_of(hel_metrics *out, const double *logits, const uint8_t *labels,
 				      size_t count);
+/** The same for a part of a cache; *rows is its size, may be NULL. */
+HEL_CHECKED hel_status hel_metrics_of_part(hel_metrics *out, uint64_t *rows, const hel_dlrm *m,
+					   const hel_cache *cache, const hel_split *split,
+					   hel_part part, hel_pool *pool);
+
+/** What one sample contributes to the AUC: the share of the other class it is ranked right against
+ *  (DeLong, DeLong, Clarke-Pearson 1988), in [count]. */
+HEL_CHECKED hel_status hel_auc_placements(double *placement, const double *logits,
+					  const uint8_t *labels, size_t count);
+/** Standard error of an AUC, or with b of the difference of two on the same samples. */
+double hel_auc_error(const double *a, const double *b, const uint8_t *labels, size_t count);
 
 /* --- logistic.c ------------------------------------------------------------- */
 
@@ -189,6 +255,19 @@ HEL_CHECKED hel_status hel_cross_validate(hel_cv_report *out, const hel_dataset 
 
 HEL_CHECKED hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir);
 HEL_CHECKED hel_status hel_dlrm_load(hel_dlrm **out, const char *dir);
+typedef struct hel_import_report {
+	size_t
+	    no_missing_row; /* tables without a row for missing or other values: zero stands in */
+	size_t collisions;  /* values that share a fingerprint, and so a row, with another one */
+} hel_import_report;
+
+/** A model trained elsewhere with full tables and concatenation; widths come from the weights, what
+ *  they do not tell (activation, bottom_last_activation) from config. The schema's tables list in
+ *  "values" what each row stands for: a text, "" for missing, null for all that are not listed.
+ *  @retval HEL_EUNSUPPORTED dot interaction, other table kinds, by name. */
+HEL_CHECKED hel_status hel_dlrm_import(hel_dlrm **out, hel_import_report *report,
+				       const hel_dlrm_config *config, const char *schema,
+				       size_t schema_size, const uint8_t *weights, size_t size);
 HEL_CHECKED hel_status hel_safetensors_read(hel_dlrm *m, const uint8_t *bytes, size_t size);
 /** A model without weights (all zero); refuses more than `parameters` of them. */
 HEL_CHECKED hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size,

@@ -11,7 +11,7 @@ static void features_of(double *x, const hel_samples *s, size_t row, size_t widt
 {
 	memset(x, 0, width * sizeof *x);
 	memcpy(x, s->value + row * s->dense, s->dense * sizeof *x);
-	for (size_t i = 0; i < s->hots; i++)
+	for (size_t i = 0; i < s->hots; i++) /* texts: every hot is there */
 		x[s->dense + s->hot[row * s->hots + i]] = 1;
 	x[width - 1] = 1;
 }

@@ -5,6 +5,7 @@
 typedef struct scored {
 	double logit;
 	uint8_t label;
+	size_t index;
 } scored;
 
 static int by_logit(const void *a, const void *b)
@@ -24,7 +25,7 @@ hel_status hel_metrics_of(hel_metrics *out, const double *logits, const uint8_t 
 	TRY_ALLOC(s, hel_alloc(count, sizeof *s));
 	for (size_t i = 0; i < count; i++) {
 		double z = logits[i], y = labels[i];
-		s[i] = (scored){z, labels[i]};
+		s[i] = (scored){z, labels[i], i};
 		right += (z > 0) == (labels[i] != 0);
 		loss += fmax(z, 0) - z * y + log1p(exp(-fabs(z)));
 		positives += y;
@@ -45,4 +46,49 @@ hel_status hel_metrics_of(hel_metrics *out, const double *logits, const uint8_t 
 done:
 	hel_free(s);
 	return st;
+}
+
+hel_status hel_auc_placements(double *placement, const double *logits, const uint8_t *labels,
+			      size_t count)
+{
+	hel_status st = HEL_OK;
+	scored *s = NULL;
+	size_t total[2] = {0, 0}, below[2] = {0, 0};
+	TRY_ALLOC(s, hel_alloc(count, sizeof *s));
+	for (size_t i = 0; i < count; i++) {
+		s[i] = (scored){logits[i], labels[i], i};
+		total[labels[i]]++;
+	}
+	qsort(s, count, sizeof *s, by_logit);
+	for (size_t i = 0, j; i < count; i = j) {
+		size_t tied[2] = {0, 0};
+		for (j = i; j < count && s[j].logit == s[i].logit; j++)
+			tied[s[j].label]++;
+		for (size_t k = i; k < j; k++) {
+			const unsigned other = !s[k].label;
+			const double lower = (double)below[other] + 0.5 * (double)tied[other];
+			const double all = (double)total[other];
+			placement[s[k].index] = s[k].label ? lower / all : 1 - lower / all;
+		}
+		below[0] += tied[0];
+		below[1] += tied[1];
+	}
+done:
+	hel_free(s);
+	return st;
+}
+
+/* DeLong's variance: that of the placements' mean in each class. */
+double hel_auc_error(const double *a, const double *b, const uint8_t *labels, size_t count)
+{
+	double sum[2] = {0, 0}, squares[2] = {0, 0}, n[2] = {0, 0}, variance = 0;
+	for (size_t i = 0; i < count; i++) {
+		const double v = a[i] - (b ? b[i] : 0);
+		sum[labels[i]] += v;
+		squares[labels[i]] += v * v;
+		n[labels[i]]++;
+	}
+	for (int c = 0; c < 2; c++)
+		variance += (squares[c] - sum[c] * sum[c] / n[c]) / (n[c] - 1) / n[c];
+	return sqrt(fmax(variance, 0));
 }

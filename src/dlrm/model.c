@@ -12,14 +12,50 @@ hel_dlrm_config hel_dlrm_config_default(void)
 	    .top_layers = 2,
 	    .activation = {HEL_ACT_QUADRATIC, 0.1, 0.5},
 	    .clip = 3,
+	    .plan = hel_embedding_plan_default(),
 	    .training = {.epochs = 100,
 			 .batch = 32,
 			 .warmup = 50,
 			 .rate = 3e-3,
 			 .weight_decay = 3,
 			 .gradient_clip = 1,
+			 .evaluations = 4,
+			 .patience = 3,
 			 .seed = 1},
 	};
+}
+
+hel_dlrm_config hel_dlrm_config_for(const hel_dataset *set)
+{
+	hel_dlrm_config c = hel_dlrm_config_default();
+	if (!set->hashed)
+		return c;
+	c.embedding_dim = c.bottom[0] = 16;
+	c.top[0] = 128;
+	c.activation = (hel_activation){HEL_ACT_QUADRATIC, 1, 1};
+	c.training.epochs = 1;
+	c.training.batch = 128;
+	c.training.warmup = 100;
+	c.training.rate = 5e-3;
+	c.training.weight_decay = 0;
+	c.training.test = 7;
+	return c;
+}
+
+hel_split hel_dlrm_split(const hel_dlrm_config *c)
+{
+	return (hel_split){c->training.seed, c->training.test, c->training.validation};
+}
+
+hel_status hel_dlrm_text_base(uint32_t *base, const hel_dlrm_config *c)
+{
+	const hel_embedding e = c->plan.kind;
+	*base = e.base;
+	if ((e.own == HEL_ALL_VALUES && !e.base) || (!e.own && e.base && !e.digits))
+		return HEL_OK;
+	return hel_fail(HEL_EUNSUPPORTED,
+			"this data set has small vocabularies: expected the embedding 'full' or "
+			"'digits(BASE)'");
 }
 
 static void name_tensor(hel_dlrm *m, const char *name, size_t rows, size_t columns)
@@ -203,9 +239,11 @@ hel_status hel_dlrm_observe(double *out, const hel_dlrm *m, const double *dense,
 	const hel_schema *s = m->schema;
 	for (size_t t = 0, first = 0; t < tables;
 	     first += hel_table_width(&s->table[t++]), at += dim)
-		for (uint32_t d = 0; d < s->table[t].digits; d++) {
+		for (uint32_t d = 0; d < s->table[t].digits; d++, hots++) {
+			if (*hots == HEL_NO_HOT)
+				continue;
 			const float *row =
-			    hel_tensor_data(m, hel_dlrm_table(m, t)) + (*hots++ - first) * dim;
+			    hel_tensor_data(m, hel_dlrm_table(m, t)) + (*hots - first) * dim;
 			for (size_t k = 0; k < dim; k++)
 				at[k] += (double)row[k];
 		}

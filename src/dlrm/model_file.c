@@ -1,11 +1,10 @@
-#include "dlrm.h"
+#include "safetensors.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WEIGHTS_MAX ((size_t)8 << 30)
-#define HEADER_MAX ((size_t)16 << 20)
 #define MODEL_VERSION 1
 
 /* --- JSON to config ------------------------------------------------------- */
@@ -73,16 +72,55 @@ static hel_status reject_unknown(const json_t *o, const char *const *known, size
 	return HEL_OK;
 }
 
+static hel_status embedding_from(hel_embedding *out, const json_t *value, const char *key)
+{
+	const char *text = json_string_value(value);
+	if (text && hel_embedding_parse(out, text) == HEL_OK)
+		return HEL_OK;
+	return wrong(key, "an embedding: full, hash(ROWS), digits(BASE), frequent(VALUES) or "
+			  "frequent(VALUES)+digits(BASE)");
+}
+
+static hel_status plan_from(hel_embedding_plan *out, const json_t *o)
+{
+	hel_status st = HEL_OK;
+	hel_embedding_plan p = *out;
+	const json_t *kind = json_object_get(o, "embedding");
+	json_t *tables = json_object_get(o, "tables"), *value;
+	const char *name;
+	if (kind)
+		TRY(embedding_from(&p.kind, kind, "embedding"));
+	TRY(whole(&p.threshold, o, "threshold", 0, 1e9));
+	TRY(whole(&p.min_count, o, "min_count", 1, 1e9));
+	TRY(whole(&p.max_onehot, o, "max_onehot", 0, 1 << 26));
+	if (tables && (!json_is_object(tables) || json_object_size(tables) > HEL_MAX_EXCEPTIONS))
+		TRY(wrong("tables", "an object of at most 64 embeddings by table"));
+	p.exceptions = tables ? 0 : p.exceptions;
+	json_object_foreach(tables, name, value)
+	{
+		if (strlen(name) >= HEL_NAME_MAX)
+			TRY(wrong("tables", "an object of embeddings by table"));
+		snprintf(p.exception[p.exceptions].table, HEL_NAME_MAX, "%s", name);
+		TRY(embedding_from(&p.exception[p.exceptions++].kind, value, "tables"));
+	}
+	*out = p;
+done:
+	return st;
+}
+
 static hel_status config_from(hel_dlrm_config *out, const json_t *o)
 {
 	hel_status st = HEL_OK;
 	static const char *const keys[] = {
-	    "embedding_dim",	      "bottom", "top",	  "activation",
-	    "bottom_last_activation", "clip",	"digits", "training"};
+	    "embedding_dim", "bottom",	  "top",       "activation", "bottom_last_activation",
+	    "clip",	     "embedding", "threshold", "min_count",  "max_onehot",
+	    "tables",	     "training"};
 	static const char *const act_keys[] = {"kind", "a", "b"};
-	static const char *const train_keys[] = {"epochs",	 "batch",	  "warmup", "rate",
-						 "weight_decay", "gradient_clip", "seed"};
-	hel_dlrm_config c = hel_dlrm_config_default();
+	static const char *const train_keys[] = {"epochs",	"batch",	   "warmup",
+						 "rate",	"weight_decay",	   "gradient_clip",
+						 "seed",	"table_optimizer", "validation",
+						 "evaluations", "patience",	   "test"};
+	hel_dlrm_config c = *out;
 	if (!json_is_object(o))
 		FAIL(HEL_EFORMAT, "model config: expected a JSON object");
 	TRY(reject_unknown(o, keys, HEL_ARRAY_LEN(keys)));
@@ -90,16 +128,15 @@ static hel_status config_from(hel_dlrm_config *out, const json_t *o)
 	TRY(widths(c.bottom, &c.bottom_layers, o, "bottom"));
 	TRY(widths(c.top, &c.top_layers, o, "top"));
 	TRY(number(&c.clip, o, "clip", 1e-3, 1000));
-	TRY(whole(&c.base, o, "digits", 0, 1 << 20));
-	if (c.base == 1)
-		TRY(wrong("digits", "0 (full tables) or a base of at least 2"));
+	TRY(plan_from(&c.plan, o));
 	const json_t *act = json_object_get(o, "activation"), *t = json_object_get(o, "training");
 	const json_t *last = json_object_get(o, "bottom_last_activation");
 	if (t && !json_is_object(t))
 		TRY(wrong("training", "an object"));
 	if (last && !json_is_boolean(last))
 		TRY(wrong("bottom_last_activation", "true or false"));
-	c.bottom_last_activation = json_is_true(last);
+	if (last)
+		c.bottom_last_activation = json_is_true(last);
 	if (act) {
 		const char *kind = json_string_value(json_object_get(act, "kind"));
 		size_t k = 0;
@@ -125,6 +162,16 @@ static hel_status config_from(hel_dlrm_config *out, const json_t *o)
 		TRY(number(&c.training.rate, t, "rate", 1e-9, 10));
 		TRY(number(&c.training.weight_decay, t, "weight_decay", 0, 1000));
 		TRY(number(&c.training.gradient_clip, t, "gradient_clip", 1e-9, 1e9));
+		TRY(number(&c.training.validation, t, "validation", 0, 0.9));
+		TRY(whole(&c.training.evaluations, t, "evaluations", 1, 1e6));
+		TRY(whole(&c.training.patience, t, "patience", 1, 1e6));
+		TRY(whole(&c.training.test, t, "test", 0, 1e6));
+		const char *tables = json_string_value(json_object_get(t, "table_optimizer"));
+		if (json_object_get(t, "table_optimizer")) {
+			c.training.adagrad = tables && strcmp(tables, "adagrad") == 0;
+			if (!c.training.adagrad && (!tables || strcmp(tables, "adam") != 0))
+				TRY(wrong("training.table_optimizer", "adam or adagrad"));
+		}
 		TRY(number(&seed, t, "seed", 0, 9e15));
 		if (seed != floor(seed))
 			TRY(wrong("seed", "a whole number"));
@@ -137,148 +184,72 @@ done:
 	return st;
 }
 
-hel_status hel_dlrm_config_from_json(hel_dlrm_config *out, const char *text, size_t size)
+hel_status hel_dlrm_config_update(hel_dlrm_config *c, const char *text, size_t size)
 {
 	hel_status st = HEL_OK;
 	json_error_t error;
 	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
 	if (!root)
 		FAIL(HEL_EFORMAT, "model config, line %d: %s", error.line, error.text);
-	TRY(config_from(out, root));
+	TRY(config_from(c, root));
 done:
 	json_decref(root);
 	return st;
 }
 
+hel_status hel_dlrm_config_from_json(hel_dlrm_config *out, const char *text, size_t size)
+{
+	hel_dlrm_config c = hel_dlrm_config_default();
+	hel_status st = hel_dlrm_config_update(&c, text, size);
+	if (st == HEL_OK)
+		*out = c;
+	return st;
+}
+
+static json_t *embedding_to(hel_embedding e)
+{
+	char text[80];
+	hel_embedding_describe(text, sizeof text, e);
+	return json_string(text);
+}
+
 static json_t *config_to(const hel_dlrm_config *c)
 {
-	json_t *bottom = json_array(), *top = json_array();
+	json_t *bottom = json_array(), *top = json_array(), *tables = json_object();
 	for (size_t i = 0; i < c->bottom_layers; i++)
 		json_array_append_new(bottom, json_integer(c->bottom[i]));
 	for (size_t i = 0; i < c->top_layers; i++)
 		json_array_append_new(top, json_integer(c->top[i]));
+	for (size_t i = 0; i < c->plan.exceptions; i++)
+		json_object_set_new(tables, c->plan.exception[i].table,
+				    embedding_to(c->plan.exception[i].kind));
 	const hel_training *t = &c->training;
-	return json_pack("{s:i, s:o, s:o, s:{s:s, s:f, s:f}, s:b, s:f, s:i, s:{s:i, s:i, s:i, s:f, "
-			 "s:f, s:f, s:I}}",
-			 "embedding_dim", (int)c->embedding_dim, "bottom", bottom, "top", top,
-			 "activation", "kind", hel_activation_name(c->activation.kind), "a",
-			 c->activation.a, "b", c->activation.b, "bottom_last_activation",
-			 (int)c->bottom_last_activation, "clip", c->clip, "digits", (int)c->base,
-			 "training", "epochs", (int)t->epochs, "batch", (int)t->batch, "warmup",
-			 (int)t->warmup, "rate", t->rate, "weight_decay", t->weight_decay,
-			 "gradient_clip", t->gradient_clip, "seed", (json_int_t)t->seed);
+	json_t *training =
+	    json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:s, s:f, s:i, s:i, s:i, s:I}", "epochs",
+		      (int)t->epochs, "batch", (int)t->batch, "warmup", (int)t->warmup, "rate",
+		      t->rate, "weight_decay", t->weight_decay, "gradient_clip", t->gradient_clip,
+		      "table_optimizer", t->adagrad ? "adagrad" : "adam", "validation",
+		      t->validation, "evaluations", (int)t->evaluations, "patience",
+		      (int)t->patience, "test", (int)t->test, "seed", (json_int_t)t->seed);
+	return json_pack(
+	    "{s:i, s:o, s:o, s:{s:s, s:f, s:f}, s:b, s:f, s:o, s:I, s:I, s:I, s:o, s:o}",
+	    "embedding_dim", (int)c->embedding_dim, "bottom", bottom, "top", top, "activation",
+	    "kind", hel_activation_name(c->activation.kind), "a", c->activation.a, "b",
+	    c->activation.b, "bottom_last_activation", (int)c->bottom_last_activation, "clip",
+	    c->clip, "embedding", embedding_to(c->plan.kind), "threshold",
+	    (json_int_t)c->plan.threshold, "min_count", (json_int_t)c->plan.min_count, "max_onehot",
+	    (json_int_t)c->plan.max_onehot, "tables", tables, "training", training);
 }
 
-/* --- safetensors: u64 header size, JSON header, raw little-endian data ------------ */
-
-static void hex_hash(char out[2 * HEL_HASH_BYTES + 1], const void *bytes, size_t size)
-{
-	uint8_t hash[HEL_HASH_BYTES];
-	hel_hash(hash, bytes, size);
-	for (size_t i = 0; i < HEL_HASH_BYTES; i++)
-		sprintf(out + 2 * i, "%02x", hash[i]);
-}
-
-static hel_status safetensors_write(const hel_dlrm *m, const char *path,
-				    char hash[2 * HEL_HASH_BYTES + 1])
+hel_status hel_dlrm_config_to_json(char **out, const hel_dlrm_config *c)
 {
 	hel_status st = HEL_OK;
-	hel_writer w = {0};
-	char *text = NULL;
-	json_t *header = json_object();
-	for (size_t i = 0; i < m->tensors; i++) {
-		const hel_tensor *t = &m->tensor[i];
-		bool bias = strstr(t->name, ".bias") != NULL;
-		json_t *shape =
-		    bias ? json_pack("[I]", (json_int_t)t->rows)
-			 : json_pack("[I, I]", (json_int_t)t->rows, (json_int_t)t->columns);
-		size_t begin = t->offset * sizeof(float);
-		json_object_set_new(
-		    header, t->name,
-		    json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
-			      "data_offsets", (json_int_t)begin,
-			      (json_int_t)(begin + t->rows * t->columns * sizeof(float))));
-	}
-	TRY_ALLOC(text, json_dumps(header, JSON_COMPACT));
-	size_t size = strlen(text), padded = (size + 7) / 8 * 8; /* data starts aligned */
-	hel_write_u64(&w, padded);
-	hel_write_bytes(&w, text, size);
-	for (size_t i = size; i < padded; i++)
-		hel_write_u8(&w, ' ');
-	for (size_t i = 0; i < m->parameters; i++)
-		hel_write_f32(&w, m->parameter[i]);
-	TRY(w.status);
-	hex_hash(hash, w.bytes, w.size);
-	TRY(hel_file_write(path, w.bytes, w.size, 0644));
+	json_t *root = config_to(c);
+	char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+	TRY_ALLOC(*out, text ? hel_strdup(text) : NULL);
 done:
 	free(text);
-	json_decref(header);
-	hel_writer_clear(&w);
-	return st;
-}
-
-static hel_status read_tensor(hel_dlrm *m, const hel_tensor *t, const json_t *header,
-			      const uint8_t *data, size_t size, size_t *furthest)
-{
-	const json_t *entry = json_object_get(header, t->name);
-	const char *type = json_string_value(json_object_get(entry, "dtype"));
-	const json_t *shape = json_object_get(entry, "shape");
-	const json_t *offsets = json_object_get(entry, "data_offsets");
-	if (!entry)
-		return hel_fail(HEL_EFORMAT, "weights: tensor '%s' is missing", t->name);
-	if (!type || strcmp(type, "F32") != 0)
-		return hel_fail(HEL_EFORMAT, "weights: '%s' has type %s, expected F32", t->name,
-				type ? type : "?");
-	size_t product = 1;
-	for (size_t i = 0; i < json_array_size(shape); i++) {
-		json_int_t v = json_integer_value(json_array_get(shape, i));
-		if (v < 1 || v > (json_int_t)HEL_MAX_PARAMETERS ||
-		    __builtin_mul_overflow(product, (size_t)v, &product))
-			product = 0;
-	}
-	json_int_t first = json_integer_value(json_array_get(shape, 0));
-	json_int_t begin = json_integer_value(json_array_get(offsets, 0));
-	json_int_t end = json_integer_value(json_array_get(offsets, 1));
-	if (product != t->rows * t->columns || (size_t)first != t->rows)
-		return hel_fail(HEL_EFORMAT, "weights: '%s' does not have shape %zu x %zu", t->name,
-				t->rows, t->columns);
-	if (begin < 0 || end < begin || (uint64_t)end > size ||
-	    (size_t)(end - begin) != product * sizeof(float))
-		return hel_fail(HEL_ETRUNC, "weights: '%s' lies outside the file", t->name);
-	*furthest = HEL_MAX(*furthest, (size_t)end);
-	hel_reader r = hel_reader_of(data + begin, (size_t)(end - begin));
-	for (size_t i = 0; i < product; i++) {
-		float v = hel_read_f32(&r);
-		if (!isfinite(v))
-			return hel_fail(HEL_EFORMAT,
-					"weights: '%s' holds a value that is not finite", t->name);
-		m->parameter[t->offset + i] = v;
-	}
-	return r.status;
-}
-
-hel_status hel_safetensors_read(hel_dlrm *m, const uint8_t *bytes, size_t size)
-{
-	hel_status st = HEL_OK;
-	json_error_t error;
-	json_t *header = NULL;
-	hel_reader r = hel_reader_of(bytes, size);
-	uint64_t length = hel_read_u64(&r);
-	if (r.status == HEL_OK && length > HEADER_MAX)
-		FAIL(HEL_ELIMIT, "weights: a header of %llu bytes", (unsigned long long)length);
-	const uint8_t *text = hel_read_bytes(&r, (size_t)length);
-	TRY(r.status);
-	header = json_loadb((const char *)text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
-	if (!json_is_object(header))
-		FAIL(HEL_EFORMAT, "weights: the header is no JSON object: %s", error.text);
-	size_t end = 0;
-	for (size_t i = 0; i < m->tensors; i++)
-		TRY(read_tensor(m, &m->tensor[i], header, r.at, hel_reader_left(&r), &end));
-	if (end != hel_reader_left(&r))
-		FAIL(HEL_EFORMAT, "weights: %zu bytes too many at the end",
-		     hel_reader_left(&r) - end);
-done:
-	json_decref(header);
+	json_decref(root);
 	return st;
 }
 
@@ -292,7 +263,7 @@ hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir)
 	TRY(hel_dir_make(dir));
 	TRY(hel_approximations_write(m, dir));
 	snprintf(path, sizeof path, "%s/weights.safetensors", dir);
-	TRY(safetensors_write(m, path, hash));
+	TRY(hel_safetensors_write(m, path, hash));
 	TRY(hel_schema_to_json(&schema, m->schema));
 	/* the hash ties the two files together: a killed or mixed-up copy is noticed */
 	root =
@@ -324,6 +295,7 @@ hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, si
 	if (json_integer_value(version) != MODEL_VERSION)
 		FAIL(HEL_EVERSION, "model.json has version %lld; this helrm reads version %d",
 		     (long long)json_integer_value(version), MODEL_VERSION);
+	config = hel_dlrm_config_default();
 	TRY(config_from(&config, json_object_get(root, "config")));
 	if (!json_object_get(root, "schema"))
 		FAIL(HEL_EFORMAT, "model.json: no 'schema'");
@@ -348,7 +320,7 @@ static hel_status check_hash(const uint8_t *text, size_t text_size, const uint8_
 	char found[2 * HEL_HASH_BYTES + 1];
 	json_t *root = json_loadb((const char *)text, text_size, 0, NULL);
 	const char *expected = json_string_value(json_object_get(root, "weights_blake2b"));
-	hex_hash(found, weights, weights_size);
+	hel_hash_hex(found, weights, weights_size);
 	if (expected && strcmp(expected, found) != 0)
 		st = hel_fail(HEL_EHASH,
 			      "weights.safetensors is damaged or belongs to another model.json");

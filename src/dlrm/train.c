@@ -1,277 +1,456 @@
-#include "dlrm.h"
+/* Adam for the towers, and for tables as if every row took part in every step.
+ *
+ * A batch touches few rows of large tables, but Adam moves all of them: moments fade and momentum
+ * carries on. A row catches up on all steps it has missed when it is next read. Without gradients
+ * momentum fades by r = 0.9 / sqrt(0.999) per step, so that a row missing steps s .. e - 1 moves by
+ * m / sqrt(v) times the sum of r^(i-s+1) w(i), with the known weights w of rate and bias
+ * correction: that is T(s) - r^(e-s) T(e) with T(s) = r (w(s) + T(s+1)); weight
+ * decay d(s) makes that factor r / d(s), and the first T is decayed to e. So sparse steps end where
+ * dense ones do.
+ *
+ * Work is cut by the batch alone, never by the number of threads: results do not depend on it. */
+#include "train.h"
 #include <cblas.h>
 #include <math.h>
 #include <string.h>
 
-void hel_samples_clear(hel_samples *s)
-{
-	hel_free(s->value);
-	hel_free(s->hot);
-	hel_free(s->label);
-	memset(s, 0, sizeof *s);
-}
+#define SHARD_ROWS ((size_t)64)
+#define MAX_SHARDS ((size_t)16)
+#define CHUNK ((size_t)16384) /* parameters of the towers per task */
+#define LEAST_DECAY 0.95 /* of one step, in sums of momentum: above r, so that they are finite */
+#define BETA1 0.9
+#define BETA2 0.999
+#define FADE (BETA1 / 0.99949987493746) /* beta1 / sqrt(beta2) */
+#define EPSILON 1e-8f
+#define ADAGRAD_EPSILON 1e-8f
+#define FADED 512 /* missed steps after which momentum is nothing */
+#define MAX_TRAINING_STEPS (1u << 30)
+#define NO_SLOT UINT32_MAX
 
-hel_status hel_samples_new(hel_samples *out, const hel_schema *schema, const hel_records *records,
-			   const size_t *rows, size_t count, hel_unknown policy)
-{
-	hel_status st = HEL_OK;
-	hel_samples s = {
-	    .count = count, .dense = schema->dense_count, .hots = hel_schema_hots(schema)};
-	TRY_ALLOC(s.value, hel_alloc(count * s.dense, sizeof *s.value));
-	TRY_ALLOC(s.hot, hel_alloc(count * s.hots, sizeof *s.hot));
-	TRY_ALLOC(s.label, hel_alloc(count, 1));
-	for (size_t i = 0; i < count; i++) {
-		size_t row = rows ? rows[i] : i;
-		TRY(hel_schema_apply(schema, records, row, policy, s.value + i * s.dense,
-				     s.hot + i * s.hots, &s.unknown));
-		s.label[i] = records->label[row];
-	}
-	*out = s;
-	s = (hel_samples){0};
-done:
-	hel_samples_clear(&s);
-	return st;
-}
+/* The rows of one table that a batch touches. */
+typedef struct touched {
+	size_t first, rows, hot, hots; /* among all one-hot entries; among a sample's hots */
+	uint32_t *row;		       /* [slots] */
+	float *gradient;	       /* [slots][dim] */
+	size_t slots;
+	double norm; /* squared */
+} touched;
 
-/* One mini-batch's buffers. Tower layer i reads in[i] and writes pre[i] (before the activation). */
-typedef struct tower {
-	size_t layers;
-	const hel_tensor *weight[HEL_MAX_LAYERS], *bias[HEL_MAX_LAYERS];
-	bool activated[HEL_MAX_LAYERS];
-	float *in[HEL_MAX_LAYERS + 1], *pre[HEL_MAX_LAYERS]; /* [batch][width] */
-} tower;
-
-typedef struct trainer {
+struct hel_trainer {
 	hel_dlrm *m;
+	hel_pool *pool;
+	uint64_t number, total;
+	size_t dim, dense, chunks, shards, shard_rows;
+	hel_network shard[MAX_SHARDS];
+	touched *table;
+	uint32_t *slot, *seen;		    /* per one-hot entry: its slot; steps it has done */
+	float *moment, *square;		    /* towers */
+	float *table_moment, *table_square; /* tables; Adagrad has no moment */
+	double *norm;			    /* [chunk], squared */
+	double *decay;			    /* [total + 1]: log of all decay so far, or NULL */
+	float *step_size, *fix;		    /* [total]: Adam's step and bias correction */
+	double *drift;			    /* [total + 1]: T */
+	double fade[FADED];
+	float fade1[FADED], fade2[FADED];
+	/* of the step being made */
 	const hel_samples *samples;
-	size_t batch, widest, first_table[HEL_MAX_TABLES];
-	tower bottom, top;
-	float *buffers, *delta, *delta_next; /* [batch][widest] */
-	float *gradient, *moment, *square;   /* like parameters */
-	uint32_t *order;
-	hel_prng g;
-} trainer;
+	const uint32_t *rows;
+	size_t count;
+	float shrink;
+};
 
-static float *carve(float **at, size_t count)
+void hel_trainer_free(hel_trainer *t)
 {
-	float *p = *at;
-	*at += count;
-	return p;
-}
-
-static void plan_tower(trainer *t, tower *w, size_t layers, bool top, float **at)
-{
-	const hel_dlrm *m = t->m;
-	w->layers = layers;
-	for (size_t i = 0; i < layers; i++) {
-		w->weight[i] = top ? hel_dlrm_top(m, i, false) : hel_dlrm_bottom(m, i, false);
-		w->bias[i] = top ? hel_dlrm_top(m, i, true) : hel_dlrm_bottom(m, i, true);
-		w->activated[i] = i + 1 < layers || (!top && m->config.bottom_last_activation);
-		w->in[i] = carve(at, t->batch * t->widest);
-		w->pre[i] = carve(at, t->batch * t->widest);
+	if (!t)
+		return;
+	for (size_t i = 0; i < MAX_SHARDS; i++)
+		hel_network_clear(&t->shard[i]);
+	for (size_t i = 0; t->table && i < t->m->schema->table_count; i++) {
+		hel_free(t->table[i].row);
+		hel_free(t->table[i].gradient);
 	}
-	w->in[layers] = carve(at, t->batch * t->widest);
+	hel_free(t->table);
+	hel_free(t->slot);
+	hel_free(t->moment);
+	hel_free(t->table_moment);
+	hel_free(t->table_square);
+	hel_free(t->norm);
+	hel_free(t->decay);
+	hel_free(t->step_size);
+	hel_free(t->drift);
+	hel_free(t);
 }
 
-static hel_status trainer_init(trainer *t, hel_dlrm *m, const hel_samples *samples)
-{
-	hel_status st = HEL_OK;
-	const hel_dlrm_config *c = &m->config;
-	*t = (trainer){.m = m,
-		       .samples = samples,
-		       .batch = HEL_MIN((size_t)c->training.batch, samples->count)};
-	t->widest = HEL_MAX(m->schema->dense_count, 1);
-	for (size_t i = 0; i < m->tensors; i++)
-		if (strncmp(m->tensor[i].name, "emb_l", 5) != 0)
-			t->widest =
-			    HEL_MAX(t->widest, HEL_MAX(m->tensor[i].rows, m->tensor[i].columns));
-	const size_t rows = 2 * (c->bottom_layers + c->top_layers) + 4;
-	TRY_ALLOC(t->buffers, hel_alloc(rows * t->batch * t->widest, sizeof(float)));
-	TRY_ALLOC(t->gradient, hel_alloc(3 * m->parameters, sizeof(float)));
-	TRY_ALLOC(t->order, hel_alloc(samples->count, sizeof *t->order));
-	t->moment = t->gradient + m->parameters;
-	t->square = t->moment + m->parameters;
-	float *at = t->buffers;
-	plan_tower(t, &t->bottom, c->bottom_layers, false, &at);
-	plan_tower(t, &t->top, c->top_layers, true, &at);
-	t->delta = carve(&at, t->batch * t->widest);
-	t->delta_next = carve(&at, t->batch * t->widest);
-	for (size_t i = 0, first = 0; i < m->schema->table_count; i++) {
-		t->first_table[i] = first;
-		first += hel_table_width(&m->schema->table[i]);
-	}
-	uint8_t seed[HEL_SEED_BYTES] = {0};
-	memcpy(seed, &c->training.seed, sizeof c->training.seed);
-	hel_prng_init(&t->g, seed, 1);
-	for (size_t i = 0; i < samples->count; i++)
-		t->order[i] = (uint32_t)i;
-done:
-	return st;
-}
-
-static void trainer_clear(trainer *t)
-{
-	hel_free(t->buffers);
-	hel_free(t->gradient);
-	hel_free(t->order);
-}
-
-static void tower_forward(const trainer *t, tower *w, size_t count)
-{
-	for (size_t i = 0; i < w->layers; i++) {
-		const size_t out = w->weight[i]->rows, in = w->weight[i]->columns;
-		const float *bias = hel_tensor_data(t->m, w->bias[i]);
-		for (size_t s = 0; s < count; s++)
-			memcpy(w->pre[i] + s * out, bias, out * sizeof *bias);
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)out, (int)in,
-			    1, w->in[i], (int)in, hel_tensor_data(t->m, w->weight[i]), (int)in, 1,
-			    w->pre[i], (int)out);
-		for (size_t k = 0; k < count * out; k++)
-			w->in[i + 1][k] =
-			    w->activated[i]
-				? (float)hel_activate(t->m->config.activation, w->pre[i][k])
-				: w->pre[i][k];
-	}
-}
-
-/* t->delta: the gradient of the tower's output; after it, of its input. */
-static void tower_backward(trainer *t, tower *w, size_t count)
-{
-	for (size_t i = w->layers; i-- > 0;) {
-		const size_t out = w->weight[i]->rows, in = w->weight[i]->columns;
-		if (w->activated[i])
-			for (size_t k = 0; k < count * out; k++)
-				t->delta[k] *= (float)hel_activate_slope(t->m->config.activation,
-									 (double)w->pre[i][k]);
-		float *bias = t->gradient + w->bias[i]->offset;
-		for (size_t s = 0; s < count; s++)
-			for (size_t k = 0; k < out; k++)
-				bias[k] += t->delta[s * out + k];
-		cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)out, (int)in, (int)count,
-			    1, t->delta, (int)out, w->in[i], (int)in, 1,
-			    t->gradient + w->weight[i]->offset, (int)in);
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)count, (int)in,
-			    (int)out, 1, t->delta, (int)out, hel_tensor_data(t->m, w->weight[i]),
-			    (int)in, 0, t->delta_next, (int)in);
-		float *swap = t->delta;
-		t->delta = t->delta_next;
-		t->delta_next = swap;
-	}
-}
-
-/* Adds every hot row of `values` (shaped like the parameters) to its table.s place in a
- * concatenated row; backward, the other way round. */
-static void for_tables(const trainer *t, const uint32_t *hots, float *concatenated, float *values,
-		       bool backward)
-{
-	const hel_schema *schema = t->m->schema;
-	const size_t dim = t->m->config.embedding_dim;
-	float *at = concatenated + hel_dlrm_bottom_width(t->m);
-	for (size_t i = 0; i < schema->table_count; i++, at += dim)
-		for (uint32_t d = 0; d < schema->table[i].digits; d++) {
-			float *row = values + hel_dlrm_table(t->m, i)->offset +
-				     (*hots++ - t->first_table[i]) * dim;
-			for (size_t k = 0; k < dim; k++)
-				if (backward)
-					row[k] += at[k];
-				else
-					at[k] += row[k];
-		}
-}
-
-static double batch_gradient(trainer *t, const uint32_t *rows, size_t count)
-{
-	const hel_samples *s = t->samples;
-	const size_t bottom = hel_dlrm_bottom_width(t->m);
-	const size_t width = t->top.weight[0]->columns;
-	float *first = t->bottom.in[0];
-	for (size_t i = 0; i < count; i++)
-		for (size_t k = 0; k < s->dense; k++)
-			first[i * s->dense + k] = (float)s->value[rows[i] * s->dense + k];
-	tower_forward(t, &t->bottom, count);
-	for (size_t i = 0; i < count; i++) {
-		float *to = t->top.in[0] + i * width;
-		memset(to, 0, width * sizeof *to);
-		memcpy(to, t->bottom.in[t->bottom.layers] + i * bottom, bottom * sizeof *to);
-		for_tables(t, s->hot + rows[i] * s->hots, to, t->m->parameter, false);
-	}
-	tower_forward(t, &t->top, count);
-	double loss = 0;
-	memset(t->gradient, 0, t->m->parameters * sizeof *t->gradient);
-	for (size_t i = 0; i < count; i++) {
-		double z = t->top.in[t->top.layers][i], y = s->label[rows[i]];
-		loss += (fmax(z, 0) - z * y + log1p(exp(-fabs(z)))) / (double)count;
-		t->delta[i] = (float)((1 / (1 + exp(-z)) - y) / (double)count);
-	}
-	tower_backward(t, &t->top, count);
-	for (size_t i = 0; i < count; i++)
-		for_tables(t, s->hot + rows[i] * s->hots, t->delta + i * width, t->gradient, true);
-	for (size_t i = 0; i < count; i++)
-		memcpy(t->delta_next + i * bottom, t->delta + i * width, bottom * sizeof *t->delta);
-	float *swap = t->delta;
-	t->delta = t->delta_next;
-	t->delta_next = swap;
-	tower_backward(t, &t->bottom, count);
-	return loss;
-}
-
-/* AdamW (Loshchilov, Hutter 2019): beta 0.9, 0.999; decay of weights and tables, not of biases. */
-static void step(trainer *t, size_t number, size_t total)
+static double rate_of(const hel_trainer *t, uint64_t number)
 {
 	const hel_training *c = &t->m->config.training;
-	double norm = cblas_snrm2((int)t->m->parameters, t->gradient, 1);
-	float shrink = norm > c->gradient_clip ? (float)(c->gradient_clip / norm) : 1;
-	double rate = c->rate * (1 - (double)number / (double)total);
+	double rate = c->rate * (1 - (double)number / (double)t->total);
 	if (number < c->warmup)
 		rate *= (double)(number + 1) / c->warmup;
-	const double fix1 = 1 - pow(0.9, (double)number + 1),
-		     fix2 = 1 - pow(0.999, (double)number + 1);
-	const float step_size = (float)(rate / fix1), fix = (float)(1 / sqrt(fix2));
+	return rate;
+}
+
+static double decay_of(const hel_trainer *t, uint64_t number)
+{
+	return 1 - rate_of(t, number) * t->m->config.training.weight_decay;
+}
+
+static void prepare_steps(hel_trainer *t)
+{
+	for (uint64_t i = 0; i < t->total; i++) {
+		const double n = (double)i + 1;
+		t->step_size[i] = (float)(rate_of(t, i) / (1 - pow(BETA1, n)));
+		t->fix[i] = (float)(1 / sqrt(1 - pow(BETA2, n)));
+	}
+	for (uint64_t i = t->total; i-- > 0;)
+		t->drift[i] = FADE / HEL_MAX(decay_of(t, i), LEAST_DECAY) *
+			      ((double)t->step_size[i] / (double)t->fix[i] + t->drift[i + 1]);
+	for (int j = 0; j < FADED; j++) {
+		t->fade[j] = pow(FADE, j);
+		t->fade1[j] = (float)pow(BETA1, j);
+		t->fade2[j] = (float)pow(BETA2, j);
+	}
+}
+
+hel_status hel_trainer_new(hel_trainer **out, hel_dlrm *m, uint64_t total, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_trainer *t = NULL;
+	const hel_training *c = &m->config.training;
+	const size_t tables = m->schema->table_count, entries = hel_schema_onehots(m->schema);
+	if (total > MAX_TRAINING_STEPS)
+		FAIL(HEL_ELIMIT, "%llu training steps, at most %u are possible: larger batches",
+		     (unsigned long long)total, MAX_TRAINING_STEPS);
+	TRY_ALLOC(t, hel_alloc(1, sizeof *t));
+	t->m = m;
+	t->pool = pool;
+	t->total = total;
+	t->dim = m->config.embedding_dim;
+	t->dense = hel_dense_parameters(m);
+	t->chunks = (t->dense + CHUNK - 1) / CHUNK;
+	t->shard_rows = HEL_MAX(SHARD_ROWS, (c->batch + MAX_SHARDS - 1) / MAX_SHARDS);
+	t->shards = (c->batch + t->shard_rows - 1) / t->shard_rows;
+	for (size_t i = 0; i < t->shards; i++)
+		TRY(hel_network_init(&t->shard[i], m, HEL_MIN(t->shard_rows, (size_t)c->batch),
+				     true));
+	TRY_ALLOC(t->table, hel_alloc(tables, sizeof *t->table));
+	for (size_t i = 0, first = 0, hot = 0; i < tables; i++) {
+		touched *x = &t->table[i];
+		*x = (touched){.first = first,
+			       .rows = hel_table_width(&m->schema->table[i]),
+			       .hot = hot,
+			       .hots = m->schema->table[i].digits};
+		const size_t most = HEL_MIN(x->rows, c->batch * x->hots);
+		TRY_ALLOC(x->row, hel_alloc(most, sizeof *x->row));
+		TRY_ALLOC(x->gradient, hel_alloc(most * t->dim, sizeof *x->gradient));
+		first += x->rows;
+		hot += x->hots;
+	}
+	TRY_ALLOC(t->slot, hel_alloc(2 * entries, sizeof *t->slot));
+	t->seen = t->slot + entries;
+	memset(t->slot, 0xff, entries * sizeof *t->slot);
+	TRY_ALLOC(t->moment, hel_alloc(2 * t->dense, sizeof *t->moment));
+	t->square = t->moment + t->dense;
+	if (!c->adagrad)
+		TRY_ALLOC(t->table_moment, hel_alloc(entries * t->dim, sizeof(float)));
+	TRY_ALLOC(t->table_square, hel_alloc(entries * t->dim, sizeof(float)));
+	TRY_ALLOC(t->norm, hel_alloc(t->chunks, sizeof *t->norm));
+	TRY_ALLOC(t->drift, hel_alloc((size_t)total + 1, sizeof *t->drift));
+	TRY_ALLOC(t->step_size, hel_alloc(2 * (size_t)total, sizeof *t->step_size));
+	t->fix = t->step_size + total;
+	if (c->weight_decay > 0) {
+		TRY_ALLOC(t->decay, hel_alloc((size_t)total + 1, sizeof *t->decay));
+		for (uint64_t i = 0; i < total; i++)
+			t->decay[i + 1] = t->decay[i] + log(fmax(decay_of(t, i), 1e-30));
+	}
+	prepare_steps(t);
+	*out = t;
+	t = NULL;
+done:
+	hel_trainer_free(t);
+	return st;
+}
+
+uint64_t hel_trainer_number(const hel_trainer *t)
+{
+	return t->number;
+}
+
+/* --- tables ----------------------------------------------------------------------------- */
+
+/* Brings a row to where all steps so far would have brought it. */
+static void catch_up(hel_trainer *t, size_t row)
+{
+	const uint64_t seen = t->seen[row], missed = t->number - seen;
+	const size_t j = (size_t)HEL_MIN(missed, (uint64_t)(FADED - 1));
+	float *p = t->m->parameter + hel_tables_offset(t->m) + row * t->dim;
+	if (!missed)
+		return;
+	t->seen[row] = (uint32_t)t->number;
+	const double decay = t->decay ? exp(t->decay[t->number] - t->decay[seen]) : 1;
+	for (size_t k = 0; t->decay && k < t->dim; k++)
+		p[k] *= (float)decay;
+	if (!t->table_moment || !seen)
+		return; /* a row that was never touched has no momentum */
+	float *m = t->table_moment + row * t->dim, *v = t->table_square + row * t->dim;
+	const float fade = t->fade1[j],
+		    fade2 = missed < FADED ? t->fade2[j] : (float)pow(BETA2, (double)missed);
+	const float drift = (float)(decay * t->drift[seen] - t->fade[j] * t->drift[t->number]);
+	for (size_t k = 0; k < t->dim; k++) {
+		p[k] -= drift * m[k] / (sqrtf(v[k]) + EPSILON);
+		m[k] *= fade;
+		v[k] *= fade2;
+	}
+}
+
+/* Gives the rows of a table that the batch reads a slot each, and brings them up to date. */
+static void gather_table(void *arg, size_t table)
+{
+	hel_trainer *t = arg;
+	touched *x = &t->table[table];
+	x->slots = 0;
+	for (size_t i = 0; i < t->count; i++)
+		for (size_t d = 0; d < x->hots; d++) {
+			const uint32_t row =
+			    t->samples->hot[t->rows[i] * t->samples->hots + x->hot + d];
+			if (row == HEL_NO_HOT || t->slot[row] != NO_SLOT)
+				continue;
+			t->slot[row] = (uint32_t)x->slots;
+			x->row[x->slots++] = row;
+			catch_up(t, row);
+		}
+}
+
+/* Sums the gradients of every touched row, in the order of the samples. */
+static void sum_table(void *arg, size_t table)
+{
+	hel_trainer *t = arg;
+	touched *x = &t->table[table];
+	const size_t width = hel_dlrm_top(t->m, 0, false)->columns,
+		     column = hel_dlrm_bottom_width(t->m) + table * t->dim;
+	memset(x->gradient, 0, x->slots * t->dim * sizeof *x->gradient);
+	for (size_t i = 0; i < t->count; i++) {
+		const float *delta =
+		    t->shard[i / t->shard_rows].input_delta + i % t->shard_rows * width + column;
+		for (size_t d = 0; d < x->hots; d++) {
+			const uint32_t row =
+			    t->samples->hot[t->rows[i] * t->samples->hots + x->hot + d];
+			if (row == HEL_NO_HOT)
+				continue;
+			float *to = x->gradient + t->slot[row] * t->dim;
+			for (size_t k = 0; k < t->dim; k++)
+				to[k] += delta[k];
+		}
+	}
+	x->norm = 0;
+	for (size_t k = 0; k < x->slots * t->dim; k++)
+		x->norm += (double)x->gradient[k] * (double)x->gradient[k];
+}
+
+static void step_table(hel_trainer *t, touched *x)
+{
+	const float rate = (float)rate_of(t, t->number), step_size = t->step_size[t->number],
+		    fix = t->fix[t->number];
+	const float decay = (float)decay_of(t, t->number);
+	for (size_t i = 0; i < x->slots; i++) {
+		const size_t row = x->row[i];
+		float *p = t->m->parameter + hel_tables_offset(t->m) + row * t->dim;
+		float *v = t->table_square + row * t->dim;
+		const float *g = x->gradient + i * t->dim;
+		for (size_t k = 0; k < t->dim; k++) {
+			const float h = g[k] * t->shrink;
+			if (t->table_moment) {
+				float *m = t->table_moment + row * t->dim;
+				m[k] = 0.9f * m[k] + 0.1f * h;
+				v[k] = 0.999f * v[k] + 0.001f * h * h;
+				p[k] =
+				    p[k] * decay - step_size * m[k] / (sqrtf(v[k]) * fix + EPSILON);
+			} else {
+				v[k] += h * h;
+				p[k] = p[k] * decay - rate * h / (sqrtf(v[k]) + ADAGRAD_EPSILON);
+			}
+		}
+		t->seen[row] = (uint32_t)t->number + 1;
+		t->slot[row] = NO_SLOT;
+	}
+}
+
+static void settle_table(void *arg, size_t table)
+{
+	hel_trainer *t = arg;
+	for (size_t i = 0; i < t->table[table].rows; i++)
+		catch_up(t, t->table[table].first + i);
+}
+
+void hel_trainer_settle(hel_trainer *t)
+{
+	hel_pool_for(t->pool, t->m->schema->table_count, settle_table, t);
+}
+
+/* --- towers ----------------------------------------------------------------------------- */
+
+static void run_shard(void *arg, size_t i)
+{
+	hel_trainer *t = arg;
+	const size_t first = i * t->shard_rows, count = HEL_MIN(t->shard_rows, t->count - first);
+	hel_network_forward(&t->shard[i], t->samples, t->rows + first, count);
+	hel_network_backward(&t->shard[i], t->samples, t->rows + first, count, t->count);
+}
+
+static size_t shards_of(const hel_trainer *t)
+{
+	return (t->count + t->shard_rows - 1) / t->shard_rows;
+}
+
+/* Sums one chunk of all shards' gradients into the first one's. */
+static void sum_chunk(void *arg, size_t chunk)
+{
+	hel_trainer *t = arg;
+	const size_t begin = chunk * CHUNK, end = HEL_MIN(begin + CHUNK, t->dense);
+	float *sum = t->shard[0].gradient;
+	for (size_t s = 1; s < shards_of(t); s++)
+		for (size_t k = begin; k < end; k++)
+			sum[k] += t->shard[s].gradient[k];
+	const double norm = (double)cblas_snrm2((int)(end - begin), sum + begin, 1);
+	t->norm[chunk] = norm * norm;
+}
+
+/* AdamW (Loshchilov, Hutter 2019): decay of weights, not of biases. */
+static void step_chunk(hel_trainer *t, size_t chunk)
+{
+	const size_t begin = chunk * CHUNK, end = HEL_MIN(begin + CHUNK, t->dense);
+	const size_t tables = hel_tables_offset(t->m), skip = hel_tables_parameters(t->m);
+	const float weight_decay = (float)decay_of(t, t->number),
+		    step_size = t->step_size[t->number], fix = t->fix[t->number];
 	for (size_t i = 0; i < t->m->tensors; i++) {
 		const hel_tensor *x = &t->m->tensor[i];
-		const float decay =
-		    strstr(x->name, ".bias") ? 1 : (float)(1 - rate * c->weight_decay);
-		for (size_t k = x->offset; k < x->offset + x->rows * x->columns; k++) {
-			float g = t->gradient[k] * shrink;
+		if (strncmp(x->name, "emb_l", 5) == 0)
+			continue;
+		const size_t at = x->offset < tables ? x->offset : x->offset - skip;
+		const size_t from = HEL_MAX(at, begin),
+			     to = HEL_MIN(at + x->rows * x->columns, end);
+		const float decay = strstr(x->name, ".bias") ? 1 : weight_decay;
+		float *p = t->m->parameter + (x->offset - at);
+		for (size_t k = from; k < to; k++) {
+			const float g = t->shard[0].gradient[k] * t->shrink;
 			t->moment[k] = 0.9f * t->moment[k] + 0.1f * g;
 			t->square[k] = 0.999f * t->square[k] + 0.001f * g * g;
-			t->m->parameter[k] =
-			    t->m->parameter[k] * decay -
-			    step_size * t->moment[k] / (sqrtf(t->square[k]) * fix + 1e-8f);
+			p[k] = p[k] * decay -
+			       step_size * t->moment[k] / (sqrtf(t->square[k]) * fix + EPSILON);
 		}
 	}
 }
+
+/* --- a step ------------------------------------------------------------------------------- */
+
+static void sum_all(void *arg, size_t i)
+{
+	hel_trainer *t = arg;
+	if (i < t->chunks)
+		sum_chunk(t, i);
+	else
+		sum_table(t, i - t->chunks);
+}
+
+static void step_all(void *arg, size_t i)
+{
+	hel_trainer *t = arg;
+	if (i < t->chunks)
+		step_chunk(t, i);
+	else
+		step_table(t, &t->table[i - t->chunks]);
+}
+
+/* Gradients of the batch, in the first shard and in the tables' slots; the mean loss. */
+static double batch_gradient(hel_trainer *t, const hel_samples *s, const uint32_t *rows,
+			     size_t count)
+{
+	const size_t tables = t->m->schema->table_count;
+	double loss = 0;
+	t->samples = s;
+	t->rows = rows;
+	t->count = count;
+	hel_pool_for(t->pool, tables, gather_table, t);
+	hel_pool_for(t->pool, shards_of(t), run_shard, t);
+	hel_pool_for(t->pool, t->chunks + tables, sum_all, t);
+	for (size_t i = 0; i < shards_of(t); i++)
+		loss += t->shard[i].loss;
+	return loss / (double)count;
+}
+
+hel_status hel_trainer_step(hel_trainer *t, const hel_samples *s, const uint32_t *rows,
+			    size_t count, double *loss)
+{
+	const size_t tables = t->m->schema->table_count;
+	*loss = batch_gradient(t, s, rows, count);
+	if (!isfinite(*loss))
+		return hel_fail(HEL_ERANGE,
+				"training diverged at step %llu: lower the rate or the "
+				"activation's steepness",
+				(unsigned long long)t->number);
+	double norm = 0;
+	for (size_t i = 0; i < t->chunks; i++)
+		norm += t->norm[i];
+	for (size_t i = 0; i < tables; i++)
+		norm += t->table[i].norm;
+	norm = sqrt(norm);
+	const double clip = t->m->config.training.gradient_clip;
+	t->shrink = norm > clip ? (float)(clip / norm) : 1;
+	hel_pool_for(t->pool, t->chunks + tables, step_all, t);
+	t->number++;
+	return HEL_OK;
+}
+
+hel_status hel_trainer_state(hel_trainer *t,
+			     hel_status (*part)(void *arg, void *bytes, size_t size), void *arg)
+{
+	hel_status st = HEL_OK;
+	const size_t entries = hel_schema_onehots(t->m->schema),
+		     table = entries * t->dim * sizeof(float);
+	TRY(part(arg, &t->number, sizeof t->number));
+	TRY(part(arg, t->m->parameter, t->m->parameters * sizeof(float)));
+	TRY(part(arg, t->moment, 2 * t->dense * sizeof(float)));
+	if (t->table_moment)
+		TRY(part(arg, t->table_moment, table));
+	TRY(part(arg, t->table_square, table));
+	TRY(part(arg, t->seen, entries * sizeof *t->seen));
+done:
+	return st;
+}
+
+/* --- training in memory ------------------------------------------------------------------- */
 
 hel_status hel_dlrm_train(hel_dlrm *m, const hel_samples *samples, hel_progress *progress)
 {
 	hel_status st = HEL_OK;
-	trainer t = {0};
+	hel_trainer *t = NULL;
+	uint32_t *order = NULL;
+	uint8_t seed[HEL_SEED_BYTES] = {0};
+	hel_prng g;
 	const hel_training *c = &m->config.training;
 	if (!samples->count || !c->batch)
 		FAIL(HEL_EINVAL, "nothing to train on");
-	TRY(trainer_init(&t, m, samples));
-	const size_t batches = (samples->count + t.batch - 1) / t.batch,
+	const size_t batches = (samples->count + c->batch - 1) / c->batch,
 		     total = batches * c->epochs;
+	TRY(hel_trainer_new(&t, m, total, NULL));
+	TRY_ALLOC(order, hel_alloc(samples->count, sizeof *order));
+	for (size_t i = 0; i < samples->count; i++)
+		order[i] = (uint32_t)i;
+	memcpy(seed, &c->seed, sizeof c->seed);
+	hel_prng_init(&g, seed, 1);
 	for (size_t number = 0; number < total; number++) {
-		const size_t b = number % batches, first = b * t.batch;
-		for (size_t i = samples->count; b == 0 && i > 1; i--) { /* Fisher-Yates */
-			size_t j = (size_t)(((u128)hel_prng_u64(&t.g) * i) >> 64);
-			uint32_t swap = t.order[i - 1];
-			t.order[i - 1] = t.order[j];
-			t.order[j] = swap;
-		}
-		double loss =
-		    batch_gradient(&t, t.order + first, HEL_MIN(t.batch, samples->count - first));
-		if (!isfinite(loss))
-			FAIL(HEL_ERANGE,
-			     "training diverged at step %zu: lower the rate or the "
-			     "activation's steepness",
-			     number);
-		step(&t, number, total);
+		const size_t first = number % batches * c->batch;
+		double loss;
+		if (first == 0)
+			hel_shuffle(order, samples->count, &g);
+		TRY(hel_trainer_step(t, samples, order + first,
+				     HEL_MIN((size_t)c->batch, samples->count - first), &loss));
 		if (progress)
 			hel_progress_step(progress, (double)(number + 1) / (double)total);
 	}
+	hel_trainer_settle(t);
 done:
-	trainer_clear(&t);
+	hel_trainer_free(t);
+	hel_free(order);
 	return st;
 }

@@ -1,8 +1,9 @@
 /* features.h -- from a raw record to the numbers a model sees.
  *
  * dataset: how published files look. schema: what was learned on the training
- * split (means, deviations, vocabularies) and how categories are written as
- * digits. Trainer and client share both, so that they cannot disagree.
+ * split (means, deviations, vocabularies) and which one-hot entries a category
+ * becomes. Trainer and client share both, so that they cannot disagree.
+ * rows.h: millions of rows, for training.
  */
 #ifndef HEL_FEATURES_H
 #define HEL_FEATURES_H
@@ -29,6 +30,9 @@ typedef struct hel_dataset {
 	const char *name, *credit;
 	const hel_column *column;
 	size_t columns;
+	char separator; /* of cells; rows end with a line */
+	bool log_dense; /* dense values enter as ln(1 + max(x, 0)), missing ones as 0 */
+	bool hashed;	/* categories are opaque codes: a schema keeps fingerprints, not texts */
 	/* Writes `rows` synthetic rows as the published files look. */
 	void (*synthesise)(FILE *out, size_t rows, hel_prng *g);
 } hel_dataset;
@@ -36,7 +40,7 @@ typedef struct hel_dataset {
 const hel_dataset *hel_dataset_by_name(const char *name);
 /** Names of all data sets, for messages. */
 const char *hel_dataset_names(void);
-extern const hel_dataset hel_dataset_heart;
+extern const hel_dataset hel_dataset_heart, hel_dataset_criteo;
 
 /** Raw rows: dense values (NaN = missing), categories as text ("" = missing), labels 0 or 1. */
 typedef struct hel_records {
@@ -48,8 +52,8 @@ typedef struct hel_records {
 } hel_records;
 
 /** Reads published files or records to score, one after the other.
- *  CSV with a header names its columns in any order; without one it has the published order, the
- *  label last and optional. A file that starts with '{' or '[' is JSON: one object or an array.
+ *  Rows of cells with a header name their columns in any order; without one they have the published
+ *  order, the label optional. A file that starts with '{' or '[' is JSON: one object or an array.
  *  @retval HEL_EDATA names file, line, column, what was found and what was expected. */
 HEL_CHECKED hel_status hel_records_read(hel_records *out, const hel_dataset *set,
 					const char *const *paths, size_t count);
@@ -63,18 +67,30 @@ typedef struct hel_dense_field {
 	double mean, deviation;
 } hel_dense_field;
 
-/** Row 0 stands for a missing value, row i + 1 for value[i]. base 0: one-hot over all rows.
- *  Otherwise the row number is written in `digits` digits of that base, each one-hot (HE-LRM). */
+/** How the values of one column become one-hot entries.
+ *
+ *  Row 0 stands for a missing value, row i + 1 for known value i (in sorted order).
+ *  Texts: a value that is not known counts as missing. base 0: one-hot over all rows; otherwise the
+ *  row's number is written in `digits` digits of that base, each one-hot (HE-LRM).
+ *  Hashed: known values are kept as fingerprints of `print_bits` bits. All others, the tail, share
+ *  one row after them (base 0, digits 1), or are the sum of one row from each of `digits` groups of
+ *  `base` rows, chosen by the digits of the value's hash. */
 typedef struct hel_table_field {
 	char name[HEL_NAME_MAX];
 	uint32_t values;
-	char (*value)[HEL_VALUE_MAX]; /* sorted */
+	char (*value)[HEL_VALUE_MAX]; /* sorted; NULL when hashed */
+	bool hashed;
+	uint8_t print_bits;
+	uint32_t *print; /* sorted; NULL unless hashed */
 	uint32_t base, digits;
 } hel_table_field;
 
+#define HEL_SALT_BYTES 16
+
 typedef struct hel_schema {
 	char dataset[HEL_NAME_MAX];
-	double clip; /* standardised dense values are cut to [-clip, clip] */
+	double clip;		      /* standardised dense values are cut to [-clip, clip] */
+	uint8_t salt[HEL_SALT_BYTES]; /* of fingerprints: public, another one for every model */
 	size_t dense_count, table_count;
 	hel_dense_field *dense;
 	hel_table_field *table;
@@ -85,7 +101,11 @@ typedef struct hel_schema {
 HEL_CHECKED hel_status hel_schema_fit(hel_schema **out, const hel_dataset *set,
 				      const hel_records *records, const size_t *rows, size_t count,
 				      double clip, uint32_t base);
+/** All fields zero: to be filled in. */
+HEL_CHECKED hel_status hel_schema_new(hel_schema **out, size_t dense, size_t tables);
 void hel_schema_free(hel_schema *s);
+/** How many digits of a base number `rows` rows. */
+uint32_t hel_digits_for(uint64_t rows, uint32_t base);
 /** JSON text, zero-ended; the caller frees it with hel_free. */
 HEL_CHECKED hel_status hel_schema_to_json(char **out, const hel_schema *s);
 HEL_CHECKED hel_status hel_schema_from_json(hel_schema **out, const char *text, size_t size);
@@ -93,13 +113,34 @@ HEL_CHECKED hel_status hel_schema_from_json(hel_schema **out, const char *text, 
 /** One-hot entries of one table, and of all. */
 size_t hel_table_width(const hel_table_field *t);
 size_t hel_schema_onehots(const hel_schema *s);
-/** Entries that are 1 in every one-hot vector of the schema: one per table or digit. */
+/** How many entries can be 1 at once: one per table or digit. */
 size_t hel_schema_hots(const hel_schema *s);
+
+/** Fills the place of an entry that is not there: a known value of a table whose tail has digits.
+ */
+#define HEL_NO_HOT UINT32_MAX
+
+/** 32 bits of a category's text: what training knows of a value of a hashed table. 0 is missing. */
+uint32_t hel_value_hash(const char *text, size_t size);
+/** The t->digits entries of one value of hashed table number `table`, counted from `first`. */
+void hel_table_hots(uint32_t *hots, const hel_schema *s, size_t table, uint32_t first,
+		    uint32_t hash);
+/** Makes values of hashed table number `table` known. Two that share a fingerprint share a row,
+ * unless `apart`: then fingerprints get longer, up to 32 bits. */
+HEL_CHECKED hel_status hel_table_know(hel_schema *s, size_t table, const uint32_t *hash,
+				      uint32_t count, bool apart);
+/** The fingerprint under which a value of hashed table number `table` is known. */
+uint32_t hel_value_print(const hel_schema *s, size_t table, uint32_t hash);
+/** A random record within the schema's ranges, as numbers: for checks. */
+void hel_schema_random(const hel_schema *s, hel_prng *g, double *dense, uint32_t *hots);
+
+/** One dense column's standardised, clipped value; NaN is missing and becomes the mean. */
+double hel_dense_apply(const hel_schema *s, size_t column, double v);
 
 typedef enum hel_unknown { HEL_UNKNOWN_IS_ERROR, HEL_UNKNOWN_IS_MISSING } hel_unknown;
 
-/** Standardised, clipped dense values, and the positions of the ones among all one-hot entries.
- *  *unknown counts categories outside the vocabulary; may be NULL.
+/** Standardised, clipped dense values, and the positions of the ones among all one-hot entries
+ *  (or HEL_NO_HOT). *unknown counts categories outside the vocabulary; may be NULL.
  *  @retval HEL_EDATA an unknown category under HEL_UNKNOWN_IS_ERROR. */
 HEL_CHECKED hel_status hel_schema_apply(const hel_schema *s, const hel_records *records, size_t row,
 					hel_unknown policy, double *dense, uint32_t *hots,

@@ -74,5 +74,6 @@ const hel_dataset hel_dataset_heart = {
     .credit = "UCI Heart Disease (CC BY 4.0): A. Janosi, W. Steinbrunn, M. Pfisterer, R. Detrano",
     .column = columns,
     .columns = HEL_ARRAY_LEN(columns),
+    .separator = ',',
     .synthesise = synthesise,
 };

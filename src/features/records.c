@@ -6,7 +6,7 @@
 #define MAX_COLUMNS (HEL_MAX_DENSE + HEL_MAX_TABLES + 1)
 #define MAX_FILE ((size_t)1 << 32)
 
-static const hel_dataset *const datasets[] = {&hel_dataset_heart};
+static const hel_dataset *const datasets[] = {&hel_dataset_heart, &hel_dataset_criteo};
 
 const hel_dataset *hel_dataset_by_name(const char *name)
 {
@@ -19,7 +19,7 @@ const hel_dataset *hel_dataset_by_name(const char *name)
 
 const char *hel_dataset_names(void)
 {
-	return "heart";
+	return "heart, criteo";
 }
 
 static size_t count_kind(const hel_dataset *set, hel_column_kind kind)
@@ -86,8 +86,9 @@ static bool is_missing(const char *text)
 	return !*text || strcmp(text, "?") == 0;
 }
 
-/* A category's canonical text: numbers lose their form ("3.0" is "3"), words stay. */
-static hel_status canonical(char out[HEL_VALUE_MAX], const char *text, const char *column, place at)
+/* A category's canonical text: numbers lose their form ("3.0" is "3"), words and codes stay. */
+static hel_status canonical(char out[HEL_VALUE_MAX], const char *text, const char *column,
+			    bool code, place at)
 {
 	char *end;
 	double v = strtod(text, &end);
@@ -99,9 +100,9 @@ static hel_status canonical(char out[HEL_VALUE_MAX], const char *text, const cha
 	if (!hel_is_text(text))
 		return hel_fail(HEL_EDATA, "%s:%zu: %s is not plain UTF-8 text", at.file, at.line,
 				column);
-	if (!*end && isfinite(v))
+	if (!code && !*end && isfinite(v))
 		n = snprintf(out, HEL_VALUE_MAX, "%.9g", v == 0 ? 0.0 : v);
-	else if (!*end)
+	else if (!code && !*end)
 		return hel_fail(HEL_EDATA, "%s:%zu: %s is '%s', not a category", at.file, at.line,
 				column, text);
 	else
@@ -121,7 +122,8 @@ static hel_status set_cell(hel_records *r, const hel_dataset *set, size_t column
 	for (size_t i = 0; i < column; i++)
 		nth += set->column[i].kind == c->kind;
 	if (c->kind == HEL_CATEGORICAL)
-		return canonical(r->category[r->count * r->tables + nth], text, c->name, at);
+		return canonical(r->category[r->count * r->tables + nth], text, c->name,
+				 set->hashed, at);
 	char *end;
 	double v = strtod(text, &end);
 	bool missing = is_missing(text);
@@ -136,20 +138,27 @@ static hel_status set_cell(hel_records *r, const hel_dataset *set, size_t column
 	}
 	if (missing || (c->zero_is_missing && v == 0))
 		v = NAN;
+	if (set->log_dense) /* single precision, like rows in bulk; fmax(NaN, 0) is 0 */
+		v = (double)(float)log1p(fmax(v, 0));
 	r->value[r->count * r->dense + nth] = v;
 	return HEL_OK;
 }
 
-static size_t split_line(char *line, char **cell, size_t limit)
+static bool is_blank(char c, char separator)
+{
+	return c == ' ' || c == '\r' || (c == '\t' && separator != '\t');
+}
+
+static size_t split_line(char *line, char separator, char **cell, size_t limit)
 {
 	size_t n = 0;
 	for (char *p = line;;) {
-		while (*p == ' ' || *p == '\t')
+		while (is_blank(*p, separator))
 			p++;
-		char *end = p + strcspn(p, ",");
-		bool more = *end == ',';
+		char *end = strchrnul(p, separator);
+		bool more = *end;
 		char *tail = end;
-		while (tail > p && (tail[-1] == ' ' || tail[-1] == '\t' || tail[-1] == '\r'))
+		while (tail > p && is_blank(tail[-1], separator))
 			tail--;
 		*tail = 0;
 		if (n < limit)
@@ -209,7 +218,7 @@ static hel_status parse_csv(hel_records *r, const hel_dataset *set, const char *
 		at.line++;
 		if (!line[strspn(line, " \t\r")])
 			continue;
-		size_t cells = split_line(line, cell, MAX_COLUMNS);
+		size_t cells = split_line(line, set->separator, cell, MAX_COLUMNS);
 		if (first && column_by_name(set, cell[0]) < set->columns) {
 			if (cells > set->columns)
 				FAIL(HEL_EDATA, "%s: %zu columns, expected %zu", file, cells,
@@ -226,9 +235,11 @@ static hel_status parse_csv(hel_records *r, const hel_dataset *set, const char *
 			     columns);
 		TRY(records_reserve(r));
 		bool label = false;
+		/* without a header, what may be missing is the label, wherever it stands */
+		const size_t skip = !header && cells < columns && set->column[0].kind == HEL_LABEL;
 		for (size_t i = 0; i < cells; i++) {
-			TRY(set_cell(r, set, order[i], cell[i], at));
-			label |= set->column[order[i]].kind == HEL_LABEL;
+			TRY(set_cell(r, set, order[i + skip], cell[i], at));
+			label |= set->column[order[i + skip]].kind == HEL_LABEL;
 		}
 		r->labelled &= label;
 		r->count++;

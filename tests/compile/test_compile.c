@@ -9,11 +9,23 @@ static uint32_t between(hel_prng *g, uint32_t low, uint32_t high)
 	return low + (uint32_t)(hel_prng_u64(g) % (high - low + 1));
 }
 
+/* Values known by fingerprint, the rest in any kind of tail. */
+static void hash_table(hel_prng *g, hel_schema *s, size_t table, uint32_t rows)
+{
+	hel_table_field *t = &s->table[table];
+	uint32_t hash[64];
+	const uint32_t count = between(g, 0, HEL_MIN(rows, 64));
+	for (uint32_t i = 0; i < count; i++)
+		hash[i] = 1 + i;
+	t->base = between(g, 0, 1) ? between(g, 1, 5) : 0;
+	t->digits = t->base ? between(g, 1, 3) : 1;
+	assert_ok(hel_table_know(s, table, hash, count, true));
+}
+
 /* A schema with any number of columns, as if learned. */
 static hel_schema *random_schema(hel_prng *g, size_t dense, size_t tables, uint32_t rows)
 {
 	hel_schema *s = hel_alloc(1, sizeof *s);
-	strcpy(s->dataset, "heart");
 	s->clip = 3;
 	s->dense_count = dense;
 	s->table_count = tables;
@@ -23,9 +35,15 @@ static hel_schema *random_schema(hel_prng *g, size_t dense, size_t tables, uint3
 		snprintf(s->dense[i].name, HEL_NAME_MAX, "d%zu", i);
 		s->dense[i].deviation = 1;
 	}
+	const bool hashed = between(g, 0, 1);
+	strcpy(s->dataset, hashed ? "criteo" : "heart");
 	for (size_t i = 0; i < tables; i++) {
 		hel_table_field *t = &s->table[i];
 		snprintf(t->name, HEL_NAME_MAX, "t%zu", i);
+		if (hashed) {
+			hash_table(g, s, i, rows);
+			continue;
+		}
 		t->values = between(g, 1, rows);
 		t->value = hel_alloc(t->values, sizeof *t->value);
 		for (uint32_t v = 0; v < t->values; v++)
@@ -80,20 +98,6 @@ static void describe(const hel_dlrm *m)
 	for (size_t i = 0; i < c->top_layers; i++)
 		n += (size_t)snprintf(text + n, sizeof text - n, "-%u", c->top[i]);
 	print_message("bottom %zu%s:\n", m->schema->dense_count, text);
-}
-
-static void random_record(hel_prng *g, const hel_schema *s, double *dense, uint32_t *hots)
-{
-	uint32_t first = 0;
-	for (size_t i = 0; i < s->dense_count; i++)
-		dense[i] = s->clip * (2 * hel_prng_unit(g) - 1);
-	for (size_t t = 0; t < s->table_count; t++)
-		for (uint32_t d = 0; d < s->table[t].digits; d++) {
-			uint32_t rows =
-			    s->table[t].base ? s->table[t].base : s->table[t].values + 1;
-			*hots++ = first + between(g, 0, rows - 1);
-			first += rows;
-		}
 }
 
 /* Encrypts the inputs, runs the program, decrypts: the logit, and how far slots stray. */
@@ -152,7 +156,7 @@ static void check_model(hel_prng *g, const hel_dlrm *m, const hel_compile_option
 	double *x = hel_alloc(dense + mf->features, sizeof *x), *features = x + dense, want, got;
 	uint32_t *hot = hel_alloc(hots, sizeof *hot);
 	for (int n = 0; n < 5; n++) {
-		random_record(g, m->schema, x, hot);
+		hel_schema_random(m->schema, g, x, hot);
 		hel_features_fill(features, m->schema, x, hot, mf->degree);
 		assert_ok(hel_dlrm_logit(&want, m, x, hot));
 		assert_ok(hel_clear_run_features(&got, p, features));

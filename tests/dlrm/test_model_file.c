@@ -67,11 +67,12 @@ static void test_config(void **state)
 {
 	(void)state;
 	hel_dlrm_config c;
-	const char *good =
-	    "{\"bottom\": [16, 4], \"top\": [16, 8, 1], \"digits\": 2, \"activation\": {\"kind\": "
-	    "\"square\"}, \"training\": {\"epochs\": 3}}";
+	const char *good = "{\"bottom\": [16, 4], \"top\": [16, 8, 1], \"embedding\": "
+			   "\"digits(2)\", \"activation\": {\"kind\": "
+			   "\"square\"}, \"training\": {\"epochs\": 3}}";
 	assert_ok(hel_dlrm_config_from_json(&c, good, strlen(good)));
-	assert_true(c.bottom_layers == 2 && c.top[1] == 8 && c.base == 2 && c.training.epochs == 3);
+	assert_true(c.bottom_layers == 2 && c.top[1] == 8 && c.plan.kind.base == 2 &&
+		    !c.plan.kind.own && c.training.epochs == 3);
 	assert_true(c.activation.kind == HEL_ACT_SQUARE && c.embedding_dim == 4);
 	static const char *const bad[] = {
 	    "",
@@ -82,8 +83,17 @@ static void test_config(void **state)
 	    "{\"bottom\": [0]}",
 	    "{\"bottom\": [1.5]}",
 	    "{\"bottom\": 4}",
-	    "{\"digits\": 1}",
-	    "{\"digits\": 2.5}",
+	    "{\"embedding\": \"digits(1)\"}",
+	    "{\"embedding\": 2}",
+	    "{\"embedding\": \"rare(3)\"}",
+	    "{\"threshold\": -1}",
+	    "{\"min_count\": 0}",
+	    "{\"max_onehot\": 1.5}",
+	    "{\"tables\": 3}",
+	    "{\"tables\": {\"C1\": \"half\"}}",
+	    "{\"training\": {\"table_optimizer\": \"sgd\"}}",
+	    "{\"training\": {\"validation\": 1}}",
+	    "{\"training\": {\"patience\": 0}}",
 	    "{\"embedding_dim\": 0}",
 	    "{\"activation\": {\"kind\": \"tanh\"}}",
 	    "{\"activation\": 3}",

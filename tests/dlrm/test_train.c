@@ -14,12 +14,26 @@ static hel_dlrm *make_model(const hel_records *r, hel_activation act, uint32_t b
 	c.top[1] = 5;
 	c.top[2] = 1;
 	c.top_layers = 3;
-	c.base = base;
 	hel_schema *s;
 	hel_dlrm *m;
 	assert_ok(hel_schema_fit(&s, &hel_dataset_heart, r, NULL, r->count, 3, base));
 	assert_ok(hel_dlrm_new(&m, &c, s, 5));
 	return m;
+}
+
+/* The gradient of one parameter: in the towers' vector, or in its row's slot, or none. */
+static float gradient_of(const hel_trainer *t, size_t k)
+{
+	const size_t tables = hel_tables_offset(t->m), skip = hel_tables_parameters(t->m);
+	if (k < tables || k >= tables + skip)
+		return t->shard[0].gradient[k < tables ? k : k - skip];
+	const size_t row = (k - tables) / t->dim;
+	size_t table = 0;
+	while (row >= t->table[table].first + t->table[table].rows)
+		table++;
+	return t->slot[row] == NO_SLOT
+		   ? 0
+		   : t->table[table].gradient[t->slot[row] * t->dim + (k - tables) % t->dim];
 }
 
 static double reference_loss(const hel_dlrm *m, const hel_samples *s, const uint32_t *rows,
@@ -45,12 +59,12 @@ static void test_gradient(void **state)
 		for (uint32_t base = 0; base <= 3; base += 3) {
 			hel_dlrm *m = make_model(&r, acts[a], base, a == 1);
 			hel_samples s;
-			trainer t;
+			hel_trainer *t = NULL;
 			const uint32_t rows[] = {0, 7, 9, 31, 58};
 			assert_ok(hel_samples_new(&s, m->schema, &r, NULL, r.count,
 						  HEL_UNKNOWN_IS_ERROR));
-			assert_ok(trainer_init(&t, m, &s));
-			double loss = batch_gradient(&t, rows, 5);
+			assert_ok(hel_trainer_new(&t, m, 1, NULL));
+			double loss = batch_gradient(t, &s, rows, 5);
 			assert_true(fabs(loss - reference_loss(m, &s, rows, 5)) < 1e-5);
 			double worst = 0;
 			for (size_t k = 0; k < m->parameters; k++) {
@@ -63,14 +77,14 @@ static void test_gradient(void **state)
 				double down = reference_loss(m, &s, rows, 5);
 				double slope = (up - down) / (step_up - (double)m->parameter[k]);
 				m->parameter[k] = kept;
-				worst = fmax(worst, fabs(slope - (double)t.gradient[k]) /
+				worst = fmax(worst, fabs(slope - (double)gradient_of(t, k)) /
 							(1 + fabs(slope)));
 			}
 			print_message("activation %zu, base %u: largest gradient error %.2g\n", a,
 				      base, worst);
 			/* relu's kink may lie inside a difference */
 			assert_true(worst < (a == 0 ? 5e-3 : 5e-4));
-			trainer_clear(&t);
+			hel_trainer_free(t);
 			hel_samples_clear(&s);
 			hel_dlrm_free(m);
 		}
@@ -126,12 +140,184 @@ static void test_divergence_is_an_error(void **state)
 	hel_records_clear(&r);
 }
 
+/* The layer sizes and rows of `count` random samples whose tables are mostly not touched. */
+static void sparse_samples(hel_samples *s, const hel_dlrm *m, size_t count)
+{
+	hel_prng g;
+	test_prng(&g, 9);
+	assert_ok(hel_samples_reserve(s, m->schema, count));
+	for (s->count = 0; s->count < count; s->count++) {
+		hel_schema_random(m->schema, &g, s->value + s->count * s->dense,
+				  s->hot + s->count * s->hots);
+		s->label[s->count] = hel_prng_u64(&g) & 1;
+	}
+}
+
+/* A model with a few tables of 200 rows known by fingerprint and tails of every kind. */
+static hel_dlrm *sparse_model(double weight_decay)
+{
+	hel_dlrm_config c = hel_dlrm_config_default();
+	hel_schema *s;
+	hel_dlrm *m;
+	uint32_t hash[200];
+	c.training.batch = 16;
+	c.training.epochs = 3;
+	c.training.rate = 1e-2;
+	c.training.weight_decay = weight_decay;
+	assert_ok(hel_schema_new(&s, 2, 3));
+	strcpy(s->dataset, "criteo");
+	s->clip = 3;
+	for (uint32_t i = 0; i < 200; i++)
+		hash[i] = 7 * i + 1;
+	for (size_t t = 0; t < 3; t++) {
+		snprintf(s->table[t].name, HEL_NAME_MAX, "t%zu", t);
+		s->table[t].base = t ? 40 : 0;
+		s->table[t].digits = t == 2 ? 2 : 1;
+		assert_ok(hel_table_know(s, t, hash, 200, true));
+	}
+	s->dense[0].deviation = s->dense[1].deviation = 1;
+	assert_ok(hel_dlrm_new(&m, &c, s, 4));
+	return m;
+}
+
+/* Plain dense Adam on every parameter, as textbooks have it, from the same gradients. */
+static void dense_adam(hel_dlrm *m, const hel_samples *s, size_t total)
+{
+	const size_t n = m->parameters, batch = m->config.training.batch;
+	hel_trainer *t = NULL;
+	double *moment = hel_alloc(2 * n, sizeof *moment), *square = moment + n;
+	uint32_t rows[64];
+	assert_ok(hel_trainer_new(&t, m, total, NULL));
+	for (size_t step = 0; step < total; step++) {
+		for (uint32_t i = 0; i < batch; i++)
+			rows[i] = (uint32_t)((step * batch + i) % s->count);
+		/* no row is behind: the parameters are ours */
+		for (size_t i = 0; i < hel_schema_onehots(m->schema); i++) {
+			t->seen[i] = (uint32_t)t->number;
+			t->slot[i] = NO_SLOT;
+		}
+		batch_gradient(t, s, rows, batch);
+		double norm = 0;
+		for (size_t k = 0; k < n; k++)
+			norm += (double)gradient_of(t, k) * (double)gradient_of(t, k);
+		const double shrink = fmin(1, m->config.training.gradient_clip / sqrt(norm));
+		const double rate = rate_of(t, step);
+		for (size_t i = 0; i < m->tensors; i++)
+			for (size_t k = m->tensor[i].offset;
+			     k < m->tensor[i].offset + m->tensor[i].rows * m->tensor[i].columns;
+			     k++) {
+				const double g = shrink * (double)gradient_of(t, k);
+				const double decay =
+				    strstr(m->tensor[i].name, ".bias")
+					? 1
+					: 1 - rate * m->config.training.weight_decay;
+				moment[k] = 0.9 * moment[k] + 0.1 * g;
+				square[k] = 0.999 * square[k] + 0.001 * g * g;
+				const double step1 = (double)step + 1;
+				m->parameter[k] =
+				    (float)((double)m->parameter[k] * decay -
+					    rate * (moment[k] / (1 - pow(0.9, step1))) /
+						(sqrt(square[k] / (1 - pow(0.999, step1))) + 1e-8));
+			}
+		t->number++;
+	}
+	hel_free(moment);
+	hel_trainer_free(t);
+}
+
+/* Rows that catch up when they are read end where rows that take part in every step do. */
+static void test_sparse_steps_equal_dense_ones(void **state)
+{
+	(void)state;
+	for (int decay = 0; decay < 2; decay++) {
+		hel_dlrm *a = sparse_model(decay), *b = sparse_model(decay);
+		hel_samples s;
+		hel_trainer *t = NULL;
+		uint32_t rows[16];
+		const size_t total = 120;
+		sparse_samples(&s, a, 320);
+		assert_ok(hel_trainer_new(&t, a, total, NULL));
+		for (size_t step = 0; step < total; step++) {
+			double loss;
+			for (uint32_t i = 0; i < 16; i++)
+				rows[i] = (uint32_t)((step * 16 + i) % s.count);
+			assert_ok(hel_trainer_step(t, &s, rows, 16, &loss));
+		}
+		hel_trainer_settle(t);
+		dense_adam(b, &s, total);
+		double moved = 0, apart = 0;
+		hel_dlrm *start = sparse_model(decay);
+		for (size_t k = 0; k < a->parameters; k++) {
+			const double p = (double)a->parameter[k], q = (double)b->parameter[k];
+			apart += (p - q) * (p - q);
+			moved +=
+			    (q - (double)start->parameter[k]) * (q - (double)start->parameter[k]);
+		}
+		print_message("decay %d: apart %.2g of the way\n", decay, sqrt(apart / moved));
+		assert_true(moved > 0.1 && sqrt(apart / moved) < 2e-3);
+		hel_trainer_free(t);
+		hel_samples_clear(&s);
+		hel_dlrm_free(a);
+		hel_dlrm_free(b);
+		hel_dlrm_free(start);
+	}
+}
+
+/* The thread count changes nothing; logits in bulk are the reference's. */
+static void test_threads_and_logits(void **state)
+{
+	(void)state;
+	hel_pool *pool = hel_pool_new(3);
+	hel_samples s;
+	float *first = NULL;
+	for (int run = 0; run < 4; run++) {
+		hel_dlrm *m = sparse_model(0.5);
+		hel_trainer *t = NULL;
+		uint32_t rows[300];
+		double loss, logit, logits[700];
+		m->config.training.batch = 300; /* several shards */
+		m->config.training.adagrad = run >= 2;
+		sparse_samples(&s, m, 700);
+		assert_ok(hel_trainer_new(&t, m, 10, run % 2 ? pool : NULL));
+		for (uint32_t step = 0; step < 10; step++) {
+			for (uint32_t i = 0; i < 300; i++)
+				rows[i] = (31 * i + 7 * step) % 700;
+			assert_ok(hel_trainer_step(t, &s, rows, 300, &loss));
+		}
+		hel_trainer_settle(t);
+		if (run % 2)
+			assert_memory_equal(first, m->parameter, m->parameters * sizeof(float));
+		else {
+			hel_free(first);
+			first = hel_alloc(m->parameters, sizeof *first);
+			memcpy(first, m->parameter, m->parameters * sizeof *first);
+		}
+		for (int fitted = 0; fitted < 2; fitted++) { /* polynomials in their place */
+			if (fitted)
+				assert_ok(hel_dlrm_approximate(m, &s, 3, HEL_LEAST_SQUARES, 1.5));
+			assert_ok(hel_dlrm_logits(logits, m, &s, pool));
+			for (size_t i = 0; i < s.count; i += 13) {
+				assert_ok(hel_dlrm_logit(&logit, m, s.value + i * s.dense,
+							 s.hot + i * s.hots));
+				assert_true(fabs(logit - logits[i]) < 1e-4 * fmax(1, fabs(logit)));
+			}
+		}
+		hel_trainer_free(t);
+		hel_samples_clear(&s);
+		hel_dlrm_free(m);
+	}
+	hel_free(first);
+	hel_pool_free(pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_gradient),
 	    cmocka_unit_test(test_training_learns_and_repeats),
 	    cmocka_unit_test(test_divergence_is_an_error),
+	    cmocka_unit_test(test_sparse_steps_equal_dense_ones),
+	    cmocka_unit_test(test_threads_and_logits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

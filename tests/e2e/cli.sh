@@ -276,7 +276,7 @@ else
 fi
 
 printf '{"bottom":[16,4],"top":[16,8,1]}' >deep.json
-printf '{"digits":2}' >digits.json
+printf '{"embedding":"digits(2)"}' >digits.json
 printf '{"training":{"seed":2}}' >seed2.json
 printf '{"top":[16,1]}' >wide.json
 printf '{"activation":{"kind":"relu"}}' >relu.json
@@ -722,7 +722,7 @@ while read -r command option values; do
 	done
 	usage "$command: $option without a value" $command $(line_of $command) $option
 done <<'END'
-synth --rows 0 -1 1.5 1e3 x EMPTY 100000001 99999999999999999999
+synth --rows 0 -1 1.5 1e3 x EMPTY 10000000001 99999999999999999999
 synth --seed -1 x EMPTY 18446744073709551616
 synth --dataset nosuch EMPTY Heart
 train --dataset nosuch EMPTY
@@ -947,9 +947,9 @@ null
 {"clip":"4"}
 {"clip":1e999}
 {"clip":NaN}
-{"digits":1}
-{"digits":-2}
-{"digits":2,"digits":3}
+{"embedding":"digits(1)"}
+{"embedding":"digits(-2)"}
+{"embedding":"full","embedding":"full"}
 {"activation":null}
 {"activation":{}}
 {"activation":"square"}

@@ -144,6 +144,50 @@ static void test_feature_vector(void **state)
 	hel_records_clear(&r);
 }
 
+/* Fingerprints from outside: bounded, sorted, salted. */
+static void test_hashed_json(void **state)
+{
+	(void)state;
+	static const char form[] =
+	    "{\"dataset\":\"criteo\",\"clip\":3,%s\"dense\":[],\"tables\":[{\"name\":\"C1\","
+	    "\"base\":%s,\"digits\":%s,\"known\":%s,\"print_bits\":%s,\"prints\":\"%s\"}%s]}";
+	static const char salt[] = "\"salt\":\"000102030405060708090a0b0c0d0e0f\",";
+	static const char text_table[] =
+	    ",{\"name\":\"C2\",\"base\":0,\"digits\":1,\"values\":[\"a\"]}";
+	static const struct {
+		const char *salt, *base, *digits, *known, *bits, *prints, *more;
+		bool good;
+	} cases[] = {
+	    {salt, "0", "1", "2", "11", "BQAw", "", true}, /* 5 and 1536 */
+	    {salt, "4", "3", "0", "0", "", "", true},
+	    {salt, "7", "1", "1", "10", "BQA=", "", true},
+	    {"", "0", "1", "2", "11", "BQAw", "", false},
+	    {"\"salt\":\"00\",", "0", "1", "2", "11", "BQAw", "", false},
+	    {salt, "0", "1", "2", "11", "BQDA", "", false}, /* 5 and 0 */
+	    {salt, "0", "1", "2", "11", "BQA=", "", false}, /* too short */
+	    {salt, "0", "1", "2", "11", "!!!!", "", false},
+	    {salt, "0", "1", "-1", "11", "BQAw", "", false},
+	    {salt, "0", "1", "1e9", "11", "BQAw", "", false},
+	    {salt, "0", "1", "2", "33", "BQAw", "", false},
+	    {salt, "0", "1", "2", "0", "", "", false},
+	    {salt, "0", "2", "2", "11", "BQAw", "", false},
+	    {salt, "4", "0", "2", "11", "BQAw", "", false},
+	    {salt, "4", "33", "2", "11", "BQAw", "", false},
+	    {salt, "1e7", "1", "2", "11", "BQAw", "", false},
+	    {salt, "0", "1", "2", "11", "BQAw", text_table, false},
+	};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(cases); i++) {
+		char text[600];
+		hel_schema *s = NULL;
+		snprintf(text, sizeof text, form, cases[i].salt, cases[i].base, cases[i].digits,
+			 cases[i].known, cases[i].bits, cases[i].prints, cases[i].more);
+		const hel_status st = hel_schema_from_json(&s, text, strlen(text));
+		if (st != (cases[i].good ? HEL_OK : HEL_EFORMAT))
+			fail_msg("case %zu: %d, %s", i, (int)st, hel_error_detail());
+		hel_schema_free(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +195,7 @@ int main(void)
 	    cmocka_unit_test(test_digits),
 	    cmocka_unit_test(test_json_round_trip),
 	    cmocka_unit_test(test_feature_vector),
+	    cmocka_unit_test(test_hashed_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_schema(&r, 2);
 		hel_records_clear(&r);
 	}
+	if (hel_records_parse(&r, &hel_dataset_criteo, "input", (const char *)text, size) ==
+	    HEL_OK) {
+		expect_clean(&r);
+		hel_records_clear(&r);
+	}
 	free(text);
 	return 0;
 }

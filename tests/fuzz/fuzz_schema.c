@@ -31,7 +31,7 @@ static void try_apply(const hel_schema *s)
 		fuzz_expect(hel_schema_apply(s, &r, row, HEL_UNKNOWN_IS_MISSING, dense, hots,
 					     &unknown) == HEL_OK);
 		for (size_t k = 0; k < hot_count; k++)
-			fuzz_expect(hots[k] < onehots);
+			fuzz_expect(hots[k] < onehots || hots[k] == HEL_NO_HOT);
 		for (size_t k = 0; k < r.dense; k++)
 			fuzz_expect(fabs(dense[k]) <= s->clip);
 		hel_features_fill(features, s, dense, hots, 2);

@@ -4,6 +4,7 @@
 #include "dlrm/dlrm.h"
 #include "fuzz_params.h"
 #include "net/net.h"
+#include <zlib.h>
 
 #define OK(call) fuzz_expect((call) == HEL_OK)
 
@@ -45,8 +46,19 @@ static const char schema[] =
     "  {\"name\": \"cp\", \"base\": 2, \"digits\": 3, \"values\": [\"1\", \"2\", \"3\", \"4\"]},\n"
     "  {\"name\": \"thal\", \"base\": 3, \"digits\": 2, \"values\": [\"3\", \"6\", \"fixed\"]}]}\n";
 
+static const char hashed_schema[] =
+    "{\"dataset\": \"criteo\", \"clip\": 3, \"salt\": \"000102030405060708090a0b0c0d0e0f\",\n"
+    " \"dense\": [{\"name\": \"I1\", \"mean\": 1, \"deviation\": 2}], \"tables\": [\n"
+    "  {\"name\": \"C1\", \"base\": 0, \"digits\": 1, \"known\": 2, \"print_bits\": 11,\n"
+    "   \"prints\": \"BQAw\"},\n"
+    "  {\"name\": \"C2\", \"base\": 4, \"digits\": 3, \"known\": 1, \"print_bits\": 10, "
+    "\"prints\": \"BQA=\"},\n"
+    "  {\"name\": \"C3\", \"base\": 7, \"digits\": 1, \"known\": 0, \"print_bits\": 0, "
+    "\"prints\": \"\"}]}\n";
+
 static const char config[] =
-    "{\"embedding_dim\": 2, \"bottom\": [3, 2], \"top\": [4, 1], \"digits\": 2, \"clip\": 2.5,\n"
+    "{\"embedding_dim\": 2, \"bottom\": [3, 2], \"top\": [4, 1], \"embedding\": \"digits(2)\", "
+    "\"clip\": 2.5,\n"
     " \"activation\": {\"kind\": \"quadratic\", \"a\": 0.125, \"b\": 0.5},\n"
     " \"bottom_last_activation\": true, \"training\": {\"epochs\": 3, \"batch\": 8, "
     "\"warmup\": 2,\n \"rate\": 0.01, \"weight_decay\": 1, \"gradient_clip\": 1, \"seed\": 7}}\n";
@@ -63,8 +75,16 @@ static void make_texts(void)
 		  "[{\"name\":\"a\",\"mean\":-1e300,\"deviation\":1e-300}]}");
 	save_text("config/full.json", config);
 	save_text("config/default.json", "{}");
-	save_text("config/relu.json",
-		  "{\"activation\":{\"kind\":\"relu\"},\"bottom\":[],\"top\":[1],\"digits\":0}");
+	save_text("config/relu.json", "{\"activation\":{\"kind\":\"relu\"},\"bottom\":[],\"top\":["
+				      "1],\"embedding\":\"full\"}");
+	save_text(
+	    "config/plan.json",
+	    "{\"embedding\": \"frequent(all)+digits(16)\", \"threshold\": 100, \"min_count\": 3,"
+	    " \"max_onehot\": 4096, \"tables\": {\"C3\": \"hash(64)\", \"C4\": "
+	    "\"frequent(9)\"},"
+	    " \"training\": {\"table_optimizer\": \"adagrad\", \"validation\": 0.125,"
+	    " \"evaluations\": 2, \"patience\": 2, \"test\": 5}}");
+	save_text("schema/hashed.json", hashed_schema);
 	snprintf(model, sizeof model, "{\"helrm_model\": 1, \"config\": %s, \"schema\": %s}",
 		 config, schema);
 	save_text("model/model.json", model);
@@ -92,6 +112,69 @@ static void make_texts(void)
 	    "records/object.json",
 	    "{\"age\":1e2,\"sex\":1,\"cp\":1,\"trestbps\":1,\"chol\":1,\"fbs\":1,\"restecg\":1,"
 	    "\"thalach\":1,\"exang\":1,\"oldpeak\":1,\"slope\":1,\"ca\":1,\"thal\":1}");
+}
+
+#define TABS12 "\t\t\t\t\t\t\t\t\t\t\t\t"
+#define TABS25 TABS12 TABS12 "\t"
+
+/* Rows of Criteo's form. */
+static void make_rows(void)
+{
+	static const char rows[] = "1\t3\t-2\t\t17\t4000000" TABS12 "5a9ed9b0\tabc" TABS25 "\n"
+				   "0\t" TABS12 "\t" TABS25 "\n"
+				   "0\t1" TABS12 "05db9164" TABS25 "\r\n\n"
+				   "2\t" TABS12 "\t" TABS25 "\n"
+				   "1\t3\n"
+				   "1\t" TABS12 "\t" TABS25;
+	save_text("scan/plain.txt", rows);
+	save_text("records/criteo.tsv", "1\t3\t-2" TABS12 "05db9164" TABS25 "\n"
+					"7\t" TABS12 "68fd1e64" TABS25 "\n");
+	char path[1024];
+	snprintf(path, sizeof path, "%s/scan/packed.gz", root);
+	gzFile f = gzopen(path, "wb");
+	fuzz_expect(f && gzputs(f, rows) > 0 && gzclose(f) == Z_OK);
+}
+
+/* Weights of a foreign model and what their rows stand for. */
+static void make_import(void)
+{
+	static const char *const table[] = {"sex",   "cp",    "fbs", "restecg",
+					    "exang", "slope", "ca",  "thal"};
+	static const char *const dense[] = {"age", "trestbps", "chol", "thalach", "oldpeak"};
+	char text[4096], header[4096];
+	size_t n =
+	    (size_t)snprintf(text, sizeof text, "{\"dataset\":\"heart\",\"clip\":3,\"dense\":[");
+	for (size_t i = 0; i < 5; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n,
+				      "%s{\"name\":\"%s\",\"mean\":1,\"deviation\":2}",
+				      i ? "," : "", dense[i]);
+	n += (size_t)snprintf(text + n, sizeof text - n, "],\"tables\":[");
+	for (size_t i = 0; i < 8; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n,
+				      "%s{\"name\":\"%s\",\"values\":[\"2\",\"\",\"1\"]}",
+				      i ? "," : "", table[i]);
+	snprintf(text + n, sizeof text - n, "]}");
+	unsigned at = 0;
+	n = (size_t)snprintf(header, sizeof header, "{");
+	for (size_t i = 0; i < 8; i++, at += 12)
+		n += (size_t)snprintf(header + n, sizeof header - n,
+				      "\"emb_l.%zu.weight\":{\"dtype\":\"F32\",\"shape\":[3,1],"
+				      "\"data_offsets\":[%u,%u]},",
+				      i, at, at + 12);
+	snprintf(header + n, sizeof header - n,
+		 "\"top_l.0.weight\":{\"dtype\":\"F32\",\"shape\":[1,13],\"data_offsets\":[%u,%u]},"
+		 "\"top_l.0.bias\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%u,%u]}}",
+		 at, at + 52, at + 52, at + 56);
+	hel_writer w = {0};
+	hel_write_u32(&w, (uint32_t)strlen(text));
+	hel_write_bytes(&w, text, strlen(text));
+	hel_write_u64(&w, strlen(header));
+	hel_write_bytes(&w, header, strlen(header));
+	for (unsigned i = 0; i < (at + 56) / 4; i++)
+		hel_write_f32(&w, (float)i / 16 - 1);
+	OK(w.status);
+	save("import/heart.bin", w.bytes, w.size);
+	hel_writer_clear(&w);
 }
 
 /* The small model of fuzz_model.c has these shapes. */
@@ -329,6 +412,8 @@ int main(int argc, char **argv)
 	root = argv[1];
 	OK(hel_random_init());
 	make_texts();
+	make_rows();
+	make_import();
 	make_weights();
 	make_manifests();
 	make_programs();

@@ -1,0 +1,154 @@
+#include "safetensors.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEADER_MAX ((size_t)16 << 20)
+
+void hel_hash_hex(char out[2 * HEL_HASH_BYTES + 1], const void *bytes, size_t size)
+{
+	uint8_t hash[HEL_HASH_BYTES];
+	hel_hash(hash, bytes, size);
+	for (size_t i = 0; i < HEL_HASH_BYTES; i++)
+		sprintf(out + 2 * i, "%02x", hash[i]);
+}
+
+hel_status hel_safetensors_write(const hel_dlrm *m, const char *path,
+				 char hash[2 * HEL_HASH_BYTES + 1])
+{
+	hel_status st = HEL_OK;
+	hel_writer w = {0};
+	char *text = NULL;
+	json_t *header = json_object();
+	for (size_t i = 0; i < m->tensors; i++) {
+		const hel_tensor *t = &m->tensor[i];
+		bool bias = strstr(t->name, ".bias") != NULL;
+		json_t *shape =
+		    bias ? json_pack("[I]", (json_int_t)t->rows)
+			 : json_pack("[I, I]", (json_int_t)t->rows, (json_int_t)t->columns);
+		size_t begin = t->offset * sizeof(float);
+		json_object_set_new(
+		    header, t->name,
+		    json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
+			      "data_offsets", (json_int_t)begin,
+			      (json_int_t)(begin + t->rows * t->columns * sizeof(float))));
+	}
+	TRY_ALLOC(text, json_dumps(header, JSON_COMPACT));
+	size_t size = strlen(text), padded = (size + 7) / 8 * 8; /* data starts aligned */
+	hel_write_u64(&w, padded);
+	hel_write_bytes(&w, text, size);
+	for (size_t i = size; i < padded; i++)
+		hel_write_u8(&w, ' ');
+	for (size_t i = 0; i < m->parameters; i++)
+		hel_write_f32(&w, m->parameter[i]);
+	TRY(w.status);
+	hel_hash_hex(hash, w.bytes, w.size);
+	TRY(hel_file_write(path, w.bytes, w.size, 0644));
+done:
+	free(text);
+	json_decref(header);
+	hel_writer_clear(&w);
+	return st;
+}
+
+hel_status hel_safetensors_open(hel_safetensors *out, const uint8_t *bytes, size_t size)
+{
+	hel_status st = HEL_OK;
+	json_error_t error;
+	hel_reader r = hel_reader_of(bytes, size);
+	const uint64_t length = hel_read_u64(&r);
+	*out = (hel_safetensors){0};
+	if (r.status == HEL_OK && length > HEADER_MAX)
+		FAIL(HEL_ELIMIT, "weights: a header of %llu bytes; not a safetensors file?",
+		     (unsigned long long)length);
+	const uint8_t *text = hel_read_bytes(&r, (size_t)length);
+	TRY(r.status);
+	json_t *header =
+	    json_loadb((const char *)text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+	if (!json_is_object(header)) {
+		json_decref(header);
+		FAIL(HEL_EFORMAT, "weights: the header is no JSON object: %s", error.text);
+	}
+	*out = (hel_safetensors){header, r.at, hel_reader_left(&r)};
+done:
+	return st;
+}
+
+void hel_safetensors_close(hel_safetensors *f)
+{
+	json_decref(f->header);
+	f->header = NULL;
+}
+
+hel_status hel_safetensors_find(hel_stored_tensor *out, const hel_safetensors *f, const char *name)
+{
+	const json_t *entry = json_object_get(f->header, name);
+	const char *type = json_string_value(json_object_get(entry, "dtype"));
+	const json_t *shape = json_object_get(entry, "shape");
+	const json_t *offsets = json_object_get(entry, "data_offsets");
+	const size_t dimensions = json_array_size(shape);
+	if (!entry)
+		return hel_fail(HEL_EFORMAT, "weights: tensor '%.60s' is missing", name);
+	if (!type || strcmp(type, "F32") != 0)
+		return hel_fail(HEL_EFORMAT, "weights: '%.60s' has type %.10s, expected F32", name,
+				type ? type : "?");
+	const json_int_t rows = json_integer_value(json_array_get(shape, 0));
+	const json_int_t columns =
+	    dimensions == 2 ? json_integer_value(json_array_get(shape, 1)) : 1;
+	const json_int_t most = (json_int_t)HEL_MAX_PARAMETERS;
+	if (dimensions < 1 || dimensions > 2 || rows < 1 || columns < 1 || rows > most ||
+	    columns > most || rows > most / columns)
+		return hel_fail(HEL_EFORMAT, "weights: '%.60s' is no vector or matrix", name);
+	const json_int_t begin = json_integer_value(json_array_get(offsets, 0));
+	const json_int_t end = json_integer_value(json_array_get(offsets, 1));
+	if (begin < 0 || end < begin || (uint64_t)end > f->size ||
+	    end - begin != rows * columns * (json_int_t)sizeof(float))
+		return hel_fail(HEL_ETRUNC, "weights: '%.60s' lies outside the file", name);
+	*out = (hel_stored_tensor){(size_t)rows, (size_t)columns, f->data + begin};
+	return HEL_OK;
+}
+
+hel_status hel_stored_tensor_read(float *out, const hel_stored_tensor *t, size_t first,
+				  size_t count, const char *name)
+{
+	hel_reader r = hel_reader_of(t->data + first * sizeof(float), count * sizeof(float));
+	for (size_t i = 0; i < count; i++) {
+		out[i] = hel_read_f32(&r);
+		if (!isfinite(out[i]))
+			return hel_fail(HEL_EFORMAT,
+					"weights: '%.60s' holds a value that is not finite", name);
+	}
+	return HEL_OK;
+}
+
+static hel_status read_tensor(hel_dlrm *m, const hel_tensor *t, const hel_safetensors *f,
+			      size_t *furthest)
+{
+	hel_status st = HEL_OK;
+	hel_stored_tensor stored;
+	TRY(hel_safetensors_find(&stored, f, t->name));
+	if (stored.rows != t->rows || stored.columns != t->columns)
+		FAIL(HEL_EFORMAT, "weights: '%s' does not have shape %zu x %zu", t->name, t->rows,
+		     t->columns);
+	*furthest = HEL_MAX(*furthest,
+			    (size_t)(stored.data - f->data) + t->rows * t->columns * sizeof(float));
+	TRY(hel_stored_tensor_read(m->parameter + t->offset, &stored, 0, t->rows * t->columns,
+				   t->name));
+done:
+	return st;
+}
+
+hel_status hel_safetensors_read(hel_dlrm *m, const uint8_t *bytes, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_safetensors f = {0};
+	size_t end = 0;
+	TRY(hel_safetensors_open(&f, bytes, size));
+	for (size_t i = 0; i < m->tensors; i++)
+		TRY(read_tensor(m, &m->tensor[i], &f, &end));
+	if (end != f.size)
+		FAIL(HEL_EFORMAT, "weights: %zu bytes too many at the end", f.size - end);
+done:
+	hel_safetensors_close(&f);
+	return st;
+}

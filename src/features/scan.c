@@ -1,0 +1,424 @@
+/* Published files as a stream: one task reads and inflates the next piece of text while the others
+ * parse the lines of the present one. */
+#include "rows.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define TEXT_BYTES ((size_t)4 << 20)  /* of one piece of text */
+#define PARTS 16		      /* tasks a piece is parsed in */
+#define LINE_BYTES ((size_t)64 << 10) /* a longer line belongs to no published file */
+#define COUNT_MAX 1000000000000000    /* of an integer field */
+
+hel_status hel_block_init(hel_block *b, const hel_dataset *set, size_t rows)
+{
+	hel_status st = HEL_OK;
+	*b = (hel_block){.count = rows};
+	for (size_t i = 0; i < set->columns; i++) {
+		b->dense += set->column[i].kind == HEL_DENSE;
+		b->tables += set->column[i].kind == HEL_CATEGORICAL;
+	}
+	TRY_ALLOC(b->label, hel_alloc(rows, 1));
+	TRY_ALLOC(b->value, hel_alloc(rows * b->dense, sizeof *b->value));
+	TRY_ALLOC(b->hash, hel_alloc(rows * b->tables, sizeof *b->hash));
+done:
+	if (st != HEL_OK)
+		hel_block_clear(b);
+	return st;
+}
+
+void hel_block_clear(hel_block *b)
+{
+	hel_free(b->label);
+	hel_free(b->value);
+	hel_free(b->hash);
+	memset(b, 0, sizeof *b);
+}
+
+/* One row as parsed: a record of `size` bytes in a part's array. */
+typedef struct row_form {
+	size_t dense, tables, size;
+} row_form;
+
+/* Lines from `at` to `end`, and what they hold. */
+typedef struct part {
+	const char *at, *end;
+	uint8_t *rows; /* [count] records: hashes, values, label */
+	size_t count, capacity, lines, malformed;
+	size_t shown_line[HEL_MALFORMED_SHOWN];
+	char shown[HEL_MALFORMED_SHOWN][96];
+	hel_status status;
+} part;
+
+typedef struct scanner {
+	const hel_dataset *set;
+	row_form form;
+	const char *path;
+	gzFile file;
+	char *text[2], *carry; /* two pieces of text in turn; what the next one starts with */
+	size_t size[2], carried;
+	bool ended;
+	int reading; /* which text is being filled; the other one is being parsed */
+	part part[PARTS];
+	hel_block block; /* being filled */
+	size_t filled;
+	hel_scan_report *report;
+} scanner;
+
+/* --- a line --------------------------------------------------------------------- */
+
+/* [-]digits, at most COUNT_MAX */
+static bool parse_count(float *out, const char *p, const char *end, bool log_dense)
+{
+	const bool negative = p < end && *p == '-';
+	int64_t v = 0;
+	p += negative;
+	if (p == end)
+		return false;
+	for (; p < end; p++) {
+		if (*p < '0' || *p > '9' || v > COUNT_MAX)
+			return false;
+		v = 10 * v + (*p - '0');
+	}
+	v = negative ? -v : v;
+	*out = (float)(log_dense ? (v > 0 ? log1p((double)v) : 0) : (double)v);
+	return true;
+}
+
+static bool is_code(const char *p, const char *end)
+{
+	if (end - p >= HEL_VALUE_MAX)
+		return false;
+	for (; p < end; p++)
+		if (*p <= ' ' || *p > '~')
+			return false;
+	return true;
+}
+
+/* Fills one record; false leaves the reason. */
+static bool parse_line(uint8_t *record, const scanner *s, const char *p, const char *end,
+		       char *reason, size_t reason_size)
+{
+	uint32_t *hash = (uint32_t *)(void *)record;
+	float *value = (float *)(void *)(hash + s->form.tables);
+	uint8_t *label = (uint8_t *)(value + s->form.dense);
+	const size_t columns = s->set->columns;
+	size_t i = 0;
+	for (const char *field = p;; field = p + 1, i++) {
+		p = memchr(field, s->set->separator, (size_t)(end - field));
+		p = p ? p : end;
+		if (i >= columns) {
+			snprintf(reason, reason_size, "more than %zu fields", columns);
+			return false;
+		}
+		const hel_column *c = &s->set->column[i];
+		const int shown = (int)HEL_MIN(p - field, 20);
+		if (c->kind == HEL_LABEL) {
+			if (p - field != 1 || (*field != '0' && *field != '1')) {
+				snprintf(reason, reason_size, "the label is '%.*s', not 0 or 1",
+					 shown, field);
+				return false;
+			}
+			*label = (uint8_t)(*field - '0');
+		} else if (c->kind == HEL_DENSE) {
+			*value = s->set->log_dense ? 0 : NAN;
+			if (p > field && !parse_count(value, field, p, s->set->log_dense)) {
+				snprintf(reason, reason_size, "%s is '%.*s', not a whole number",
+					 c->name, shown, field);
+				return false;
+			}
+			value++;
+		} else {
+			if (!is_code(field, p)) {
+				snprintf(reason, reason_size,
+					 "%s is not a code of at most %d letters and digits",
+					 c->name, HEL_VALUE_MAX - 1);
+				return false;
+			}
+			*hash++ = hel_value_hash(field, (size_t)(p - field));
+		}
+		if (p == end)
+			break;
+	}
+	if (i + 1 != columns)
+		snprintf(reason, reason_size, "%zu fields, expected %zu", i + 1, columns);
+	return i + 1 == columns;
+}
+
+static hel_status part_reserve(part *k, size_t size)
+{
+	if (k->count < k->capacity)
+		return HEL_OK;
+	const size_t capacity = k->capacity ? 2 * k->capacity : 1024;
+	uint8_t *rows = hel_alloc(capacity, size);
+	if (!rows)
+		return hel_fail(HEL_ENOMEM, "out of memory for %zu rows", capacity);
+	if (k->count)
+		memcpy(rows, k->rows, k->count * size);
+	hel_free(k->rows);
+	k->rows = rows;
+	k->capacity = capacity;
+	return HEL_OK;
+}
+
+static hel_status parse_part(const scanner *s, part *k)
+{
+	hel_status st = HEL_OK;
+	k->count = k->lines = k->malformed = 0;
+	for (const char *p = k->at; p < k->end;) {
+		const char *newline = memchr(p, '\n', (size_t)(k->end - p));
+		const char *end = newline ? newline : k->end;
+		const char *next = newline ? newline + 1 : k->end;
+		char reason[96];
+		k->lines++;
+		end -= end > p && end[-1] == '\r';
+		if (end == p) {
+			p = next;
+			continue;
+		}
+		TRY(part_reserve(k, s->form.size));
+		if (parse_line(k->rows + k->count * s->form.size, s, p, end, reason, sizeof reason))
+			k->count++;
+		else {
+			if (k->malformed < HEL_MALFORMED_SHOWN) {
+				k->shown_line[k->malformed] = k->lines;
+				snprintf(k->shown[k->malformed], sizeof k->shown[0], "%s", reason);
+			}
+			k->malformed++;
+		}
+		p = next;
+	}
+done:
+	return st;
+}
+
+/* --- pieces of text --------------------------------------------------------------- */
+
+static hel_status open_file(scanner *s, const char *path)
+{
+	hel_status st = HEL_OK;
+	struct stat info = {0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &info))
+		FAIL(HEL_EIO, "cannot open %s: %s", path, strerror(errno));
+	if (!S_ISREG(info.st_mode))
+		FAIL(HEL_EIO, "%s is not a regular file", path);
+	TRY_ALLOC(s->file, gzdopen(fd, "rb"));
+	fd = -1;
+	gzbuffer(s->file, 1 << 18);
+	s->path = path;
+	s->ended = false;
+	s->carried = 0;
+done:
+	if (fd >= 0)
+		close(fd);
+	return st;
+}
+
+/* Fills text[reading] after what was left of the piece before; keeps the last line for the next. */
+static hel_status read_text(scanner *s)
+{
+	hel_status st = HEL_OK;
+	char *text = s->text[s->reading];
+	size_t size = s->carried;
+	memcpy(text, s->carry, size);
+	s->carried = 0;
+	while (size < TEXT_BYTES) {
+		int got = gzread(s->file, text + size, (unsigned)(TEXT_BYTES - size));
+		int error = Z_OK;
+		const char *why = gzerror(s->file, &error);
+		/* a gz file that ends too early gives what it has and then this error */
+		if (got < 0 || (error != Z_OK && error != Z_STREAM_END))
+			FAIL(error == Z_BUF_ERROR ? HEL_ETRUNC : HEL_EIO, "cannot read %s: %s",
+			     s->path,
+			     error == Z_BUF_ERROR ? "the gz file ends too early"
+			     : error == Z_ERRNO	  ? strerror(errno)
+						  : why);
+		if (got == 0) {
+			s->ended = true;
+			break;
+		}
+		size += (size_t)got;
+	}
+	if (!s->ended) {
+		const char *newline = memrchr(text, '\n', size);
+		const size_t whole = newline ? (size_t)(newline - text) + 1 : 0;
+		if (size - whole > LINE_BYTES)
+			FAIL(HEL_EDATA, "%s has a line of over %zu kB: not a published '%s' file",
+			     s->path, LINE_BYTES >> 10, s->set->name);
+		s->carried = size - whole;
+		memcpy(s->carry, text + whole, s->carried);
+		size = whole;
+	}
+	s->size[s->reading] = size;
+done:
+	return st;
+}
+
+/* Cuts a piece of text at line ends into parts of about equal size. */
+static void cut(scanner *s, const char *text, size_t size)
+{
+	const char *at = text, *end = text + size;
+	for (size_t i = 0; i < PARTS; i++) {
+		const char *cut = text + size * (i + 1) / PARTS;
+		if (cut < at)
+			cut = at;
+		if (cut < end) {
+			const char *newline = memchr(cut, '\n', (size_t)(end - cut));
+			cut = newline ? newline + 1 : end;
+		}
+		s->part[i].at = at;
+		s->part[i].end = cut;
+		at = cut;
+	}
+}
+
+/* Task 0 reads the next piece; the others parse the present one. */
+static hel_status work(void *arg, size_t i)
+{
+	scanner *s = arg;
+	if (i > 0)
+		return parse_part(s, &s->part[i - 1]);
+	return s->ended ? HEL_OK : read_text(s);
+}
+
+/* --- rows into blocks --------------------------------------------------------------- */
+
+static void append_row(scanner *s, const uint8_t *record)
+{
+	const uint32_t *hash = (const uint32_t *)(const void *)record;
+	const float *value = (const float *)(const void *)(hash + s->form.tables);
+	const size_t row = s->filled++;
+	for (size_t t = 0; t < s->form.tables; t++)
+		s->block.hash[t * HEL_BLOCK_ROWS + row] = hash[t];
+	for (size_t k = 0; k < s->form.dense; k++)
+		s->block.value[k * HEL_BLOCK_ROWS + row] = value[k];
+	s->block.label[row] = *(const uint8_t *)(value + s->form.dense);
+}
+
+/* The last block is shorter: its columns move together. */
+static void shorten(hel_block *b, size_t rows)
+{
+	for (size_t t = 0; t < b->tables; t++)
+		memmove(b->hash + t * rows, b->hash + t * b->count, rows * sizeof *b->hash);
+	for (size_t k = 0; k < b->dense; k++)
+		memmove(b->value + k * rows, b->value + k * b->count, rows * sizeof *b->value);
+	b->count = rows;
+}
+
+static hel_status collect(scanner *s, size_t *line, uint64_t max_malformed,
+			  hel_status (*take)(void *arg, const hel_block *block), void *arg)
+{
+	hel_status st = HEL_OK;
+	hel_scan_report *r = s->report;
+	for (size_t i = 0; i < PARTS; i++) {
+		const part *k = &s->part[i];
+		for (size_t b = 0; b < HEL_MIN(k->malformed, (size_t)HEL_MALFORMED_SHOWN) &&
+				   r->malformed + b < HEL_MALFORMED_SHOWN;
+		     b++)
+			snprintf(r->shown[r->malformed + b], sizeof r->shown[0], "%.60s:%zu: %s",
+				 strrchr(s->path, '/') ? strrchr(s->path, '/') + 1 : s->path,
+				 *line + k->shown_line[b], k->shown[b]);
+		r->malformed += k->malformed;
+		*line += k->lines;
+		if (r->malformed > max_malformed)
+			FAIL(HEL_EDATA,
+			     "%llu malformed row%s in the first %zu lines, %llu are allowed (see "
+			     "--max-malformed); the first: %s",
+			     (unsigned long long)r->malformed, r->malformed > 1 ? "s" : "", *line,
+			     (unsigned long long)max_malformed, r->shown[0]);
+		for (size_t row = 0; row < k->count; row++) {
+			append_row(s, k->rows + row * s->form.size);
+			if (s->filled < HEL_BLOCK_ROWS)
+				continue;
+			TRY(take(arg, &s->block));
+			s->filled = 0;
+		}
+		r->rows += k->count;
+	}
+done:
+	return st;
+}
+
+static void show_progress(const scanner *s, hel_progress *progress, uint64_t before, uint64_t total)
+{
+	char text[40];
+	const double now = hel_clock();
+	if (!progress || !total)
+		return;
+	snprintf(text, sizeof text, "%.0f rows/s",
+		 (double)s->report->rows / fmax(now - progress->start, 1e-3));
+	hel_progress_note(progress, (double)(before + (uint64_t)gzoffset(s->file)) / (double)total,
+			  text);
+}
+
+static hel_status scan_file(scanner *s, const char *path, uint64_t max_malformed, hel_pool *pool,
+			    hel_progress *progress, uint64_t before, uint64_t total,
+			    hel_status (*take)(void *arg, const hel_block *block), void *arg)
+{
+	hel_status st = HEL_OK;
+	size_t line = 0;
+	TRY(open_file(s, path));
+	s->reading = 0;
+	TRY(read_text(s));
+	for (bool more = true; more;) {
+		more = !s->ended;
+		cut(s, s->text[s->reading], s->size[s->reading]);
+		s->reading ^= 1;
+		TRY(hel_pool_try(pool, PARTS + 1, work, s));
+		TRY(collect(s, &line, max_malformed, take, arg));
+		show_progress(s, progress, before, total);
+	}
+done:
+	if (s->file)
+		gzclose(s->file);
+	s->file = NULL;
+	return st;
+}
+
+static void scanner_clear(scanner *s)
+{
+	hel_free(s->text[0]);
+	hel_free(s->text[1]);
+	hel_free(s->carry);
+	for (size_t i = 0; i < PARTS; i++)
+		hel_free(s->part[i].rows);
+	hel_block_clear(&s->block);
+}
+
+hel_status hel_scan(hel_scan_report *report, const hel_dataset *set, const char *const *paths,
+		    size_t count, uint64_t max_malformed, hel_pool *pool, hel_progress *progress,
+		    hel_status (*take)(void *arg, const hel_block *block), void *arg)
+{
+	hel_status st = HEL_OK;
+	scanner s = {.set = set, .report = report};
+	uint64_t total = 0, before = 0;
+	struct stat info;
+	memset(report, 0, sizeof *report);
+	TRY(hel_block_init(&s.block, set, HEL_BLOCK_ROWS));
+	s.form = (row_form){.dense = s.block.dense, .tables = s.block.tables};
+	s.form.size = (4 * (s.form.dense + s.form.tables) + 1 + 3) / 4 * 4;
+	TRY_ALLOC(s.text[0], hel_alloc(TEXT_BYTES, 1));
+	TRY_ALLOC(s.text[1], hel_alloc(TEXT_BYTES, 1));
+	TRY_ALLOC(s.carry, hel_alloc(LINE_BYTES, 1));
+	for (size_t i = 0; i < count; i++)
+		total += stat(paths[i], &info) ? 0 : (uint64_t)info.st_size;
+	for (size_t i = 0; i < count; i++) {
+		TRY(scan_file(&s, paths[i], max_malformed, pool, progress, before, total, take,
+			      arg));
+		before += stat(paths[i], &info) ? 0 : (uint64_t)info.st_size;
+	}
+	if (s.filled) {
+		shorten(&s.block, s.filled);
+		TRY(take(arg, &s.block));
+	}
+	if (!report->rows)
+		FAIL(HEL_EDATA, "%s holds no row", paths[0]);
+done:
+	scanner_clear(&s);
+	return st;
+}

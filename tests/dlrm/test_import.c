@@ -1,0 +1,256 @@
+/* Weights under the names of facebookresearch/dlrm, computed here by hand and by the model. */
+#include "../features/cohort.h"
+#include "dlrm/dlrm.h"
+#include <math.h>
+
+enum { DIM = 2, TABLES = 8, ROWS = 5, TOP = 3, BOTTOM = 4 };
+
+/* A file as torch would give it: random weights, and where they start. */
+typedef struct foreign {
+	char header[8192];
+	float value[4096];
+	size_t count, tensors;
+} foreign;
+
+static size_t add(foreign *f, hel_prng *g, const char *name, size_t rows, size_t columns)
+{
+	const size_t n = rows * (columns ? columns : 1), at = f->count;
+	char shape[64];
+	snprintf(shape, sizeof shape, columns ? "%zu, %zu" : "%zu", rows, columns);
+	snprintf(f->header + strlen(f->header), sizeof f->header - strlen(f->header),
+		 "%s\"%s\": {\"dtype\": \"F32\", \"shape\": [%s], \"data_offsets\": [%zu, %zu]}",
+		 f->tensors++ ? ", " : "{", name, shape, 4 * at, 4 * (at + n));
+	for (size_t i = 0; i < n; i++)
+		f->value[f->count++] = (float)hel_prng_normal(g);
+	return at;
+}
+
+static void finish(hel_writer *w, const foreign *f)
+{
+	*w = (hel_writer){0};
+	hel_write_u64(w, strlen(f->header) + 1);
+	hel_write_bytes(w, f->header, strlen(f->header));
+	hel_write_bytes(w, "}", 1);
+	hel_write_bytes(w, f->value, f->count * sizeof(float));
+	assert_ok(w->status);
+}
+
+/* Columns of the heart data, rows in an order of their own. */
+static const char schema[] =
+    "{\"dataset\": \"heart\", \"clip\": 4, \"dense\": ["
+    "{\"name\": \"age\", \"mean\": 50, \"deviation\": 10},"
+    "{\"name\": \"trestbps\", \"mean\": 130, \"deviation\": 20},"
+    "{\"name\": \"chol\", \"mean\": 250, \"deviation\": 50},"
+    "{\"name\": \"thalach\", \"mean\": 150, \"deviation\": 20},"
+    "{\"name\": \"oldpeak\", \"mean\": 1, \"deviation\": 1}], \"tables\": ["
+    "{\"name\": \"sex\", \"values\": [\"1\", \"0\", \"\", \"a\", \"b\"]},"
+    "{\"name\": \"cp\", \"values\": [\"\", \"4\", \"2\", \"3\", \"1\"]},"
+    "{\"name\": \"fbs\", \"values\": [\"0\", \"1\", \"x\", \"y\", \"\"]},"
+    "{\"name\": \"restecg\", \"values\": [\"2\", \"1\", \"0\", \"\", \"z\"]},"
+    "{\"name\": \"exang\", \"values\": [\"0\", \"1\", \"p\", null, \"q\"]},"
+    "{\"name\": \"slope\", \"values\": [\"3\", \"1\", \"2\", \"\", \"u\"]},"
+    "{\"name\": \"ca\", \"values\": [\"0\", \"3\", \"2\", \"1\", \"\"]},"
+    "{\"name\": \"thal\", \"values\": [\"7\", \"3\", \"6\", \"\", \"v\"]}]}";
+
+static void make(foreign *f, size_t at[TABLES + 6], hel_prng *g, size_t top_in)
+{
+	char name[32];
+	memset(f, 0, sizeof *f);
+	at[TABLES] = add(f, g, "bot_l.0.weight", BOTTOM, 5);
+	at[TABLES + 1] = add(f, g, "bot_l.0.bias", BOTTOM, 0);
+	for (int t = 0; t < TABLES; t++) {
+		snprintf(name, sizeof name, "emb_l.%d.weight", t);
+		at[t] = add(f, g, name, ROWS, DIM);
+	}
+	at[TABLES + 2] = add(f, g, "top_l.0.weight", TOP, top_in);
+	at[TABLES + 3] = add(f, g, "top_l.0.bias", TOP, 0);
+	at[TABLES + 4] = add(f, g, "top_l.2.weight", 1, TOP);
+	at[TABLES + 5] = add(f, g, "top_l.2.bias", 1, 0);
+}
+
+static hel_status import(hel_dlrm **m, hel_import_report *r, const foreign *f, const char *s)
+{
+	hel_writer w;
+	hel_dlrm_config c = hel_dlrm_config_default();
+	c.activation = (hel_activation){HEL_ACT_RELU, 0, 0};
+	c.bottom_last_activation = true;
+	finish(&w, f);
+	hel_status st = hel_dlrm_import(m, r, &c, s, strlen(s), w.bytes, w.size);
+	hel_writer_clear(&w);
+	return st;
+}
+
+static double relu_row(const float *w, const float *b, const double *x, size_t row, size_t n)
+{
+	double sum = b[row];
+	for (size_t i = 0; i < n; i++)
+		sum += (double)w[row * n + i] * x[i];
+	return sum;
+}
+
+static void test_heart(void **state)
+{
+	(void)state;
+	hel_prng g;
+	foreign f;
+	size_t at[TABLES + 6];
+	hel_dlrm *m;
+	hel_import_report report;
+	hel_records r;
+	test_prng(&g, 1);
+	make(&f, at, &g, BOTTOM + TABLES * DIM);
+	assert_ok(import(&m, &report, &f, schema));
+	assert_int_equal(0, report.no_missing_row);
+	/* 67 years, male, ...; ca is missing */
+	const char *record = "67,1,4,160,286,0,2,108,1,1.5,2,?,3";
+	const int row[TABLES] = {0, 1, 0, 0, 1, 2, 4, 1};
+	const double dense[5] = {1.7, 1.5, 0.72, -2.1, 0.5};
+	double x[BOTTOM + TABLES * DIM], h[TOP], want = f.value[at[TABLES + 5]], got, values[5];
+	for (size_t i = 0; i < BOTTOM; i++)
+		x[i] =
+		    fmax(0, relu_row(f.value + at[TABLES], f.value + at[TABLES + 1], dense, i, 5));
+	for (size_t t = 0; t < TABLES; t++)
+		for (size_t k = 0; k < DIM; k++)
+			x[BOTTOM + t * DIM + k] = (double)f.value[at[t] + (size_t)row[t] * DIM + k];
+	for (size_t i = 0; i < TOP; i++) {
+		h[i] = fmax(0, relu_row(f.value + at[TABLES + 2], f.value + at[TABLES + 3], x, i,
+					BOTTOM + TABLES * DIM));
+		want += (double)f.value[at[TABLES + 4] + i] * h[i];
+	}
+	assert_ok(hel_records_parse(&r, &hel_dataset_heart, "test", record, strlen(record)));
+	uint32_t hots[TABLES];
+	assert_ok(hel_schema_apply(m->schema, &r, 0, HEL_UNKNOWN_IS_ERROR, values, hots, NULL));
+	assert_ok(hel_dlrm_logit(&got, m, values, hots));
+	print_message("by hand %.9f, imported %.9f\n", want, got);
+	assert_true(fabs(got - want) < 1e-9 * fmax(1, fabs(want)));
+	hel_records_clear(&r);
+	hel_dlrm_free(m);
+}
+
+/* Hashed tables: every listed value finds its row, "" the missing one, others null's. */
+static void test_criteo(void **state)
+{
+	(void)state;
+	hel_prng g;
+	foreign f = {0};
+	char text[8192], name[32];
+	size_t n = 0;
+	hel_dlrm *m;
+	hel_import_report report;
+	test_prng(&g, 2);
+	for (int t = 0; t < 26; t++) {
+		snprintf(name, sizeof name, "emb_l.%d.weight", t);
+		add(&f, &g, name, 4, 1);
+	}
+	add(&f, &g, "top_l.0.weight", 1, 13 + 26);
+	add(&f, &g, "top_l.0.bias", 1, 0);
+	n += (size_t)snprintf(text, sizeof text, "{\"dataset\":\"criteo\",\"clip\":3,\"dense\":[");
+	for (int i = 1; i <= 13; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n,
+				      "%s{\"name\":\"I%d\",\"mean\":0,\"deviation\":1}",
+				      i > 1 ? "," : "", i);
+	n += (size_t)snprintf(text + n, sizeof text - n, "],\"tables\":[");
+	for (int i = 1; i <= 26; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n,
+				      "%s{\"name\":\"C%d\",\"values\":[%s]}", i > 1 ? "," : "", i,
+				      i == 1   ? "\"aa\",\"bb\",\"cc\",\"dd\""
+				      : i == 2 ? "\"aa\",null,\"bb\",\"cc\""
+					       : "\"aa\",\"\",null,\"05db9164\"");
+	snprintf(text + n, sizeof text - n, "]}");
+	assert_ok(import(&m, &report, &f, text));
+	assert_true(report.no_missing_row == 1 && report.collisions == 0);
+	static const struct {
+		int table;
+		const char *value;
+		int row; /* of the foreign table; -1: zero */
+	} cases[] = {{2, "aa", 0}, {2, "05db9164", 3}, {2, "", 1},   {2, "zz", 2}, {0, "bb", 1},
+		     {0, "", -1},  {0, "zz", -1},      {1, "cc", 3}, {1, "", 1},   {1, "zz", 1}};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(cases); i++) {
+		uint32_t hot;
+		const char *v = cases[i].value;
+		hel_table_hots(&hot, m->schema, (size_t)cases[i].table, 0,
+			       hel_value_hash(v, strlen(v)));
+		const float got =
+		    hel_tensor_data(m, hel_dlrm_table(m, (size_t)cases[i].table))[hot];
+		assert_true(got ==
+			    (cases[i].row < 0 ? 0 : f.value[4 * cases[i].table + cases[i].row]));
+	}
+	hel_dlrm_free(m);
+}
+
+static void replace(char *out, const char *text, const char *from, const char *to)
+{
+	const char *at = strstr(text, from);
+	assert_non_null(at);
+	sprintf(out, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+}
+
+static void test_refuses(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *from, *to, *says;
+		bool header; /* else the schema */
+		hel_status status;
+	} cases[] = {
+	    {"emb_l.3.weight", "emb_l.3.weight_q", "quotient-remainder", true, HEL_EUNSUPPORTED},
+	    {"emb_l.3.weight", "emb_l.3.embs.weight", "mixed", true, HEL_EUNSUPPORTED},
+	    {"emb_l.7.weight", "v_W_l.0", "weighted", true, HEL_EUNSUPPORTED},
+	    {"emb_l.7.weight", "emb_l.8.weight", "emb_l.7.weight' is missing", true, HEL_EFORMAT},
+	    {"top_l.2.bias", "top_l.2.bios", "top_l.2.bios", true, HEL_EUNSUPPORTED},
+	    {"F32", "F16", "type F16, expected F32", true, HEL_EFORMAT},
+	    {"[3]", "[1, 3]", "top_l.0.bias", true, HEL_EFORMAT},
+	    {"\"heart\"", "\"lung\"", "'dataset' must be", false, HEL_EFORMAT},
+	    {"\"clip\": 4", "\"clap\": 4", "clip", false, HEL_EFORMAT},
+	    {"\"age\"", "\"sage\"", "'sage', expected 'age'", false, HEL_EFORMAT},
+	    {"\"deviation\": 10", "\"deviation\": 0", "deviation", false, HEL_EFORMAT},
+	    {"\"4\", \"2\"", "\"4\"", "5 rows of emb_l.1, it has 4", false, HEL_EFORMAT},
+	    {"\"4\", \"2\"", "\"4\", \"4\"", "twice", false, HEL_EFORMAT},
+	    {"\"4\", \"2\"", "\"4\", 2", "neither null nor a text", false, HEL_EFORMAT},
+	    {"\"4\", \"2\"", "null, null", "twice", false, HEL_EFORMAT},
+	    {"{\"name\": \"sex\", \"values\": [\"1\", \"0\", \"\", \"a\", \"b\"]},", "",
+	     "table column 0 is 'cp'", false, HEL_EFORMAT},
+	};
+	hel_prng g;
+	foreign f, bad;
+	size_t at[TABLES + 6];
+	hel_dlrm *m = NULL;
+	hel_import_report report;
+	char text[sizeof schema + 64];
+	test_prng(&g, 3);
+	make(&f, at, &g, BOTTOM + TABLES * DIM);
+	for (size_t i = 0; i < HEL_ARRAY_LEN(cases); i++) {
+		bad = f;
+		strcpy(text, schema);
+		if (cases[i].header)
+			replace(bad.header, f.header, cases[i].from, cases[i].to);
+		else
+			replace(text, schema, cases[i].from, cases[i].to);
+		const hel_status st = import(&m, &report, &bad, text);
+		if (st != cases[i].status || !strstr(hel_error_detail(), cases[i].says))
+			fail_msg("case %zu: status %d, '%s', not '%s'", i, (int)st,
+				 hel_error_detail(), cases[i].says);
+	}
+	make(&bad, at, &g, BOTTOM + TABLES * (TABLES + 1) / 2);
+	assert_status(HEL_EUNSUPPORTED, import(&m, &report, &bad, schema));
+	assert_non_null(strstr(hel_error_detail(), "'dot' interaction"));
+	make(&bad, at, &g, 17);
+	assert_status(HEL_EFORMAT, import(&m, &report, &bad, schema));
+	bad = f;
+	bad.value[3] = NAN;
+	assert_status(HEL_EFORMAT, import(&m, &report, &bad, schema));
+	bad = f;
+	bad.count -= 8;
+	assert_status(HEL_ETRUNC, import(&m, &report, &bad, schema));
+	assert_null(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_heart),
+	    cmocka_unit_test(test_criteo),
+	    cmocka_unit_test(test_refuses),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

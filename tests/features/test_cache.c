@@ -1,0 +1,112 @@
+#include "rowfile.h"
+
+static uint64_t sum_of(const hel_cache *c, hel_status *worst)
+{
+	hel_block b;
+	uint64_t sum = 0;
+	*worst = HEL_OK;
+	assert_ok(hel_block_init(&b, &hel_dataset_criteo, HEL_BLOCK_ROWS));
+	for (size_t i = 0; i < hel_cache_blocks(c); i++) {
+		hel_status st = hel_cache_read(c, i, &b);
+		*worst = st != HEL_OK ? st : *worst;
+		for (size_t k = 0; st == HEL_OK && k < b.count * b.tables; k++)
+			sum = hel_mix(sum ^ b.hash[k]);
+	}
+	hel_block_clear(&b);
+	return sum;
+}
+
+static void test_is_made_once(void **state)
+{
+	(void)state;
+	bool made;
+	hel_status worst;
+	make_criteo(temp_path("data"), 20000, 1);
+	hel_cache *c = open_criteo(temp_path("data"), temp_path("cache"), &made);
+	assert_true(made && hel_cache_rows(c) == 20000 && hel_cache_blocks(c) == 3);
+	const uint64_t sum = sum_of(c, &worst);
+	assert_ok(worst);
+	hel_cache_free(c);
+	c = open_criteo(temp_path("data"), temp_path("cache"), &made);
+	assert_false(made);
+	assert_true(sum_of(c, &worst) == sum && worst == HEL_OK);
+	hel_cache_limit(c, 8193);
+	assert_int_equal(2 * HEL_BLOCK_ROWS, hel_cache_rows(c));
+	sum_of(c, &worst);
+	assert_ok(worst);
+	hel_cache_limit(c, UINT64_MAX);
+	assert_int_equal(2 * HEL_BLOCK_ROWS, hel_cache_rows(c));
+	hel_cache_free(c);
+	make_criteo(temp_path("data"), 20000, 2); /* the same size, other rows */
+	c = open_criteo(temp_path("data"), temp_path("cache"), &made);
+	assert_true(made && sum_of(c, &worst) != sum);
+	hel_cache_free(c);
+}
+
+/* A damaged cache is made again or refused, never used. */
+static void test_damage(void **state)
+{
+	(void)state;
+	bool made;
+	hel_status worst;
+	uint8_t *bytes;
+	size_t size;
+	make_criteo(temp_path("data"), 3000, 3);
+	hel_cache *c = open_criteo(temp_path("data"), temp_path("cache"), &made);
+	const uint64_t sum = sum_of(c, &worst);
+	hel_cache_free(c);
+	assert_ok(hel_file_read(temp_path("cache"), 1 << 30, &bytes, &size));
+	for (size_t i = 0; i < 60; i++) {
+		const bool cut = i % 3 == 0;
+		const size_t at = i < 30 ? 8 + i * 4 : size / 60 * i;
+		bytes[at] ^= 0x40;
+		assert_ok(hel_file_write(temp_path("cache"), bytes, cut ? at : size, 0644));
+		bytes[at] ^= 0x40;
+		c = open_criteo(temp_path("data"), temp_path("cache"), &made);
+		const uint64_t found = sum_of(c, &worst);
+		if (worst == HEL_OK)
+			assert_true(made && found == sum);
+		else
+			assert_true(!made && worst == HEL_EHASH);
+		hel_cache_free(c);
+	}
+	hel_free(bytes);
+}
+
+static void test_refuses(void **state)
+{
+	(void)state;
+	hel_cache *c = NULL;
+	hel_scan_report report;
+	bool made;
+	const char *data = temp_path("none");
+	assert_status(HEL_EIO, hel_cache_open(&c, &report, &made, temp_path("cache2"),
+					      &hel_dataset_criteo, &data, 1, 0, NULL));
+	assert_ok(hel_file_write(data, "not rows\n", 9, 0644));
+	assert_status(HEL_EDATA, hel_cache_open(&c, &report, &made, temp_path("cache2"),
+						&hel_dataset_criteo, &data, 1, 0, NULL));
+	assert_null(fopen(temp_path("cache2"), "r")); /* nothing is left behind */
+	/* a file that is no cache stays as it is, the data file itself for one */
+	make_criteo(data, 100, 1);
+	uint8_t *before, *after;
+	size_t size, size_after;
+	assert_ok(hel_file_read(data, 1 << 20, &before, &size));
+	assert_status(HEL_EFORMAT, hel_cache_open(&c, &report, &made, data, &hel_dataset_criteo,
+						  &data, 1, 0, NULL));
+	assert_ok(hel_file_read(data, 1 << 20, &after, &size_after));
+	assert_int_equal(size, size_after);
+	assert_memory_equal(before, after, size);
+	hel_free(before);
+	hel_free(after);
+	assert_null(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_is_made_once),
+	    cmocka_unit_test(test_damage),
+	    cmocka_unit_test(test_refuses),
+	};
+	return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
+}

@@ -29,7 +29,11 @@ extern "C" {
 	X(HEL_ECLIENT, "made with another client's key")                                           \
 	X(HEL_EDATA, "bad input record")                                                           \
 	X(HEL_EUNSUPPORTED, "not supported")                                                       \
-	X(HEL_ERANGE, "value out of range")
+	X(HEL_ERANGE, "value out of range")                                                        \
+	X(HEL_EBUSY, "too busy now")                                                               \
+	X(HEL_ESPACE, "no space left")                                                             \
+	X(HEL_ECANCEL, "cancelled")                                                                \
+	X(HEL_EDENIED, "not allowed")
 
 typedef enum hel_status {
 #define X(code, text) code,

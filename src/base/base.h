@@ -137,6 +137,7 @@ typedef enum hel_kind {
 	HEL_KIND_EVALUATION_KEYS = 4,
 	HEL_KIND_QUERY = 5,
 	HEL_KIND_RESULT = 6,
+	HEL_KIND_SEALED_SECRET = 7,
 } hel_kind;
 
 #define HEL_HASH_BYTES 32
@@ -146,6 +147,8 @@ typedef enum hel_kind {
 const char *hel_kind_name(hel_kind kind);
 /** Starts a container in `w`. */
 void hel_container_begin(hel_writer *w, hel_kind kind);
+/** The same where the length of the whole file is known beforehand. */
+void hel_container_begin_sized(hel_writer *w, hel_kind kind, uint64_t size);
 /** Fills in length and checksum. */
 HEL_CHECKED hel_status hel_container_end(hel_writer *w);
 /** Checks magic, version, length and checksum; `*body` reads what is inside. */

@@ -121,9 +121,13 @@ static const uint8_t magic[4] = {'H', 'E', 'L', 'M'};
 const char *hel_kind_name(hel_kind kind)
 {
 	static const char *const names[] = {
-	    [HEL_KIND_MANIFEST] = "manifest",	  [HEL_KIND_PROGRAM] = "server program",
-	    [HEL_KIND_SECRET_KEY] = "secret key", [HEL_KIND_EVALUATION_KEYS] = "evaluation keys",
-	    [HEL_KIND_QUERY] = "encrypted query", [HEL_KIND_RESULT] = "encrypted result",
+	    [HEL_KIND_MANIFEST] = "manifest",
+	    [HEL_KIND_PROGRAM] = "server program",
+	    [HEL_KIND_SECRET_KEY] = "secret key",
+	    [HEL_KIND_EVALUATION_KEYS] = "evaluation keys",
+	    [HEL_KIND_QUERY] = "encrypted query",
+	    [HEL_KIND_RESULT] = "encrypted result",
+	    [HEL_KIND_SEALED_SECRET] = "sealed secret",
 	};
 	return (size_t)kind < HEL_ARRAY_LEN(names) && names[kind] ? names[kind] : "unknown file";
 }
@@ -133,12 +137,17 @@ void hel_hash(uint8_t out[HEL_HASH_BYTES], const void *bytes, size_t size)
 	crypto_generichash(out, HEL_HASH_BYTES, bytes, size, NULL, 0);
 }
 
-void hel_container_begin(hel_writer *w, hel_kind kind)
+void hel_container_begin_sized(hel_writer *w, hel_kind kind, uint64_t size)
 {
 	hel_write_bytes(w, magic, sizeof magic);
 	hel_write_u16(w, (uint16_t)kind);
 	hel_write_u16(w, HEL_CONTAINER_VERSION);
-	hel_write_u64(w, 0); /* the length, filled in at the end */
+	hel_write_u64(w, size);
+}
+
+void hel_container_begin(hel_writer *w, hel_kind kind)
+{
+	hel_container_begin_sized(w, kind, 0); /* filled in at the end */
 }
 
 hel_status hel_container_end(hel_writer *w)

@@ -54,6 +54,10 @@ typedef struct hel_session hel_session; /* one client's evaluation keys */
 
 HEL_CHECKED hel_status hel_server_new(hel_server **out, const void *program, size_t size,
 				      hel_pool *pool);
+/** The same with parameters that are shared with other models and with sessions, and borrowed.
+ *  @retval HEL_EPARAMS the program has others. */
+HEL_CHECKED hel_status hel_server_new_sharing(hel_server **out, const void *program, size_t size,
+					      const hel_params *params, hel_pool *pool);
 void hel_server_free(hel_server *s);
 const hel_program *hel_server_program(const hel_server *s);
 const hel_params *hel_server_params(const hel_server *s);
@@ -61,6 +65,19 @@ size_t hel_server_weight_bytes(const hel_server *s);
 
 HEL_CHECKED hel_status hel_session_new(hel_session **out, const hel_server *s, const void *keys,
 				       size_t size);
+/** @retval HEL_EKEY the program needs a key that is not there. */
+HEL_CHECKED hel_status hel_server_covered(const hel_server *s, const hel_keys *keys);
+
+/** What one run works with; all borrowed. */
+typedef struct hel_run_means {
+	hel_pool *pool;
+	hel_scratch *scratch;
+	const atomic_bool *stop;
+} hel_run_means;
+
+/** A session over keys that belong to someone else, for one run at a time. Cheap. */
+HEL_CHECKED hel_status hel_session_borrow(hel_session **out, const hel_server *s,
+					  const hel_keys *keys, const hel_run_means *means);
 void hel_session_free(hel_session *session);
 
 typedef struct hel_infer_times {

@@ -95,7 +95,8 @@ hel_status hel_session_borrow(hel_session **out, const hel_server *s, const hel_
 	hel_status st = HEL_OK;
 	hel_session *session = NULL;
 	if (keys->params != s->params)
-		FAIL(HEL_EPARAMS, "the session's keys were made for other parameters than the model's");
+		FAIL(HEL_EPARAMS,
+		     "the session's keys were made for other parameters than the model's");
 	TRY(hel_server_covered(s, keys));
 	TRY_ALLOC(session, hel_alloc(1, sizeof *session));
 	session->server = s;

@@ -81,6 +81,23 @@ done:
 	return st;
 }
 
+hel_status hel_ckks_weight_bytes(size_t *out, const hel_program *p, const hel_params *params)
+{
+	hel_status st = HEL_OK;
+	unsigned *level = NULL;
+	size_t bytes = 0;
+	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
+	op_levels(level, p);
+	for (size_t i = 0; i < p->ops; i++) {
+		const size_t count = p->op[i].kind == HEL_OP_ADD_PLAIN ? 1 : p->op[i].terms;
+		bytes += 4 * count * params->limbs[level[i]] * params->ring.n;
+	}
+	*out = bytes;
+done:
+	hel_free(level);
+	return st;
+}
+
 hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_params *params,
 			  hel_pool *pool)
 {
@@ -97,10 +114,7 @@ hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_para
 	op_levels(level, p);
 	encode_job j = {l, level};
 	TRY(hel_pool_try(pool, p->ops, encode_op, &j));
-	for (size_t i = 0; i < p->ops; i++) {
-		const size_t count = p->op[i].kind == HEL_OP_ADD_PLAIN ? 1 : p->op[i].terms;
-		l->bytes += 4 * count * params->limbs[level[i]] * params->ring.n;
-	}
+	TRY(hel_ckks_weight_bytes(&l->bytes, p, params));
 	*out = l;
 	l = NULL;
 done:

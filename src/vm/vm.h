@@ -87,6 +87,9 @@ HEL_CHECKED hel_status hel_loaded_new(hel_loaded **out, const hel_program *p,
 				      const hel_params *params, hel_pool *pool);
 void hel_loaded_free(hel_loaded *l);
 size_t hel_loaded_bytes(const hel_loaded *l);
+/** The same before it is loaded. */
+HEL_CHECKED hel_status hel_ckks_weight_bytes(size_t *out, const hel_program *p,
+					     const hel_params *params);
 /** Bytes that one run with `threads` threads may take beside weights and keys: values, rotated
  *  inputs, key-switching scratch. Meant for admission: an upper bound, not a forecast. */
 HEL_CHECKED hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p,

@@ -22,7 +22,7 @@ __extension__ typedef unsigned __int128 u128;
 /* --- failing (status.c) ------------------------------------------------ */
 
 /** Records one line of detail for hel_error_detail() and returns `status`. */
-hel_status hel_fail(hel_status status, const char *format, ...)
+HEL_API hel_status hel_fail(hel_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* In a function with `hel_status st = HEL_OK;` and one `done:` label. */

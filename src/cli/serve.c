@@ -1,6 +1,6 @@
 /* serve: the private-prediction service. */
 #include "cli.h"
-#include "net/service/service.h"
+#include "net/server/service.h"
 #include <signal.h>
 #include <time.h>
 

@@ -9,20 +9,23 @@
 #include "features/features.h"
 #include "prog/prog.h"
 #include "vm/vm.h"
+#include <helrm/client.h> /* hel_client, hel_score: what programs outside see of it */
 
 /* --- client ---------------------------------------------------------------- */
-
-typedef struct hel_client hel_client;
 
 /** Opens a manifest and re-checks all of it: parameters, security, schema. With a secret key file,
  *  checks that it belongs to these parameters; NULL for none.
  *  @retval HEL_ESECURITY, HEL_EPARAMS, HEL_EFORMAT, ... */
 HEL_CHECKED hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifest_size,
 				      const void *secret, size_t secret_size);
-void hel_client_free(hel_client *c);
 const hel_manifest *hel_client_manifest(const hel_client *c);
 const hel_dataset *hel_client_dataset(const hel_client *c);
 
+/** The secret key of this client's parameters that belongs to 32 bytes: for all parameters another.
+ */
+HEL_CHECKED hel_status hel_client_use_secret(hel_client *c, const uint8_t secret[HEL_SECRET_BYTES]);
+const hel_params *hel_client_params(const hel_client *c);
+const hel_secret_key *hel_client_key(const hel_client *c);
 /** Draws a new secret key. */
 HEL_CHECKED hel_status hel_client_generate(hel_client *c);
 HEL_CHECKED hel_status hel_client_write_secret(hel_writer *w, const hel_client *c);
@@ -34,12 +37,6 @@ HEL_CHECKED hel_status hel_client_write_keys(hel_writer *w, const hel_client *c,
 HEL_CHECKED hel_status hel_client_encrypt(hel_writer *w, const hel_client *c,
 					  const hel_records *records, size_t row,
 					  hel_unknown policy);
-
-typedef struct hel_score {
-	double logit, probability;
-	double
-	    bits; /* right bits: the manifest's prediction, once the result was found to obey it */
-} hel_score;
 
 /** Decrypts a result and checks that it looks like a score: in range, real, the same in all slots.
  *  @retval HEL_EMODEL, HEL_ECLIENT the result belongs to another model or key.

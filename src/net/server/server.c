@@ -1,4 +1,4 @@
-#include "net.h"
+#include "net/net.h"
 #include <string.h>
 
 struct hel_server {

@@ -588,9 +588,7 @@ static void log_request(const hel_request *r, bool complete)
 		r->route ? r->route->path : "?", "status", (int)r->status, "complete", complete,
 		"received", (json_int_t)(r->written + r->body_size), "sent", (json_int_t)r->sent,
 		"ms", 1e3 * (hel_clock() - r->start), "session", session, "model",
-		r->model ? r->model->name
-		: r->job ? r->job->model->name
-			 : "");
+		r->model ? r->model->name : "");
 }
 
 static void completed(void *cls, struct MHD_Connection *connection, void **state,

@@ -28,18 +28,11 @@ struct hel_queue {
 /* --- jobs ---------------------------------------------------------------------------------------
  */
 
-static size_t job_bytes(const hel_job *job)
-{
-	return job->size + job->model->result_bytes;
-}
-
 static void job_free(hel_queue *q, hel_job *job)
 {
 	if (!job)
 		return;
-	hel_budget_give(q->budget, job_bytes(job));
-	hel_keyset_release(q->store, job->keys);
-	hel_model_release(job->model);
+	hel_budget_give(q->budget, job->reserved);
 	hel_free(job->query);
 	hel_writer_clear(&job->result);
 	hel_free(job);
@@ -88,6 +81,14 @@ static void done_locked(hel_queue *q, hel_job *job, hel_status status, const cha
 	snprintf(job->detail, sizeof job->detail, "%s", detail);
 	job->finished = hel_clock();
 	job->state = HEL_JOB_DONE;
+	hel_keyset_release(q->store, job->keys);
+	hel_model_release(job->model);
+	job->keys = NULL;
+	job->model = NULL;
+	hel_free(job->query);
+	job->query = NULL;
+	hel_budget_give(q->budget, job->size);
+	job->reserved -= job->size;
 	hel_count(status == HEL_OK	  ? &q->metrics->queries_done
 		  : status == HEL_ECANCEL ? &q->metrics->queries_cancelled
 					  : &q->metrics->queries_failed,
@@ -125,7 +126,8 @@ static void make_id(char id[HEL_JOB_ID_CHARS + 1], const hel_queue *q, const hel
 static hel_job *find_locked(hel_queue *q, const hel_keyset *keys, const char *id)
 {
 	hel_job *job = *bucket_of(q, id);
-	while (job && (job->keys != keys || sodium_memcmp(job->id, id, HEL_JOB_ID_CHARS) != 0))
+	while (job && (memcmp(job->owner, keys->id, sizeof job->owner) != 0 ||
+		       sodium_memcmp(job->id, id, HEL_JOB_ID_CHARS) != 0))
 		job = job->next;
 	return job;
 }
@@ -225,6 +227,8 @@ hel_status hel_queue_submit(hel_job **out, hel_queue *q, hel_keyset *keys, hel_m
 	job->model = model;
 	job->query = query;
 	job->size = size;
+	memcpy(job->owner, keys->id, sizeof job->owner);
+	job->reserved = size + model->result_bytes;
 	job->attended = attended;
 	job->submitted = hel_clock();
 	job->refs = 3; /* the table's, the pending list's, the caller's */
@@ -296,7 +300,7 @@ void hel_queue_cancel_all(hel_queue *q, const hel_keyset *keys)
 	for (unsigned b = 0; b < BUCKETS; b++)
 		for (hel_job *j = q->bucket[b], *next; j; j = next) {
 			next = j->next;
-			if (j->keys != keys)
+			if (memcmp(j->owner, keys->id, sizeof j->owner) != 0)
 				continue;
 			j->refs++;
 			if (j->state != HEL_JOB_DONE)

@@ -318,8 +318,11 @@ typedef enum hel_job_state { HEL_JOB_QUEUED, HEL_JOB_RUNNING, HEL_JOB_DONE } hel
 typedef struct hel_job {
 	char id[HEL_JOB_ID_CHARS + 1];
 	char key[HEL_IDEMPOTENCY_MAX + 1]; /* the client's idempotency key, "" for none */
-	hel_keyset *keys;
+	uint8_t owner[HEL_SESSION_ID_BYTES];
+	hel_keyset
+	    *keys; /* until it is DONE: a result keeps no keys and no model from being removed */
 	hel_model *model;
+	size_t reserved; /* of the budget */
 	uint8_t *query;
 	size_t size;
 	uint8_t hash[HEL_HASH_BYTES]; /* of the query */

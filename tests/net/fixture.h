@@ -134,6 +134,7 @@ static inline bool server_try(server *s, const char *const *extra)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(log, STDERR_FILENO);
 		dup2(log, STDOUT_FILENO);
+		close_range(3, ~0u, 0); /* sockets of the test would stay open in the server */
 		execv(server_binary, (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}

@@ -59,26 +59,26 @@ static inline void *proxy_connection(void *arg)
 	free(arg);
 	proxy *p = c.p;
 	const unsigned port = atomic_load(&p->target);
-	int server = port ? dial((uint16_t)port) : -1;
+	int behind = port ? dial((uint16_t)port) : -1;
 	unsigned long left = ~0ul, most = atomic_load(&p->cut_most);
 	if (most) {
 		pthread_mutex_lock(&p->lock);
 		left = 1 + (unsigned long)(hel_prng_u64(&p->random) % most);
 		pthread_mutex_unlock(&p->lock);
 	}
-	while (server >= 0 && !atomic_load(&p->stop)) {
+	while (behind >= 0 && !atomic_load(&p->stop)) {
 		struct pollfd fds[2] = {{.fd = c.client, .events = POLLIN},
-					{.fd = server, .events = POLLIN}};
+					{.fd = behind, .events = POLLIN}};
 		if (poll(fds, 2, 100) < 0)
 			break;
-		if (fds[0].revents && !forward(p, c.client, server, true, &left))
+		if (fds[0].revents && !forward(p, c.client, behind, true, &left))
 			break;
-		if (fds[1].revents && !forward(p, server, c.client, false, &left))
+		if (fds[1].revents && !forward(p, behind, c.client, false, &left))
 			break;
 	}
 	close(c.client);
-	if (server >= 0)
-		close(server);
+	if (behind >= 0)
+		close(behind);
 	return NULL;
 }
 
@@ -91,7 +91,7 @@ static inline void *proxy_run(void *arg)
 			continue;
 		proxied *c = malloc(sizeof *c);
 		pthread_t thread;
-		*c = (proxied){p, accept(p->listening, NULL, NULL)};
+		*c = (proxied){p, accept4(p->listening, NULL, NULL, SOCK_CLOEXEC)};
 		if (c->client < 0 || pthread_create(&thread, NULL, proxy_connection, c)) {
 			free(c);
 			continue;

@@ -78,7 +78,7 @@ static void test_kill(void **state)
 	l.url = p.url;
 	assert_int_equal(pthread_create(&thread, NULL, keep_busy, &l), 0);
 	for (int round = 0; round < 20; round++) {
-		usleep((useconds_t)(1000 + hel_prng_u64(&g) % 250000));
+		usleep((useconds_t)(1000 + hel_prng_u64(&g) % 700000));
 		atomic_store(&p.target, 0);
 		assert_int_equal(server_end(&s, SIGKILL), -SIGKILL);
 		server_start(&s, fast);
@@ -409,6 +409,8 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return 2;
 	server_binary = argv[1];
+	if (argc > 2)
+		cmocka_set_test_filter(argv[2]);
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(test_kill, fresh_data),
 	    cmocka_unit_test_setup(test_cuts, fresh_data),

@@ -35,6 +35,7 @@ typedef struct exchange {
 	hel_writer answer;
 	double retry_after;
 	long long offset; /* of Upload-Offset, -1 for none */
+	bool head;	  /* the answer's head came to its end: libcurl does not insist on it */
 	bool lost;	  /* the connection broke, or never was */
 	char why[160];
 } exchange;
@@ -132,7 +133,11 @@ static size_t on_header(char *bytes, size_t one, size_t count, void *arg)
 	exchange *e = arg;
 	char line[128];
 	snprintf(line, sizeof line, "%.*s", (int)HEL_MIN(one * count, sizeof line - 1), bytes);
-	if (strncasecmp(line, "Retry-After:", 12) == 0)
+	if (strncmp(line, "HTTP/", 5) == 0)
+		e->head = false;
+	else if (strcmp(line, "\r\n") == 0)
+		e->head = true;
+	else if (strncasecmp(line, "Retry-After:", 12) == 0)
 		e->retry_after = fmin(fmax(strtod(line + 12, NULL), 0), 3600);
 	else if (strncasecmp(line, "Upload-Offset:", 14) == 0)
 		e->offset = strtoll(line + 14, NULL, 10);
@@ -161,6 +166,7 @@ static hel_status perform(hel_remote *r, exchange *e)
 	e->status = 0;
 	e->retry_after = 0;
 	e->offset = -1;
+	e->head = false;
 	if ((size_t)snprintf(url, sizeof url, "%s%s", r->url, e->path) >= sizeof url)
 		FAIL(HEL_EINVAL, "the server's address is too long");
 	if (r->api_key)
@@ -195,11 +201,12 @@ static hel_status perform(hel_remote *r, exchange *e)
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, e);
 	const CURLcode code = curl_easy_perform(c);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
-	e->lost = code != CURLE_OK;
-	if (code == CURLE_OK)
+	e->lost = code != CURLE_OK || !e->head;
+	if (!e->lost)
 		curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &e->status);
 	else
-		snprintf(e->why, sizeof e->why, "%s", curl_easy_strerror(code));
+		snprintf(e->why, sizeof e->why, "%s",
+			 code ? curl_easy_strerror(code) : "the answer was cut off");
 	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
 	    code == CURLE_SSL_CERTPROBLEM || code == CURLE_URL_MALFORMAT)
 		FAIL(HEL_EDENIED, "%s: %s", r->url, e->why); /* will not get better */

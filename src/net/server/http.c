@@ -650,7 +650,6 @@ static hel_status read_pem(char **out, const char *path)
 	return st;
 }
 
-/* The sanitizers' runtimes and gdb want it readable: one option after the other. */
 static hel_status start_daemon(hel_service *s, const struct sockaddr *address, bool six)
 {
 	const hel_settings *set = &s->settings;
@@ -676,7 +675,9 @@ static hel_status start_daemon(hel_service *s, const struct sockaddr *address, b
 		OPTION(MHD_OPTION_HTTPS_MEM_TRUST, 0, s->ca);
 	OPTION(MHD_OPTION_END, 0, NULL);
 #undef OPTION
-	const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG |
+	/* poll, not epoll: MHD 0.9.75 misses the end of a connection in the middle of a body there
+	 */
+	const unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG |
 			       MHD_ALLOW_SUSPEND_RESUME | (six ? MHD_USE_IPv6 : 0) |
 			       (s->cert ? MHD_USE_TLS : 0);
 	s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, s, MHD_OPTION_EXTERNAL_LOGGER,

@@ -126,7 +126,7 @@ static void test_cuts(void **state)
 	user u = {0};
 	server_start(&s, fast);
 	proxy_start(&p, s.port, true);
-	atomic_store(&p.cut_most, 1500000);
+	atomic_store(&p.cut_most, 2500000);
 	for (int i = 0; i < 2; i++) {
 		user_clear(&u);
 		assert_ok(user_open(&u, p.url, "heart"));
@@ -135,11 +135,11 @@ static void test_cuts(void **state)
 	}
 	const unsigned uploads = atomic_load(&p.cuts);
 	atomic_store(&p.cut_most, 400000);
-	for (size_t row = 0; row < 20; row++)
+	for (size_t row = 0; row < 10; row++)
 		assert_ok(user_predict(&u, "heart", row, want));
 	print_message("%u cuts in uploads, %u in predictions\n", uploads,
 		      atomic_load(&p.cuts) - uploads);
-	assert_true(uploads >= 4 && atomic_load(&p.cuts) > uploads + 4);
+	assert_true(uploads >= 2 && atomic_load(&p.cuts) >= uploads + 2);
 	pthread_mutex_lock(&p.lock);
 	assert_true(p.sent.size > hel_access_keys_size(u.access, u.client));
 	const hel_secret_key *key = hel_client_key(u.client);
@@ -295,7 +295,7 @@ static void mutate(hel_writer *w, hel_prng *g)
 			break;
 		case 1: /* a piece is missing */
 			hel_write_bytes(&tail, w->bytes + at, w->size - at);
-			w->size = at - HEL_MIN(at, below(g, 20));
+			w->size = at - (at ? below(g, HEL_MIN(at, (size_t)20)) : 0);
 			hel_write_bytes(w, tail.bytes, tail.size);
 			break;
 		case 2:

@@ -261,7 +261,7 @@ typedef struct patience {
 
 static void patience_renew(patience *p)
 {
-	*p = (patience){hel_clock(), 0.25};
+	*p = (patience){hel_clock(), 0.1};
 }
 
 /* Pauses after an attempt that failed for the moment; an error when patience is at its end. */

@@ -197,7 +197,8 @@ hel_status hel_queue_submit(hel_job **out, hel_queue *q, hel_keyset *keys, hel_m
 	uint8_t hash[HEL_HASH_BYTES];
 	*retry = 0;
 	make_id(id, q, keys, idempotency);
-	hel_hash(hash, query, size);
+	/* a query ends with its checksum, which is verified before it runs */
+	memcpy(hash, query + size - sizeof hash, sizeof hash);
 	pthread_mutex_lock(&q->lock);
 	hel_job *same = find_locked(q, keys, id);
 	/* what failed or was cancelled may be tried again */
@@ -346,6 +347,17 @@ static hel_job *next_locked(hel_queue *q)
 	return NULL;
 }
 
+/* Results wait for their clients: without the room a growing writer has to spare. */
+static hel_status keep(hel_writer *out, const hel_writer *w)
+{
+	hel_status st = HEL_OK;
+	TRY_ALLOC(out->bytes, hel_alloc(w->size, 1));
+	memcpy(out->bytes, w->bytes, w->size);
+	out->size = out->capacity = w->size;
+done:
+	return st;
+}
+
 static hel_status evaluate(hel_queue *q, hel_job *job, hel_pool *pool, hel_infer_times *times)
 {
 	hel_status st = HEL_OK;
@@ -354,19 +366,20 @@ static hel_status evaluate(hel_queue *q, hel_job *job, hel_pool *pool, hel_infer
 	hel_session *session = NULL;
 	double seconds = 0;
 	hel_scratch *scratch = NULL;
+	hel_writer result = {0};
 	TRY(hel_model_ready(&server, job->model));
 	TRY(hel_store_keys(&keys, q->store, job->keys, job->model->params));
 	TRY_ALLOC(scratch, hel_model_scratch(job->model));
 	const hel_run_means means = {.pool = pool, .scratch = scratch, .stop = &job->stop};
 	TRY(hel_session_borrow(&session, server, keys, &means));
-	TRY(hel_server_infer(&job->result, session, job->query, job->size, times));
+	TRY(hel_server_infer(&result, session, job->query, job->size, times));
+	TRY(keep(&job->result, &result));
 	seconds = times->read + times->evaluate + times->write;
 done:
 	hel_session_free(session);
+	hel_writer_clear(&result);
 	if (scratch)
 		hel_model_done(job->model, scratch, seconds);
-	if (st != HEL_OK)
-		hel_writer_clear(&job->result);
 	return st;
 }
 

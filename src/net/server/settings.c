@@ -72,6 +72,7 @@ hel_status hel_settings_set(hel_settings *s, const char *name, const char *text,
 		if (strlen(text) >= HEL_SETTING_TEXT_MAX)
 			return hel_fail(HEL_EINVAL, "%s: %s is longer than %d characters", origin,
 					name, HEL_SETTING_TEXT_MAX - 1);
+		memset(text_at(s, t), 0, HEL_SETTING_TEXT_MAX); /* equal settings, equal bytes */
 		snprintf(text_at(s, t), HEL_SETTING_TEXT_MAX, "%s", text);
 		return HEL_OK;
 	}

@@ -78,7 +78,7 @@ static void end_metrics(hel_request *r)
 		hel_free(models);
 	}
 	g.models_loaded = hel_catalog_loaded(s->catalog);
-	char *text = hel_metrics_text(&s->metrics, &g, &size);
+	char *text = hel_counters_text(&s->metrics, &g, &size);
 	if (text)
 		hel_answer_bytes(r, 200, "text/plain; version=0.0.4", text, size);
 	else

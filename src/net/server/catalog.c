@@ -17,7 +17,7 @@ typedef struct refusal {
 struct hel_catalog {
 	const hel_settings *settings;
 	hel_budget *budget;
-	hel_metrics *metrics;
+	hel_counters *metrics;
 	hel_pool *pool;
 	pthread_mutex_t lock; /* of all below and of models' counts */
 	hel_model *model[MODELS_MAX];
@@ -321,7 +321,7 @@ void hel_catalog_scan(hel_catalog *c)
 }
 
 hel_status hel_catalog_open(hel_catalog **out, const hel_settings *settings, hel_budget *budget,
-			    hel_metrics *metrics, hel_pool *pool)
+			    hel_counters *metrics, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	hel_catalog *c = NULL;

@@ -71,7 +71,7 @@ struct hel_request {
 
 struct hel_service {
 	hel_settings settings;
-	hel_metrics metrics;
+	hel_counters metrics;
 	hel_budget budget;
 	hel_catalog *catalog;
 	hel_store *store;

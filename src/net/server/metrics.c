@@ -50,7 +50,7 @@ static uint64_t resident_bytes(void)
 	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-char *hel_metrics_text(const hel_metrics *m, const hel_gauges *g, size_t *size)
+char *hel_counters_text(const hel_counters *m, const hel_gauges *g, size_t *size)
 {
 	char *text = NULL;
 	FILE *out = open_memstream(&text, size);

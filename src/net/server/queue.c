@@ -10,7 +10,7 @@ struct hel_queue {
 	const hel_settings *settings;
 	hel_store *store;
 	hel_budget *budget;
-	hel_metrics *metrics;
+	hel_counters *metrics;
 	void (*wake)(void *arg);
 	void *wake_arg;
 	uint8_t id_key[crypto_generichash_KEYBYTES];
@@ -442,7 +442,7 @@ static void *worker(void *arg)
 }
 
 hel_status hel_queue_open(hel_queue **out, const hel_settings *settings, hel_store *store,
-			  hel_budget *budget, hel_metrics *metrics, void (*wake)(void *arg),
+			  hel_budget *budget, hel_counters *metrics, void (*wake)(void *arg),
 			  void *arg)
 {
 	hel_status st = HEL_OK;

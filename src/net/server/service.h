@@ -140,7 +140,7 @@ typedef struct hel_histogram {
 	atomic_ullong micros;
 } hel_histogram;
 
-typedef struct hel_metrics {
+typedef struct hel_counters {
 #define X(name, help) atomic_ullong name;
 	HEL_COUNTER_LIST(X)
 #undef X
@@ -148,7 +148,7 @@ typedef struct hel_metrics {
 	HEL_STAGE_LIST(X)
 #undef X
 	atomic_ullong responses[6]; /* by hundreds of their status */
-} hel_metrics;
+} hel_counters;
 
 /** What is measured at the moment of asking. */
 typedef struct hel_gauges {
@@ -159,7 +159,7 @@ typedef struct hel_gauges {
 void hel_count(atomic_ullong *counter, uint64_t by);
 void hel_observe(hel_histogram *h, double seconds);
 /** Prometheus text; the caller frees it with free(). NULL when out of memory. */
-char *hel_metrics_text(const hel_metrics *m, const hel_gauges *g, size_t *size);
+char *hel_counters_text(const hel_counters *m, const hel_gauges *g, size_t *size);
 
 /* --- budget.c: memory that was promised
  * -------------------------------------------------------------- */
@@ -214,7 +214,7 @@ typedef struct hel_model {
 } hel_model;
 
 HEL_CHECKED hel_status hel_catalog_open(hel_catalog **out, const hel_settings *settings,
-					hel_budget *budget, hel_metrics *metrics, hel_pool *pool);
+					hel_budget *budget, hel_counters *metrics, hel_pool *pool);
 void hel_catalog_close(hel_catalog *c);
 /** Takes in new and changed files and drops removed ones; a bad file is refused, logged, and the
  *  version in service stays. */
@@ -269,7 +269,7 @@ typedef struct hel_keyset {
 } hel_keyset;
 
 HEL_CHECKED hel_status hel_store_open(hel_store **out, const hel_settings *settings,
-				      hel_metrics *metrics);
+				      hel_counters *metrics);
 void hel_store_close(hel_store *s);
 /** A new key set of exactly these keys, empty; on disk when this returns. Evicts the least recently
  *  used ones beyond quota. `token`: room for HEL_TOKEN_CHARS + 1.
@@ -340,7 +340,7 @@ typedef struct hel_job {
 
 /** `wake` is called, with no lock held, whenever some job is DONE. */
 HEL_CHECKED hel_status hel_queue_open(hel_queue **out, const hel_settings *settings,
-				      hel_store *store, hel_budget *budget, hel_metrics *metrics,
+				      hel_store *store, hel_budget *budget, hel_counters *metrics,
 				      void (*wake)(void *arg), void *arg);
 /** Cancels what still runs. */
 void hel_queue_close(hel_queue *q);

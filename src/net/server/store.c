@@ -20,7 +20,7 @@
 
 struct hel_store {
 	const hel_settings *settings;
-	hel_metrics *metrics;
+	hel_counters *metrics;
 	hel_registry *registry;
 	int dir, lock_file;
 	pthread_mutex_t lock; /* of all below; never held while a file or the registry is written */
@@ -194,7 +194,7 @@ static void remove_orphans(hel_store *s)
 	hel_free(names);
 }
 
-hel_status hel_store_open(hel_store **out, const hel_settings *settings, hel_metrics *metrics)
+hel_status hel_store_open(hel_store **out, const hel_settings *settings, hel_counters *metrics)
 {
 	hel_status st = HEL_OK;
 	hel_store *s = NULL;

@@ -29,7 +29,6 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	const size_t size = fread(record, 1, sizeof record, f);
-	fclose(f);
 
 	/* what the model needs, checked here */
 	CHECK(hel_remote_new(&remote, &(hel_remote_options){.url = argv[1]}));

@@ -185,7 +185,7 @@ static json_t *describe_session(hel_request *r)
 static void begin_open(hel_request *r)
 {
 	r->most = OPEN_BODY_MAX;
-	double wait = hel_request_address_rate(r, true);
+	double wait = hel_request_address_rate(r);
 	if (wait > 0) {
 		hel_count(&r->s->metrics.refused_rate, 1);
 		hel_answer_problem(r, 429, "rate",

@@ -277,7 +277,8 @@ static void scan_entry(hel_catalog *c, const char *entry, char name[HEL_ROUTE_NA
 	pthread_mutex_lock(&c->lock);
 	const bool in_use = old && old->server;
 	pthread_mutex_unlock(&c->lock);
-	if (in_use && hel_model_ready(&unused, new) != HEL_OK) {
+	const hel_status ready = in_use ? hel_model_ready(&unused, new) : HEL_OK;
+	if (ready != HEL_OK && ready != HEL_EBUSY) { /* without memory now: when a query comes */
 		refuse(c, name, path, &info);
 		model_free(new);
 		goto done;

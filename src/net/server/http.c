@@ -142,7 +142,7 @@ static void address_text(char out[64], hel_request *r)
 	}
 }
 
-double hel_request_address_rate(hel_request *r, bool take)
+double hel_request_address_rate(hel_request *r)
 {
 	hel_service *s = r->s;
 	char address[64];
@@ -151,11 +151,8 @@ double hel_request_address_rate(hel_request *r, bool take)
 	crypto_shorthash((uint8_t *)&slot, (const uint8_t *)address, strlen(address),
 			 s->address_key);
 	pthread_mutex_lock(&s->lock);
-	hel_bucket *b = &s->address[slot % HEL_ARRAY_LEN(s->address)];
-	const hel_bucket before = *b;
-	double wait = hel_bucket_take(b, s->settings.opens_per_minute);
-	if (!take && wait <= 0)
-		*b = before;
+	const double wait = hel_bucket_take(&s->address[slot % HEL_ARRAY_LEN(s->address)],
+					    s->settings.opens_per_minute);
 	pthread_mutex_unlock(&s->lock);
 	return wait;
 }
@@ -230,20 +227,16 @@ static void check_access(hel_request *r)
 		hel_answer_problem(r, 401, "api_key", "an API key is needed in X-API-Key", 0);
 	} else if (r->route->session) {
 		const char *header = hel_request_header(r, MHD_HTTP_HEADER_AUTHORIZATION);
-		double wait = hel_request_address_rate(r, false);
-		if (wait > 0) {
-			hel_count(&s->metrics.refused_rate, 1);
-			hel_answer_problem(r, 429, "rate",
-					   "too many sessions or wrong tokens from "
-					   "this address",
-					   wait);
-			return;
-		}
 		r->keys = header && strncasecmp(header, "Bearer ", 7) == 0
 			      ? hel_store_find(s->store, header + 7)
 			      : NULL;
-		if (!r->keys) {
-			(void)hel_request_address_rate(r, true); /* guessing has a price */
+		/* guessing has a price, which others at the same address do not pay */
+		const double wait = r->keys ? 0 : hel_request_address_rate(r);
+		if (wait > 0) {
+			hel_count(&s->metrics.refused_rate, 1);
+			hel_answer_problem(r, 429, "rate",
+					   "too many wrong tokens from this address", wait);
+		} else if (!r->keys) {
 			hel_answer_problem(r, 401, "session", "no session has this token", 0);
 		}
 	}

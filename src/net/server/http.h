@@ -120,7 +120,7 @@ void hel_answer_problem(hel_request *r, unsigned status, const char *code, const
 			double retry);
 void hel_answer_header(hel_request *r, const char *name, const char *value);
 const char *hel_request_header(hel_request *r, const char *name);
-/** Seconds until this client's address may do that again; 0: now. */
-double hel_request_address_rate(hel_request *r, bool take);
+/** Seconds until this client's address may open a session or show a wrong token again; 0: now. */
+double hel_request_address_rate(hel_request *r);
 
 #endif

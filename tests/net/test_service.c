@@ -418,6 +418,106 @@ static void test_drain(void **state)
 	user_clear(&u);
 }
 
+/* A query behind many others, sent by a client that waits for the answer; its socket. */
+static int send_and_wait(const server *s, const user *u, const hel_writer *query)
+{
+	char head[512];
+	int n = snprintf(head, sizeof head,
+			 "POST /v1/models/heart/queries HTTP/1.1\r\nHost: x\r\n%sPrefer: "
+			 "wait=30\r\nContent-Length: %zu\r\n\r\n",
+			 bearer(u), query->size);
+	int fd = dial(s->port);
+	assert_int_equal(send(fd, head, (size_t)n, 0), n);
+	for (size_t done = 0; done < query->size;)
+		done += (size_t)send(fd, query->bytes + done, query->size - done, 0);
+	return fd;
+}
+
+/* A backlog however fast the machine is; r holds the answer to the last query. */
+static void fill_queue(const server *s, const user *u, const hel_writer *query)
+{
+	while (metric(s->port, "helrm_queue_length") < 500)
+		for (int i = 0; i < 100; i++)
+			assert_int_equal(request(&r, s->port, "POST", "/v1/models/heart/queries",
+						 bearer(u), query->bytes, query->size),
+					 202);
+}
+
+/* What nobody waits for any more, and what takes too long, is not computed. */
+static void test_cancel(void **state)
+{
+	(void)state;
+	server s;
+	user u = {0};
+	hel_writer query = {0};
+	static const char *const gone[] = {"--workers",
+					   "1",
+					   "--session-queue",
+					   "100000",
+					   "--queue",
+					   "100000",
+					   "--queries-per-minute",
+					   "100000",
+					   "--gone-seconds",
+					   "0",
+					   NULL};
+	static const char *const late[] = {"--workers",
+					   "1",
+					   "--session-queue",
+					   "100000",
+					   "--queue",
+					   "100000",
+					   "--queries-per-minute",
+					   "100000",
+					   "--query-seconds",
+					   "1",
+					   NULL};
+	server_start(&s, gone);
+	assert_ok(user_make(&u, s.url, "heart"));
+	assert_ok(user_encrypt(&query, &u, 0));
+	fill_queue(&s, &u, &query);
+	const double accepted = metric(s.port, "helrm_queries_accepted_total");
+	int fd = send_and_wait(&s, &u, &query);
+	while (metric(s.port, "helrm_queries_accepted_total") == accepted)
+		usleep(5000);
+	assert_true(metric(s.port, "helrm_queries_cancelled_total") == 0);
+	close(fd);
+	while (metric(s.port, "helrm_queries_cancelled_total") == 0) {
+		assert_true(metric(s.port, "helrm_queue_length") >
+			    0); /* it was not simply its turn */
+		usleep(20000);
+	}
+	server_end(&s, SIGKILL);
+	server_start(&s, late);
+	assert_ok(user_connect(&u, s.url, 20));
+	assert_ok(user_predict(&u, "heart", 0, want));
+	/* faster than they can be answered, until some are too late; each is answered or told so */
+	static char ids[20000][HEL_PIN_BYTES + 1];
+	size_t sent = 0, told = 0;
+	while (sent + 100 <= HEL_ARRAY_LEN(ids) &&
+	       metric(s.port, "helrm_queries_cancelled_total") == 0)
+		for (int i = 0; i < 100; i++) {
+			assert_int_equal(request(&r, s.port, "POST", "/v1/models/heart/queries",
+						 bearer(&u), query.bytes, query.size),
+					 202);
+			snprintf(ids[sent++], sizeof ids[0], "%.32s",
+				 strstr(r.body, "\"query\":\"") + 9);
+		}
+	for (size_t i = 0; i < sent; i++) {
+		char url[64], headers[512];
+		snprintf(url, sizeof url, "/v1/queries/%s", ids[i]);
+		snprintf(headers, sizeof headers, "%sPrefer: wait=20\r\n", bearer(&u));
+		const int status = request(&r, s.port, "GET", url, headers, NULL, 0);
+		assert_true(status == 200 || (status == 504 && strstr(r.body, "longer than")));
+		told += status == 504;
+	}
+	assert_true(told > 0);
+	assert_ok(user_predict(&u, "heart", 1, want));
+	hel_writer_clear(&query);
+	server_stop(&s);
+	user_clear(&u);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2)
@@ -434,6 +534,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test_setup(test_quota, fresh_data),
 	    cmocka_unit_test_setup(test_admission, fresh_data),
 	    cmocka_unit_test_setup(test_drain, fresh_data),
+	    cmocka_unit_test_setup(test_cancel, fresh_data),
 	};
 	return cmocka_run_group_tests(tests, world_make, world_remove);
 }

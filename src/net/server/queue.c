@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define BUCKETS 1024u
-#define ALONE_SECONDS 2 /* a client may take so long to come back for a query it waited for */
 
 struct hel_queue {
 	const hel_settings *settings;
@@ -499,7 +498,7 @@ static bool expire_locked(hel_queue *q, double now)
 		hel_job *job = q->pending[i];
 		const bool late = now - job->submitted > (double)q->settings->query_seconds;
 		const bool alone = job->attended && !job->waiters && job->alone_since > 0 &&
-				   now - job->alone_since > ALONE_SECONDS;
+				   now - job->alone_since > (double)q->settings->gone_seconds;
 		if ((late || alone) && !atomic_load(&job->stop)) {
 			stop_locked(q, job,
 				    late ? "the query took longer than the server allows"

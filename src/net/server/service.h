@@ -58,6 +58,8 @@
 	  "sessions opened, and tokens refused, per address")                                      \
 	X(NUMBER, query_seconds, "query-seconds", 60, 1, 86400, "S",                               \
 	  "for a query to wait and run; cancelled at the next op")                                 \
+	X(NUMBER, gone_seconds, "gone-seconds", 2, 0, 86400, "S",                                  \
+	  "a client that waited and went may take to come back")                                   \
 	X(NUMBER, result_seconds, "result-seconds", 120, 1, 86400, "S", "results are kept")        \
 	X(NUMBER, connections, "connections", 512, 4, 60000, "N", "most connections")              \
 	X(NUMBER, connections_per_address, "connections-per-address", 0, 0, 60000, "N",            \

@@ -37,7 +37,7 @@ typedef struct hel_remote hel_remote;
 /** Wipes and frees bytes that a call below returned; NULL is fine. */
 HEL_API void hel_bytes_free(void *bytes, size_t size);
 
-/* --- the secret ------------------------------------------------------------------------------ */
+/* --- the secret -------------------------------------------------------------------------- */
 
 /** Draws a new one from the operating system. */
 HEL_API HEL_CHECKED hel_status hel_secret_new(uint8_t secret[HEL_SECRET_BYTES]);
@@ -70,8 +70,7 @@ HEL_API void hel_client_pin(uint8_t pin[HEL_PIN_BYTES], const hel_client *client
 HEL_API void hel_client_parameters(uint8_t fingerprint[HEL_PIN_BYTES], const hel_client *client);
 HEL_API const char *hel_client_model(const hel_client *client);
 
-/* --- evaluation keys
- * ------------------------------------------------------------------------------ */
+/* --- evaluation keys --------------------------------------------------------------------- */
 
 /** Describes an upload of the keys this model needs, and of those `also` has (NULL for none; it
  * must be of the same parameters). Nothing is generated yet.
@@ -100,8 +99,7 @@ HEL_API HEL_CHECKED hel_status hel_access_keys(const hel_access *access, const h
 								 size_t size),
 					       void *arg);
 
-/* --- queries
- * ------------------------------------------------------------------------------------------ */
+/* --- queries ----------------------------------------------------------------------------- */
 
 /** How many records are in this text: CSV or JSON as the model's data set is published. */
 HEL_API HEL_CHECKED hel_status hel_client_count(size_t *records, const hel_client *client,
@@ -124,8 +122,7 @@ typedef struct hel_score {
 HEL_API HEL_CHECKED hel_status hel_client_score(hel_score *out, const hel_client *client,
 						const void *result, size_t size);
 
-/* --- a server (helrm-transport)
- * --------------------------------------------------------------------------- */
+/* --- a server (helrm-transport) ---------------------------------------------------------- */
 
 typedef struct hel_remote_options {
 	const char *url;	 /* https://host[:port]; http:// to this machine only */

@@ -31,8 +31,7 @@ typedef struct query_run {
 	hel_progress progress;
 } query_run;
 
-/* --- where things are --------------------------------------------------------------------------
- */
+/* --- where things are -------------------------------------------------------------------- */
 
 static hel_status find_state(query_run *q)
 {
@@ -78,8 +77,7 @@ static void unlock_state(query_run *q)
 	q->lock = -1;
 }
 
-/* --- the passphrase
- * --------------------------------------------------------------------------------- */
+/* --- the passphrase ---------------------------------------------------------------------- */
 
 static hel_status ask(char out[PASSPHRASE_MAX], const char *prompt)
 {
@@ -166,8 +164,7 @@ done:
 	return st;
 }
 
-/* --- the server
- * ------------------------------------------------------------------------------------------ */
+/* --- the server -------------------------------------------------------------------------- */
 
 static void show_progress(void *arg, uint64_t done, uint64_t total)
 {
@@ -321,9 +318,7 @@ done:
 	return st;
 }
 
-/* --- records
- * ------------------------------------------------------------------------------------------------
- */
+/* --- records ----------------------------------------------------------------------------- */
 
 typedef struct answer {
 	size_t row;

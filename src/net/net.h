@@ -11,7 +11,7 @@
 #include "vm/vm.h"
 #include <helrm/client.h> /* hel_client, hel_score: what programs outside see of it */
 
-/* --- client ---------------------------------------------------------------- */
+/* --- client ------------------------------------------------------------------------------ */
 
 /** Opens a manifest and re-checks all of it: parameters, security, schema. With a secret key file,
  *  checks that it belongs to these parameters; NULL for none.
@@ -44,7 +44,7 @@ HEL_CHECKED hel_status hel_client_encrypt(hel_writer *w, const hel_client *c,
 HEL_CHECKED hel_status hel_client_decrypt(hel_score *out, const hel_client *c, const void *result,
 					  size_t size);
 
-/* --- server ------------------------------------------------------------------ */
+/* --- server ------------------------------------------------------------------------------ */
 
 typedef struct hel_server hel_server;	/* a program ready to run */
 typedef struct hel_session hel_session; /* one client's evaluation keys */

@@ -105,7 +105,7 @@ static inline int fresh_data(void **state)
 	return system(command);
 }
 
-/* --- the server ------------------------------------------------------------------------------ */
+/* --- the server -------------------------------------------------------------------------- */
 
 typedef struct server {
 	pid_t pid;
@@ -194,8 +194,7 @@ static inline long server_rss(const server *s)
 	return kb;
 }
 
-/* --- raw HTTP -----------------------------------------------------------------------------------
- */
+/* --- raw HTTP ---------------------------------------------------------------------------- */
 
 static inline int dial(uint16_t port)
 {
@@ -281,8 +280,7 @@ static inline double metric(uint16_t port, const char *name)
 	return atof(found + strlen(line));
 }
 
-/* --- clients
- * ---------------------------------------------------------------------------------------- */
+/* --- clients ----------------------------------------------------------------------------- */
 
 typedef struct user {
 	uint8_t secret[HEL_SECRET_BYTES];

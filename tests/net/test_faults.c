@@ -29,8 +29,7 @@ static size_t files_in_store(void)
 	return count;
 }
 
-/* --- kill -9
- * --------------------------------------------------------------------------------------- */
+/* --- kill -9 ----------------------------------------------------------------------------- */
 
 typedef struct load {
 	const char *url;
@@ -107,8 +106,7 @@ static void test_kill(void **state)
 		user_clear(&l.users[i]);
 }
 
-/* --- cut connections
- * ------------------------------------------------------------------------------- */
+/* --- cut connections --------------------------------------------------------------------- */
 
 static bool contains(const hel_writer *w, const void *bytes, size_t size)
 {
@@ -155,8 +153,7 @@ static void test_cuts(void **state)
 	user_clear(&u);
 }
 
-/* --- a full disk
- * ------------------------------------------------------------------------------------- */
+/* --- a full disk ------------------------------------------------------------------------- */
 
 /* Takes all space but `left` bytes. */
 static void fill_disk(const char *file, size_t left)
@@ -211,8 +208,7 @@ static void test_full_disk(void **state)
 	user_clear(&v);
 }
 
-/* --- slow clients
- * ----------------------------------------------------------------------------------------- */
+/* --- slow clients ------------------------------------------------------------------------ */
 
 static void test_slow(void **state)
 {
@@ -253,8 +249,7 @@ static void test_slow(void **state)
 	user_clear(&u);
 }
 
-/* --- malformed requests
- * -------------------------------------------------------------------------------------- */
+/* --- malformed requests ------------------------------------------------------------------ */
 
 static size_t below(hel_prng *g, size_t limit)
 {

@@ -106,8 +106,7 @@ hel_status hel_access_keys(const hel_access *a, const hel_client *c, hel_put put
 	return hel_keys_stream(hel_client_key(c), a->nonce, a->request, a->count, put, arg);
 }
 
-/* --- texts
- * ---------------------------------------------------------------------------------------- */
+/* --- texts ------------------------------------------------------------------------------- */
 
 static hel_status to_text(uint8_t **out, size_t *size, json_t *json)
 {

@@ -116,8 +116,7 @@ done:
 	return st;
 }
 
-/* --- one request
- * ---------------------------------------------------------------------------------- */
+/* --- one request ------------------------------------------------------------------------- */
 
 static size_t on_body(char *bytes, size_t one, size_t count, void *arg)
 {
@@ -252,8 +251,7 @@ static hel_status refusal(const hel_remote *r, exchange *e)
 	return hel_fail(st, "%s answers %ld: %s", r->url, e->status, e->why);
 }
 
-/* --- trying again
- * ------------------------------------------------------------------------------------ */
+/* --- trying again ------------------------------------------------------------------------ */
 
 typedef struct patience {
 	double since, pause;
@@ -313,8 +311,7 @@ static void take_answer(uint8_t **bytes, size_t *size, exchange *e)
 	e->answer = (hel_writer){0};
 }
 
-/* --- calls
- * ---------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------- */
 
 static hel_status check_model_name(const char *model)
 {

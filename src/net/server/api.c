@@ -16,8 +16,7 @@ static void hex(char *out, const uint8_t *bytes, size_t size)
 	sodium_bin2hex(out, 2 * size + 1, bytes, size);
 }
 
-/* --- operators
- * -------------------------------------------------------------------------------------- */
+/* --- operators --------------------------------------------------------------------------- */
 
 static void end_health(hel_request *r)
 {
@@ -86,8 +85,7 @@ static void end_metrics(hel_request *r)
 	free(text);
 }
 
-/* --- models
- * ------------------------------------------------------------------------------------------- */
+/* --- models ------------------------------------------------------------------------------ */
 
 static json_t *describe_model(const hel_model *m)
 {
@@ -142,8 +140,7 @@ static void end_manifest(hel_request *r)
 	hel_answer_header(r, MHD_HTTP_HEADER_ETAG, tag);
 }
 
-/* --- sessions
- * ------------------------------------------------------------------------------------------- */
+/* --- sessions ---------------------------------------------------------------------------- */
 
 static bool covers(const hel_keyset *k, const hel_model *m)
 {
@@ -316,9 +313,7 @@ static void end_remove(hel_request *r)
 	hel_answer_bytes(r, 204, "application/json", "", 0);
 }
 
-/* --- uploads
- * ------------------------------------------------------------------------------------------------
- */
+/* --- uploads ----------------------------------------------------------------------------- */
 
 static void answer_offset(hel_request *r)
 {
@@ -387,9 +382,7 @@ static void resume_upload(hel_request *r)
 	answer_offset(r);
 }
 
-/* --- queries
- * -------------------------------------------------------------------------------------------------
- */
+/* --- queries ----------------------------------------------------------------------------- */
 
 /* "wait=SECONDS" of a Prefer header; 0 without. */
 static double preferred_wait(hel_request *r)

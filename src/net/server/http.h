@@ -1,5 +1,5 @@
 /* http.h -- http.c: what is the same for every request: its head, body, limits, waiting, answer,
- * log line. api.c: what each route does. */
+ * log line. access.c: who may ask. api.c: what each route does. */
 #ifndef HEL_HTTP_H
 #define HEL_HTTP_H
 
@@ -107,9 +107,8 @@ void hel_http_tick(hel_service *s);
 /** Wakes requests whose job is done. */
 void hel_http_wake(void *service);
 void hel_http_close(hel_service *s);
-HEL_CHECKED hel_status hel_http_load_api_keys(hel_service *s);
 
-/* --- for routes ---------------------------------------------------------------------------- */
+/* --- for routes -------------------------------------------------------------------------- */
 
 void hel_answer_bytes(hel_request *r, unsigned status, const char *type, const void *bytes,
 		      size_t size);
@@ -120,6 +119,13 @@ void hel_answer_problem(hel_request *r, unsigned status, const char *code, const
 			double retry);
 void hel_answer_header(hel_request *r, const char *name, const char *value);
 const char *hel_request_header(hel_request *r, const char *name);
+
+/* --- access.c ---------------------------------------------------------------------------- */
+
+/** Rereads the operators' keys; a bad file changes nothing. */
+HEL_CHECKED hel_status hel_http_load_api_keys(hel_service *s);
+/** Finds the session of the request's token; answers when the request may not go on. */
+void hel_http_check_access(hel_request *r);
 /** Seconds until this client's address may open a session or show a wrong token again; 0: now. */
 double hel_request_address_rate(hel_request *r);
 

@@ -12,8 +12,7 @@
 #include <jansson.h>
 #include <pthread.h>
 
-/* --- settings.c: one table; a file, then the environment, then flags, the last one wins --------
- */
+/* --- settings.c: one table; a file, then the environment, then flags, the last one wins -- */
 
 /* X(kind, field, name, default, low, high, value's name, help) */
 #define HEL_SETTING_LIST(X)                                                                        \
@@ -105,14 +104,12 @@ void hel_settings_print(FILE *out, const hel_settings *s);
 HEL_CHECKED hel_status hel_settings_address(char *host, size_t size, uint16_t *port,
 					    const char *listen);
 
-/* --- log.c: one JSON object a line on stderr; no payloads, no tokens -----------------------------
- */
+/* --- log.c: one JSON object a line on stderr; no payloads, no tokens --------------------- */
 
 /** Fields by json_pack's format, e.g. "{s:s}". */
 void hel_log(const char *level, const char *event, const char *format, ...);
 
-/* --- metrics.c
- * -------------------------------------------------------------------------------------- */
+/* --- metrics.c --------------------------------------------------------------------------- */
 
 #define HEL_COUNTER_LIST(X)                                                                        \
 	X(bytes_received, "Bytes of request bodies")                                               \
@@ -163,8 +160,7 @@ void hel_observe(hel_histogram *h, double seconds);
 /** Prometheus text; the caller frees it with free(). NULL when out of memory. */
 char *hel_counters_text(const hel_counters *m, const hel_gauges *g, size_t *size);
 
-/* --- budget.c: memory that was promised
- * -------------------------------------------------------------- */
+/* --- budget.c: memory that was promised -------------------------------------------------- */
 
 typedef struct hel_budget {
 	size_t limit;
@@ -184,8 +180,7 @@ typedef struct hel_bucket {
 /** Seconds until the next one is allowed; 0 when this one is. */
 double hel_bucket_take(hel_bucket *b, uint64_t rate);
 
-/* --- catalog.c: the models
- * ------------------------------------------------------------------------------ */
+/* --- catalog.c: the models --------------------------------------------------------------- */
 
 typedef struct hel_catalog hel_catalog;
 
@@ -236,8 +231,7 @@ hel_scratch *hel_model_scratch(hel_model *m);
 void hel_model_done(hel_model *m, hel_scratch *scratch, double seconds);
 size_t hel_catalog_loaded(hel_catalog *c);
 
-/* --- store.c: key sets on disk, SQLite as their registry
- * --------------------------------------------------- */
+/* --- store.c: key sets on disk, SQLite as their registry --------------------------------- */
 
 typedef struct hel_store hel_store;
 
@@ -306,8 +300,7 @@ void hel_store_gauges(hel_store *s, hel_gauges *g);
 /** Seconds until the session may ask again; 0: now. Marks it as used. */
 double hel_keyset_rate(hel_store *s, hel_keyset *k, uint64_t per_minute);
 
-/* --- queue.c: jobs and the workers that run them
- * --------------------------------------------------------- */
+/* --- queue.c: jobs and the workers that run them ----------------------------------------- */
 
 typedef struct hel_queue hel_queue;
 
@@ -370,8 +363,7 @@ void hel_queue_sweep(hel_queue *q);
 size_t hel_queue_busy(hel_queue *q);
 void hel_queue_gauges(hel_queue *q, hel_gauges *g);
 
-/* --- service.c, http.c, api.c
- * ------------------------------------------------------------------------------- */
+/* --- service.c, http.c, api.c ------------------------------------------------------------ */
 
 typedef struct hel_service hel_service;
 

@@ -1,4 +1,4 @@
-#include "service.h"
+#include "store.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -11,25 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "store.h"
-
-#define BUCKETS 4096u
 #define MAPPED_MAX 256 /* key sets mapped at once; each costs some tables beside the mapping */
 #define USED_EVERY 60  /* seconds a time of use may be newer in memory than on disk */
 #define DISK_SPARE (16u << 20) /* for the registry and its journal */
 
-struct hel_store {
-	const hel_settings *settings;
-	hel_counters *metrics;
-	hel_registry *registry;
-	int dir, lock_file;
-	pthread_mutex_t lock; /* of all below; never held while a file or the registry is written */
-	hel_keyset *bucket[BUCKETS];
-	size_t count, ready, mapped;
-	uint64_t disk; /* reserved by all key sets: upload and expanded form */
-};
-
-static int64_t wall_clock(void)
+int64_t hel_store_now(void)
 {
 	return (int64_t)time(NULL);
 }
@@ -37,29 +23,23 @@ static int64_t wall_clock(void)
 static hel_keyset **bucket_of(hel_store *s, const uint8_t id[HEL_SESSION_ID_BYTES])
 {
 	/* ids are random */
-	return &s->bucket[(id[0] | (unsigned)id[1] << 8) % BUCKETS];
+	return &s->bucket[(id[0] | (unsigned)id[1] << 8) % HEL_STORE_BUCKETS];
 }
 
-static void file_name(char out[64], const hel_keyset *k, const char *suffix)
+void hel_store_file_name(char out[64], const hel_keyset *k, const char *suffix)
 {
 	char hex[2 * HEL_SESSION_ID_BYTES + 1];
 	sodium_bin2hex(hex, sizeof hex, k->id, sizeof k->id);
 	snprintf(out, 64, "%s%s", hex, suffix);
 }
 
-/* The number changes with the form keys are used in: old files are then made anew. */
-#define UPLOADED ".keys"
-#define EXPANDED ".use1"
-#define PARTIAL ".part"
-
-static hel_status disk_failure(const char *what)
+hel_status hel_store_disk_failure(const char *what)
 {
 	const bool full = errno == ENOSPC || errno == EDQUOT;
 	return hel_fail(full ? HEL_ESPACE : HEL_EIO, "cannot %s: %s", what, strerror(errno));
 }
 
-/* --- the table ----------------------------------------------------------------------------------
- */
+/* --- the table --------------------------------------------------------------------------- */
 
 static void keyset_free(hel_keyset *k)
 {
@@ -116,14 +96,15 @@ void hel_keyset_release(hel_store *s, hel_keyset *k)
 }
 
 /* The row first: files without a row are orphans, which the next start removes. */
-static void remove_files(hel_store *s, const hel_keyset *k)
+void hel_store_remove_files(hel_store *s, const hel_keyset *k)
 {
-	static const char *const suffix[] = {UPLOADED, EXPANDED, PARTIAL};
+	static const char *const suffix[] = {HEL_STORE_UPLOADED, HEL_STORE_EXPANDED,
+					     HEL_STORE_PARTIAL};
 	char name[64];
 	if (hel_registry_remove(s->registry, k->id) != HEL_OK)
 		hel_log("error", "registry", "{s:s}", "reason", hel_error_detail());
 	for (size_t i = 0; i < HEL_ARRAY_LEN(suffix); i++) {
-		file_name(name, k, suffix[i]);
+		hel_store_file_name(name, k, suffix[i]);
 		unlinkat(s->dir, name, 0);
 	}
 }
@@ -131,12 +112,11 @@ static void remove_files(hel_store *s, const hel_keyset *k)
 /* Ends a key set that take_out_locked took; the caller's reference goes with it. */
 static void destroy(hel_store *s, hel_keyset *k)
 {
-	remove_files(s, k);
+	hel_store_remove_files(s, k);
 	hel_keyset_release(s, k);
 }
 
-/* --- start --------------------------------------------------------------------------------------
- */
+/* --- start ------------------------------------------------------------------------------- */
 
 static hel_status adopt(void *arg, const hel_keyset *row)
 {
@@ -145,12 +125,12 @@ static hel_status adopt(void *arg, const hel_keyset *row)
 	hel_keyset *k = NULL;
 	struct stat info;
 	char name[64];
-	file_name(name, row, UPLOADED);
+	hel_store_file_name(name, row, HEL_STORE_UPLOADED);
 	if (fstatat(s->dir, name, &info, 0) || (uint64_t)info.st_size > row->bytes ||
 	    (row->state == HEL_KEYSET_READY && (uint64_t)info.st_size != row->bytes)) {
 		hel_log("error", "session_lost", "{s:s, s:s}", "file", name, "reason",
 			"the file is missing or has another size than the registry says");
-		remove_files(s, row);
+		hel_store_remove_files(s, row);
 		return HEL_OK;
 	}
 	TRY_ALLOC(k, hel_alloc(1, sizeof *k));
@@ -177,13 +157,13 @@ static void remove_orphans(hel_store *s)
 		const char *end;
 		bool known = false;
 		const char *dot = strchr(names[i], '.');
-		if (!dot || (strcmp(dot, UPLOADED) != 0 && strncmp(dot, ".use", 4) != 0 &&
-			     strcmp(dot, PARTIAL) != 0))
+		if (!dot || (strcmp(dot, HEL_STORE_UPLOADED) != 0 && strncmp(dot, ".use", 4) != 0 &&
+			     strcmp(dot, HEL_STORE_PARTIAL) != 0))
 			continue;
 		if (sodium_hex2bin(id, sizeof id, names[i], (size_t)(dot - names[i]), NULL, &size,
 				   &end) == 0 &&
-		    size == sizeof id && strncmp(dot, PARTIAL, 5) != 0 &&
-		    (strcmp(dot, UPLOADED) == 0 || strcmp(dot, EXPANDED) == 0))
+		    size == sizeof id && strncmp(dot, HEL_STORE_PARTIAL, 5) != 0 &&
+		    (strcmp(dot, HEL_STORE_UPLOADED) == 0 || strcmp(dot, HEL_STORE_EXPANDED) == 0))
 			for (const hel_keyset *k = *bucket_of(s, id); k; k = k->next)
 				known |= memcmp(k->id, id, sizeof id) == 0;
 		if (known)
@@ -232,7 +212,7 @@ done:
 
 static void write_times_of_use(hel_store *s, int64_t older_than)
 {
-	for (unsigned b = 0; b < BUCKETS; b++) {
+	for (unsigned b = 0; b < HEL_STORE_BUCKETS; b++) {
 		for (;;) {
 			uint8_t id[HEL_SESSION_ID_BYTES];
 			int64_t used = 0;
@@ -258,7 +238,7 @@ void hel_store_close(hel_store *s)
 	if (s->registry)
 		write_times_of_use(s, 0);
 	hel_registry_close(s->registry);
-	for (unsigned b = 0; b < BUCKETS; b++)
+	for (unsigned b = 0; b < HEL_STORE_BUCKETS; b++)
 		for (hel_keyset *k = s->bucket[b], *next; k; k = next) {
 			next = k->next;
 			keyset_free(k);
@@ -271,14 +251,13 @@ void hel_store_close(hel_store *s)
 	hel_free(s);
 }
 
-/* --- sessions
- * -------------------------------------------------------------------------------------- */
+/* --- sessions ---------------------------------------------------------------------------- */
 
 /* The least recently used key set that may be given up, taken out and referenced. */
 static hel_keyset *evict_locked(hel_store *s, int64_t now)
 {
 	hel_keyset *oldest = NULL;
-	for (unsigned b = 0; b < BUCKETS; b++)
+	for (unsigned b = 0; b < HEL_STORE_BUCKETS; b++)
 		for (hel_keyset *k = s->bucket[b]; k; k = k->next)
 			if (!k->refs && now - k->used >= (int64_t)s->settings->session_keep &&
 			    (!oldest || k->used < oldest->used))
@@ -302,7 +281,7 @@ static hel_status make_room(hel_store *s, hel_keyset *k)
 			pthread_mutex_unlock(&s->lock);
 			break;
 		}
-		hel_keyset *victim = need <= quota ? evict_locked(s, wall_clock()) : NULL;
+		hel_keyset *victim = need <= quota ? evict_locked(s, hel_store_now()) : NULL;
 		pthread_mutex_unlock(&s->lock);
 		if (!victim)
 			return hel_fail(
@@ -327,10 +306,10 @@ static hel_status make_room(hel_store *s, hel_keyset *k)
 static hel_status create_file(hel_store *s, const hel_keyset *k)
 {
 	char name[64];
-	file_name(name, k, UPLOADED);
+	hel_store_file_name(name, k, HEL_STORE_UPLOADED);
 	int fd = openat(s->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || fsync(s->dir)) {
-		hel_status st = disk_failure("create a file for keys");
+		hel_status st = hel_store_disk_failure("create a file for keys");
 		if (fd >= 0)
 			close(fd);
 		return st;
@@ -355,7 +334,7 @@ hel_status hel_store_create(hel_keyset **out, char *token, hel_store *s, const h
 	memcpy(k->request, request, count * sizeof *k->request);
 	k->count = count;
 	memcpy(k->fingerprint, params->fingerprint, HEL_HASH_BYTES);
-	k->created = k->used = k->used_on_disk = wall_clock();
+	k->created = k->used = k->used_on_disk = hel_store_now();
 	hel_random_bytes(secret, sizeof secret);
 	memcpy(k->id, secret, HEL_SESSION_ID_BYTES);
 	hel_hash(k->proof, secret + HEL_SESSION_ID_BYTES, sizeof secret - HEL_SESSION_ID_BYTES);
@@ -410,7 +389,7 @@ hel_keyset *hel_store_find(hel_store *s, const char *token)
 double hel_keyset_rate(hel_store *s, hel_keyset *k, uint64_t per_minute)
 {
 	pthread_mutex_lock(&s->lock);
-	k->used = wall_clock();
+	k->used = hel_store_now();
 	double wait = hel_bucket_take(&k->rate, per_minute);
 	pthread_mutex_unlock(&s->lock);
 	return wait;
@@ -448,186 +427,13 @@ void hel_store_gauges(hel_store *s, hel_gauges *g)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* --- uploads
- * ----------------------------------------------------------------------------------------- */
-
-static hel_status claim(hel_store *s, hel_keyset *k)
-{
-	hel_status st = HEL_OK;
-	pthread_mutex_lock(&s->lock);
-	if (k->busy)
-		st = hel_fail(HEL_EBUSY, "another request writes to this session");
-	else
-		k->busy = true;
-	pthread_mutex_unlock(&s->lock);
-	return st;
-}
-
-static void unclaim(hel_store *s, hel_keyset *k, uint64_t have)
-{
-	pthread_mutex_lock(&s->lock);
-	k->busy = false;
-	k->have = have;
-	k->used = wall_clock();
-	pthread_mutex_unlock(&s->lock);
-}
-
-hel_status hel_store_write_begin(int *fd, hel_store *s, hel_keyset *k, uint64_t offset)
-{
-	hel_status st = HEL_OK;
-	char name[64];
-	TRY(claim(s, k));
-	if (k->state == HEL_KEYSET_READY || offset != k->have) {
-		st = hel_fail(HEL_ERANGE, "the upload stands at %llu of %llu bytes, not at %llu",
-			      (unsigned long long)k->have, (unsigned long long)k->bytes,
-			      (unsigned long long)offset);
-		unclaim(s, k, k->have);
-		goto done;
-	}
-	file_name(name, k, UPLOADED);
-	*fd = openat(s->dir, name, O_RDWR | O_CLOEXEC);
-	if (*fd < 0 || lseek(*fd, (off_t)offset, SEEK_SET) < 0) {
-		st = disk_failure("open a file for keys");
-		if (*fd >= 0)
-			close(*fd);
-		unclaim(s, k, k->have);
-	}
-done:
-	return st;
-}
-
-typedef struct expansion {
-	int fd;
-	uint64_t bytes;
-} expansion;
-
-static hel_status put_file(void *arg, const void *bytes, size_t size)
-{
-	expansion *e = arg;
-	for (const uint8_t *p = bytes; size;) {
-		ssize_t n = write(e->fd, p, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return disk_failure("write keys");
-		p += n;
-		size -= (size_t)n;
-		e->bytes += (uint64_t)n;
-	}
-	return HEL_OK;
-}
-
-/* The head of an upload must say what the session was opened for. */
-static hel_status check_head(hel_reader body, const hel_keyset *k,
-			     uint8_t client[HEL_CLIENT_ID_BYTES])
-{
-	const uint8_t *fingerprint = hel_read_bytes(&body, HEL_HASH_BYTES);
-	const uint8_t *id = hel_read_bytes(&body, HEL_CLIENT_ID_BYTES);
-	hel_read_bytes(&body, HEL_SEED_BYTES);
-	const uint32_t count = hel_read_u32(&body);
-	if (body.status != HEL_OK)
-		return body.status;
-	bool same = memcmp(fingerprint, k->fingerprint, HEL_HASH_BYTES) == 0 && count == k->count;
-	for (size_t i = 0; same && i < count; i++) {
-		const uint32_t galois = hel_read_u32(&body), level = hel_read_u32(&body);
-		same = galois == k->request[i].galois && level == k->request[i].level;
-	}
-	memcpy(client, id, HEL_CLIENT_ID_BYTES);
-	return same ? body.status
-		    : hel_fail(HEL_EFORMAT, "the uploaded keys are not those the session was "
-					    "opened for");
-}
-
-/* Checks a complete upload and writes its form for use; both are on disk afterwards. */
-static hel_status expand(hel_store *s, hel_keyset *k, const hel_params *params)
-{
-	hel_status st = HEL_OK;
-	char name[64], part[64], use[64];
-	void *map = MAP_FAILED;
-	expansion e = {.fd = -1};
-	hel_reader r;
-	file_name(name, k, UPLOADED);
-	file_name(part, k, PARTIAL);
-	file_name(use, k, EXPANDED);
-	int fd = openat(s->dir, name, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		map = mmap(NULL, k->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (map == MAP_FAILED) {
-		st = disk_failure("read uploaded keys");
-		goto done;
-	}
-	TRY(hel_container_open(&r, HEL_KIND_EVALUATION_KEYS, map, k->bytes));
-	TRY(check_head(r, k, k->client));
-	e.fd = openat(s->dir, part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (e.fd < 0) {
-		st = disk_failure("create a file for expanded keys");
-		goto done;
-	}
-	TRY(hel_keys_expand(params, &r, put_file, &e));
-	TRY(hel_reader_finish(&r));
-	if (fsync(e.fd) || renameat(s->dir, part, s->dir, use) || fsync(s->dir))
-		st = disk_failure("keep expanded keys");
-done:
-	if (st != HEL_OK)
-		unlinkat(s->dir, part, 0);
-	if (e.fd >= 0)
-		close(e.fd);
-	if (map != MAP_FAILED)
-		munmap(map, k->bytes);
-	if (fd >= 0)
-		close(fd);
-	return st;
-}
-
-static bool fault_of_upload(hel_status st)
-{
-	return st != HEL_EIO && st != HEL_ESPACE && st != HEL_ENOMEM;
-}
-
-hel_status hel_store_write_end(hel_store *s, hel_keyset *k, int fd, uint64_t written,
-			       const hel_params *params)
-{
-	hel_status st = HEL_OK;
-	uint64_t have = k->have + written;
-	if (fsync(fd)) {
-		st = disk_failure("write keys");
-		have = k->have; /* what came before is safe */
-		goto done;
-	}
-	if (have < k->bytes || !params)
-		goto done;
-	st = expand(s, k, params);
-	if (st != HEL_OK && fault_of_upload(st)) {
-		have = 0;
-		if (ftruncate(fd, 0))
-			hel_log("error", "store", "{s:s}", "reason", strerror(errno));
-	}
-	if (st == HEL_OK)
-		st = hel_registry_ready(s->registry, k->id, k->client, wall_clock());
-	if (st == HEL_OK) {
-		pthread_mutex_lock(&s->lock);
-		k->state = HEL_KEYSET_READY;
-		s->ready += !k->dead;
-		pthread_mutex_unlock(&s->lock);
-		hel_count(&s->metrics->sessions_completed, 1);
-	}
-done:
-	close(fd);
-	if (k->dead) /* removed meanwhile: what was written since must go, too */
-		remove_files(s, k);
-	unclaim(s, k, have);
-	return st;
-}
-
-/* --- use
- * ------------------------------------------------------------------------------------------------
- */
+/* --- use --------------------------------------------------------------------------------- */
 
 /* Of those nobody uses, the one used longest ago gives up its mapping. */
 static void unmap_one_locked(hel_store *s)
 {
 	hel_keyset *oldest = NULL;
-	for (unsigned b = 0; b < BUCKETS; b++)
+	for (unsigned b = 0; b < HEL_STORE_BUCKETS; b++)
 		for (hel_keyset *k = s->bucket[b]; k; k = k->next)
 			if (!k->refs && k->map && (!oldest || k->used < oldest->used))
 				oldest = k;
@@ -647,16 +453,16 @@ static hel_status map_keys(hel_keys **keys, void **map, hel_store *s, hel_keyset
 	char use[64];
 	struct stat info;
 	*map = NULL;
-	file_name(use, k, EXPANDED);
+	hel_store_file_name(use, k, HEL_STORE_EXPANDED);
 	/* made anew when an older helrm made it, or someone freed its space */
 	if (fstatat(s->dir, use, &info, 0) || (uint64_t)info.st_size != k->expanded)
-		TRY(expand(s, k, params));
+		TRY(hel_store_expand(s, k, params));
 	int fd = openat(s->dir, use, O_RDONLY | O_CLOEXEC);
 	void *p = fd < 0 ? MAP_FAILED : mmap(NULL, k->expanded, PROT_READ, MAP_SHARED, fd, 0);
 	if (fd >= 0)
 		close(fd);
 	if (p == MAP_FAILED) {
-		st = disk_failure("map keys");
+		st = hel_store_disk_failure("map keys");
 		goto done;
 	}
 	st = hel_keys_borrow(keys, params, k->client, k->request, k->count, p);
@@ -683,7 +489,7 @@ hel_status hel_store_keys(const hel_keys **out, hel_store *s, hel_keyset *k,
 	pthread_mutex_unlock(&s->lock);
 	if (!there) {
 		for (;;) { /* one maps, others wait for it */
-			st = claim(s, k);
+			st = hel_store_claim(s, k);
 			if (st == HEL_OK)
 				break;
 			nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
@@ -704,21 +510,19 @@ hel_status hel_store_keys(const hel_keys **out, hel_store *s, hel_keyset *k,
 			}
 			pthread_mutex_unlock(&s->lock);
 		}
-		unclaim(s, k, k->have);
+		hel_store_unclaim(s, k, k->have);
 	}
 	if (st == HEL_OK)
 		*out = k->keys;
 	return st;
 }
 
-/* --- time
- * ------------------------------------------------------------------------------------------------
- */
+/* --- time -------------------------------------------------------------------------------- */
 
 void hel_store_sweep(hel_store *s)
 {
-	const int64_t now = wall_clock();
-	for (unsigned b = 0; b < BUCKETS; b++) {
+	const int64_t now = hel_store_now();
+	for (unsigned b = 0; b < HEL_STORE_BUCKETS; b++) {
 		hel_keyset *old = NULL;
 		pthread_mutex_lock(&s->lock);
 		for (hel_keyset *k = s->bucket[b]; k && !old; k = k->next) {

@@ -254,11 +254,6 @@ HEL_API HEL_CHECKED hel_status hel_decrypt(hel_complex *slots, const hel_secret_
  *  hel_bytes_free(); only secret keys must be kept secret.
  *  @{ */
 
-/** Wipes and frees what a save returned.
- *  - Errors: none.
- *  - Cost: one pass. */
-HEL_API void hel_bytes_free(uint8_t *bytes, size_t size);
-
 /** The secret key as 112 bytes: show them to nobody.
  *  - Cost: none.
  *  @retval HEL_ENOMEM out of memory. */

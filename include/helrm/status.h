@@ -7,6 +7,8 @@
 #ifndef HELRM_STATUS_H
 #define HELRM_STATUS_H
 
+#include <stddef.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -31,7 +33,11 @@ extern "C" {
 	X(HEL_ECLIENT, "made with another client's key")                                           \
 	X(HEL_EDATA, "bad input record")                                                           \
 	X(HEL_EUNSUPPORTED, "not supported")                                                       \
-	X(HEL_ERANGE, "value out of range")
+	X(HEL_ERANGE, "value out of range")                                                        \
+	X(HEL_EBUSY, "too busy now")                                                               \
+	X(HEL_ESPACE, "no space left")                                                             \
+	X(HEL_ECANCEL, "cancelled")                                                                \
+	X(HEL_EDENIED, "not allowed")
 
 /** A status: HEL_OK, or what went wrong. The texts stand in HEL_STATUS_LIST. */
 typedef enum hel_status {
@@ -55,6 +61,11 @@ HEL_API const char *hel_status_text(hel_status status);
  *  - Errors: none; never NULL.
  *  - Cost: none. */
 HEL_API const char *hel_error_detail(void);
+
+/** Wipes and frees bytes that a call returned; NULL is fine.
+ *  - Errors: none.
+ *  - Cost: one pass. */
+HEL_API void hel_bytes_free(void *bytes, size_t size);
 
 #ifdef __cplusplus
 }

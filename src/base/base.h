@@ -23,7 +23,7 @@ __extension__ typedef unsigned __int128 u128;
 /* --- failing (status.c) ------------------------------------------------ */
 
 /** Records one line of detail for hel_error_detail() and returns `status`. */
-hel_status hel_fail(hel_status status, const char *format, ...)
+HEL_API hel_status hel_fail(hel_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* In a function with `hel_status st = HEL_OK;` and one `done:` label. */
@@ -151,6 +151,7 @@ typedef enum hel_kind {
 	HEL_KIND_EVALUATION_KEYS = 4,
 	HEL_KIND_QUERY = 5,
 	HEL_KIND_RESULT = 6,
+	HEL_KIND_SEALED_SECRET = 7,
 	HEL_KIND_PUBLIC_KEY = 8,
 	HEL_KIND_CIPHERTEXT = 9,
 } hel_kind;
@@ -160,6 +161,8 @@ typedef enum hel_kind {
 const char *hel_kind_name(hel_kind kind);
 /** Starts a container in `w`. */
 void hel_container_begin(hel_writer *w, hel_kind kind);
+/** The same where the length of the whole file is known beforehand. */
+void hel_container_begin_sized(hel_writer *w, hel_kind kind, uint64_t size);
 /** Fills in length and checksum. */
 HEL_CHECKED hel_status hel_container_end(hel_writer *w);
 /** Checks magic, version, length and checksum; `*body` reads what is inside. */

@@ -129,6 +129,7 @@ static const struct {
     [HEL_KIND_EVALUATION_KEYS] = {"evaluation keys", 1},
     [HEL_KIND_QUERY] = {"encrypted query", 2}, /* 2: says its form */
     [HEL_KIND_RESULT] = {"encrypted result", 1},
+    [HEL_KIND_SEALED_SECRET] = {"sealed secret", 1},
     [HEL_KIND_PUBLIC_KEY] = {"public key", 1},
     [HEL_KIND_CIPHERTEXT] = {"ciphertext", 1},
 };
@@ -144,12 +145,17 @@ void hel_hash(uint8_t out[HEL_HASH_BYTES], const void *bytes, size_t size)
 	crypto_generichash(out, HEL_HASH_BYTES, bytes, size, NULL, 0);
 }
 
-void hel_container_begin(hel_writer *w, hel_kind kind)
+void hel_container_begin_sized(hel_writer *w, hel_kind kind, uint64_t size)
 {
 	hel_write_bytes(w, magic, sizeof magic);
 	hel_write_u16(w, (uint16_t)kind);
 	hel_write_u16(w, kinds[kind].version);
-	hel_write_u64(w, 0); /* the length, filled in at the end */
+	hel_write_u64(w, size);
+}
+
+void hel_container_begin(hel_writer *w, hel_kind kind)
+{
+	hel_container_begin_sized(w, kind, 0); /* filled in at the end */
 }
 
 hel_status hel_container_end(hel_writer *w)

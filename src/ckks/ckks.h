@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "ring/ring.h"
 #include <helrm/ckks.h>
+#include <stdatomic.h>
 
 #define HEL_MAX_LEVELS 60
 #define HEL_MAX_KEYS 4096
@@ -65,6 +66,7 @@ struct hel_keys {
 	uint8_t seed[HEL_SEED_BYTES]; /* expands to every `a` */
 	size_t count;
 	hel_switch_key *key;
+	bool borrowed; /* the keys' data belongs to someone else */
 };
 
 /** (b, a) = (-a s + e, a) modulo QP: [limb][N], `limbs` chain limbs, then the special ones. */
@@ -76,6 +78,8 @@ struct hel_public_key {
 	size_t limbs;
 	uint32_t *b, *a;
 };
+/** Takes bytes of a file in order. */
+typedef hel_status (*hel_put)(void *arg, const void *bytes, size_t size);
 
 /** The index of the prime of limb `limb` in an extended polynomial with `limbs` chain limbs. */
 static inline size_t hel_prime_of_limb(const hel_params *p, size_t limbs, size_t limb)
@@ -88,6 +92,7 @@ struct hel_eval {
 	const hel_keys *keys;
 	hel_pool *pool;
 	hel_scratch *scratch;
+	const atomic_bool *stop; /* a run ends with HEL_ECANCEL once it is set; may be NULL */
 };
 
 /* --- params.c ------------------------------------------------------------- */
@@ -160,10 +165,31 @@ HEL_CHECKED hel_status hel_keys_alloc(hel_keys **out, const hel_params *p,
 				      const hel_key_request *requests, size_t count);
 /** Fills the halves of a key that come from the seed, in plain form, and [b, a] strides. */
 void hel_switch_key_expand(const hel_keys *keys, hel_switch_key *key);
+/** The seeded half of one row, in plain form. */
+void hel_key_row_expand(uint32_t *a, const hel_params *p, const uint8_t seed[HEL_SEED_BYTES],
+			uint32_t galois, size_t digit, size_t prime);
 /** Bytes of one key on the wire. */
 size_t hel_switch_key_bytes(const hel_params *p, unsigned level);
+/** Bytes of a whole file of keys. */
+size_t hel_keys_file_bytes(const hel_params *p, const hel_key_request *requests, size_t count);
+/** What stands in front of the keys' residues in a file. */
+void hel_keys_write_head(hel_writer *w, const hel_params *p, const uint8_t *client,
+			 const uint8_t *seed, const hel_key_request *requests, size_t count);
 void hel_keys_write(hel_writer *w, const hel_keys *keys);
 HEL_CHECKED hel_status hel_keys_read(hel_keys **out, const hel_params *p, hel_reader *r);
+
+/* Keys are used in a form twice the size of the file's, which takes about 13 ms per MB to make.
+ * Expanded once and kept, it can be mapped by any later process. */
+
+/** Reads like hel_keys_read, but holds one key at a time and hands its expanded form to `put`. */
+HEL_CHECKED hel_status hel_keys_expand(const hel_params *p, hel_reader *r, hel_put put, void *arg);
+size_t hel_keys_expanded_bytes(const hel_params *p, const hel_key_request *requests, size_t count);
+/** Keys in memory of the caller that holds what hel_keys_expand made of the file of these requests;
+ *  it must outlive them. */
+HEL_CHECKED hel_status hel_keys_borrow(hel_keys **out, const hel_params *p,
+				       const uint8_t client[HEL_CLIENT_ID_BYTES],
+				       const hel_key_request *requests, size_t count,
+				       const void *expanded);
 
 /* --- files.c: containers around keys and ciphertexts ---------------------------------- */
 
@@ -191,8 +217,17 @@ HEL_CHECKED hel_status hel_public_key_read(hel_public_key **out, const hel_param
 
 HEL_CHECKED hel_status hel_secret_key_from_seed(hel_secret_key **out, const hel_params *p,
 						const uint8_t seed[HEL_SEED_BYTES]);
+const uint8_t *hel_secret_key_seed(const hel_secret_key *key);
 /** A public name of the key: the keyed hash of nothing under the seed. */
 const uint8_t *hel_secret_key_client(const hel_secret_key *key);
+/** Generates a whole file of keys row by row into `put`; memory: a few polynomials. Deterministic:
+ * equal secrets, nonces and requests give equal bytes, so that an upload can be resumed. A nonce
+ * must never serve two key sets of one secret; other requests under it give unrelated randomness.
+ */
+HEL_CHECKED hel_status hel_keys_stream(const hel_secret_key *secret,
+				       const uint8_t nonce[HEL_SEED_BYTES],
+				       const hel_key_request *requests, size_t count, hel_put put,
+				       void *arg);
 /** Encrypts so that the second half is the expansion of `seed`, which is drawn here. */
 HEL_CHECKED hel_status hel_encrypt_seeded(hel_ct *out, uint8_t seed[HEL_SEED_BYTES],
 					  const hel_secret_key *key, const hel_pt *pt);

@@ -12,11 +12,6 @@ hel_status hel_writer_take(uint8_t **bytes, size_t *size, hel_writer *w, hel_sta
 	return st;
 }
 
-void hel_bytes_free(uint8_t *bytes, size_t size)
-{
-	hel_free_secret(bytes, bytes ? size : 0);
-}
-
 hel_status hel_keys_store(hel_writer *w, const hel_keys *keys)
 {
 	hel_container_begin(w, HEL_KIND_EVALUATION_KEYS);

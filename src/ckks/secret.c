@@ -53,6 +53,11 @@ void hel_secret_key_free(hel_secret_key *key)
 	hel_free_secret(key, sizeof *key);
 }
 
+const uint8_t *hel_secret_key_seed(const hel_secret_key *key)
+{
+	return key->seed;
+}
+
 const uint8_t *hel_secret_key_client(const hel_secret_key *key)
 {
 	return key->client;

@@ -40,9 +40,13 @@ static int exit_code(hel_status st)
 	case HEL_ESECURITY:
 	case HEL_EUNSUPPORTED:
 	case HEL_ERANGE:
+	case HEL_EDENIED:
 		return EXIT_REFUSED;
 	case HEL_ENOMEM:
 	case HEL_EIO:
+	case HEL_EBUSY:
+	case HEL_ESPACE:
+	case HEL_ECANCEL:
 		return EXIT_SYSTEM;
 	}
 	return 1;

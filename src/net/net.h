@@ -9,20 +9,23 @@
 #include "features/features.h"
 #include "prog/prog.h"
 #include "vm/vm.h"
+#include <helrm/client.h> /* hel_client, hel_score: what programs outside see of it */
 
-/* --- client ---------------------------------------------------------------- */
-
-typedef struct hel_client hel_client;
+/* --- client ------------------------------------------------------------------------------ */
 
 /** Opens a manifest and re-checks all of it: parameters, security, schema. With a secret key file,
  *  checks that it belongs to these parameters; NULL for none.
  *  @retval HEL_ESECURITY, HEL_EPARAMS, HEL_EFORMAT, ... */
 HEL_CHECKED hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifest_size,
 				      const void *secret, size_t secret_size);
-void hel_client_free(hel_client *c);
 const hel_manifest *hel_client_manifest(const hel_client *c);
 const hel_dataset *hel_client_dataset(const hel_client *c);
 
+/** The secret key of this client's parameters that belongs to 32 bytes: for all parameters another.
+ */
+HEL_CHECKED hel_status hel_client_use_secret(hel_client *c, const uint8_t secret[HEL_SECRET_BYTES]);
+const hel_params *hel_client_params(const hel_client *c);
+const hel_secret_key *hel_client_key(const hel_client *c);
 /** Draws a new secret key. */
 HEL_CHECKED hel_status hel_client_generate(hel_client *c);
 HEL_CHECKED hel_status hel_client_write_secret(hel_writer *w, const hel_client *c);
@@ -42,25 +45,23 @@ HEL_CHECKED hel_status hel_client_encrypt(hel_writer *w, const hel_client *c,
 					  const hel_records *records, size_t row,
 					  hel_unknown policy);
 
-typedef struct hel_score {
-	double logit, probability;
-	double
-	    bits; /* right bits: the manifest's prediction, once the result was found to obey it */
-} hel_score;
-
 /** Decrypts a result and checks that it looks like a score: in range, real, the same in all slots.
  *  @retval HEL_EMODEL, HEL_ECLIENT the result belongs to another model or key.
  *  @retval HEL_ERANGE it does not decrypt to a score. */
 HEL_CHECKED hel_status hel_client_decrypt(hel_score *out, const hel_client *c, const void *result,
 					  size_t size);
 
-/* --- server ------------------------------------------------------------------ */
+/* --- server ------------------------------------------------------------------------------ */
 
 typedef struct hel_server hel_server;	/* a program ready to run */
 typedef struct hel_session hel_session; /* one client's evaluation keys */
 
 HEL_CHECKED hel_status hel_server_new(hel_server **out, const void *program, size_t size,
 				      hel_pool *pool);
+/** The same with parameters that are shared with other models and with sessions, and borrowed.
+ *  @retval HEL_EPARAMS the program has others. */
+HEL_CHECKED hel_status hel_server_new_sharing(hel_server **out, const void *program, size_t size,
+					      const hel_params *params, hel_pool *pool);
 void hel_server_free(hel_server *s);
 const hel_program *hel_server_program(const hel_server *s);
 const hel_params *hel_server_params(const hel_server *s);
@@ -68,6 +69,19 @@ size_t hel_server_weight_bytes(const hel_server *s);
 
 HEL_CHECKED hel_status hel_session_new(hel_session **out, const hel_server *s, const void *keys,
 				       size_t size);
+/** @retval HEL_EKEY the program needs a key that is not there. */
+HEL_CHECKED hel_status hel_server_covered(const hel_server *s, const hel_keys *keys);
+
+/** What one run works with; all borrowed. */
+typedef struct hel_run_means {
+	hel_pool *pool;
+	hel_scratch *scratch;
+	const atomic_bool *stop;
+} hel_run_means;
+
+/** A session over keys that belong to someone else, for one run at a time. Cheap. */
+HEL_CHECKED hel_status hel_session_borrow(hel_session **out, const hel_server *s,
+					  const hel_keys *keys, const hel_run_means *means);
 void hel_session_free(hel_session *session);
 
 typedef struct hel_infer_times {

@@ -87,6 +87,21 @@ done:
 	return st;
 }
 
+hel_status hel_ckks_weight_bytes(size_t *out, const hel_program *p, const hel_params *params)
+{
+	hel_status st = HEL_OK;
+	unsigned *level = NULL;
+	size_t bytes = 0;
+	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
+	op_levels(level, p);
+	for (size_t i = 0; i < p->ops; i++)
+		bytes += 4 * weights_in(&p->op[i]) * params->limbs[level[i]] * params->ring.n;
+	*out = bytes;
+done:
+	hel_free(level);
+	return st;
+}
+
 hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_params *params,
 			  hel_pool *pool)
 {
@@ -103,8 +118,7 @@ hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_para
 	op_levels(level, p);
 	encode_job j = {l, level};
 	TRY(hel_pool_try(pool, p->ops, encode_op, &j));
-	for (size_t i = 0; i < p->ops; i++)
-		l->bytes += 4 * weights_in(&p->op[i]) * params->limbs[level[i]] * params->ring.n;
+	TRY(hel_ckks_weight_bytes(&l->bytes, p, params));
 	*out = l;
 	l = NULL;
 done:
@@ -130,6 +144,49 @@ void hel_loaded_free(hel_loaded *l)
 size_t hel_loaded_bytes(const hel_loaded *l)
 {
 	return l->bytes;
+}
+
+/* Distinct rotated inputs of a linear op. */
+static size_t rotations(const hel_op *op)
+{
+	size_t count = 0;
+	for (uint32_t i = 0; i < op->terms; i++) {
+		uint32_t k = 0;
+		while (k < i && (op->term[k].value != op->term[i].value ||
+				 op->term[k].baby != op->term[i].baby))
+			k++;
+		count += k == i && op->term[i].baby;
+	}
+	return count;
+}
+
+hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p, const hel_params *params,
+			      unsigned threads)
+{
+	hel_status st = HEL_OK;
+	size_t values, rotated = 0, scratch = 0;
+	bool seen[HEL_MAX_LEVELS + 1] = {false};
+	unsigned *level = NULL;
+	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
+	TRY(hel_vm_peak_values(&values, p));
+	op_levels(level, p);
+	for (size_t i = 0; i < p->ops; i++) {
+		rotated = HEL_MAX(rotated, rotations(&p->op[i]));
+		if (seen[level[i]])
+			continue;
+		seen[level[i]] = true;
+		/* scratch is kept per size: that of a multiplication and of a linear op */
+		const size_t limbs = params->limbs[level[i]], words = limbs * params->ring.n;
+		const size_t digits = hel_params_digits_at(params, limbs);
+		const size_t work = (2 * limbs + (digits + 2) * (threads + 1) + 8) * params->ring.n;
+		scratch += 2 * (6 * words + hel_extended_words(params, limbs) + work);
+	}
+	/* inputs are held twice: as they came and as values */
+	const size_t cts = values + rotated + p->manifest->inputs + 2;
+	*out = 4 * (cts * 2 * params->ring.chain * params->ring.n + scratch);
+done:
+	hel_free(level);
+	return st;
 }
 
 typedef struct ckks_machine {
@@ -300,6 +357,7 @@ hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev
 	    .in = in,
 	    .seconds = op_seconds,
 	};
+	c.base.stop = ev->stop;
 	const hel_manifest *m = l->p->manifest;
 	for (uint32_t i = 0; i < m->keys; i++)
 		if (!hel_keys_find(ev->keys, m->key[i].galois, m->key[i].level)) {

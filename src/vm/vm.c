@@ -12,6 +12,23 @@ static void find_last_uses(size_t *last, const hel_program *p)
 	last[p->ops - 1] = p->ops;
 }
 
+hel_status hel_vm_peak_values(size_t *out, const hel_program *p)
+{
+	hel_status st = HEL_OK;
+	size_t *last = NULL, alive = 0, peak = 0;
+	TRY_ALLOC(last, hel_alloc(p->ops, sizeof *last));
+	find_last_uses(last, p);
+	for (size_t i = 0; i < p->ops; i++) {
+		peak = HEL_MAX(peak, ++alive);
+		for (size_t k = 0; k <= i; k++)
+			alive -= last[k] == i;
+	}
+	*out = peak;
+done:
+	hel_free(last);
+	return st;
+}
+
 hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result)
 {
 	hel_status st = HEL_OK;
@@ -21,6 +38,8 @@ hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result)
 	find_last_uses(last, p);
 	for (size_t i = 0; i < p->ops; i++) {
 		double start = hel_clock();
+		if (m->stop && atomic_load_explicit(m->stop, memory_order_relaxed))
+			FAIL(HEL_ECANCEL, "cancelled before op %zu of %u", i, p->ops);
 		st = m->run(m, &p->op[i], &m->value[i]);
 		if (st != HEL_OK) {
 			char detail[400];

@@ -20,11 +20,14 @@ struct hel_machine {
 	void **value; /* of the ops so far; set by the walk */
 	/* Called after every op with its index and seconds; may be NULL. */
 	void (*timed)(hel_machine *m, size_t op, double seconds);
+	const atomic_bool *stop; /* looked at before every op; may be NULL */
 };
 
 /** Runs all ops; *result is the last op's value, which the caller frees.
  *  An op's failure names the layer. */
 HEL_CHECKED hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result);
+/** The largest number of values alive at once. */
+HEL_CHECKED hel_status hel_vm_peak_values(size_t *out, const hel_program *p);
 
 /* --- clear.c --------------------------------------------------------------------- */
 
@@ -113,10 +116,18 @@ HEL_CHECKED hel_status hel_loaded_new(hel_loaded **out, const hel_program *p,
 				      const hel_params *params, hel_pool *pool);
 void hel_loaded_free(hel_loaded *l);
 size_t hel_loaded_bytes(const hel_loaded *l);
+/** The same before it is loaded. */
+HEL_CHECKED hel_status hel_ckks_weight_bytes(size_t *out, const hel_program *p,
+					     const hel_params *params);
+/** Bytes that one run with `threads` threads may take beside weights and keys: values, rotated
+ *  inputs, key-switching scratch. Meant for admission: an upper bound, not a forecast. */
+HEL_CHECKED hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p,
+					  const hel_params *params, unsigned threads);
 
 /** in[i]: the client's ciphertexts. *result is the caller's, to be freed before the evaluator.
  * op_seconds: NULL, or one per op.
- *  @retval HEL_EKEY the evaluator lacks a key the manifest asks for. */
+ *  @retval HEL_EKEY the evaluator lacks a key the manifest asks for.
+ *  @retval HEL_ECANCEL the evaluator's `stop` was set between two ops. */
 HEL_CHECKED hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev,
 				    const hel_ct *const *in, double *op_seconds);
 

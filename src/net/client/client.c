@@ -1,5 +1,6 @@
-#include "net.h"
+#include "net/net.h"
 #include <math.h>
+#include <sodium.h>
 #include <string.h>
 
 /* What a manifest may make a client compute, store and send. */
@@ -110,6 +111,36 @@ hel_status hel_client_generate(hel_client *c)
 		c->secret = key;
 	}
 	return st;
+}
+
+hel_status hel_client_use_secret(hel_client *c, const uint8_t secret[HEL_SECRET_BYTES])
+{
+	static const char purpose[] = "helrm secret key";
+	crypto_generichash_state h;
+	uint8_t seed[HEL_SEED_BYTES];
+	hel_secret_key *key;
+	crypto_generichash_init(&h, secret, HEL_SECRET_BYTES, sizeof seed);
+	crypto_generichash_update(&h, (const uint8_t *)purpose, sizeof purpose);
+	crypto_generichash_update(&h, c->params->fingerprint, HEL_HASH_BYTES);
+	crypto_generichash_final(&h, seed, sizeof seed);
+	hel_status st = hel_secret_key_from_seed(&key, c->params, seed);
+	hel_wipe(seed, sizeof seed);
+	hel_wipe(&h, sizeof h);
+	if (st == HEL_OK) {
+		hel_secret_key_free(c->secret);
+		c->secret = key;
+	}
+	return st;
+}
+
+const hel_params *hel_client_params(const hel_client *c)
+{
+	return c->params;
+}
+
+const hel_secret_key *hel_client_key(const hel_client *c)
+{
+	return c->secret;
 }
 
 hel_status hel_client_write_secret(hel_writer *w, const hel_client *c)

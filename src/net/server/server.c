@@ -1,17 +1,20 @@
-#include "net.h"
+#include "net/net.h"
 #include <string.h>
 
 struct hel_server {
 	hel_program *program;
-	hel_params *params;
+	const hel_params *params;
+	hel_params *own; /* the same, unless they are shared */
 	hel_loaded *loaded;
 	hel_pool *pool;
 };
 
 struct hel_session {
 	const hel_server *server;
-	hel_keys *keys;
+	const hel_keys *keys;
+	hel_keys *own; /* the same, unless they are borrowed */
 	hel_eval *ev;
+	hel_eval lent; /* what ev points at when keys and scratch are borrowed */
 };
 
 void hel_server_free(hel_server *s)
@@ -19,12 +22,13 @@ void hel_server_free(hel_server *s)
 	if (!s)
 		return;
 	hel_loaded_free(s->loaded);
-	hel_params_free(s->params);
+	hel_params_free(s->own);
 	hel_program_free(s->program);
 	hel_free(s);
 }
 
-hel_status hel_server_new(hel_server **out, const void *program, size_t size, hel_pool *pool)
+hel_status hel_server_new_sharing(hel_server **out, const void *program, size_t size,
+				  const hel_params *params, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	hel_server *s = NULL;
@@ -32,13 +36,23 @@ hel_status hel_server_new(hel_server **out, const void *program, size_t size, he
 	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
 	s->pool = pool;
 	TRY(hel_program_read(&s->program, program, size));
-	TRY(hel_params_new(&s->params, &s->program->manifest->params));
+	const hel_params_spec *spec = &s->program->manifest->params;
+	if (params && memcmp(spec, &params->spec, sizeof *spec) != 0)
+		FAIL(HEL_EPARAMS, "the program has other parameters than those it shall share");
+	if (!params)
+		TRY(hel_params_new(&s->own, spec));
+	s->params = params ? params : s->own;
 	TRY(hel_loaded_new(&s->loaded, s->program, s->params, pool));
 	*out = s;
 	s = NULL;
 done:
 	hel_server_free(s);
 	return st;
+}
+
+hel_status hel_server_new(hel_server **out, const void *program, size_t size, hel_pool *pool)
+{
+	return hel_server_new_sharing(out, program, size, NULL, pool);
 }
 
 const hel_program *hel_server_program(const hel_server *s)
@@ -60,9 +74,42 @@ void hel_session_free(hel_session *session)
 {
 	if (!session)
 		return;
-	hel_eval_free(session->ev);
-	hel_keys_free(session->keys);
+	if (session->ev != &session->lent)
+		hel_eval_free(session->ev);
+	hel_keys_free(session->own);
 	hel_free(session);
+}
+
+hel_status hel_server_covered(const hel_server *s, const hel_keys *keys)
+{
+	const hel_manifest *m = s->program->manifest;
+	for (uint32_t i = 0; i < m->keys; i++)
+		if (!hel_keys_find(keys, m->key[i].galois, m->key[i].level))
+			return HEL_EKEY;
+	return HEL_OK;
+}
+
+hel_status hel_session_borrow(hel_session **out, const hel_server *s, const hel_keys *keys,
+			      const hel_run_means *means)
+{
+	hel_status st = HEL_OK;
+	hel_session *session = NULL;
+	if (keys->params != s->params)
+		FAIL(HEL_EPARAMS,
+		     "the session's keys were made for other parameters than the model's");
+	TRY(hel_server_covered(s, keys));
+	TRY_ALLOC(session, hel_alloc(1, sizeof *session));
+	session->server = s;
+	session->keys = keys;
+	session->lent = (hel_eval){.params = s->params,
+				   .keys = keys,
+				   .pool = means->pool,
+				   .scratch = means->scratch,
+				   .stop = means->stop};
+	session->ev = &session->lent;
+	*out = session;
+done:
+	return st;
 }
 
 hel_status hel_session_new(hel_session **out, const hel_server *s, const void *keys, size_t size)
@@ -71,13 +118,9 @@ hel_status hel_session_new(hel_session **out, const hel_server *s, const void *k
 	hel_session *session = NULL;
 	TRY_ALLOC(session, hel_alloc(1, sizeof *session));
 	session->server = s;
-	TRY(hel_keys_load(&session->keys, s->params, keys, size));
-	const hel_manifest *m = s->program->manifest;
-	for (uint32_t i = 0; i < m->keys; i++)
-		if (!hel_keys_find(session->keys, m->key[i].galois, m->key[i].level)) {
-			st = HEL_EKEY;
-			goto done;
-		}
+	TRY(hel_keys_load(&session->own, s->params, keys, size));
+	session->keys = session->own;
+	TRY(hel_server_covered(s, session->keys));
 	TRY(hel_eval_new(&session->ev, s->params, session->keys, s->pool));
 	*out = session;
 	session = NULL;

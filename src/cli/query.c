@@ -1,0 +1,462 @@
+/* query: private predictions from a server. Keeps under the state directory:
+ *   secret.key                the only secret, sealed by a passphrase or explicitly not
+ *   servers/S/MODEL.manifest  what was accepted on first use; another one is refused
+ *   servers/S/PARAMS.access   the session and which keys it holds
+ * with S from the server's address. Nothing that is sent depends on a decrypted score. */
+#include "cli.h"
+#include "net/net.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define PATH_MAX_BYTES 4096
+#define PASSPHRASE_MAX 1024
+
+typedef struct query_run {
+	const hel_args *args;
+	const char *model;
+	char state[PATH_MAX_BYTES / 2], server[PATH_MAX_BYTES / 2 + 64];
+	int lock;
+	uint8_t secret[HEL_SECRET_BYTES];
+	hel_remote *remote;
+	hel_client *client;
+	hel_access *access;
+	bool new_secret, uploaded;
+	hel_progress progress;
+} query_run;
+
+/* --- where things are -------------------------------------------------------------------- */
+
+static hel_status find_state(query_run *q)
+{
+	const char *given = hel_arg(q->args, "state"), *xdg = getenv("XDG_STATE_HOME"),
+		   *home = getenv("HOME");
+	uint8_t hash[HEL_HASH_BYTES];
+	char name[17], url[1024];
+	int n = given	      ? snprintf(q->state, sizeof q->state, "%s", given)
+		: xdg && *xdg ? snprintf(q->state, sizeof q->state, "%s/helrm", xdg)
+			      : snprintf(q->state, sizeof q->state, "%s/.local/state/helrm",
+					 home ? home : ".");
+	if (n < 0 || (size_t)n >= sizeof q->state)
+		return hel_fail(HEL_EINVAL, "the state directory's name is too long");
+	snprintf(url, sizeof url, "%s", hel_arg(q->args, "server"));
+	for (size_t k = strlen(url); k && url[k - 1] == '/'; k--)
+		url[k - 1] = 0;
+	hel_hash(hash, url, strlen(url));
+	sodium_bin2hex(name, sizeof name, hash, 8);
+	snprintf(q->server, sizeof q->server, "%s/servers/%s", q->state, name);
+	return HEL_OK;
+}
+
+/* One run at a time sets up keys and sessions. */
+static hel_status lock_state(query_run *q)
+{
+	char path[PATH_MAX_BYTES];
+	hel_status st = hel_dir_make(q->server);
+	if (st != HEL_OK)
+		return st;
+	if (chmod(q->state, 0700))
+		return hel_fail(HEL_EIO, "cannot protect %s: %s", q->state, strerror(errno));
+	snprintf(path, sizeof path, "%s/lock", q->state);
+	q->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (q->lock < 0 || flock(q->lock, LOCK_EX))
+		return hel_fail(HEL_EIO, "cannot lock %s: %s", path, strerror(errno));
+	return HEL_OK;
+}
+
+static void unlock_state(query_run *q)
+{
+	if (q->lock >= 0)
+		close(q->lock);
+	q->lock = -1;
+}
+
+/* --- the passphrase ---------------------------------------------------------------------- */
+
+static hel_status ask(char out[PASSPHRASE_MAX], const char *prompt)
+{
+	struct termios before, silent;
+	FILE *tty = fopen("/dev/tty", "r+");
+	if (!tty || tcgetattr(fileno(tty), &before)) {
+		if (tty)
+			fclose(tty);
+		return hel_fail(HEL_EINVAL,
+				"the secret key needs a passphrase: give --passphrase-file, "
+				"HELRM_PASSPHRASE or a terminal; or --no-passphrase to keep it "
+				"in the clear");
+	}
+	silent = before;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(fileno(tty), TCSAFLUSH, &silent);
+	fprintf(tty, "%s: ", prompt);
+	fflush(tty);
+	const bool got = fgets(out, PASSPHRASE_MAX, tty) != NULL;
+	tcsetattr(fileno(tty), TCSAFLUSH, &before);
+	fprintf(tty, "\n");
+	fclose(tty);
+	out[got ? strcspn(out, "\r\n") : 0] = 0;
+	return *out ? HEL_OK : hel_fail(HEL_EINVAL, "an empty passphrase");
+}
+
+static hel_status read_passphrase(char out[PASSPHRASE_MAX], const hel_args *args, bool new)
+{
+	hel_status st = HEL_OK;
+	char again[PASSPHRASE_MAX] = "";
+	uint8_t *file = NULL;
+	size_t size = 0;
+	const char *environment = getenv("HELRM_PASSPHRASE");
+	if (hel_arg(args, "passphrase-file")) {
+		TRY(hel_arg_file(&file, &size, args, "passphrase-file"));
+		size_t n = strcspn((char *)file, "\r\n");
+		if (!n || n >= PASSPHRASE_MAX)
+			FAIL(HEL_EINVAL, "the passphrase file's first line must have 1 to %d bytes",
+			     PASSPHRASE_MAX - 1);
+		memcpy(out, file, n);
+		out[n] = 0;
+	} else if (environment && *environment && strlen(environment) < PASSPHRASE_MAX) {
+		snprintf(out, PASSPHRASE_MAX, "%s", environment);
+	} else {
+		TRY(ask(out, new ? "new passphrase for the secret key"
+				 : "passphrase of the secret key"));
+		if (new)
+			TRY(ask(again, "once more"));
+		if (new &&strcmp(out, again) != 0)
+			FAIL(HEL_EINVAL, "the two passphrases differ");
+	}
+done:
+	hel_wipe(again, sizeof again);
+	hel_free_secret(file, file ? size : 0);
+	return st;
+}
+
+static hel_status open_secret(query_run *q)
+{
+	hel_status st = HEL_OK;
+	char path[PATH_MAX_BYTES], passphrase[PASSPHRASE_MAX] = "";
+	uint8_t *file = NULL;
+	size_t size = 0;
+	const bool clear = hel_arg(q->args, "no-passphrase") != NULL;
+	snprintf(path, sizeof path, "%s/secret.key", q->state);
+	if (access(path, F_OK) == 0) {
+		TRY(hel_file_read(path, 1u << 20, &file, &size));
+		if (hel_secret_is_sealed(file, size))
+			TRY(read_passphrase(passphrase, q->args, false));
+		TRY(hel_secret_unseal(q->secret, file, size, *passphrase ? passphrase : NULL));
+		goto done;
+	}
+	if (!clear)
+		TRY(read_passphrase(passphrase, q->args, true));
+	TRY(hel_secret_new(q->secret));
+	TRY(hel_secret_seal(&file, &size, q->secret, clear ? NULL : passphrase));
+	TRY(hel_file_write(path, file, size, 0600));
+	q->new_secret = true;
+	hel_say(q->args, "new secret key: %s (%s)\n", path,
+		clear ? "NOT encrypted, as asked" : "encrypted under your passphrase");
+done:
+	hel_wipe(passphrase, sizeof passphrase);
+	hel_bytes_free(file, size);
+	return st;
+}
+
+/* --- the server -------------------------------------------------------------------------- */
+
+static void show_progress(void *arg, uint64_t done, uint64_t total)
+{
+	hel_progress_step(arg, (double)done / (double)total);
+}
+
+static hel_status connect_server(query_run *q)
+{
+	hel_status st = HEL_OK;
+	uint64_t patience;
+	TRY(hel_arg_number(&patience, q->args, "patience", 1, 86400, 60));
+	const hel_remote_options options = {.url = hel_arg(q->args, "server"),
+					    .api_key = getenv("HELRM_API_KEY"),
+					    .authority = hel_arg(q->args, "ca"),
+					    .certificate = hel_arg(q->args, "cert"),
+					    .private_key = hel_arg(q->args, "cert-key"),
+					    .plain_http = hel_arg(q->args, "plain-http") != NULL,
+					    .patience = (double)patience,
+					    .progress = show_progress,
+					    .progress_arg = &q->progress};
+	TRY(hel_remote_new(&q->remote, &options));
+done:
+	return st;
+}
+
+static hel_status read_pin(uint8_t pin[HEL_PIN_BYTES], const char *text)
+{
+	size_t size = 0;
+	return strlen(text) == 2 * HEL_PIN_BYTES &&
+		       !sodium_hex2bin(pin, HEL_PIN_BYTES, text, 2 * HEL_PIN_BYTES, NULL, &size,
+				       NULL) &&
+		       size == HEL_PIN_BYTES
+		   ? HEL_OK
+		   : hel_fail(HEL_EINVAL, "--pin is a manifest's hash, %d hexadecimal digits",
+			      2 * HEL_PIN_BYTES);
+}
+
+/* The manifest accepted before; the server's on first use or when asked to. */
+static hel_status open_manifest(query_run *q)
+{
+	hel_status st = HEL_OK;
+	char path[PATH_MAX_BYTES], hash[2 * HEL_PIN_BYTES + 1];
+	uint8_t *manifest = NULL, pin[HEL_PIN_BYTES];
+	size_t size = 0;
+	const char *wanted = hel_arg(q->args, "pin");
+	snprintf(path, sizeof path, "%s/%s.manifest", q->server, q->model);
+	const bool fetch = hel_arg(q->args, "accept-manifest") || access(path, F_OK) != 0;
+	if (wanted)
+		TRY(read_pin(pin, wanted));
+	if (fetch)
+		TRY(hel_remote_manifest(&manifest, &size, q->remote, q->model));
+	else
+		TRY(hel_file_read(path, HEL_MANIFEST_MAX, &manifest, &size));
+	TRY(hel_client_open(&q->client, manifest, size, wanted ? pin : NULL, q->secret));
+	if (fetch) {
+		hel_client_pin(pin, q->client);
+		sodium_bin2hex(hash, sizeof hash, pin, sizeof pin);
+		TRY(hel_file_write(path, manifest, size, 0644));
+		hel_say(q->args, "model '%s' accepted, manifest %s\n", q->model, hash);
+	}
+done:
+	hel_bytes_free(manifest, size);
+	return st;
+}
+
+static void access_path(char path[PATH_MAX_BYTES], const query_run *q)
+{
+	uint8_t parameters[HEL_PIN_BYTES];
+	char name[17];
+	hel_client_parameters(parameters, q->client);
+	sodium_bin2hex(name, sizeof name, parameters, 8);
+	snprintf(path, PATH_MAX_BYTES, "%s/%s.access", q->server, name);
+}
+
+static hel_status load_access(query_run *q, const char *path)
+{
+	hel_status st = HEL_OK;
+	uint8_t *text = NULL;
+	size_t size = 0;
+	TRY(hel_file_read(path, 1u << 20, &text, &size));
+	TRY(hel_access_read(&q->access, text, size));
+done:
+	hel_bytes_free(text, size);
+	return st;
+}
+
+/* Opens a session for the keys of this model and of those it had before, and remembers it before a
+ * byte is uploaded. */
+static hel_status open_session(query_run *q, const char *path)
+{
+	hel_status st = HEL_OK;
+	hel_access *new = NULL;
+	uint8_t *text = NULL;
+	size_t size = 0;
+	TRY(hel_access_new(&new, q->client, q->access));
+	st = hel_remote_open(q->remote, new);
+	if (st == HEL_EINVAL && q->access) { /* a model it had is not served any more */
+		hel_access_free(new);
+		new = NULL;
+		TRY(hel_access_new(&new, q->client, NULL));
+		st = hel_remote_open(q->remote, new);
+	}
+	TRY(st);
+	TRY(hel_access_write(&text, &size, new));
+	TRY(hel_file_write(path, text, size, 0600));
+	if (q->access)
+		(void)!hel_remote_forget(q->remote, q->access);
+	hel_access_free(q->access);
+	q->access = new;
+	new = NULL;
+done:
+	hel_access_free(new);
+	hel_bytes_free(text, size);
+	return st;
+}
+
+static hel_status ensure_session(query_run *q)
+{
+	hel_status st = HEL_OK;
+	char path[PATH_MAX_BYTES];
+	access_path(path, q);
+	if (access(path, F_OK) == 0)
+		TRY(load_access(q, path));
+	if (!q->access || !hel_access_covers(q->access, q->client) || hel_arg(q->args, "new-keys"))
+		TRY(open_session(q, path));
+	hel_progress_begin(&q->progress, "uploading keys");
+	st = hel_remote_upload(q->remote, q->access, q->client);
+	if (st == HEL_EDENIED) { /* forgotten by the server: its time was over */
+		hel_access_free(q->access);
+		q->access = NULL;
+		TRY(open_session(q, path));
+		st = hel_remote_upload(q->remote, q->access, q->client);
+	}
+	hel_progress_end(&q->progress);
+done:
+	return st;
+}
+
+static hel_status forget_session(query_run *q)
+{
+	hel_status st = HEL_OK;
+	char path[PATH_MAX_BYTES];
+	access_path(path, q);
+	if (access(path, F_OK) != 0)
+		FAIL(HEL_EINVAL, "no session with this server is known");
+	TRY(load_access(q, path));
+	TRY(hel_remote_forget(q->remote, q->access));
+	unlink(path);
+	hel_say(q->args, "the server has removed this client's keys\n");
+done:
+	return st;
+}
+
+/* --- records ----------------------------------------------------------------------------- */
+
+typedef struct answer {
+	size_t row;
+	hel_status status;
+	hel_score score;
+	char detail[200];
+} answer;
+
+static hel_status predict(answer *a, query_run *q, const hel_records *records, size_t row)
+{
+	hel_status st = HEL_OK;
+	hel_writer query = {0};
+	uint8_t *result = NULL;
+	size_t size = 0;
+	a->row = row + 1;
+	TRY(hel_client_encrypt(&query, q->client, records, row, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_remote_predict(&result, &size, q->remote, q->access, q->model, query.bytes,
+			       query.size));
+	/* from here on failures are kept for the end: the server must not notice them */
+	a->status = hel_client_decrypt(&a->score, q->client, result, size);
+	if (a->status != HEL_OK)
+		snprintf(a->detail, sizeof a->detail, "%s", hel_error_detail());
+done:
+	hel_writer_clear(&query);
+	hel_bytes_free(result, size);
+	return st;
+}
+
+static void print_answers(const hel_args *args, json_t *out, const answer *a, size_t count)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < count; i++) {
+		if (a[i].status == HEL_OK) {
+			hel_say(
+			    args,
+			    "%zu: logit %+.6f, probability %.6f (at least %.1f bits are right)\n",
+			    a[i].row, a[i].score.logit, a[i].score.probability, a[i].score.bits);
+			json_array_append_new(
+			    list, json_pack("{s:I, s:f, s:f, s:f}", "row", (json_int_t)a[i].row,
+					    "logit", a[i].score.logit, "probability",
+					    a[i].score.probability, "bits", a[i].score.bits));
+		} else {
+			hel_say(args, "%zu: REFUSED: %s\n", a[i].row, a[i].detail);
+			json_array_append_new(list,
+					      json_pack("{s:I, s:s}", "row", (json_int_t)a[i].row,
+							"refused", a[i].detail));
+		}
+	}
+	json_object_set_new(out, "results", list);
+}
+
+static hel_status score_records(query_run *q, json_t *out)
+{
+	hel_status st = HEL_OK;
+	hel_records records = {0};
+	answer *answers = NULL;
+	size_t count = 0;
+	uint64_t row;
+	hel_progress progress;
+	const char *input = hel_arg(q->args, "input");
+	TRY(hel_records_read(&records, hel_client_dataset(q->client), &input, 1));
+	TRY(hel_arg_number(&row, q->args, "row", 1, records.count, 1));
+	const bool all = hel_arg(q->args, "batch") != NULL;
+	if (records.count > 1 && !all && !hel_arg(q->args, "row"))
+		FAIL(HEL_EINVAL, "%s holds %zu records; choose one with --row, or all with --batch",
+		     input, records.count);
+	const size_t first = all ? 0 : row - 1;
+	count = all ? records.count : 1;
+	TRY_ALLOC(answers, hel_alloc(count, sizeof *answers));
+	hel_progress_begin(&progress, "predicting");
+	for (size_t i = 0; i < count; i++) {
+		TRY(predict(&answers[i], q, &records, first + i));
+		hel_progress_step(&progress, (double)(i + 1) / (double)count);
+	}
+	hel_progress_end(&progress);
+	print_answers(q->args, out, answers, count);
+	for (size_t i = 0; i < count; i++)
+		if (answers[i].status != HEL_OK)
+			FAIL(answers[i].status, "row %zu: %s", answers[i].row, answers[i].detail);
+done:
+	hel_free_secret(answers, answers ? count * sizeof *answers : 0);
+	hel_records_clear(&records);
+	return st;
+}
+
+static hel_status run_query(const hel_args *args, json_t *out)
+{
+	hel_status st = HEL_OK;
+	query_run q = {.args = args, .model = hel_arg(args, "model"), .lock = -1};
+	const bool forget = hel_arg(args, "forget") != NULL;
+	if (!forget && !hel_arg(args, "input"))
+		FAIL(HEL_EINVAL, "--input is missing");
+	TRY(find_state(&q));
+	TRY(connect_server(&q));
+	TRY(lock_state(&q));
+	TRY(open_secret(&q));
+	TRY(open_manifest(&q));
+	if (forget) {
+		TRY(forget_session(&q));
+		goto done;
+	}
+	TRY(ensure_session(&q));
+	unlock_state(&q);
+	TRY(score_records(&q, out));
+	json_object_set_new(out, "peak_rss_bytes", json_integer((json_int_t)hel_peak_rss()));
+done:
+	unlock_state(&q);
+	hel_access_free(q.access);
+	hel_client_free(q.client);
+	hel_remote_free(q.remote);
+	hel_wipe(q.secret, sizeof q.secret);
+	return st;
+}
+
+const hel_command hel_command_query = {
+    .name = "query",
+    .summary = "Score records on a server that never sees them",
+    .option =
+	{
+	    {"server", "URL", "https://HOST[:PORT]; http:// for this machine", true, false},
+	    {"model", "NAME", "which of its models", true, false},
+	    {"input", "FILE", "the record: csv or json", false, false},
+	    {"row", "N", "which record of a file with several, from 1", false, false},
+	    {"batch", NULL, "all records of the file", false, false},
+	    {"state", "DIR", "keys and sessions (default: ~/.local/state/helrm)", false, false},
+	    {"passphrase-file", "FILE", "its first line opens the secret key (or HELRM_PASSPHRASE)",
+	     false, false},
+	    {"no-passphrase", NULL, "keep a new secret key in the clear", false, false},
+	    {"pin", "HASH", "accept only the manifest of this hash", false, false},
+	    {"accept-manifest", NULL, "accept a model that changed since the last time", false,
+	     false},
+	    {"new-keys", NULL, "upload new evaluation keys", false, false},
+	    {"forget", NULL, "remove this client's keys from the server", false, false},
+	    {"patience", "S", "seconds to try again without progress (default 60)", false, false},
+	    {"ca", "FILE", "certificates to trust in place of the system's", false, false},
+	    {"cert", "FILE", "this client's certificate", false, false},
+	    {"cert-key", "FILE", "its private key", false, false},
+	    {"plain-http", NULL, "http:// to other machines, too", false, false},
+	},
+    .run = run_query,
+};

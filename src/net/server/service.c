@@ -1,0 +1,88 @@
+#include "http.h"
+#include <time.h>
+#include <unistd.h>
+
+hel_status hel_service_open(hel_service **out, const hel_settings *settings, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_service *s = NULL;
+	TRY(hel_random_init());
+	TRY(hel_settings_check(settings));
+	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
+	s->settings = *settings;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->verify_lock, NULL);
+	pthread_cond_init(&s->verify_work, NULL);
+	if (!s->settings.workers)
+		s->settings.workers = (uint64_t)HEL_MAX(1, sysconf(_SC_NPROCESSORS_ONLN));
+	hel_budget_init(&s->budget, (size_t)s->settings.memory << 20);
+	TRY(hel_catalog_open(&s->catalog, &s->settings, &s->budget, &s->metrics, pool));
+	TRY(hel_store_open(&s->store, &s->settings, &s->metrics));
+	TRY(hel_queue_open(&s->queue, &s->settings, s->store, &s->budget, &s->metrics,
+			   hel_http_wake, s));
+	s->scanned = s->swept = hel_clock();
+	TRY(hel_http_open(s));
+	hel_log("info", "listening", "{s:s, s:i, s:b, s:i, s:I, s:s}", "address",
+		s->settings.listen, "port", (int)s->port, "tls", s->cert != NULL, "workers",
+		(int)s->settings.workers, "memory_bytes", (json_int_t)s->budget.limit, "version",
+		HELRM_VERSION);
+	*out = s;
+	s = NULL;
+done:
+	if (st != HEL_OK)
+		hel_service_close(s);
+	return st;
+}
+
+uint16_t hel_service_port(const hel_service *s)
+{
+	return s->port;
+}
+
+void hel_service_tick(hel_service *s, bool reload)
+{
+	const double now = hel_clock();
+	hel_queue_sweep(s->queue);
+	hel_http_tick(s);
+	if (reload) {
+		if (hel_http_load_api_keys(s) != HEL_OK)
+			hel_log("error", "api_keys_refused", "{s:s}", "reason", hel_error_detail());
+		hel_log("info", "reload", "{}");
+	}
+	if (reload || now - s->scanned >= (double)s->settings.reload_seconds) {
+		s->scanned = now;
+		hel_catalog_scan(s->catalog);
+	}
+	if (now - s->swept >= 1) {
+		s->swept = now;
+		hel_store_sweep(s->store);
+	}
+}
+
+void hel_service_close(hel_service *s)
+{
+	if (!s)
+		return;
+	const double deadline = hel_clock() + (double)s->settings.drain_seconds;
+	atomic_store(&s->draining, true);
+	if (s->daemon) {
+		int listening = MHD_quiesce_daemon(s->daemon);
+		if (listening >= 0)
+			close(listening);
+		hel_log("info", "draining", "{s:i}", "queries", (int)hel_queue_busy(s->queue));
+		while (hel_queue_busy(s->queue) && hel_clock() < deadline) {
+			hel_queue_sweep(s->queue);
+			hel_http_tick(s);
+			nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+		}
+	}
+	hel_http_close(s);
+	hel_queue_close(s->queue);
+	hel_store_close(s->store);
+	hel_catalog_close(s->catalog);
+	pthread_cond_destroy(&s->verify_work);
+	pthread_mutex_destroy(&s->verify_lock);
+	pthread_mutex_destroy(&s->lock);
+	hel_log("info", "stopped", "{}");
+	hel_free(s);
+}

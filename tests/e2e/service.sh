@@ -1,0 +1,108 @@
+#!/bin/sh
+# service.sh HELRM HELRM_SERVER PREDICT CLIENT_LIBRARY [HEART_DATA_FILE]
+#
+# The service as a person uses it: 'helrm query' against 'helrm-server serve', the example program, the
+# client library's size and exports. Prints one line per check, then the totals.
+set -u
+helrm=$(realpath "$1") server=$(realpath "$2") predict=$(realpath "$3") library=$(realpath "$4")
+root=$(realpath "$(dirname "$0")/../..")
+data=${5:+$(realpath "$5")}
+work=$(mktemp -d) || exit 2
+pid=
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
+cd "$work" || exit 2
+passed=0 failed=0
+check() { # NAME COMMAND ...
+	name=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1)) && echo "ok $name"
+	else
+		failed=$((failed + 1)) && echo "FAIL $name: $(cat err 2>/dev/null)"
+	fi
+}
+run() { # EXIT_STATUS COMMAND ...: stdout in out, stderr in err
+	expected=$1
+	shift
+	"$@" >out 2>err </dev/null
+	code=$?
+	[ "$code" = "$expected" ] || { echo "exit $code, expected $expected: $(cat err)" >err2 && mv err2 err && return 1; }
+}
+says() { grep -q "$1" out err; }
+
+[ -n "$data" ] || { "$helrm" synth --dataset heart --rows 303 --seed 1 --out cohort && data=$work/cohort; } >/dev/null
+"$helrm" train --dataset heart --data "$data" --out heart >/dev/null 2>&1 &&
+	"$helrm" compile --model heart --out models/heart >/dev/null || exit 1
+head -n 12 "$data" | cut -d, -f1-13 >records.csv
+head -n 1 records.csv >one.csv
+
+check "a good configuration is accepted" run 0 "$server" serve --check-config --models models --queue 7
+check "and shown" says "^queue = 7$"
+printf 'queue = 9\nlisten = 127.0.0.1:0\nmodels = models\ndata = data\n' >server.conf
+check "a file's settings are taken" run 0 "$server" serve --check-config --config server.conf
+check "from the file" says "^queue = 9$"
+check "the environment wins over it" env HELRM_SERVE_QUEUE=10 sh -c "'$server' serve --check-config --config server.conf | grep -q '^queue = 10\$'"
+check "flags win over both" env HELRM_SERVE_QUEUE=10 sh -c "'$server' serve --check-config --config server.conf --queue 11 | grep -q '^queue = 11\$'"
+check "plain HTTP beyond loopback is refused" run 2 "$server" serve --check-config --models models --listen 0.0.0.0:80
+
+"$server" serve --config server.conf 2>log &
+pid=$!
+port=
+for _ in $(seq 200); do
+	port=$(sed -n 's/.*"listening".*"port":\([0-9]*\).*/\1/p' log)
+	[ -z "$port" ] || break
+	sleep 0.05
+done
+[ -n "$port" ] || { cat log; exit 1; }
+url=http://127.0.0.1:$port
+query="$helrm query --server $url --model heart"
+
+check "without a passphrase nothing is written" run 2 setsid $query --state s --input one.csv
+check "no secret was made" [ ! -e s/secret.key ]
+echo "correct horse" >passphrase
+check "first use: keys, upload, score" run 0 $query --state s --input one.csv --passphrase-file passphrase
+check "it prints a score" says "^1: logit"
+cp out first
+check "second use is silent but for the score" run 0 $query --state s --input one.csv --passphrase-file passphrase
+check "one line" [ "$(wc -l <out)" = 1 ]
+check "a wrong passphrase is refused" run 6 env HELRM_PASSPHRASE=wrong $query --state s --input one.csv
+check "a batch" run 0 env HELRM_PASSPHRASE="correct horse" $query --state s --input records.csv --batch --json
+cp out batch.json
+check "of all records" [ "$(tr '{' '\n' <batch.json | grep -c '"logit"')" = 12 ]
+# the scores are the model's: compared digit by digit up to 1e-3
+tr '{' '\n' <batch.json | sed -n 's/.*"row":\([0-9]*\),"logit":\([-0-9.e]*\),.*/\1 \2/p' >encrypted
+"$helrm" predict --model heart --input records.csv | sed -n 's/^\([0-9][0-9]*\)  *\([-+0-9.]*\)  *[0-9.]*$/\1 \2/p' >clear
+check "twelve to compare" [ "$(wc -l <clear)" = 12 ]
+check "encrypted scores are the clear ones" sh -c 'join encrypted clear | awk "{ d = \$2 - \$3; if (d > 1e-3 || d < -1e-3) bad = 1 } END { exit bad || NR != 12 }"'
+check "client memory stays under 100 MB" sh -c 'rss=$(sed "s/.*\"peak_rss_bytes\":\([0-9]*\).*/\1/" batch.json); [ "$rss" -lt 100000000 ]'
+check "several records need a choice" run 2 env HELRM_PASSPHRASE="correct horse" $query --state s --input records.csv
+check "a wrong pin is refused" run 5 env HELRM_PASSPHRASE="correct horse" $query --state s --input one.csv --pin "$(printf %064d 0)"
+check "an unknown model" run 2 env HELRM_PASSPHRASE="correct horse" "$helrm" query --server "$url" --model nope --state s --input one.csv
+check "nobody listens there" run 7 env HELRM_PASSPHRASE="correct horse" "$helrm" query --server http://127.0.0.1:1 --model heart --state s --input one.csv --patience 1
+check "in the clear only when asked" run 0 $query --state t --input one.csv --no-passphrase
+check "and said" says "NOT encrypted"
+check "the secret is for its owner" [ "$(stat -c %a t/secret.key)" = 600 ]
+check "a changed model is not accepted silently" sh -c "'$helrm' compile --model heart --name other --out models/heart >/dev/null && kill -HUP $pid && sleep 1"
+check "but refused" run 5 $query --state t --input one.csv
+check "until accepted" run 0 $query --state t --input one.csv --accept-manifest
+check "without a new upload" [ "$(grep -c '"route":"/v1/sessions"' log)" = 2 ]
+check "forgetting" run 0 $query --state t --forget
+check "and coming back" run 0 $query --state t --input one.csv
+check "the example program" run 0 "$predict" "$url" heart one.csv
+check "gives a probability" says "^probability 0\."
+check "the example has under 60 lines" [ "$(wc -l <"$root/examples/predict.c")" -lt 60 ]
+
+strip -o stripped "$library"
+check "the client library has at most 500 kB" [ "$(wc -c <stripped)" -le 500000 ]
+check "and exports what its header declares" sh -c "nm -D --defined-only stripped | sed -n 's/.* T \([a-z_]*\).*/\1/p' | sort >exports
+	sed -n 's/.*\(hel_[a-z_]*\)(.*/\1/p' '$root/include/helrm/client.h' | grep -v hel_remote | sort -u >declared
+	comm -23 declared exports | { ! grep -v 'hel_error_detail\|hel_fail'; }"
+check "the log holds no token and no payload" sh -c "! grep -qi 'bearer' log && ! tr -d '\"' <log | grep -qE '[0-9a-f]{96}'"
+check "every line of the log is an object" sh -c "! grep -v '^{.*}$' log"
+
+kill "$pid"
+wait "$pid"
+check "the server ends in order" [ $? = 0 ]
+pid=
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,224 @@
+/* The client library: the secret at rest, what an access promises, keys that stream, expand and
+ * map. */
+#include "fixture.h"
+#include <sodium.h>
+
+static hel_client *open_model(const char *file, const uint8_t secret[HEL_SECRET_BYTES])
+{
+	uint8_t *bytes;
+	size_t size;
+	hel_program *p;
+	hel_writer w = {0};
+	hel_client *c;
+	assert_ok(hel_file_read(path(file), HEL_PROGRAM_MAX, &bytes, &size));
+	assert_ok(hel_program_read(&p, bytes, size));
+	assert_ok(hel_manifest_write(&w, p->manifest));
+	assert_ok(hel_client_open(&c, w.bytes, w.size, NULL, secret));
+	hel_writer_clear(&w);
+	hel_program_free(p);
+	hel_free(bytes);
+	return c;
+}
+
+static void test_secret(void **state)
+{
+	(void)state;
+	uint8_t secret[HEL_SECRET_BYTES], back[HEL_SECRET_BYTES] = {0}, *file;
+	size_t size;
+	assert_ok(hel_secret_new(secret));
+	assert_ok(hel_secret_seal(&file, &size, secret, "correct horse"));
+	assert_true(hel_secret_is_sealed(file, size));
+	assert_null(memmem(file, size, secret, 8));
+	assert_status(HEL_EDENIED, hel_secret_unseal(back, file, size, "wrong horse"));
+	assert_status(HEL_EDENIED, hel_secret_unseal(back, file, size, NULL));
+	assert_true(sodium_is_zero(back, sizeof back));
+	assert_ok(hel_secret_unseal(back, file, size, "correct horse"));
+	assert_memory_equal(secret, back, sizeof secret);
+	for (size_t i = 0; i < size; i += 7) {
+		file[i] ^= 1;
+		assert_true(hel_secret_unseal(back, file, size, "correct horse") != HEL_OK);
+		file[i] ^= 1;
+	}
+	hel_bytes_free(file, size);
+	assert_ok(hel_secret_seal(&file, &size, secret, NULL));
+	assert_false(hel_secret_is_sealed(file, size));
+	assert_ok(hel_secret_unseal(back, file, size, NULL));
+	assert_memory_equal(secret, back, sizeof secret);
+	hel_bytes_free(file, size);
+}
+
+static hel_status append(void *arg, const void *bytes, size_t size)
+{
+	hel_writer *w = arg;
+	hel_write_bytes(w, bytes, size);
+	return w->status;
+}
+
+static hel_status refuse(void *arg, const void *bytes, size_t size)
+{
+	(void)bytes;
+	(void)size;
+	return --*(int *)arg ? HEL_OK : hel_fail(HEL_ECANCEL, "enough");
+}
+
+/* Streamed keys are a file like any other; expanded ones are what reading makes of it. */
+static void test_keys(void **state)
+{
+	(void)state;
+	uint8_t secret[HEL_SECRET_BYTES];
+	hel_access *a, *b;
+	hel_writer first = {0}, again = {0}, other = {0}, expanded = {0};
+	hel_reader reader;
+	hel_keys *keys, *mapped;
+	assert_ok(hel_secret_new(secret));
+	hel_client *c = open_model("models/heart.helm", secret);
+	const hel_params *p = hel_client_params(c);
+	const hel_manifest *m = hel_client_manifest(c);
+	assert_ok(hel_access_new(&a, c, NULL));
+	assert_ok(hel_access_new(&b, c, NULL));
+	assert_ok(hel_access_keys(a, c, append, &first));
+	assert_ok(hel_access_keys(a, c, append, &again));
+	assert_ok(hel_access_keys(b, c, append, &other));
+	assert_int_equal(first.size, hel_access_keys_size(a, c));
+	assert_memory_equal(first.bytes, again.bytes, first.size); /* resumable */
+	size_t same = 0; /* another access, other randomness */
+	for (size_t i = first.size / 2; i < first.size; i++)
+		same += first.bytes[i] == other.bytes[i];
+	assert_true(same < first.size / 2 / 100);
+	int pieces = 3;
+	assert_status(HEL_ECANCEL, hel_access_keys(a, c, refuse, &pieces));
+	/* read and expanded: bit for bit the same keys */
+	assert_ok(hel_container_open(&reader, HEL_KIND_EVALUATION_KEYS, first.bytes, first.size));
+	hel_reader copy = reader;
+	assert_ok(hel_keys_read(&keys, p, &reader));
+	assert_ok(hel_reader_finish(&reader));
+	assert_ok(hel_keys_expand(p, &copy, append, &expanded));
+	assert_int_equal(expanded.size, hel_keys_expanded_bytes(p, m->key, m->keys));
+	assert_ok(hel_keys_borrow(&mapped, p, keys->client, m->key, m->keys, expanded.bytes));
+	for (size_t i = 0; i < keys->count; i++)
+		assert_memory_equal(keys->key[i].data, mapped->key[i].data,
+				    4 * keys->key[i].digits *
+					(keys->key[i].limbs + p->ring.special) * 2 * p->ring.n);
+	hel_keys_free(mapped);
+	hel_keys_free(keys);
+	hel_writer_clear(&first);
+	hel_writer_clear(&again);
+	hel_writer_clear(&other);
+	hel_writer_clear(&expanded);
+	hel_access_free(a);
+	hel_access_free(b);
+	hel_client_free(c);
+}
+
+static void test_access(void **state)
+{
+	(void)state;
+	uint8_t secret[HEL_SECRET_BYTES], *text, *request_text;
+	size_t size, request_size;
+	hel_access *a, *back, *both;
+	make_model(path("models/wide.helm"), "wide", 1, 12, NULL);
+	assert_ok(hel_secret_new(secret));
+	hel_client *c = open_model("models/heart.helm", secret),
+		   *wide = open_model("models/wide.helm", secret);
+	uint8_t one[HEL_PIN_BYTES], two[HEL_PIN_BYTES];
+	hel_client_parameters(one, c);
+	hel_client_parameters(two, wide);
+	const bool compatible = memcmp(one, two, sizeof one) == 0;
+	assert_ok(hel_access_new(&a, c, NULL));
+	assert_true(hel_access_covers(a, c));
+	assert_ok(hel_access_set_token(a, "secret token"));
+	assert_ok(hel_access_write(&text, &size, a));
+	assert_ok(hel_access_read(&back, text, size));
+	assert_string_equal(hel_access_token(back), "secret token");
+	assert_true(hel_access_covers(back, c));
+	assert_int_equal(hel_access_keys_size(back, c), hel_access_keys_size(a, c));
+	/* what opens a session names keys, nothing else */
+	assert_ok(hel_access_request(&request_text, &request_size, a));
+	assert_null(strstr((char *)request_text, "nonce"));
+	assert_null(strstr((char *)request_text, "token"));
+	for (size_t cut = 0; cut < size; cut += 11)
+		assert_true(hel_access_read(&both, text, cut) != HEL_OK);
+	print_message("models of the same parameters: %s\n", compatible ? "yes" : "no");
+	if (compatible) {
+		assert_ok(hel_access_new(&both, wide, a));
+		assert_true(hel_access_covers(both, c) && hel_access_covers(both, wide));
+		hel_access_free(both);
+	} else {
+		assert_false(hel_access_covers(a, wide));
+		assert_status(HEL_EPARAMS, hel_access_new(&both, wide, a));
+	}
+	hel_bytes_free(text, size);
+	hel_bytes_free(request_text, request_size);
+	hel_access_free(a);
+	hel_access_free(back);
+	hel_client_free(c);
+	hel_client_free(wide);
+}
+
+/* The pin, and secrets that differ per parameters. */
+static void test_pin(void **state)
+{
+	(void)state;
+	uint8_t secret[HEL_SECRET_BYTES], pin[HEL_PIN_BYTES], *bytes;
+	size_t size;
+	hel_client *c, *none;
+	hel_program *p;
+	hel_writer w = {0};
+	assert_ok(hel_secret_new(secret));
+	assert_ok(hel_file_read(path("models/heart.helm"), HEL_PROGRAM_MAX, &bytes, &size));
+	assert_ok(hel_program_read(&p, bytes, size));
+	assert_ok(hel_manifest_write(&w, p->manifest));
+	assert_ok(hel_client_open(&c, w.bytes, w.size, NULL, secret));
+	hel_client_pin(pin, c);
+	assert_memory_not_equal(hel_secret_key_seed(hel_client_key(c)), secret, HEL_SECRET_BYTES);
+	hel_client_free(c);
+	assert_ok(hel_client_open(&c, w.bytes, w.size, pin, secret));
+	hel_client_free(c);
+	pin[3] ^= 1;
+	assert_status(HEL_EMODEL, hel_client_open(&none, w.bytes, w.size, pin, secret));
+	/* a manifest of insecure parameters is refused whatever its pin */
+	p->manifest->params.levels = 40;
+	w.size = 0;
+	assert_ok(hel_manifest_write(&w, p->manifest));
+	assert_status(HEL_ESECURITY,
+		      hel_client_open(&none, w.bytes, w.size, p->manifest->id, secret));
+	hel_writer_clear(&w);
+	hel_program_free(p);
+	hel_free(bytes);
+}
+
+/* Plain HTTP leaves this machine only when asked to. */
+static void test_urls(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *url;
+		bool plain, good;
+	} table[] = {{"https://example.org", false, true},
+		     {"http://example.org", false, false},
+		     {"http://example.org", true, true},
+		     {"http://localhost:8443", false, true},
+		     {"http://127.0.0.1:1", false, true},
+		     {"http://[::1]:1", false, true},
+		     {"http://localhost.example.org", false, false},
+		     {"http://127.0.0.1.example.org", false, false},
+		     {"ftp://localhost", true, false},
+		     {"example.org", true, false}};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(table); i++) {
+		hel_remote *r = NULL;
+		hel_status st = hel_remote_new(
+		    &r, &(hel_remote_options){.url = table[i].url, .plain_http = table[i].plain});
+		assert_int_equal(st, table[i].good ? HEL_OK : HEL_EINVAL);
+		hel_remote_free(r);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_secret), cmocka_unit_test(test_keys),
+	    cmocka_unit_test(test_access), cmocka_unit_test(test_pin),
+	    cmocka_unit_test(test_urls),
+	};
+	return cmocka_run_group_tests(tests, world_make, world_remove);
+}

@@ -66,7 +66,7 @@ typedef struct hel_cost {
 } hel_cost;
 
 /** Real records are not like the samples that errors are predicted for. */
-#define HEL_RECORD_MARGIN 1.5
+#define HEL_RECORD_MARGIN 2
 
 typedef struct hel_shape_layer {
 	hel_cost cost;

@@ -109,8 +109,13 @@ static void test_bounds(void **state)
 	assert_int_equal(request(&r, s.port, "POST", at, bearer(&u), query.bytes, query.size - 1),
 			 422);
 	hel_write_u8(&query, 0);
+	assert_int_equal(request(&r, s.port, "POST", at, bearer(&u), query.bytes, query.size), 422);
+	/* larger than any form of a query */
+	const size_t size = query.size - 1;
+	while (query.size < 3 * size)
+		hel_write_u8(&query, 0);
 	assert_int_equal(request(&r, s.port, "POST", at, bearer(&u), query.bytes, query.size), 413);
-	query.size--;
+	query.size = size;
 	query.bytes[query.size / 2] ^= 1;
 	snprintf(headers, sizeof headers, "%sPrefer: wait=20\r\n", bearer(&u));
 	assert_int_equal(request(&r, s.port, "POST", at, headers, query.bytes, query.size), 422);

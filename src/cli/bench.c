@@ -1,6 +1,5 @@
 /* bench: times kernels, operations, layers and the heart models; JSON for files and comparisons. */
-#include "cli.h"
-#include "compile/compile.h"
+#include "bench.h"
 #include "net/net.h"
 #include <cblas.h>
 #include <math.h>
@@ -13,40 +12,40 @@ extern void openblas_set_num_threads(int threads);
 
 /* --- timing ------------------------------------------------------------------ */
 
-typedef struct bench {
-	const hel_args *args;
-	json_t *results;
-	const char *only;
-	double seconds;	  /* to spend on each figure */
-	double copy_rate; /* bytes per second of this machine's memory, one thread */
-	unsigned threads;
-} bench;
-
-typedef hel_status (*bench_fn)(void *arg);
-
 static int ascending(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 	return (x > y) - (x < y);
 }
 
-static void report(bench *b, const char *name, unsigned log_n, size_t limbs, double bytes,
+bench_work bench_work_of(const hel_params *p, double bytes, hel_cost cost)
+{
+	const double n = (double)p->ring.n;
+	return (bench_work){bytes, n * (cost.products + cost.ntts * p->spec.log_n / 2)};
+}
+
+static void report(bench *b, const char *name, unsigned log_n, size_t limbs, bench_work work,
 		   double *sample, size_t n)
 {
 	qsort(sample, n, sizeof *sample, ascending);
 	const double median = sample[n / 2], spread = sample[n * 9 / 10] / sample[n / 10] - 1;
-	const double share = bytes / (1e-3 * median) / b->copy_rate;
-	char rate[40] = "";
-	if (bytes > 0)
-		snprintf(rate, sizeof rate, "%9.1f MB  %3.0f %%", bytes / 1e6, 100 * share);
+	const double memory = work.bytes / (1e-3 * median) / b->copy_rate;
+	const double multiply = work.products / (1e-3 * median) / b->product_rate;
+	char rate[60] = "";
+	if (work.bytes > 0)
+		snprintf(rate, sizeof rate, "%9.1f MB  %4.0f %%", work.bytes / 1e6, 100 * memory);
+	if (work.products > 0)
+		snprintf(rate + strlen(rate), sizeof rate - strlen(rate), "  %4.0f %%",
+			 100 * multiply);
 	hel_say(b->args, "%-20s 2^%-3u %5zu %7u %12.4f %12.4f %6.0f %%  %s\n", name, log_n, limbs,
 		b->threads, median, sample[0], 100 * spread, rate);
 	fflush(stdout);
-	json_array_append_new(b->results,
-			      json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f}", "name",
-					name, "log_n", log_n, "limbs", (int)limbs, "threads",
-					b->threads, "median_ms", median, "min_ms", sample[0],
-					"spread", spread, "bytes", bytes, "memory_share", share));
+	json_array_append_new(
+	    b->results, json_pack("{s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
+				  name, "log_n", log_n, "limbs", (int)limbs, "threads", b->threads,
+				  "median_ms", median, "min_ms", sample[0], "spread", spread,
+				  "bytes", work.bytes, "memory_share", memory, "products",
+				  work.products, "multiply_share", multiply));
 }
 
 /* Seconds. One thread alone is timed by what it used of its core, which neighbours disturb least.
@@ -79,324 +78,49 @@ done:
 	return st;
 }
 
-static bool wanted(const bench *b, const char *name)
+bool bench_wanted(const bench *b, const char *name)
 {
 	return !b->only || strstr(name, b->only);
 }
 
-/* Times fn until the time is spent. bytes: moved by one call at least, 0 when unknown. */
-static hel_status measure(bench *b, const char *name, unsigned log_n, size_t limbs, double bytes,
-			  bench_fn fn, void *arg)
+#define SAMPLES 200
+
+static bool enough(const bench *b, size_t n, double start)
+{
+	return n == SAMPLES || (n >= 5 && hel_clock() - start >= b->seconds);
+}
+
+hel_status bench_measure(bench *b, const char *name, unsigned log_n, size_t limbs, bench_work work,
+			 bench_fn fn, void *arg)
 {
 	hel_status st = HEL_OK;
-	double sample[200], start = hel_clock();
+	double sample[SAMPLES], start = hel_clock();
 	size_t n = 0, batch = 0;
-	if (!wanted(b, name))
+	if (!bench_wanted(b, name))
 		return HEL_OK;
-	for (; n < HEL_ARRAY_LEN(sample) && (n < 5 || hel_clock() - start < b->seconds); n++)
+	for (; !enough(b, n, start); n++)
 		TRY(time_batch(b, &sample[n], fn, arg, &batch));
-	report(b, name, log_n, limbs, bytes, sample, n);
+	report(b, name, log_n, limbs, work, sample, n);
 done:
 	return st;
 }
 
-/* --- one ring ------------------------------------------------------------------ */
-
-#define HOISTED 8
-
-typedef struct ring_bench {
-	hel_params *params;
-	hel_secret_key *secret;
-	hel_keys *keys;
-	hel_eval *ev;
-	hel_ct *a, *out;
-	hel_pt *weight;
-	hel_complex *slots;
-	uint32_t *acc, *work, *limb;
-	const hel_switch_key *same_key[1 + HOISTED];
-	size_t count; /* of them to use */
-	hel_linear_term *terms;
-	size_t term_count, limbs;
-	unsigned level, folds;
-	long fold_step[2][4];
-} ring_bench;
-
-static const long hoisted[4] = {1, 2, 3, 4};
-
-static hel_status run_ntt(void *arg)
-{
-	ring_bench *r = arg;
-	r->params->ring.k->ntt_forward(r->limb, r->params->ring.at, 1);
-	return HEL_OK;
-}
-static hel_status run_intt(void *arg)
-{
-	ring_bench *r = arg;
-	r->params->ring.k->ntt_inverse(r->limb, r->limb, NULL, false, r->params->ring.at, 1);
-	return HEL_OK;
-}
-static hel_status run_rotate(void *arg)
-{
-	ring_bench *r = arg;
-	return hel_eval_rotate(r->ev, r->out, r->a, 1);
-}
-static hel_status run_hoisted_qp(void *arg)
-{
-	ring_bench *r = arg;
-	hel_ks_apply(r->ev, r->acc, r->a->part[0], r->a->part[1], r->same_key, r->count, true,
-		     false, r->limbs, r->work);
-	return HEL_OK;
-}
-/* Nine, or one, hoisted rotations: what the other eight cost is the figure. */
-static hel_status run_hoisted(void *arg)
-{
-	ring_bench *r = arg;
-	for (size_t i = 0; i < r->count; i++)
-		hel_ks_finish(r->ev, r->out->part, NULL, r->acc, r->limbs, r->work);
-	return run_hoisted_qp(arg);
-}
-static hel_status run_mul(void *arg)
-{
-	ring_bench *r = arg;
-	return hel_eval_mul_rescale(r->ev, r->out, r->a, r->a);
-}
-static hel_status run_mul_plain(void *arg)
-{
-	ring_bench *r = arg;
-	return hel_eval_mul_plain(r->ev, r->out, r->a, r->weight);
-}
-static hel_status run_rescale(void *arg)
-{
-	ring_bench *r = arg;
-	r->a->scale *= r->a->scale; /* as if it were a product */
-	hel_status st = hel_eval_rescale(r->ev, r->out, r->a);
-	r->a->scale = r->params->scale[r->level];
-	return st;
-}
-static hel_status run_encode(void *arg)
-{
-	ring_bench *r = arg;
-	hel_pt *pt = NULL;
-	hel_status st = hel_encode(&pt, r->params, r->slots, r->level, HEL_FOR_MUL);
-	hel_pt_free(pt);
-	return st;
-}
-static hel_status run_layer(void *arg)
-{
-	ring_bench *r = arg;
-	hel_status st = HEL_OK;
-	TRY(hel_linear_apply(r->ev, r->out, r->terms, r->term_count));
-	for (unsigned left = r->folds, at = 0; left; left -= HEL_MIN(left, 2), at += 2) {
-		long steps[4] = {0, 1L << (r->params->spec.log_n - 2 - at), 0, 0};
-		size_t count = 2;
-		if (left > 1) {
-			steps[2] = steps[1] / 2;
-			steps[3] = steps[1] + steps[2];
-			count = 4;
-		}
-		TRY(hel_eval_rotate_sum(r->ev, r->out, r->out, steps, count));
-	}
-	TRY(hel_eval_rescale(r->ev, r->out, r->out));
-done:
-	return st;
-}
-
-static void ring_clear(ring_bench *r)
-{
-	for (size_t i = 0; i < r->term_count; i++)
-		hel_pt_free((hel_pt *)r->terms[i].weight);
-	hel_free(r->terms);
-	hel_free(r->acc);
-	hel_free(r->slots);
-	hel_pt_free(r->weight);
-	hel_ct_free(r->a);
-	hel_ct_free(r->out);
-	hel_eval_free(r->ev);
-	hel_keys_free(r->keys);
-	hel_secret_key_free(r->secret);
-	hel_params_free(r->params);
-	memset(r, 0, sizeof *r);
-}
-
-/* Elements at the top slot bits, outputs at the low ones: what does not fit becomes diagonals. */
-typedef struct layer_shape {
-	const char *name;
-	unsigned in, out; /* index bits */
-} layer_shape;
-
-static const layer_shape layer_shapes[] = {
-    {"layer_512x512", 9, 9}, {"layer_512x256", 9, 8}, {"layer_256x64", 8, 6}};
-
-static unsigned layer_diagonals(const layer_shape *l, unsigned log_slots)
-{
-	return l->in + l->out > log_slots ? l->in + l->out - log_slots : 0;
-}
-
-static void add_request(hel_key_request *list, size_t *count, uint32_t galois, unsigned level)
-{
-	for (size_t i = 0; i < *count; i++)
-		if (list[i].galois == galois)
-			return;
-	if (galois != 1)
-		list[(*count)++] = (hel_key_request){galois, level};
-}
-
-/* All keys that the measurements of this ring need. */
-static size_t collect_keys(hel_key_request *list, const hel_params *p, unsigned level, bool layers)
-{
-	size_t count = 0;
-	const unsigned log_slots = p->spec.log_n - 1u;
-	add_request(list, &count, HEL_RELINEARISE, level);
-	for (size_t i = 0; i < HEL_ARRAY_LEN(hoisted); i++)
-		add_request(list, &count, hel_galois_of_rotation(p, hoisted[i]), level);
-	for (size_t l = 0; layers && l < HEL_ARRAY_LEN(layer_shapes); l++) {
-		const layer_shape *s = &layer_shapes[l];
-		const unsigned a = layer_diagonals(s, log_slots), low = log_slots - s->in;
-		int32_t steps[256];
-		size_t n = hel_subset_sums(steps, ((1u << (a / 2)) - 1) << low);
-		for (size_t i = 0; i < n; i++)
-			add_request(list, &count, hel_galois_of_rotation(p, steps[i]), level);
-		n = hel_subset_sums(steps, ((1u << (a - a / 2)) - 1) << (low + a / 2));
-		for (size_t i = 0; i < n; i++)
-			add_request(list, &count, hel_galois_of_rotation(p, steps[i]), level);
-		for (unsigned left = s->in - a, at = 0; left; left -= HEL_MIN(left, 2), at += 2)
-			for (long k = 1; k < (left > 1 ? 4 : 2); k++) {
-				long step = 1L << (log_slots - 1 - at);
-				add_request(list, &count,
-					    hel_galois_of_rotation(p, k == 1   ? step
-								      : k == 2 ? step / 2
-									       : step + step / 2),
-					    level);
-			}
-	}
-	return count;
-}
-
-static hel_status ring_open(ring_bench *r, const bench *b, unsigned log_n, size_t limbs,
-			    bool layers)
+hel_status bench_measure_more(bench *b, const char *name, unsigned log_n, size_t limbs,
+			      bench_work work, bench_fn fn, void *arg, size_t *count, size_t many)
 {
 	hel_status st = HEL_OK;
-	hel_key_request requests[600];
-	hel_pt *pt = NULL;
-	memset(r, 0, sizeof *r);
-	TRY(hel_choose_digits(&r->params, log_n, (unsigned)limbs - 2, false));
-	if (!r->params)
-		FAIL(HEL_ESECURITY, "%zu limbs do not fit N = 2^%u", limbs, log_n);
-	const hel_params *p = r->params;
-	r->level = p->spec.levels;
-	r->limbs = limbs;
-	TRY(hel_secret_key_new(&r->secret, p));
-	size_t count = collect_keys(requests, p, r->level, layers);
-	TRY(hel_keys_generate(&r->keys, r->secret, requests, count, b->args->pool));
-	TRY(hel_eval_new(&r->ev, p, r->keys, b->threads > 1 ? b->args->pool : NULL));
-	TRY_ALLOC(r->slots, hel_alloc(hel_params_slots(p), sizeof *r->slots));
-	for (size_t i = 0; i < hel_params_slots(p); i++)
-		r->slots[i] = (hel_complex){cos((double)i), sin(3.0 * (double)i)};
-	TRY(hel_encode(&pt, p, r->slots, r->level, HEL_FOR_ADD));
-	TRY(hel_encode(&r->weight, p, r->slots, r->level, HEL_FOR_MUL));
-	TRY(hel_ct_new(&r->a, p));
-	TRY(hel_ct_new(&r->out, p));
-	TRY(hel_encrypt(r->a, r->secret, pt));
-	const size_t acc = hel_extended_words(p, limbs);
-	TRY_ALLOC(r->acc, hel_alloc(acc + hel_ks_scratch_words(r->ev, limbs) + p->ring.n, 4));
-	r->limb = r->acc + acc;
-	r->work = r->limb + p->ring.n;
-	memcpy(r->limb, r->a->part[0], p->ring.n * 4);
-	for (size_t i = 0; i <= HOISTED; i++)
-		r->same_key[i] = hel_keys_find(r->keys, hel_galois_of_rotation(p, 1), r->level);
-done:
-	hel_pt_free(pt);
-	return st;
-}
-
-/* The difference of nine and one, in turn, by eight. */
-static hel_status measure_hoisted(bench *b, const char *name, ring_bench *r, double bytes,
-				  bench_fn fn)
-{
-	hel_status st = HEL_OK;
-	double sample[200], one, nine, start = hel_clock();
-	size_t n = 0, batch_one = 0, batch_nine = 0;
-	if (!wanted(b, name))
+	double sample[SAMPLES], one, all, start = hel_clock();
+	size_t n = 0, batch_one = 0, batch_all = 0;
+	if (!bench_wanted(b, name))
 		return HEL_OK;
-	for (; n < HEL_ARRAY_LEN(sample) && (n < 5 || hel_clock() - start < b->seconds); n++) {
-		r->count = 1;
-		TRY(time_batch(b, &one, fn, r, &batch_one));
-		r->count = 1 + HOISTED;
-		TRY(time_batch(b, &nine, fn, r, &batch_nine));
-		sample[n] = (nine - one) / HOISTED;
+	for (; !enough(b, n, start); n++) {
+		*count = 1;
+		TRY(time_batch(b, &one, fn, arg, &batch_one));
+		*count = 1 + many;
+		TRY(time_batch(b, &all, fn, arg, &batch_all));
+		sample[n] = (all - one) / (double)many;
 	}
-	report(b, name, r->params->spec.log_n, r->limbs, bytes, sample, n);
-done:
-	return st;
-}
-
-static hel_status bench_ring(bench *b, unsigned log_n, size_t limbs)
-{
-	hel_status st = HEL_OK;
-	ring_bench r;
-	TRY(ring_open(&r, b, log_n, limbs, false));
-	const hel_params *p = r.params;
-	const double limb = 4.0 * (double)p->ring.n,
-		     key = hel_cost_product(&p->spec, limbs).key_bytes;
-	const double l = (double)limbs;
-	hel_say(b->args,
-		"-- N = 2^%u, %zu limbs, log2(QP) = %.0f: digits of %u primes, %u special primes\n",
-		log_n, limbs, hel_params_log_qp(p), p->spec.alpha, p->spec.special);
-	if (b->threads == 1) {
-		TRY(measure(b, "ntt_forward", log_n, 1, 2 * limb, run_ntt, &r));
-		TRY(measure(b, "ntt_inverse", log_n, 1, 2 * limb, run_intt, &r));
-	}
-	TRY(measure(b, "rotate", log_n, limbs, key + 4 * l * limb, run_rotate, &r));
-	TRY(measure_hoisted(b, "rotate_hoisted", &r, key + 2 * l * limb, run_hoisted));
-	TRY(measure_hoisted(b, "rotate_hoisted_qp", &r, key, run_hoisted_qp));
-	TRY(measure(b, "mul_relin_rescale", log_n, limbs, key + 6 * l * limb, run_mul, &r));
-	TRY(measure(b, "rescale", log_n, limbs, 4 * l * limb, run_rescale, &r));
-	TRY(measure(b, "encode", log_n, limbs, l * limb, run_encode, &r));
-	TRY(measure(b, "mul_plain", log_n, limbs, 5 * l * limb, run_mul_plain, &r));
-done:
-	ring_clear(&r);
-	return st;
-}
-
-static hel_status make_layer(ring_bench *r, const layer_shape *s)
-{
-	hel_status st = HEL_OK;
-	const hel_params *p = r->params;
-	const unsigned log_slots = p->spec.log_n - 1u, a = layer_diagonals(s, log_slots);
-	const unsigned low = log_slots - s->in;
-	int32_t baby[256], giant[256];
-	const size_t babies = hel_subset_sums(baby, ((1u << (a / 2)) - 1) << low);
-	const size_t giants = hel_subset_sums(giant, ((1u << (a - a / 2)) - 1) << (low + a / 2));
-	TRY_ALLOC(r->terms, hel_alloc(babies * giants, sizeof *r->terms));
-	r->folds = s->in - a;
-	for (size_t g = 0; g < giants; g++)
-		for (size_t i = 0; i < babies; i++) {
-			hel_pt *pt;
-			r->slots[g].re += (double)i; /* different weights, same cost */
-			TRY(hel_encode(&pt, p, r->slots, r->level, HEL_FOR_MUL));
-			r->terms[r->term_count++] = (hel_linear_term){r->a, pt, baby[i], giant[g]};
-		}
-done:
-	return st;
-}
-
-static hel_status bench_layers(bench *b, unsigned log_n, size_t limbs)
-{
-	hel_status st = HEL_OK;
-	ring_bench r;
-	for (size_t i = 0; i < HEL_ARRAY_LEN(layer_shapes); i++) {
-		if (!wanted(b, layer_shapes[i].name))
-			continue;
-		st = ring_open(&r, b, log_n, limbs, true);
-		if (st == HEL_OK)
-			st = make_layer(&r, &layer_shapes[i]);
-		if (st == HEL_OK)
-			st = measure(b, layer_shapes[i].name, log_n, limbs,
-				     4.0 * (double)(r.term_count * limbs * r.params->ring.n),
-				     run_layer, &r);
-		ring_clear(&r);
-		TRY(st);
-	}
+	report(b, name, log_n, limbs, work, sample, n);
 done:
 	return st;
 }
@@ -433,7 +157,7 @@ static hel_status bench_heart(bench *b, const char *name, const char *config_tex
 	heart_bench h = {0};
 	hel_prng g;
 	const uint8_t seed[HEL_SEED_BYTES] = "bench";
-	if (!wanted(b, name))
+	if (!bench_wanted(b, name))
 		return HEL_OK;
 	openblas_set_num_threads(1);
 	hel_prng_init(&g, seed, 0);
@@ -461,8 +185,9 @@ static hel_status bench_heart(bench *b, const char *name, const char *config_tex
 	TRY(hel_session_new(&h.session, server, keys.bytes, keys.size));
 	TRY(hel_client_encrypt(&h.query, client, &records, 0, HEL_UNKNOWN_IS_ERROR));
 	const hel_params *params = hel_server_params(server);
-	TRY(measure(b, name, params->spec.log_n, params->ring.chain, report.shape.cost.key_bytes,
-		    run_heart, &h));
+	TRY(bench_measure(b, name, params->spec.log_n, params->ring.chain,
+			  bench_work_of(params, report.shape.cost.key_bytes, report.shape.cost),
+			  run_heart, &h));
 done:
 	hel_writer_clear(&h.query);
 	hel_writer_clear(&h.result);
@@ -484,6 +209,32 @@ done:
 
 /* --- the machine ---------------------------------------------------------------------- */
 
+/* Pointwise products of vectors that stay in the first-level cache. */
+static hel_status measure_products(bench *b)
+{
+	hel_status st = HEL_OK;
+	enum { LOG_N = 11, ROUNDS = 2000 };
+	uint32_t q, *x = NULL;
+	hel_prime p = {0};
+	const hel_prime *at = &p;
+	double best = INFINITY;
+	if (hel_primes_find(&q, 1, LOG_N, 1u << HEL_PRIME_BITS) != 1)
+		FAIL(HEL_EPARAMS, "no prime of 30 bits");
+	TRY(hel_prime_init(&p, q, LOG_N));
+	TRY_ALLOC(x, hel_alloc(3 * (size_t)p.n, sizeof *x));
+	for (int i = 0; i < 8; i++) {
+		double start = hel_clock();
+		for (int k = 0; k < ROUNDS; k++)
+			hel_kernels_get()->mont_mul(x, x + p.n, x + 2 * p.n, &at, 1);
+		best = fmin(best, hel_clock() - start);
+	}
+	b->product_rate = ROUNDS * (double)p.n / best;
+done:
+	hel_free(x);
+	hel_prime_clear(&p);
+	return st;
+}
+
 static hel_status measure_machine(bench *b, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -498,6 +249,7 @@ static hel_status measure_machine(bench *b, json_t *out)
 		best = fmin(best, hel_clock() - start);
 	}
 	b->copy_rate = 2 * (double)bytes / best;
+	TRY(measure_products(b));
 	FILE *f = fopen("/proc/cpuinfo", "r");
 	while (f && fgets(line, sizeof line, f))
 		if (strncmp(line, "model name", 10) == 0 && strchr(line, ':')) {
@@ -508,13 +260,14 @@ static hel_status measure_machine(bench *b, json_t *out)
 	if (f)
 		fclose(f);
 	json_t *machine = json_pack(
-	    "{s:s, s:I, s:s, s:s, s:s, s:f, s:s}", "cpu", cpu, "cores",
-	    (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "compiler", __VERSION__, "backend",
-	    hel_kernels_get()->name, "version", HELRM_VERSION, "memory_bytes_per_second",
-	    b->copy_rate, "commit", getenv("HELRM_COMMIT") ? getenv("HELRM_COMMIT") : "unknown");
+	    "{s:s, s:I, s:s, s:s, s:s, s:s, s:f, s:f, s:s}", "cpu", cpu, "cores",
+	    (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "compiler", __VERSION__, "flags",
+	    HELRM_FLAGS, "backend", hel_kernels_get()->name, "version", HELRM_VERSION,
+	    "memory_bytes_per_second", b->copy_rate, "products_per_second", b->product_rate,
+	    "commit", getenv("HELRM_COMMIT") ? getenv("HELRM_COMMIT") : "unknown");
 	json_object_set_new(out, "machine", machine);
-	hel_say(b->args, "%s, backend %s, memory %.1f GB/s\n", cpu, hel_kernels_get()->name,
-		b->copy_rate / 1e9);
+	hel_say(b->args, "%s, backend %s, memory %.1f GB/s, %.2f G products/s\n", cpu,
+		hel_kernels_get()->name, b->copy_rate / 1e9, b->product_rate / 1e9);
 done:
 	hel_free(from);
 	return st;
@@ -605,8 +358,8 @@ static hel_status run_all(bench *b, json_t *out)
 	} rings[] = {{13, 5}, {14, 10}, {15, 15}, {15, 20}, {16, 30}};
 	hel_status st = HEL_OK;
 	TRY(measure_machine(b, out));
-	hel_say(b->args, "%-20s %5s %5s %7s %12s %12s %8s  %12s %s\n", "name", "N", "limbs",
-		"threads", "median ms", "min ms", "spread", "moved", "of memory rate");
+	hel_say(b->args, "%-20s %5s %5s %7s %12s %12s %8s  %12s %6s %6s\n", "name", "N", "limbs",
+		"threads", "median ms", "min ms", "spread", "moved", "memory", "multiply");
 	const unsigned counts[2] = {1, b->args->threads};
 	for (int t = 0; t < (counts[1] > 1 ? 2 : 1); t++) {
 		b->threads = counts[t];

@@ -1,17 +1,14 @@
 /* Activations that ciphertexts cannot take, replaced by polynomials fitted to what a data set feeds
  * them. */
 #include "dlrm.h"
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BINS 64	    /* of the histogram of what reaches an activation */
 #define POINTS 1024 /* of a fit */
 #define FLOOR 0.01  /* weight of a place nothing was seen at, against the most frequent one */
-#define FILE_NAME "approximation.json"
 
 double hel_approximation_at(const hel_approximation *a, double x)
 {
@@ -182,19 +179,13 @@ done:
 	return st;
 }
 
-/* --- file --------------------------------------------------------------------------- */
+/* --- JSON --------------------------------------------------------------------------- */
 
-hel_status hel_approximations_write(const hel_dlrm *m, const char *dir)
+hel_status hel_approximations_to_json(char **out, const hel_dlrm *m)
 {
 	hel_status st = HEL_OK;
-	char path[4096], *text = NULL;
+	char *text = NULL;
 	json_t *all = json_array();
-	snprintf(path, sizeof path, "%s/" FILE_NAME, dir);
-	if (!m->approximation) {
-		if (unlink(path) != 0 && errno != ENOENT)
-			FAIL(HEL_EIO, "cannot remove %s: %s", path, strerror(errno));
-		goto done;
-	}
 	for (size_t i = 0; i < hel_dlrm_activated(m); i++) {
 		const hel_approximation *a = &m->approximation[i];
 		json_t *c = json_array();
@@ -203,8 +194,8 @@ hel_status hel_approximations_write(const hel_dlrm *m, const char *dir)
 		json_array_append_new(all,
 				      json_pack("{s:f, s:o}", "range", a->range, "chebyshev", c));
 	}
-	TRY_ALLOC(text, json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(17)));
-	TRY(hel_file_write(path, text, strlen(text), 0644));
+	TRY_ALLOC(text, json_dumps(all, JSON_REAL_PRECISION(17)));
+	TRY_ALLOC(*out, hel_strdup(text));
 done:
 	free(text);
 	json_decref(all);
@@ -218,8 +209,8 @@ static hel_status approximation_from(hel_approximation *a, const json_t *o)
 	if (!json_is_number(range) || !(json_number_value(range) > 1e-9) ||
 	    !(json_number_value(range) < 1e6) || count < 2 || count > HEL_MAX_APPROXIMATION + 1)
 		return hel_fail(HEL_EFORMAT,
-				FILE_NAME ": expected a 'range' above 0 and 2 to %d numbers in "
-					  "'chebyshev'",
+				"approximation: expected a 'range' above 0 and 2 to %d numbers in "
+				"'chebyshev'",
 				HEL_MAX_APPROXIMATION + 1);
 	*a = (hel_approximation){.degree = (unsigned)count - 1, .range = json_number_value(range)};
 	bool varies = false;
@@ -229,14 +220,14 @@ static hel_status approximation_from(hel_approximation *a, const json_t *o)
 		varies |= i && a->c[i] != 0;
 		if (!json_is_number(v) || !(fabs(a->c[i]) < 1e6))
 			return hel_fail(HEL_EFORMAT,
-					FILE_NAME ": coefficient %zu is no number "
-						  "below 10^6",
+					"approximation: coefficient %zu is no number "
+					"below 10^6",
 					i);
 	}
-	return varies ? HEL_OK : hel_fail(HEL_EFORMAT, FILE_NAME ": a constant polynomial");
+	return varies ? HEL_OK : hel_fail(HEL_EFORMAT, "approximation: a constant polynomial");
 }
 
-hel_status hel_approximations_parse(hel_dlrm *m, const char *text, size_t size)
+hel_status hel_approximations_from_json(hel_dlrm *m, const char *text, size_t size)
 {
 	hel_status st = HEL_OK;
 	json_error_t error;
@@ -244,11 +235,11 @@ hel_status hel_approximations_parse(hel_dlrm *m, const char *text, size_t size)
 	const size_t count = hel_dlrm_activated(m);
 	json_t *all = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
 	if (!all)
-		FAIL(HEL_EFORMAT, FILE_NAME ", line %d: %s", error.line, error.text);
+		FAIL(HEL_EFORMAT, "approximation, line %d: %s", error.line, error.text);
 	if (!json_is_array(all) || json_array_size(all) != count)
 		FAIL(HEL_EFORMAT,
-		     FILE_NAME ": expected a list of %zu polynomials, one for each "
-			       "activated layer",
+		     "approximation: expected a list of %zu polynomials, one for each "
+		     "activated layer",
 		     count);
 	TRY_ALLOC(fits, hel_alloc(count, sizeof *fits));
 	for (size_t i = 0; i < count; i++)
@@ -259,21 +250,5 @@ hel_status hel_approximations_parse(hel_dlrm *m, const char *text, size_t size)
 done:
 	hel_free(fits);
 	json_decref(all);
-	return st;
-}
-
-hel_status hel_approximations_read(hel_dlrm *m, const char *dir)
-{
-	hel_status st = HEL_OK;
-	char path[4096];
-	uint8_t *text = NULL;
-	size_t size;
-	snprintf(path, sizeof path, "%s/" FILE_NAME, dir);
-	if (access(path, F_OK) != 0)
-		return HEL_OK;
-	TRY(hel_file_read(path, 1 << 20, &text, &size));
-	TRY(hel_approximations_parse(m, (const char *)text, size));
-done:
-	hel_free(text);
 	return st;
 }

@@ -201,10 +201,9 @@ HEL_CHECKED hel_status hel_approximation_fit(hel_approximation *out, hel_activat
 HEL_CHECKED hel_status hel_dlrm_approximate(hel_dlrm *m, const hel_samples *samples,
 					    unsigned degree, hel_approximation_kind kind,
 					    double margin);
-/** approximation.json beside model.json; absent where there is none. */
-HEL_CHECKED hel_status hel_approximations_write(const hel_dlrm *m, const char *dir);
-HEL_CHECKED hel_status hel_approximations_read(hel_dlrm *m, const char *dir);
-HEL_CHECKED hel_status hel_approximations_parse(hel_dlrm *m, const char *text, size_t size);
+/** As JSON text, zero-ended, which the caller frees with hel_free; and back. */
+HEL_CHECKED hel_status hel_approximations_to_json(char **out, const hel_dlrm *m);
+HEL_CHECKED hel_status hel_approximations_from_json(hel_dlrm *m, const char *text, size_t size);
 
 /* --- metrics (metrics.c) ---------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WEIGHTS_MAX ((size_t)8 << 30)
 #define MODEL_VERSION 1
@@ -255,27 +256,51 @@ done:
 
 /* --- the directory -------------------------------------------------------------- */
 
-hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir)
+/* Between the two renames of a save the old model.json meets the new weights: the old ones stay
+ * under another name until both are new. */
+static void weights_paths(char path[4096], char previous[4096 + 16], const char *dir)
+{
+	snprintf(path, 4096, "%s/weights.safetensors", dir);
+	snprintf(previous, 4096 + 16, "%s.previous", path);
+}
+
+static hel_status model_json(char **out, const hel_dlrm *m, const char *hash)
 {
 	hel_status st = HEL_OK;
-	char path[4096], hash[2 * HEL_HASH_BYTES + 1], *schema = NULL, *text = NULL;
+	char *schema = NULL, *fits = NULL;
 	json_t *root = NULL;
-	TRY(hel_dir_make(dir));
-	TRY(hel_approximations_write(m, dir));
-	snprintf(path, sizeof path, "%s/weights.safetensors", dir);
-	TRY(hel_safetensors_write(m, path, hash));
 	TRY(hel_schema_to_json(&schema, m->schema));
-	/* the hash ties the two files together: a killed or mixed-up copy is noticed */
+	/* the hash ties the two files together: a mixed-up copy is noticed */
 	root =
 	    json_pack("{s:i, s:s, s:o, s:o}", "helrm_model", MODEL_VERSION, "weights_blake2b", hash,
 		      "config", config_to(&m->config), "schema", json_loads(schema, 0, NULL));
-	TRY_ALLOC(text, root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL);
-	snprintf(path, sizeof path, "%s/model.json", dir);
-	TRY(hel_file_write(path, text, strlen(text), 0644));
+	if (m->approximation && root) {
+		TRY(hel_approximations_to_json(&fits, m));
+		json_object_set_new(root, "approximation", json_loads(fits, 0, NULL));
+	}
+	TRY_ALLOC(*out, root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL);
 done:
 	hel_free(schema);
-	free(text);
+	hel_free(fits);
 	json_decref(root);
+	return st;
+}
+
+hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir)
+{
+	hel_status st = HEL_OK;
+	char path[4096], previous[4096 + 16], hash[2 * HEL_HASH_BYTES + 1], *text = NULL;
+	TRY(hel_dir_make(dir));
+	weights_paths(path, previous, dir);
+	(void)unlink(previous);
+	(void)link(path, previous); /* fails where there is no model yet */
+	TRY(hel_safetensors_write(m, path, hash));
+	TRY(model_json(&text, m, hash));
+	snprintf(path, sizeof path, "%s/model.json", dir);
+	TRY(hel_file_write(path, text, strlen(text), 0644));
+	(void)unlink(previous);
+done:
+	free(text);
 	return st;
 }
 
@@ -285,7 +310,8 @@ hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, si
 	json_error_t error;
 	hel_dlrm_config config;
 	hel_schema *schema = NULL;
-	char *schema_text = NULL;
+	char *schema_text = NULL, *fits = NULL;
+	hel_dlrm *m = NULL;
 	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
 	if (!root)
 		FAIL(HEL_EFORMAT, "model.json, line %d: %s", error.line, error.text);
@@ -303,9 +329,18 @@ hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, si
 	TRY(hel_schema_from_json(&schema, schema_text, strlen(schema_text)));
 	if (!hel_dataset_by_name(schema->dataset))
 		FAIL(HEL_EFORMAT, "model.json: unknown data set '%s'", schema->dataset);
-	TRY(hel_dlrm_new_zero(out, &config, schema, parameters));
+	TRY(hel_dlrm_new_zero(&m, &config, schema, parameters));
 	schema = NULL;
+	if (json_object_get(root, "approximation")) {
+		TRY_ALLOC(fits,
+			  json_dumps(json_object_get(root, "approximation"), JSON_ENCODE_ANY));
+		TRY(hel_approximations_from_json(m, fits, strlen(fits)));
+	}
+	*out = m;
+	m = NULL;
 done:
+	hel_dlrm_free(m);
+	free(fits);
 	free(schema_text);
 	hel_schema_free(schema);
 	json_decref(root);
@@ -328,6 +363,25 @@ static hel_status check_hash(const uint8_t *text, size_t text_size, const uint8_
 	return st;
 }
 
+/* The weights that model.json names by their hash. */
+static hel_status read_weights(uint8_t **weights, size_t *size, const char *dir,
+			       const uint8_t *text, size_t text_size)
+{
+	hel_status st = HEL_OK;
+	char path[4096], previous[4096 + 16];
+	weights_paths(path, previous, dir);
+	TRY(hel_file_read(path, WEIGHTS_MAX, weights, size));
+	st = check_hash(text, text_size, *weights, *size);
+	if (st == HEL_EHASH && access(previous, R_OK) == 0) {
+		hel_free(*weights);
+		*weights = NULL;
+		TRY(hel_file_read(previous, WEIGHTS_MAX, weights, size));
+		st = check_hash(text, text_size, *weights, *size);
+	}
+done:
+	return st;
+}
+
 hel_status hel_dlrm_load(hel_dlrm **out, const char *dir)
 {
 	hel_status st = HEL_OK;
@@ -337,12 +391,9 @@ hel_status hel_dlrm_load(hel_dlrm **out, const char *dir)
 	hel_dlrm *m = NULL;
 	snprintf(path, sizeof path, "%s/model.json", dir);
 	TRY(hel_file_read(path, HEL_SCHEMA_TEXT_MAX, &text, &text_size));
-	snprintf(path, sizeof path, "%s/weights.safetensors", dir);
-	TRY(hel_file_read(path, WEIGHTS_MAX, &weights, &weights_size));
+	TRY(read_weights(&weights, &weights_size, dir, text, text_size));
 	TRY(hel_model_json_read(&m, (const char *)text, text_size, weights_size / sizeof(float)));
-	TRY(check_hash(text, text_size, weights, weights_size));
 	TRY(hel_safetensors_read(m, weights, weights_size));
-	TRY(hel_approximations_read(m, dir));
 	*out = m;
 	m = NULL;
 done:

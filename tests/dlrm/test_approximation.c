@@ -3,6 +3,7 @@
 #include "../testing_dir.h"
 #include "dlrm/dlrm.h"
 #include <math.h>
+#include <unistd.h>
 
 static double largest_error(const hel_approximation *a, hel_activation act)
 {
@@ -142,7 +143,8 @@ static void test_files(void **state)
 	    "[{\"range\": 1, \"chebyshev\": [1, \"x\"]}, {\"range\": 1, \"chebyshev\": [1, 1]},"
 	    " {\"range\": 1, \"chebyshev\": [1, 1]}]"};
 	for (size_t i = 0; i < HEL_ARRAY_LEN(bad); i++)
-		assert_status(HEL_EFORMAT, hel_approximations_parse(back, bad[i], strlen(bad[i])));
+		assert_status(HEL_EFORMAT,
+			      hel_approximations_from_json(back, bad[i], strlen(bad[i])));
 	assert_memory_equal(m->approximation, back->approximation, 3 * sizeof *m->approximation);
 	/* a model without any leaves none behind */
 	hel_free(m->approximation);
@@ -151,6 +153,19 @@ static void test_files(void **state)
 	hel_dlrm_free(back);
 	assert_ok(hel_dlrm_load(&back, dir));
 	assert_null(back->approximation);
+	hel_dlrm_free(back);
+
+	/* killed between the two renames of a save: the old model is still whole */
+	char weights[600], previous[620];
+	snprintf(weights, sizeof weights, "%s/weights.safetensors", dir);
+	snprintf(previous, sizeof previous, "%s.previous", weights);
+	assert_true(access(previous, F_OK) != 0);
+	assert_int_equal(0, link(weights, previous));
+	assert_ok(hel_file_write(weights, "new", 3, 0644));
+	assert_ok(hel_dlrm_load(&back, dir));
+	assert_memory_equal(m->parameter, back->parameter, m->parameters * sizeof *m->parameter);
+	assert_ok(hel_dlrm_save(m, dir));
+	assert_true(access(previous, F_OK) != 0);
 	hel_dlrm_free(back);
 	hel_dlrm_free(m);
 	hel_samples_clear(&s);

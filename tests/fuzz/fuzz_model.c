@@ -1,4 +1,4 @@
-/* A model's files. Input that starts with '{' is model.json, with '[' approximation.json, any other
+/* A model's files. Input that starts with '{' is model.json, with '[' its approximations, any other
  * weights.safetensors for the small model below; the latter also with the header length that fits
  * its last brace. */
 #include "dlrm/dlrm.h"
@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size && data[0] == '{') {
 		try_model((const char *)bytes, size);
 	} else if (size && data[0] == '[') {
-		if (hel_approximations_parse(small, (const char *)bytes, size) == HEL_OK)
+		if (hel_approximations_from_json(small, (const char *)bytes, size) == HEL_OK)
 			fuzz_expect(isfinite(hel_approximation_at(small->approximation,
 								  small->approximation->range)));
 	} else {

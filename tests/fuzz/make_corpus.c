@@ -66,7 +66,7 @@ static const char config[] =
 static void make_texts(void)
 {
 	char model[2048];
-	save_text("model/approximation.json",
+	save_text("model/approximations.json",
 		  "[{\"range\": 2.5, \"chebyshev\": [0.25, 0.5, 0.125, 0, -0.0625]}]\n");
 	save_text("schema/small.json", schema);
 	save_text("schema/tiny.json", tiny_schema);

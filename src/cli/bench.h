@@ -1,0 +1,42 @@
+/* bench.h -- figures of `helrm bench`: bench.c times and reports, bench_core.c does the work of
+ * rings and layers.
+ */
+#ifndef HEL_CLI_BENCH_H
+#define HEL_CLI_BENCH_H
+
+#include "cli.h"
+#include "compile/compile.h"
+
+typedef struct bench {
+	const hel_args *args;
+	json_t *results;
+	const char *only;
+	double seconds;	     /* to spend on each figure */
+	double copy_rate;    /* bytes per second of this machine's memory, one thread */
+	double product_rate; /* modular products per second in the first-level cache, one thread */
+	unsigned threads;
+} bench;
+
+typedef hel_status (*bench_fn)(void *arg);
+
+/** What one call moves and multiplies at least; zeros when unknown. */
+typedef struct bench_work {
+	double bytes, products;
+} bench_work;
+
+bench_work bench_work_of(const hel_params *p, double bytes, hel_cost cost);
+bool bench_wanted(const bench *b, const char *name);
+/** Times fn until the time is spent, and reports. */
+HEL_CHECKED hel_status bench_measure(bench *b, const char *name, unsigned log_n, size_t limbs,
+				     bench_work work, bench_fn fn, void *arg);
+/** The same for what `many` calls cost beyond one, by `many`; *count says how many fn does. */
+HEL_CHECKED hel_status bench_measure_more(bench *b, const char *name, unsigned log_n, size_t limbs,
+					  bench_work work, bench_fn fn, void *arg, size_t *count,
+					  size_t many);
+
+/* --- bench_core.c ------------------------------------------------------------------ */
+
+HEL_CHECKED hel_status bench_ring(bench *b, unsigned log_n, size_t limbs);
+HEL_CHECKED hel_status bench_layers(bench *b, unsigned log_n, size_t limbs);
+
+#endif

@@ -10,7 +10,9 @@
 
 #include <assert.h>
 
+#ifndef INLINE
 #define INLINE static inline __attribute__((always_inline))
+#endif
 
 /* v < limit in every lane; free in release builds. */
 #ifdef NDEBUG

@@ -59,9 +59,11 @@ static void sum_rotations(uint64_t *v, uint64_t *scratch, uint32_t mask, size_t 
 {
 	for (; mask; mask &= mask - 1) {
 		const size_t step = mask & -mask;
-		memcpy(scratch, v, slots * sizeof *v);
-		for (size_t p = 0; p < slots; p++)
-			v[p] += scratch[(p + step) & (slots - 1)];
+		memcpy(scratch, v, step * sizeof *v); /* what wraps around */
+		for (size_t p = 0; p < slots - step; p++)
+			v[p] += v[p + step];
+		for (size_t p = slots - step; p < slots; p++)
+			v[p] += scratch[p + step - slots];
 	}
 }
 

@@ -145,6 +145,8 @@ static inline vec load_moved(const uint32_t *a, size_t at, const hel_permutation
 
 /* vectors of doubles are passed to inlined functions only */
 #pragma GCC diagnostic ignored "-Wpsabi"
+/* inlined into each other and instrumented by sanitizers, these functions compile for minutes */
+#define INLINE static __attribute__((noinline, unused))
 #include "arith/vector_kernels.h"
 
 const hel_kernels hel_kernels_emulated = KERNELS("emulated");

@@ -351,7 +351,7 @@ hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev
 	hel_status st = HEL_OK;
 	void *value = NULL;
 	ckks_machine c = {
-	    .base = {.run = run_op, .free_value = free_value, .timed = timed},
+	    .base = {.run = run_op, .free_value = free_value, .timed = timed, .pool = ev->pool},
 	    .l = l,
 	    .ev = ev,
 	    .in = in,

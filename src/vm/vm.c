@@ -1,58 +1,117 @@
+/* Ops run in waves: all whose operands are there, at once. */
 #include "vm.h"
 #include <string.h>
 
-/* The last op that reads each value. */
-static void find_last_uses(size_t *last, const hel_program *p)
+typedef struct schedule {
+	size_t waves;
+	size_t *wave; /* of each op */
+	size_t *last; /* the last wave that reads its value */
+} schedule;
+
+static void schedule_clear(schedule *s)
 {
+	hel_free(s->wave);
+	hel_free(s->last);
+}
+
+static hel_status schedule_new(schedule *s, const hel_program *p)
+{
+	hel_status st = HEL_OK;
+	TRY_ALLOC(s->wave, hel_alloc(p->ops, sizeof *s->wave));
+	TRY_ALLOC(s->last, hel_alloc(p->ops, sizeof *s->last));
 	for (size_t i = 0; i < p->ops; i++) {
-		last[i] = i;
 		for (uint32_t k = 0; k < hel_op_operands(&p->op[i]); k++)
-			last[hel_op_operand(&p->op[i], k)] = i;
+			s->wave[i] = HEL_MAX(s->wave[i], s->wave[hel_op_operand(&p->op[i], k)] + 1);
+		s->waves = HEL_MAX(s->waves, s->wave[i] + 1);
 	}
-	last[p->ops - 1] = p->ops;
+	/* inputs wait until they are needed */
+	for (size_t i = 0; i < p->ops; i++)
+		if (p->op[i].kind == HEL_OP_INPUT)
+			s->wave[i] = s->waves - 1;
+	for (size_t i = 0; i < p->ops; i++)
+		for (uint32_t k = 0; k < hel_op_operands(&p->op[i]); k++) {
+			const size_t from = hel_op_operand(&p->op[i], k);
+			if (p->op[from].kind == HEL_OP_INPUT)
+				s->wave[from] = HEL_MIN(s->wave[from], s->wave[i] - 1);
+		}
+	for (size_t i = 0; i < p->ops; i++) {
+		s->last[i] = HEL_MAX(s->last[i], s->wave[i]);
+		for (uint32_t k = 0; k < hel_op_operands(&p->op[i]); k++) {
+			size_t *last = &s->last[hel_op_operand(&p->op[i], k)];
+			*last = HEL_MAX(*last, s->wave[i]);
+		}
+	}
+	s->last[p->ops - 1] = s->waves; /* the result stays */
+done:
+	return st;
 }
 
 hel_status hel_vm_peak_values(size_t *out, const hel_program *p)
 {
 	hel_status st = HEL_OK;
-	size_t *last = NULL, alive = 0, peak = 0;
-	TRY_ALLOC(last, hel_alloc(p->ops, sizeof *last));
-	find_last_uses(last, p);
-	for (size_t i = 0; i < p->ops; i++) {
-		peak = HEL_MAX(peak, ++alive);
-		for (size_t k = 0; k <= i; k++)
-			alive -= last[k] == i;
+	schedule s = {0};
+	size_t alive = 0, peak = 0;
+	TRY(schedule_new(&s, p));
+	for (size_t w = 0; w < s.waves; w++) {
+		for (size_t i = 0; i < p->ops; i++)
+			alive += s.wave[i] == w;
+		peak = HEL_MAX(peak, alive);
+		for (size_t i = 0; i < p->ops; i++)
+			alive -= s.last[i] == w;
 	}
 	*out = peak;
 done:
-	hel_free(last);
+	schedule_clear(&s);
+	return st;
+}
+
+typedef struct wave_job {
+	hel_machine *m;
+	const hel_program *p;
+	size_t *op; /* of this wave */
+} wave_job;
+
+static hel_status run_one(void *arg, size_t index)
+{
+	hel_status st = HEL_OK;
+	const wave_job *j = arg;
+	hel_machine *m = j->m;
+	const size_t i = j->op[index];
+	const hel_op *op = &j->p->op[i];
+	const double start = hel_clock();
+	if (m->stop && atomic_load_explicit(m->stop, memory_order_relaxed))
+		FAIL(HEL_ECANCEL, "cancelled before op %zu of %u", i, j->p->ops);
+	st = m->run(m, op, &m->value[i]);
+	if (st != HEL_OK) {
+		char detail[400];
+		snprintf(detail, sizeof detail, "%s", hel_error_detail());
+		FAIL(st, "layer %s: %s: %s", j->p->layer[op->layer], hel_op_name(op->kind), detail);
+	}
+	if (m->timed)
+		m->timed(m, i, hel_clock() - start);
+done:
 	return st;
 }
 
 hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result)
 {
 	hel_status st = HEL_OK;
-	size_t *last = NULL;
+	schedule s = {0};
+	wave_job j = {m, p, NULL};
 	TRY_ALLOC(m->value, hel_alloc(p->ops, sizeof *m->value));
-	TRY_ALLOC(last, hel_alloc(p->ops, sizeof *last));
-	find_last_uses(last, p);
-	for (size_t i = 0; i < p->ops; i++) {
-		double start = hel_clock();
-		if (m->stop && atomic_load_explicit(m->stop, memory_order_relaxed))
-			FAIL(HEL_ECANCEL, "cancelled before op %zu of %u", i, p->ops);
-		st = m->run(m, &p->op[i], &m->value[i]);
-		if (st != HEL_OK) {
-			char detail[400];
-			snprintf(detail, sizeof detail, "%s", hel_error_detail());
-			FAIL(st, "layer %s: %s: %s", p->layer[p->op[i].layer],
-			     hel_op_name(p->op[i].kind), detail);
-		}
-		if (m->timed)
-			m->timed(m, i, hel_clock() - start);
-		for (size_t k = 0; k <= i; k++)
-			if (last[k] == i && m->value[k]) {
-				m->free_value(m, m->value[k]);
-				m->value[k] = NULL;
+	TRY_ALLOC(j.op, hel_alloc(p->ops, sizeof *j.op));
+	TRY(schedule_new(&s, p));
+	for (size_t w = 0; w < s.waves; w++) {
+		size_t count = 0;
+		for (size_t i = 0; i < p->ops; i++)
+			if (s.wave[i] == w)
+				j.op[count++] = i;
+		/* one op alone may use all threads itself */
+		TRY(hel_pool_try(count > 1 ? m->pool : NULL, count, run_one, &j));
+		for (size_t i = 0; i < p->ops; i++)
+			if (s.last[i] == w && m->value[i]) {
+				m->free_value(m, m->value[i]);
+				m->value[i] = NULL;
 			}
 	}
 	*result = m->value[p->ops - 1];
@@ -63,6 +122,7 @@ done:
 			m->free_value(m, m->value[i]);
 	hel_free(m->value);
 	m->value = NULL;
-	hel_free(last);
+	hel_free(j.op);
+	schedule_clear(&s);
 	return st;
 }

@@ -21,6 +21,7 @@ struct hel_machine {
 	/* Called after every op with its index and seconds; may be NULL. */
 	void (*timed)(hel_machine *m, size_t op, double seconds);
 	const atomic_bool *stop; /* looked at before every op; may be NULL */
+	hel_pool *pool;		 /* for ops that do not depend on each other; NULL: one by one */
 };
 
 /** Runs all ops; *result is the last op's value, which the caller frees.

@@ -271,8 +271,9 @@ static void test_threads_agree(void **state)
 	assert_ok(hel_eval_mul(f.ev, want, a, a));
 	assert_ok(hel_eval_rotate_sum(f.ev, want, want, steps, 2));
 	assert_ok(hel_eval_rescale(f.ev, want, want));
-	for (unsigned threads = 2; threads <= 8; threads += 3) {
-		hel_pool *pool = hel_pool_new(threads);
+	static const unsigned threads[] = {2, 3, 8};
+	for (size_t t = 0; t < HEL_ARRAY_LEN(threads); t++) {
+		hel_pool *pool = hel_pool_new(threads[t]);
 		hel_eval *ev;
 		assert_non_null(pool);
 		assert_ok(hel_eval_new(&ev, f.params, f.keys, pool));

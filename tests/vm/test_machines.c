@@ -146,6 +146,22 @@ static void test_machines_agree(void **state)
 		const hel_ct *const in_ct[] = {in, in};
 		assert_ok(hel_ckks_run(&out, loaded, ev, in_ct, NULL));
 		assert_ok(hel_decrypt(got, secret, out));
+		/* whatever the number of threads, bit for bit */
+		static const unsigned threads[] = {2, 3, 8};
+		for (size_t t = 0; t < HEL_ARRAY_LEN(threads); t++) {
+			hel_pool *pool = hel_pool_new(threads[t]);
+			hel_eval *many;
+			hel_ct *same;
+			assert_non_null(pool);
+			assert_ok(hel_eval_new(&many, params, keys, pool));
+			assert_ok(hel_ckks_run(&same, loaded, many, in_ct, NULL));
+			for (int half = 0; half < 2; half++)
+				assert_memory_equal(out->part[half], same->part[half],
+						    4 * params->limbs[0] * params->ring.n);
+			hel_ct_free(same);
+			hel_eval_free(many);
+			hel_pool_free(pool);
+		}
 		double square = 0, largest = 0;
 		for (size_t i = 0; i < slots; i++) {
 			double re = got[i].re - want[i].re, im = got[i].im - want[i].im;

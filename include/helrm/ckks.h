@@ -237,7 +237,9 @@ HEL_API HEL_CHECKED hel_status hel_encrypt(hel_ct *out, const hel_secret_key *se
 HEL_API HEL_CHECKED hel_status hel_encrypt_public(hel_ct *out, const hel_public_key *key,
 						  const hel_pt *pt);
 /** Decrypts and decodes all slots.
- *  - Shape: hel_params_slots() numbers, those of a product included.
+ *  - Shape: hel_params_slots() numbers, those of a product included. Four primes are read: numbers
+ *    must stay below half their product divided by the scale, which for products of two-prime
+ *    levels is about 1/2; rescale those first.
  *  - Cost: up to four NTTs, one FFT. Its time does not depend on key or message. WARNING: whoever
  *    sees decrypted numbers in full learns about the key; do not publish them (SECURITY.md,
  *    IND-CPA-D).

@@ -1,5 +1,6 @@
 #include "base.h"
 #include <stdarg.h>
+#include <string.h>
 
 static _Thread_local char detail[512];
 
@@ -22,10 +23,12 @@ const char *hel_error_detail(void)
 
 hel_status hel_fail(hel_status status, const char *format, ...)
 {
+	char text[sizeof detail]; /* an argument may be the old detail */
 	va_list args;
 	va_start(args, format);
-	vsnprintf(detail, sizeof detail, format, args);
+	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
+	memcpy(detail, text, sizeof detail);
 	/* foreign text must not break the line or steer a terminal */
 	for (char *p = detail; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)

@@ -208,7 +208,13 @@ hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_par
 {
 	hel_status st = HEL_OK;
 	hel_schema *s = NULL;
-	TRY(hel_schema_from_json(&s, p->manifest->schema, strlen(p->manifest->schema)));
+	const hel_manifest *m = p->manifest;
+	TRY(hel_schema_from_json(&s, m->schema, strlen(m->schema)));
+	if (m->features != hel_features_width(s->dense_count, hel_schema_onehots(s), m->degree))
+		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema does not", m->features);
+	if ((uint64_t)m->features * SAMPLE_RECORDS > 1u << 28 ||
+	    (uint64_t)m->inputs << (m->params.log_n - 1) > 1u << 27)
+		FAIL(HEL_ELIMIT, "too many features or inputs for a dry run");
 	TRY(shape_of(out, p, params, s, NULL));
 done:
 	hel_schema_free(s);
@@ -262,6 +268,12 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 	if (!best.plan)
 		goto done;
 	TRY(hel_emit(&p, best.stages, best.plan, best.params));
+	bool fits = p->manifest->inputs <= HEL_MAX_INPUTS && p->ops <= HEL_MAX_OPS &&
+		    p->vectors <= HEL_MAX_VECTORS && best.stages->features <= HEL_MAX_FEATURES;
+	for (uint32_t i = 0; i < p->ops; i++)
+		fits &= p->op[i].terms <= HEL_MAX_TERMS_PER_OP && p->op[i].steps <= HEL_MAX_STEPS;
+	if (!fits)
+		FAIL(HEL_EUNSUPPORTED, "the program would exceed the limits of its file format");
 	TRY(fill_manifest(p, report, &best, m, options));
 	*out = p;
 	p = NULL;

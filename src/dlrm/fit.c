@@ -185,7 +185,7 @@ static hel_status load(fit *f)
 	}
 	crypto_generichash_final(&l.hash, hash, sizeof hash);
 	TRY(read_part(&l, found, sizeof found));
-	if (memcmp(found, hash, sizeof hash) != 0 || hel_trainer_number(f->trainer) > f->total)
+	if (memcmp(found, hash, sizeof hash) != 0 || !hel_trainer_sound(f->trainer))
 		FAIL(HEL_EHASH, "%s is damaged: its checksum differs", l.path);
 	f->report->resumed = hel_trainer_number(f->trainer);
 done:

@@ -264,6 +264,37 @@ static void weights_paths(char path[4096], char previous[4096 + 16], const char 
 	snprintf(previous, 4096 + 16, "%s.previous", path);
 }
 
+/* Models made elsewhere carry no hash. */
+static hel_status check_hash(const uint8_t *text, size_t text_size, const uint8_t *weights,
+			     size_t weights_size)
+{
+	hel_status st = HEL_OK;
+	char found[2 * HEL_HASH_BYTES + 1];
+	json_t *root = json_loadb((const char *)text, text_size, 0, NULL);
+	const char *expected = json_string_value(json_object_get(root, "weights_blake2b"));
+	hel_hash_hex(found, weights, weights_size);
+	if (expected && strcmp(expected, found) != 0)
+		st = hel_fail(HEL_EHASH,
+			      "weights.safetensors is damaged or belongs to another model.json");
+	json_decref(root);
+	return st;
+}
+
+/* Does the model.json in place name these weights? */
+static bool names(const char *dir, const char *weights)
+{
+	char path[4096];
+	uint8_t *text = NULL, *bytes = NULL;
+	size_t text_size, size;
+	snprintf(path, sizeof path, "%s/model.json", dir);
+	const bool yes = hel_file_read(path, HEL_SCHEMA_TEXT_MAX, &text, &text_size) == HEL_OK &&
+			 hel_file_read(weights, WEIGHTS_MAX, &bytes, &size) == HEL_OK &&
+			 check_hash(text, text_size, bytes, size) == HEL_OK;
+	hel_free(text);
+	hel_free(bytes);
+	return yes;
+}
+
 static hel_status model_json(char **out, const hel_dlrm *m, const char *hash)
 {
 	hel_status st = HEL_OK;
@@ -292,8 +323,11 @@ hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir)
 	char path[4096], previous[4096 + 16], hash[2 * HEL_HASH_BYTES + 1], *text = NULL;
 	TRY(hel_dir_make(dir));
 	weights_paths(path, previous, dir);
-	(void)unlink(previous);
-	(void)link(path, previous); /* fails where there is no model yet */
+	/* left by a save that was interrupted, they may still be the ones in use */
+	if (access(previous, F_OK) != 0 || !names(dir, previous)) {
+		(void)unlink(previous);
+		(void)link(path, previous); /* fails where there is no model yet */
+	}
 	TRY(hel_safetensors_write(m, path, hash));
 	TRY(model_json(&text, m, hash));
 	snprintf(path, sizeof path, "%s/model.json", dir);
@@ -343,22 +377,6 @@ done:
 	free(fits);
 	free(schema_text);
 	hel_schema_free(schema);
-	json_decref(root);
-	return st;
-}
-
-/* Models made elsewhere carry no hash. */
-static hel_status check_hash(const uint8_t *text, size_t text_size, const uint8_t *weights,
-			     size_t weights_size)
-{
-	hel_status st = HEL_OK;
-	char found[2 * HEL_HASH_BYTES + 1];
-	json_t *root = json_loadb((const char *)text, text_size, 0, NULL);
-	const char *expected = json_string_value(json_object_get(root, "weights_blake2b"));
-	hel_hash_hex(found, weights, weights_size);
-	if (expected && strcmp(expected, found) != 0)
-		st = hel_fail(HEL_EHASH,
-			      "weights.safetensors is damaged or belongs to another model.json");
 	json_decref(root);
 	return st;
 }

@@ -1,6 +1,7 @@
 #include "network.h"
 #include <cblas.h>
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #define SCORE_ROWS 128 /* of one task */
@@ -48,12 +49,19 @@ static void plan_tower(hel_network *n, hel_tower *w, size_t layers, bool top, si
 	w->in[layers] = carve(at, n->rows * widest);
 }
 
+/* Threads of our own run networks side by side. */
+static void one_blas_thread(void)
+{
+	openblas_set_num_threads(1);
+}
+
 hel_status hel_network_init(hel_network *n, const hel_dlrm *m, size_t rows, bool trains)
 {
 	hel_status st = HEL_OK;
 	const hel_dlrm_config *c = &m->config;
 	*n = (hel_network){.m = m, .rows = rows};
-	openblas_set_num_threads(1); /* threads of our own run networks side by side */
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, one_blas_thread);
 	size_t widest = HEL_MAX(m->schema->dense_count, 1);
 	for (size_t i = 0; i < m->tensors; i++)
 		if (strncmp(m->tensor[i].name, "emb_l", 5) != 0)

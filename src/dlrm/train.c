@@ -171,6 +171,14 @@ done:
 	return st;
 }
 
+bool hel_trainer_sound(const hel_trainer *t)
+{
+	bool sound = t->number <= t->total;
+	for (size_t i = 0, n = hel_schema_onehots(t->m->schema); sound && i < n; i++)
+		sound = t->seen[i] <= t->number;
+	return sound;
+}
+
 uint64_t hel_trainer_number(const hel_trainer *t)
 {
 	return t->number;

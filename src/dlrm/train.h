@@ -14,6 +14,8 @@ void hel_trainer_free(hel_trainer *t);
  *  @retval HEL_ERANGE the loss is no number any more. */
 HEL_CHECKED hel_status hel_trainer_step(hel_trainer *t, const hel_samples *s, const uint32_t *rows,
 					size_t count, double *loss);
+/** A state that was read back counts no steps that were not done. */
+bool hel_trainer_sound(const hel_trainer *t);
 uint64_t hel_trainer_number(const hel_trainer *t); /* of steps done */
 /** Makes up what rows of tables have missed (see train.c): before the weights are read. */
 void hel_trainer_settle(hel_trainer *t);

@@ -200,6 +200,10 @@ hel_status hel_cache_read(const hel_cache *c, size_t i, hel_block *b)
 	memcpy(b->hash, at, 4 * rows * c->tables);
 	memcpy(b->value, at += 4 * rows * c->tables, 4 * rows * c->dense);
 	memcpy(b->label, at + 4 * rows * c->dense, rows);
+	for (size_t k = 0; k < rows; k++)
+		if (b->label[k] > 1)
+			FAIL(HEL_EFORMAT, "%s: block %zu holds a label that is not 0 or 1", c->path,
+			     i);
 done:
 	hel_free(bytes);
 	return st;

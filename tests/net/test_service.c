@@ -502,9 +502,11 @@ static void test_cancel(void **state)
 	while (sent + 100 <= HEL_ARRAY_LEN(ids) &&
 	       metric(s.port, "helrm_queries_cancelled_total") == 0)
 		for (int i = 0; i < 100; i++) {
-			assert_int_equal(request(&r, s.port, "POST", "/v1/models/heart/queries",
-						 bearer(&u), query.bytes, query.size),
-					 202);
+			const int status = request(&r, s.port, "POST", "/v1/models/heart/queries",
+						   bearer(&u), query.bytes, query.size);
+			assert_true(status == 200 || status == 202);
+			if (status == 200)
+				continue; /* done already */
 			snprintf(ids[sent++], sizeof ids[0], "%.32s",
 				 strstr(r.body, "\"query\":\"") + 9);
 		}

@@ -504,6 +504,8 @@ hel_status hel_remote_upload(hel_remote *r, const hel_access *access, const hel_
 			st = HEL_OK;
 		}
 		TRY(st);
+		if (!u.at.ready && u.at.offset == u.at.bytes) /* all is there, but not accepted */
+			TRY(pause_after(r, &p, &none));
 	}
 done:
 	hel_free(u.piece);
@@ -533,6 +535,7 @@ hel_status hel_remote_predict(uint8_t **result, size_t *result_size, hel_remote 
 	snprintf(post.header[1], sizeof post.header[1], "Idempotency-Key: %s", key);
 	patience_renew(&p);
 	exchange *e = &post;
+	bool again = false;
 	for (;;) {
 		TRY(perform(r, e));
 		if (!e->lost && e->status == 200)
@@ -555,7 +558,9 @@ hel_status hel_remote_predict(uint8_t **result, size_t *result_size, hel_remote 
 			TRY(pause_after(r, &p, e));
 			continue;
 		}
-		if (e == &get && e->status == 404) { /* the server started anew: submit again */
+		/* the server started anew, or gave up because we were gone: submit again */
+		if (e == &get && (e->status == 404 || (e->status == 504 && !again))) {
+			again |= e->status == 504;
 			e = &post;
 			continue;
 		}

@@ -8,12 +8,24 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+/* The last line of a header is the one that the proxy in front added. */
+static enum MHD_Result last_forwarded(void *cls, enum MHD_ValueKind kind, const char *key,
+				      const char *value)
+{
+	(void)kind;
+	if (value && strcasecmp(key, "X-Forwarded-For") == 0)
+		*(const char **)cls = value;
+	return MHD_YES;
+}
+
 static void address_text(char out[64], hel_request *r)
 {
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	const char *forwarded =
-	    r->s->settings.behind_proxy ? hel_request_header(r, "X-Forwarded-For") : NULL;
+	const char *forwarded = NULL;
+	if (r->s->settings.behind_proxy)
+		MHD_get_connection_values(r->connection, MHD_HEADER_KIND, last_forwarded,
+					  &forwarded);
 	*out = 0;
 	if (forwarded) {
 		const char *last = strrchr(forwarded, ',');

@@ -59,7 +59,10 @@ static void end_metrics(hel_request *r)
 	hel_gauges g = {.memory_reserved = atomic_load(&s->budget.used),
 			.memory_limit = s->budget.limit};
 	size_t size;
-	if (!s->settings.public_metrics && !from_this_machine(r)) {
+	/* a proxy on this machine speaks for others */
+	const bool forwarded =
+	    s->settings.behind_proxy && hel_request_header(r, "X-Forwarded-For") != NULL;
+	if (!s->settings.public_metrics && (forwarded || !from_this_machine(r))) {
 		hel_answer_problem(r, 403, "denied",
 				   "metrics are for this machine; see public-metrics", 0);
 		return;

@@ -258,9 +258,11 @@ static void *verifier(void *arg)
 		}
 		s->to_verify = r->next_to_verify;
 		pthread_mutex_unlock(&s->verify_lock);
-		r->verdict =
-		    hel_store_write_end(s->store, r->keys, r->file, r->written,
-					hel_catalog_params(s->catalog, r->keys->fingerprint));
+		const hel_params *params = hel_catalog_params(s->catalog, r->keys->fingerprint);
+		r->verdict = hel_store_write_end(s->store, r->keys, r->file, r->written, params);
+		if (r->verdict == HEL_OK && !params)
+			r->verdict =
+			    hel_fail(HEL_EPARAMS, "no model here has these parameters any more");
 		r->file = -1;
 		snprintf(r->verdict_detail, sizeof r->verdict_detail, "%s", hel_error_detail());
 		atomic_store(&r->verified, true);
@@ -407,13 +409,15 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *connection, cons
 		if (!r)
 			return MHD_NO;
 		begin(r, url, method);
-		set_deadline(r, transfer_seconds(r->s, r->length));
+		set_deadline(r, transfer_seconds(r->s, 0)); /* more as bytes come */
 		/* a small body is read although it is refused, so that the client reads the answer
 		 */
 		return r->response && r->length > DRAIN_MAX ? answer(r) : MHD_YES;
 	}
 	if (*size) {
+		r->got += *size;
 		take(r, (const uint8_t *)data, *size);
+		set_deadline(r, transfer_seconds(r->s, r->got) - (hel_clock() - r->start));
 		*size = 0;
 		return MHD_YES;
 	}

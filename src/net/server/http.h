@@ -43,7 +43,7 @@ struct hel_request {
 	uint64_t number;
 	double start;
 	char segment[HEL_ROUTE_NAME_MAX + 1]; /* what {} stood for */
-	uint64_t length;		      /* of the body, as announced */
+	uint64_t length, got;		      /* of the body: as announced, and so far */
 	bool ended;
 	/* for routes */
 	hel_keyset *keys;

@@ -61,6 +61,7 @@ static void forget_locked(hel_queue *q, hel_job *job)
 		return;
 	*slot = job->next;
 	q->results -= job->state == HEL_JOB_DONE;
+	job->forgotten = true;
 	release_locked(q, job);
 }
 
@@ -74,7 +75,7 @@ static void done_locked(hel_queue *q, hel_job *job, hel_status status, const cha
 	memmove(q->pending + i, q->pending + i + 1, (q->pending_count - i - 1) * sizeof(hel_job *));
 	q->pending_count--;
 	q->running -= job->state == HEL_JOB_RUNNING;
-	q->results++;
+	q->results += !job->forgotten;
 	job->status = status;
 	snprintf(job->detail, sizeof job->detail, "%s", detail);
 	job->finished = hel_clock();
@@ -167,11 +168,14 @@ static hel_status admit_locked(hel_queue *q, const hel_keyset *keys, const hel_m
 	*retry = fmax(1, each * (double)q->pending_count / (double)q->threads);
 	if (q->stop)
 		return hel_fail(HEL_EBUSY, "the server is shutting down");
-	if (own >= q->settings->session_queue)
+	if (own >= q->settings->session_queue) {
+		/* what others have waiting is none of this session's business */
+		*retry = fmax(1, each * (double)own / (double)q->threads);
 		return hel_fail(HEL_EBUSY,
 				"this session has %zu queries in the queue, at most %llu "
 				"are allowed",
 				own, (unsigned long long)q->settings->session_queue);
+	}
 	if (q->pending_count >= q->settings->queue)
 		return hel_fail(HEL_EBUSY, "the queue is full");
 	if (model->run_bytes + keys->expanded > q->budget->limit)

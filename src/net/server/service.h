@@ -328,7 +328,8 @@ typedef struct hel_job {
 	char detail[256];
 	hel_writer result;
 	double submitted, started, finished, alone_since;
-	bool attended; /* its client waits for it: cancelled when nobody does any more */
+	bool forgotten; /* not in the table any more */
+	bool attended;	/* its client waits for it: cancelled when nobody does any more */
 	unsigned waiters, refs;
 	atomic_bool stop;
 	struct hel_job *next;

@@ -253,15 +253,32 @@ void hel_store_close(hel_store *s)
 
 /* --- sessions ---------------------------------------------------------------------------- */
 
-/* The least recently used key set that may be given up, taken out and referenced. */
+/* Unfinished uploads are worth little: seconds of silence before they may be given up. */
+#define UNFINISHED_KEEP 60
+
+/* May be given up, and before what else. */
+static bool evicted_before(const hel_keyset *k, const hel_keyset *other)
+{
+	const bool unfinished = k->state != HEL_KEYSET_READY;
+	if (!other || unfinished != (other->state != HEL_KEYSET_READY))
+		return !other || unfinished;
+	return k->used < other->used;
+}
+
+/* The key set to give up first, unfinished uploads before least recently used ones, taken out and
+ * referenced. */
 static hel_keyset *evict_locked(hel_store *s, int64_t now)
 {
 	hel_keyset *oldest = NULL;
 	for (unsigned b = 0; b < HEL_STORE_BUCKETS; b++)
-		for (hel_keyset *k = s->bucket[b]; k; k = k->next)
-			if (!k->refs && now - k->used >= (int64_t)s->settings->session_keep &&
-			    (!oldest || k->used < oldest->used))
+		for (hel_keyset *k = s->bucket[b]; k; k = k->next) {
+			const int64_t keep =
+			    k->state == HEL_KEYSET_READY
+				? (int64_t)s->settings->session_keep
+				: HEL_MIN(UNFINISHED_KEEP, (int64_t)s->settings->session_keep);
+			if (!k->refs && now - k->used >= keep && evicted_before(k, oldest))
 				oldest = k;
+		}
 	if (oldest) {
 		oldest->refs++;
 		take_out_locked(s, oldest);
@@ -457,6 +474,8 @@ static hel_status map_keys(hel_keys **keys, void **map, hel_store *s, hel_keyset
 	/* made anew when an older helrm made it, or someone freed its space */
 	if (fstatat(s->dir, use, &info, 0) || (uint64_t)info.st_size != k->expanded)
 		TRY(hel_store_expand(s, k, params));
+	if (memcmp(k->fingerprint, params->fingerprint, HEL_HASH_BYTES) != 0)
+		FAIL(HEL_EPARAMS, "these keys were made for other parameters than the model's");
 	int fd = openat(s->dir, use, O_RDONLY | O_CLOEXEC);
 	void *p = fd < 0 ? MAP_FAILED : mmap(NULL, k->expanded, PROT_READ, MAP_SHARED, fd, 0);
 	if (fd >= 0)
@@ -510,6 +529,11 @@ hel_status hel_store_keys(const hel_keys **out, hel_store *s, hel_keyset *k,
 			}
 			pthread_mutex_unlock(&s->lock);
 		}
+		pthread_mutex_lock(&s->lock);
+		const bool dead = k->dead;
+		pthread_mutex_unlock(&s->lock);
+		if (dead) /* removed meanwhile: what was written since must go, too */
+			hel_store_remove_files(s, k);
 		hel_store_unclaim(s, k, k->have);
 	}
 	if (st == HEL_OK)

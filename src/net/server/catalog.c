@@ -234,7 +234,7 @@ static void put_in_service(hel_catalog *c, hel_model *m)
 	pthread_mutex_lock(&c->lock);
 	hel_model *old = find_locked(c, m->name, &i);
 	if (old) {
-		m->seconds = old->seconds;
+		m->seconds = (double)old->seconds;
 		c->model[i] = m;
 		release_locked(old, &dead);
 	} else if (c->models < MODELS_MAX) {
@@ -481,7 +481,7 @@ void hel_model_done(hel_model *m, hel_scratch *scratch, double seconds)
 		scratch = NULL;
 	}
 	if (seconds > 0)
-		m->seconds = m->seconds > 0 ? 0.8 * m->seconds + 0.2 * seconds : seconds;
+		m->seconds = m->seconds > 0 ? 0.8 * (double)m->seconds + 0.2 * seconds : seconds;
 	pthread_mutex_unlock(&m->catalog->lock);
 	hel_scratch_free(scratch);
 }

@@ -208,7 +208,8 @@ typedef struct hel_model {
 	size_t weight_bytes;
 	hel_scratch **idle; /* one per evaluation that ran at the same time */
 	size_t idle_count;
-	double used, seconds; /* when last; what an evaluation takes */
+	double used;		/* when last */
+	_Atomic double seconds; /* what an evaluation takes; read under other locks */
 } hel_model;
 
 HEL_CHECKED hel_status hel_catalog_open(hel_catalog **out, const hel_settings *settings,

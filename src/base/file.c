@@ -188,6 +188,8 @@ hel_status hel_container_open(hel_reader *body, hel_kind kind, const void *bytes
 		return hel_fail(HEL_EFORMAT, "not a helrm file; a %s was expected", name);
 	unsigned found = hel_read_u16(&r), version = hel_read_u16(&r);
 	uint64_t length = hel_read_u64(&r);
+	if ((size_t)kind >= HEL_ARRAY_LEN(kinds) || !kinds[kind].name)
+		return hel_fail(HEL_EFORMAT, "a file of unknown kind %u", (unsigned)kind);
 	if (found != (unsigned)kind)
 		return hel_fail(HEL_EFORMAT, "this file is a %s; a %s was expected",
 				hel_kind_name((hel_kind)found), name);

@@ -35,23 +35,15 @@ bool hel_linear_weights(hel_complex *out, const hel_linear *t, size_t source, in
 	return any;
 }
 
-/* splitmix64: random-looking factors without storing them */
-static uint64_t mix(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15u;
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return x ^ x >> 31;
-}
-
+/* Random-looking factors without storing them. */
 static uint64_t row_factor(size_t row)
 {
-	return mix(mix(row) + 1);
+	return hel_mix(hel_mix(row) + 1);
 }
 
 static uint64_t column_factor(size_t source, size_t column)
 {
-	return mix(mix((uint64_t)source << 32 | column) + 2);
+	return hel_mix(hel_mix((uint64_t)source << 32 | column) + 2);
 }
 
 /* v += rot(v, 2^bit) for every bit of the mask, which sums over all its subset sums */

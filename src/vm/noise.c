@@ -35,10 +35,8 @@ static void free_value(hel_machine *m, void *value)
 /* Variance 1, nearly Gaussian: the sum of four uniform numbers. */
 static double draw(uint64_t *state)
 {
-	uint64_t x = *state += 0x9e3779b97f4a7c15u; /* splitmix64 */
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	x ^= x >> 31;
+	const uint64_t x = hel_mix(*state);
+	*state += 0x9e3779b97f4a7c15u; /* the step of splitmix64 */
 	const double sum =
 	    (double)((x & 0xffff) + (x >> 16 & 0xffff) + (x >> 32 & 0xffff) + (x >> 48));
 	return (sum - 2 * 65535) / (65536 / sqrt(3)); /* check: variance of the sum 4 * 2^32/12 */

@@ -273,15 +273,15 @@ done:
 static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
-	long *steps = NULL;
+	uint32_t *galois = NULL;
 	TRY(new_ct(m, out));
-	TRY_ALLOC(steps, hel_alloc(op->steps, sizeof *steps));
+	TRY_ALLOC(galois, hel_alloc(op->steps, sizeof *galois));
 	for (uint32_t k = 0; k < op->steps; k++)
-		steps[k] = op->step[k];
-	TRY((is_fused(m, op) ? hel_eval_rotate_sum_rescale : hel_eval_rotate_sum)(
-	    self(m)->ev, *out, m->value[op->value], steps, op->steps));
+		galois[k] = hel_galois_of_step(self(m)->ev->params, op->step[k]);
+	TRY(hel_eval_galois_sum(self(m)->ev, *out, m->value[op->value], galois, op->steps,
+				is_fused(m, op)));
 done:
-	hel_free(steps);
+	hel_free(galois);
 	return st;
 }
 

@@ -122,9 +122,11 @@ static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 	shape_value *v;
 	TRY(new_value(s, op, &v, in->level, false));
 	*out = v;
+	v->is_complex = hel_layout_is_complex(&in->layout);
 	for (size_t p = 0; p < s->slots; p++) {
-		int32_t e = hel_layout_at(&in->layout, p);
-		v->bound[p] = e < 0 ? 0 : s->feature_bound[in->first + (uint32_t)e];
+		const int32_t re = hel_input_at(in, p), im = hel_input_at(in, p + s->slots);
+		v->bound[p] =
+		    hypot(re < 0 ? 0 : s->feature_bound[re], im < 0 ? 0 : s->feature_bound[im]);
 	}
 	s->out->layer[op->layer].level_in = in->level;
 	TRY(check_value(s, op, v));
@@ -228,7 +230,7 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 		}
 		if (!op->step[k])
 			continue;
-		TRY(require(s, hel_galois_of_rotation(s->params, op->step[k]), x->level));
+		TRY(require(s, hel_galois_of_step(s->params, op->step[k]), x->level));
 		charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
 		s->out->layer[op->layer].key_switches++;
 	}

@@ -43,7 +43,7 @@ static void make_program(hel_writer *out)
 	m->features = 5 + 2 * HEL_ARRAY_LEN(tables);
 	m->inputs = 1;
 	m->input = hel_alloc(1, sizeof *m->input);
-	m->input[0] = (hel_input){0, 0, {11, 0, {0}, 1}};
+	m->input[0] = (hel_input){.layout = {11, 0, {0}, 1}};
 	m->samples = 16;
 	m->bound = 3;
 	m->bits = 15;

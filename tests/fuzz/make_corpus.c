@@ -214,9 +214,12 @@ static void make_weights(void)
 /* Secure, so that a client accepts it: 90 bits of primes at 2^12. */
 static void make_manifests(void)
 {
+	hel_piece piece[] = {{0, 4}, {9, 3}};
 	hel_input input[] = {
-	    {.first = 0,
-	     .layout = {.log_slots = 11, .bits = 3, .position = {0, 1, 10}, .width = 8}},
+	    {.log_piece = 2,
+	     .layout = {.log_slots = 11, .bits = 3, .position = {0, 11, 10}, .width = 8},
+	     .pieces = 2,
+	     .piece = piece},
 	    {.first = 4,
 	     .layout = {.log_slots = 11, .bits = 4, .position = {3, 4, 5, 6}, .width = 12}},
 	};
@@ -247,6 +250,8 @@ static void make_manifests(void)
 	m.degree = 1;
 	m.features = 1 + 3;
 	m.inputs = 1;
+	m.input[0].pieces = 0;
+	m.input[0].log_piece = 0;
 	m.input[0].layout.bits = 2;
 	m.input[0].layout.width = 4;
 	m.keys = 0;
@@ -288,7 +293,7 @@ static void make_programs(void)
 	hel_term term[] = {{0, index[0], 0, 0}, {0, index[1], 1, 0}, {0, index[0], 1, -2}};
 	hel_term sum[] = {{6, 0, 0, 0}, {3, 0, 0, 0}};
 	double factor[] = {2, -0.5, 0.25};
-	int32_t step[] = {0, 4, -1};
+	int32_t step[] = {0, 4, -1, 9};
 	const hel_op ops[] = {
 	    {.kind = HEL_OP_INPUT},
 	    {.kind = HEL_OP_LINEAR, .terms = 3, .term = term},
@@ -304,7 +309,7 @@ static void make_programs(void)
 	     .term = sum,
 	     .factor = factor},
 	    {.kind = HEL_OP_RESCALE, .layer = 1, .value = 7},
-	    {.kind = HEL_OP_ROTATE_SUM, .layer = 1, .value = 8, .steps = 3, .step = step},
+	    {.kind = HEL_OP_ROTATE_SUM, .layer = 1, .value = 8, .steps = 4, .step = step},
 	};
 	for (size_t i = 0; i < HEL_ARRAY_LEN(ops); i++)
 		OK(hel_program_add_op(&p, &ops[i]));

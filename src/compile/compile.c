@@ -12,6 +12,7 @@
 
 /* One complete choice. */
 typedef struct choice {
+	hel_way way;
 	hel_stages *stages;
 	hel_params *params;
 	hel_plan *plan;
@@ -94,7 +95,7 @@ static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool p
 			  const hel_objective *objective)
 {
 	hel_status st = HEL_OK;
-	choice c = {0};
+	choice c = {.way = way};
 	if (way.fuse && too_wide_to_fuse(m))
 		goto done;
 	TRY(hel_stages_new(&c.stages, m, way));
@@ -134,22 +135,35 @@ static hel_status plan_way(void *arg, size_t i)
 	return try_way(&j->choice[i], j->m, j->log_n, j->precise, way, j->objective);
 }
 
+/* All that was planned, and the best of it. */
+typedef struct search {
+	choice best;
+	hel_alternative seen[HEL_MAX_ALTERNATIVES];
+	size_t count;
+} search;
+
 /* Tries one ring and all ways to write the model; replaces *best when one is better. */
-static hel_status try_ring(choice *best, const hel_dlrm *m, unsigned log_n, bool precise,
+static hel_status try_ring(search *found, const hel_dlrm *m, unsigned log_n, bool precise,
 			   const hel_compile_options *o, const hel_objective *objective, bool *fits)
 {
 	hel_status st = HEL_OK;
-	ways_job j = {m, o, objective, log_n, precise, {{0}}};
+	choice *best = &found->best;
+	ways_job j = {
+	    .m = m, .options = o, .objective = objective, .log_n = log_n, .precise = precise};
 	TRY(hel_pool_try(o->pool, WAYS, plan_way, &j));
 	for (size_t i = 0; i < WAYS; i++) {
-		if (!j.choice[i].plan)
+		choice *c = &j.choice[i];
+		if (!c->plan)
 			continue;
 		*fits = true;
-		if (best->plan && best->plan->value <= j.choice[i].plan->value)
+		if (found->count < HEL_MAX_ALTERNATIVES)
+			found->seen[found->count++] = (hel_alternative){
+			    c->way, c->params->spec, c->plan->value, c->plan->inputs};
+		if (best->plan && best->plan->value <= c->plan->value)
 			continue;
 		choice_clear(best);
-		*best = j.choice[i];
-		j.choice[i] = (choice){0};
+		*best = *c;
+		*c = (choice){0};
 	}
 done:
 	for (size_t i = 0; i < WAYS; i++)
@@ -323,23 +337,24 @@ static hel_objective objective_of(hel_goal goal)
 }
 
 /* The best choice; without a plan when nothing fits. */
-static hel_status find_choice(choice *best, const hel_dlrm *m, const hel_compile_options *o,
+static hel_status find_choice(search *found, const hel_dlrm *m, const hel_compile_options *o,
 			      const hel_objective *objective, unsigned max_log_n, bool precise)
 {
 	hel_status st = HEL_OK;
 	for (unsigned log_n = 12, rings = 0; log_n <= max_log_n && rings < 2; log_n++) {
 		bool fits = false;
-		TRY(try_ring(best, m, log_n, precise, o, objective, &fits));
+		TRY(try_ring(found, m, log_n, precise, o, objective, &fits));
 		rings += fits; /* the smallest ring that fits, and the next in case it needs less */
 	}
 done:
 	return st;
 }
 
-static hel_status build(hel_program **out, hel_compile_report *report, const choice *c,
+static hel_status build(hel_program **out, hel_compile_report *report, const search *found,
 			const hel_dlrm *m, const hel_compile_options *options)
 {
 	hel_status st = HEL_OK;
+	const choice *c = &found->best;
 	hel_program *p = NULL;
 	TRY(hel_emit(&p, c->stages, c->plan, c->params));
 	bool fits = p->manifest->inputs <= HEL_MAX_INPUTS && p->ops <= HEL_MAX_OPS &&
@@ -349,6 +364,8 @@ static hel_status build(hel_program **out, hel_compile_report *report, const cho
 	if (!fits)
 		FAIL(HEL_EUNSUPPORTED, "the program would exceed the limits of its file format");
 	TRY(fill_manifest(p, report, c, m, options));
+	TRY(hel_plan_explain(&p->plan, c->stages, c->plan, c->params, options->goal, found->seen,
+			     found->count));
 	*out = p;
 	p = NULL;
 done:
@@ -381,15 +398,15 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 			       const hel_compile_options *options, unsigned max_log_n, bool precise)
 {
 	hel_status st = HEL_OK;
-	choice best = {0};
+	search found = {0};
 	hel_program *p = NULL;
 	hel_objective objective = objective_of(options->goal);
 	*out = NULL;
 	for (int attempt = 0;; attempt++) {
-		TRY(find_choice(&best, m, options, &objective, max_log_n, precise));
-		if (!best.plan)
+		TRY(find_choice(&found, m, options, &objective, max_log_n, precise));
+		if (!found.best.plan)
 			goto done;
-		TRY(build(&p, report, &best, m, options));
+		TRY(build(&p, report, &found, m, options));
 		if (!tighten(&objective, report, options))
 			break;
 		if (attempt == MAX_ATTEMPTS)
@@ -399,7 +416,8 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 			    "queries of %.3f MB and needs %.0f MB of memory",
 			    (double)report->key_bytes / 1e6, (double)report->query_bytes / 1e6,
 			    (double)report->memory_bytes / 1e6);
-		choice_clear(&best);
+		choice_clear(&found.best);
+		found.count = 0;
 		hel_program_free(p);
 		p = NULL;
 		hel_compile_report_clear(report);
@@ -407,7 +425,7 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 	*out = p;
 	p = NULL;
 done:
-	choice_clear(&best);
+	choice_clear(&found.best);
 	hel_program_free(p);
 	if (st != HEL_OK)
 		hel_compile_report_clear(report);

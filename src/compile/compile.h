@@ -96,6 +96,22 @@ unsigned hel_stages_levels(const hel_stages *s);
 /** The level at which a stage's product is taken. */
 unsigned hel_stage_level(const hel_stages *s, size_t stage);
 
+/** What a plan is made for. */
+#define HEL_GOAL_LIST(X)                                                                           \
+	X(HEL_LATENCY, "latency")	/* the time of one prediction */                           \
+	X(HEL_KEYS, "keys")		/* what a client uploads once */                           \
+	X(HEL_QUERY, "query")		/* what it uploads for each prediction */                  \
+	X(HEL_THROUGHPUT, "throughput") /* predictions per second of processor time */
+
+typedef enum hel_goal {
+#define X(goal, name) goal,
+	HEL_GOAL_LIST(X)
+#undef X
+	    HEL_GOALS
+} hel_goal;
+
+const char *hel_goal_name(hel_goal goal);
+
 /* --- plan.c ---------------------------------------------------------------- */
 
 /** How one source enters: an earlier stage's value, or a fresh ciphertext. */
@@ -122,9 +138,20 @@ typedef struct hel_packing {
 	hel_packed_source *source;
 } hel_packing;
 
+/** Why a stage is packed as it is: the best result with another layout or another baby/giant split,
+ *  as far as this stage. Slot bits as in hel_packing. */
+typedef struct hel_plan_note {
+	double value, up_to_here; /* of the stage alone; with all before it */
+	bool has_runner_up;
+	double runner_up; /* up to here */
+	uint32_t out, folds, baby_bits, giant_bits;
+	size_t inputs;
+} hel_plan_note;
+
 typedef struct hel_plan {
 	size_t count;
 	hel_packing *packing; /* one per stage */
+	hel_plan_note *note;  /* one per stage */
 	double value;	      /* estimated seconds on one thread, and what bytes are worth */
 	size_t inputs;
 } hel_plan;
@@ -160,6 +187,23 @@ HEL_CHECKED hel_status hel_packed_lookup(hel_packed *p, const hel_packing *k, co
 					 size_t source);
 void hel_packed_free(hel_packed *p);
 
+/* --- explain.c --------------------------------------------------------------- */
+
+/** One way and ring that was planned, and what it came to. */
+typedef struct hel_alternative {
+	hel_way way;
+	hel_params_spec spec;
+	double value;
+	size_t inputs;
+} hel_alternative;
+
+#define HEL_MAX_ALTERNATIVES 32
+
+/** JSON for hel_program's plan: the choice among alternatives, and stage by stage. */
+HEL_CHECKED hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *plan,
+					const hel_params *params, hel_goal goal,
+					const hel_alternative *alternatives, size_t count);
+
 /* --- emit.c ----------------------------------------------------------------- */
 
 /** The program without manifest details that only the shape machine knows. */
@@ -167,22 +211,6 @@ HEL_CHECKED hel_status hel_emit(hel_program **out, const hel_stages *s, const he
 				const hel_params *params);
 
 /* --- compile.c --------------------------------------------------------------- */
-
-/** What a plan is made for. */
-#define HEL_GOAL_LIST(X)                                                                           \
-	X(HEL_LATENCY, "latency")	/* the time of one prediction */                           \
-	X(HEL_KEYS, "keys")		/* what a client uploads once */                           \
-	X(HEL_QUERY, "query")		/* what it uploads for each prediction */                  \
-	X(HEL_THROUGHPUT, "throughput") /* predictions per second of processor time */
-
-typedef enum hel_goal {
-#define X(goal, name) goal,
-	HEL_GOAL_LIST(X)
-#undef X
-	    HEL_GOALS
-} hel_goal;
-
-const char *hel_goal_name(hel_goal goal);
 
 typedef struct hel_compile_options {
 	const char *name; /* of the model, for people */

@@ -23,16 +23,31 @@ static void choice_clear(choice *c)
 	memset(c, 0, sizeof *c);
 }
 
-hel_status hel_feature_bounds(double **out, const hel_schema *s, unsigned degree)
+hel_status hel_ranges_new(hel_ranges *out, const hel_schema *s, unsigned degree)
 {
 	hel_status st = HEL_OK;
+	hel_ranges r = {.groups = (uint32_t)hel_schema_hots(s)};
 	const size_t d = s->dense_count, onehots = hel_schema_onehots(s);
 	const size_t width = hel_features_width(d, onehots, degree);
-	TRY_ALLOC(*out, hel_alloc(width, sizeof **out));
-	for (size_t i = 0; i < width; i++)
-		(*out)[i] = i < d ? s->clip : i < width - onehots ? s->clip * s->clip : 1;
+	TRY_ALLOC(r.feature, hel_alloc(width, sizeof *r.feature));
+	TRY_ALLOC(r.group, hel_alloc(width, sizeof *r.group));
+	for (size_t i = 0; i < width; i++) {
+		r.feature[i] = i < d ? s->clip : i < width - onehots ? s->clip * s->clip : 1;
+		r.group[i] = HEL_NO_GROUP;
+	}
+	hel_schema_groups(r.group + width - onehots, s);
+	*out = r;
+	r = (hel_ranges){0};
 done:
+	hel_ranges_clear(&r);
 	return st;
+}
+
+void hel_ranges_clear(hel_ranges *r)
+{
+	hel_free(r->feature);
+	hel_free(r->group);
+	memset(r, 0, sizeof *r);
 }
 
 /* One decomposition, two rotations and one division at every level. */
@@ -194,12 +209,13 @@ static hel_status shape_of(hel_shape *out, const hel_program *p, const hel_param
 			   const hel_schema *s, const hel_dlrm *m)
 {
 	hel_status st = HEL_OK;
-	double *bounds = NULL, *samples = NULL;
-	TRY(hel_feature_bounds(&bounds, s, p->manifest->degree));
+	hel_ranges ranges = {0};
+	double *samples = NULL;
+	TRY(hel_ranges_new(&ranges, s, p->manifest->degree));
 	TRY(sample_features(&samples, p, s, m));
-	TRY(hel_shape_run(out, p, params, bounds, samples, SAMPLE_RECORDS));
+	TRY(hel_shape_run(out, p, params, &ranges, samples, SAMPLE_RECORDS));
 done:
-	hel_free(bounds);
+	hel_ranges_clear(&ranges);
 	hel_free(samples);
 	return st;
 }

@@ -127,7 +127,8 @@ void hel_compile_report_clear(hel_compile_report *r);
 /** The dry run of a compiled program, for records that its manifest's schema allows. */
 HEL_CHECKED hel_status hel_program_shape(hel_shape *out, const hel_program *p,
 					 const hel_params *params);
-/** |feature| bounds that the schema guarantees. The caller frees them. */
-HEL_CHECKED hel_status hel_feature_bounds(double **out, const hel_schema *s, unsigned degree);
+/** What the schema guarantees of every record's feature vector. */
+HEL_CHECKED hel_status hel_ranges_new(hel_ranges *out, const hel_schema *s, unsigned degree);
+void hel_ranges_clear(hel_ranges *r);
 
 #endif

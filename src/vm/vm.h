@@ -88,13 +88,21 @@ typedef struct hel_shape {
 	hel_shape_layer *layer; /* one per layer of the program */
 } hel_shape;
 
-/** Dry run. feature_bound[i] >= |feature i|. samples: `count` typical feature vectors, one after
+#define HEL_NO_GROUP UINT32_MAX
+
+/** What records can be: |feature i| <= feature[i], and of the features of one group (group[i], or
+ *  HEL_NO_GROUP) at most one is not 0. groups: how many; 0: group is not looked at. */
+typedef struct hel_ranges {
+	double *feature;
+	uint32_t *group, groups;
+} hel_ranges;
+
+/** Dry run. samples: `count` typical feature vectors, one after
  *  the other, for which errors are predicted; without any they are not.
  *  @retval HEL_ELEVEL  levels run out; the message names the layer.
  *  @retval HEL_ERANGE  a value could exceed the modulus. */
 HEL_CHECKED hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
-				     const double *feature_bound, const double *samples,
-				     size_t count);
+				     const hel_ranges *ranges, const double *samples, size_t count);
 void hel_shape_clear(hel_shape *s);
 
 /* --- cost.c ---------------------------------------------------------------------- */

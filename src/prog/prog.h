@@ -71,7 +71,9 @@ typedef struct hel_manifest {
 	uint32_t inputs;
 	hel_input *input;
 	uint32_t samples; /* coefficients of the result that are sent */
-	double bound;	  /* |logit| stays below it for every record within the schema's ranges */
+	bool measured;	  /* the bound is what records showed and a margin, not a proof */
+	double bound;	  /* |logit| stays below it, or is refused; unless measured, proved for every
+			   * record within the schema's ranges */
 	double bits;	  /* predicted precision of the logit */
 	uint32_t keys;
 	hel_key_request *key;

@@ -1,5 +1,5 @@
 /* The dry run: what a program needs and what it may do to its values. Bounds hold for every record
- * and every slot; errors are predicted by noise.c. */
+ * and every slot, unless measured ones are given; errors are predicted by noise.c. */
 #include "shape.h"
 #include <math.h>
 #include <string.h>
@@ -52,19 +52,23 @@ static double scale_of(const shape_machine *s, const shape_value *v)
 	return v->product ? scale * scale : scale;
 }
 
-/* Bounds hold, and the value fits its modulus with the error on top. */
-static hel_status check_value(const shape_machine *s, const hel_op *op, const shape_value *v)
+/* The value fits its modulus with the error on top. Measured bounds replace proved ones. */
+static hel_status check_value(const shape_machine *s, const hel_op *op, shape_value *v)
 {
 	double bound = 0, log_q = 0;
-	for (size_t p = 0; p < s->slots; p++)
+	for (size_t p = 0; p < s->slots; p++) {
+		if (s->ranges->measured)
+			v->bound[p] = s->ranges->measured[op - s->p->op];
 		bound = HEL_MAX(bound, v->bound[p]);
+	}
 	for (size_t i = 0; i < s->params->limbs[v->level]; i++)
 		log_q += log2(s->params->ring.prime[i].q);
 	hel_shape_layer *layer = &s->out->layer[op->layer];
 	layer->level_out = v->level;
 	layer->bound = bound;
-	double need = log2(bound + 1) + log2(scale_of(s, v)) + 1;
-	if (!(need < log_q))
+	const double need = log2(bound + 1) + log2(scale_of(s, v)) + 1;
+	s->out->head_room = fmin(s->out->head_room, log_q - need);
+	if (!s->ranges->measured && !(need < log_q))
 		return hel_fail(HEL_ERANGE,
 				"values up to %.3g need %.0f bits, the modulus has %.0f; lower the "
 				"clip range or the weights (more weight decay)",
@@ -482,6 +486,7 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	    .slots = params->ring.n / 2,
 	};
 	memset(out, 0, sizeof *out);
+	out->head_room = INFINITY;
 	TRY_ALLOC(out->key, hel_alloc(HEL_MAX_KEYS, sizeof *out->key));
 	TRY_ALLOC(out->layer, hel_alloc(p->layers, sizeof *out->layer));
 	TRY_ALLOC(s.level, hel_alloc(p->ops, sizeof *s.level));

@@ -29,7 +29,7 @@ static void random_space(space *s, hel_prng *g)
 	s->first[GROUPS] = s->features;
 	for (uint32_t i = 0; i < s->features; i++)
 		s->bound[i] = i < DENSE ? 3 : 1;
-	s->ranges = (hel_ranges){s->bound, s->group, GROUPS};
+	s->ranges = (hel_ranges){s->bound, s->group, GROUPS, NULL};
 }
 
 /* Record number n of all: dense values at their ends, and one entry of each group or none. */

@@ -153,22 +153,49 @@ done:
 	return st;
 }
 
-/* Measured bounds need room for records that were not measured: at every op, and at the result, which
- * wraps around unseen unless what it wraps to is refused (docs/cryptography.md). */
-static hel_status check_room(const hel_shape *shape, const hel_params *params)
+/* How many sums with errors of their own the result holds: it is one sum in every slot, of as many
+ * slots as were rotated past it since the last product. */
+static double independent_sums(const hel_program *p, size_t slots)
 {
+	double summed = 1;
+	for (uint32_t i = p->ops - 1;;) {
+		const hel_op *op = &p->op[i];
+		summed *= op->kind == HEL_OP_ROTATE_SUM ? op->steps
+			  : op->kind == HEL_OP_LINEAR	? op->terms
+							: 1;
+		if (op->kind != HEL_OP_ROTATE_SUM && op->kind != HEL_OP_RESCALE &&
+		    op->kind != HEL_OP_ADD_PLAIN)
+			return (double)slots / summed;
+		i = op->value;
+	}
+}
+
+/* Measured bounds need room for records that were not measured, and a result that shows when there
+ * was not enough: docs/cryptography.md, section 7. */
+static hel_status check_room(const hel_shape *shape, const hel_program *p, const hel_params *params)
+{
+	hel_status st = HEL_OK;
+	const double sums = independent_sums(p, hel_params_slots(params));
 	double log_q = 0;
 	for (size_t i = 0; i < params->limbs[0]; i++)
 		log_q += log2(params->ring.prime[i].q);
-	const double accepted = log2(shape->bound * HEL_SCORE_MARGIN * params->scale[0]) + 1;
-	if (shape->head_room >= HEL_HEAD_ROOM && log_q - accepted >= HEL_SCORE_ROOM)
-		return HEL_OK;
-	return hel_fail(HEL_ERANGE,
-			"no bound that fits the modulus can be proved, and the values of sample "
-			"records leave %.0f bits of head room (%d are needed) and scores %.0f (%d); "
-			"lower the clip range or the weights (more weight decay), or give typical "
-			"records with --data",
-			shape->head_room, HEL_HEAD_ROOM, log_q - accepted, HEL_SCORE_ROOM);
+	const double scores =
+	    log_q - log2(shape->bound * HEL_SCORE_MARGIN * params->scale[0]) - 1;
+	if (shape->head_room < HEL_HEAD_ROOM || scores < HEL_SCORE_ROOM)
+		FAIL(HEL_ERANGE,
+		     "no bound that fits the modulus can be proved, and the values of sample "
+		     "records leave %.0f bits of head room (%d are needed) and scores %.0f (%d); "
+		     "lower the clip range or the weights (more weight decay), or give typical "
+		     "records with --data",
+		     shape->head_room, HEL_HEAD_ROOM, scores, HEL_SCORE_ROOM);
+	if (sums < HEL_INDEPENDENT_SUMS)
+		FAIL(HEL_ERANGE,
+		     "no bound that fits the modulus can be proved, and the result would hold only "
+		     "%.3g sums that could tell (%d are needed): make the last hidden layer "
+		     "narrower, lower the clip range or the weights (more weight decay)",
+		     sums, HEL_INDEPENDENT_SUMS);
+done:
+	return st;
 }
 
 hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
@@ -187,7 +214,7 @@ hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 		goto done;
 	TRY(measure(&ranges.measured, p, s, o->records, MEASURED_RECORDS));
 	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
-	TRY(check_room(out, params));
+	TRY(check_room(out, p, params));
 done:
 	hel_ranges_clear(&ranges);
 	hel_free(samples);

@@ -201,11 +201,30 @@ static void test_shallow(void **state)
 	check(1, 4, 12);
 }
 
+/* A sum over so many slots that the result hardly holds another one to tell. */
+static void test_too_wide(void **state)
+{
+	(void)state;
+	hel_program *p;
+	hel_compile_report r;
+	hel_samples records;
+	hel_dlrm *m = power_model(1, 1024, 12);
+	typical_records(&records, m->schema, TYPICAL);
+	assert_status(HEL_ERANGE,
+		      hel_compile(&p, &r, m,
+				  &(hel_compile_options){.max_log_n = 13, .records = &records}));
+	print_message("%s\n", hel_error_detail());
+	assert_non_null(strstr(hel_error_detail(), "only 4 sums"));
+	hel_samples_clear(&records);
+	hel_dlrm_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_deep),
 	    cmocka_unit_test(test_shallow),
+	    cmocka_unit_test(test_too_wide),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -176,9 +176,9 @@ static void report_bounds(const hel_args *args, json_t *out, const hel_manifest 
 		hel_say(args, "bounds proved for every record: |logit| stays below %.4g\n",
 			m->bound);
 	json_object_update_new(out, json_pack("{s:s, s:f, s:f, s:s}", "bounds",
-					      m->measured ? "measured" : "proved", "bound", m->bound,
-					      "head_room_bits", r->shape.head_room, "records",
-					      given ? "data" : "random"));
+					      m->measured ? "measured" : "proved", "bound",
+					      m->bound, "head_room_bits", r->shape.head_room,
+					      "records", given ? "data" : "random"));
 }
 
 static hel_status run_compile(const hel_args *args, json_t *out)
@@ -194,11 +194,11 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	TRY(hel_arg_number(&max_log_n, args, "max-log-n", 12, 17, 17));
 	TRY(hel_dlrm_load(&m, hel_arg(args, "model")));
 	hel_compile_options options = {.name = hel_arg(args, "name")
-							 ? hel_arg(args, "name")
-							 : last_part(hel_arg(args, "model")),
-					     .max_log_n = (unsigned)max_log_n,
-					     .no_monomials = hel_arg(args, "no-monomials") != NULL,
-					     .no_fusion = hel_arg(args, "no-fusion") != NULL};
+						   ? hel_arg(args, "name")
+						   : last_part(hel_arg(args, "model")),
+				       .max_log_n = (unsigned)max_log_n,
+				       .no_monomials = hel_arg(args, "no-monomials") != NULL,
+				       .no_fusion = hel_arg(args, "no-fusion") != NULL};
 	if (strlen(options.name) > HEL_MODEL_NAME_MAX || !hel_is_text(options.name))
 		FAIL(HEL_EINVAL,
 		     "the model's name must be plain text of at most %d bytes; see --name",

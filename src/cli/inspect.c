@@ -70,7 +70,8 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 		    keys, json_pack("{s:i, s:i, s:I}", "galois", (int)m->key[i].galois, "level",
 				    (int)m->key[i].level, "bytes", (json_int_t)bytes));
 	}
-	hel_say(args, "  together %.2f MB\n|logit| stays below %.4g (%s); at least %.1f bits are right\n",
+	hel_say(args,
+		"  together %.2f MB\n|logit| stays below %.4g (%s); at least %.1f bits are right\n",
 		(double)total / 1e6, m->bound,
 		m->measured ? "MEASURED on sample records, not proved: others are refused"
 			    : "proved for every record",
@@ -98,8 +99,8 @@ static hel_status show_budget(const hel_args *args, json_t *out, const hel_progr
 	hel_say(args,
 		"error budget (errors per slot, for values as random records cause them%s; the "
 		"score averages them):\n  %-16s %6s  %12s  %12s  %8s  %12s  %6s\n",
-		p->manifest->measured ? ", measured, too" : "", "layer", "levels",
-		"values up to", "error", "bits", "key switches", "time");
+		p->manifest->measured ? ", measured, too" : "", "layer", "levels", "values up to",
+		"error", "bits", "key switches", "time");
 	for (uint32_t i = 0; i < p->layers; i++) {
 		const hel_shape_layer *l = &shape.layer[i];
 		const double share = hel_cost_seconds(&params->spec, l->cost) / all;

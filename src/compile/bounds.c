@@ -179,8 +179,7 @@ static hel_status check_room(const hel_shape *shape, const hel_program *p, const
 	double log_q = 0;
 	for (size_t i = 0; i < params->limbs[0]; i++)
 		log_q += log2(params->ring.prime[i].q);
-	const double scores =
-	    log_q - log2(shape->bound * HEL_SCORE_MARGIN * params->scale[0]) - 1;
+	const double scores = log_q - log2(shape->bound * HEL_SCORE_MARGIN * params->scale[0]) - 1;
 	if (shape->head_room < HEL_HEAD_ROOM || scores < HEL_SCORE_ROOM)
 		FAIL(HEL_ERANGE,
 		     "no bound that fits the modulus can be proved, and the values of sample "

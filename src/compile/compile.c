@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define SCALE_BITS 30
-#define SAMPLES 256 /* result coefficients: the score and proof that nothing else is there */
+#define SAMPLES 256    /* result coefficients: the score and proof that nothing else is there */
 #define WANTED_BITS 15 /* of the score; below it, keys are made more precise where that fits */
 
 /* One complete choice. */

@@ -162,7 +162,8 @@ hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 	m->bits = hel_read_f64(&r);
 	m->keys = hel_read_u32_max(&r, 4096, "number of evaluation keys");
 	TRY(r.status);
-	if (!m->samples || measured > 1 || !(m->bound > 0) || !isfinite(m->bound) || !isfinite(m->bits))
+	if (!m->samples || measured > 1 || !(m->bound > 0) || !isfinite(m->bound) ||
+	    !isfinite(m->bits))
 		FAIL(HEL_EFORMAT, "the manifest's result is out of range");
 	TRY_ALLOC(m->key, hel_alloc(m->keys, sizeof *m->key));
 	for (uint32_t i = 0; i < m->keys; i++) {

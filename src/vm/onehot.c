@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MOST_WEIGHTS ((size_t)1 << 25) /* slots * groups of a value; beyond it groups are ignored */
+#define MOST_WEIGHTS ((size_t)1 << 25) /* slots * groups of a value; beyond it: not followed */
 
 struct hel_onehots {
 	const hel_op *linear; /* where its inputs and their rotations stand */
@@ -218,8 +218,7 @@ hel_status hel_onehots_pass(const shape_machine *s, shape_value *v, const shape_
 	TRY(onehots_new(&v->onehots, s, from->linear));
 	memcpy(v->onehots->rest, from->rest, s->slots * sizeof *from->rest);
 	memcpy(v->onehots->times, from->times, s->slots * sizeof *from->times);
-	memcpy(v->onehots->most, from->most,
-	       s->slots * s->ranges->groups * sizeof *from->most);
+	memcpy(v->onehots->most, from->most, s->slots * s->ranges->groups * sizeof *from->most);
 	for (size_t p = 0; added && p < s->slots; p++) {
 		const hel_complex w = hel_vector_at(added, p);
 		v->onehots->rest[p] += hypot(w.re, w.im);

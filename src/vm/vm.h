@@ -39,8 +39,8 @@ HEL_CHECKED hel_status hel_clear_run(hel_complex *result, const hel_program *p,
 HEL_CHECKED hel_status hel_clear_run_features(double *logit, const hel_program *p,
 					      const double *features);
 
-/** largest[op] becomes the largest |slot| after that op, over `count` feature vectors, one after the
- *  other, unless it was larger. */
+/** largest[op] becomes the largest |slot| after that op, over `count` feature vectors, one after
+ * the other, unless it was larger. */
 HEL_CHECKED hel_status hel_clear_measure(double *largest, const hel_program *p,
 					 const double *features, size_t count);
 

@@ -88,8 +88,8 @@ static void test_groups(void **state)
 	static const struct {
 		bool hashed;
 		uint32_t base, digits, values;
-	} kinds[] = {{false, 0, 1, 7}, {false, 3, 3, 20}, {true, 0, 1, 5}, {true, 1, 1, 9},
-		     {true, 4, 3, 6},  {true, 16, 2, 0}};
+	} kinds[] = {{false, 0, 1, 7}, {false, 3, 3, 20}, {true, 0, 1, 5},
+		     {true, 1, 1, 9},  {true, 4, 3, 6},	  {true, 16, 2, 0}};
 	hel_schema *s;
 	hel_prng g;
 	uint32_t group[400], hots[16], seen[400] = {0};

@@ -57,7 +57,7 @@ static hel_dlrm *power_model(unsigned squarings, uint32_t width, float gain)
 	for (size_t i = 0; i < c.top_layers; i++) {
 		const hel_tensor *t = hel_dlrm_top(m, i, false);
 		for (size_t k = 0; k < t->rows * t->columns; k++)
-			m->parameter[t->offset + k] = i			   ? 1 / (float)width
+			m->parameter[t->offset + k] = i			       ? 1 / (float)width
 						      : k % t->columns < DENSE ? gain
 									       : 0;
 	}
@@ -87,8 +87,8 @@ static void deploy(deployed *d, unsigned squarings, uint32_t width, float gain)
 	d->model = power_model(squarings, width, gain);
 	typical_records(&records, d->model->schema, TYPICAL);
 	/* no proof, and none is given: the error says what could be done */
-	assert_status(HEL_ERANGE, hel_compile(&p, &r, d->model,
-					      &(hel_compile_options){.proved_only = true}));
+	assert_status(HEL_ERANGE,
+		      hel_compile(&p, &r, d->model, &(hel_compile_options){.proved_only = true}));
 	assert_non_null(strstr(hel_error_detail(), "clip range"));
 	assert_ok(hel_compile(&p, &r, d->model, &(hel_compile_options){.records = &records}));
 	assert_true(p->manifest->measured && r.shape.head_room >= HEL_HEAD_ROOM);
@@ -166,7 +166,7 @@ static void check(unsigned squarings, uint32_t width, float gain)
 	const double power = exp2(squarings);
 	unsigned right = 0, refused = 0;
 	deploy(&d, squarings, width, gain);
-	/* from typical records through scores that are refused to values that outgrow every modulus */
+	/* from typical records through refused scores to values that outgrow every modulus */
 	for (double sum = 0.5; sum < LARGEST; sum *= 2) {
 		const double want = pow(gain * sum, power);
 		const bool ok = right_or_refused(&d, sum, want);
@@ -210,9 +210,9 @@ static void test_too_wide(void **state)
 	hel_samples records;
 	hel_dlrm *m = power_model(1, 1024, 12);
 	typical_records(&records, m->schema, TYPICAL);
-	assert_status(HEL_ERANGE,
-		      hel_compile(&p, &r, m,
-				  &(hel_compile_options){.max_log_n = 13, .records = &records}));
+	assert_status(
+	    HEL_ERANGE,
+	    hel_compile(&p, &r, m, &(hel_compile_options){.max_log_n = 13, .records = &records}));
 	print_message("%s\n", hel_error_detail());
 	assert_non_null(strstr(hel_error_detail(), "only 4 sums"));
 	hel_samples_clear(&records);

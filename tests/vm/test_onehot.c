@@ -174,8 +174,8 @@ static void test_every_record(void **state)
 		hel_program *p = random_program(&g, &s, round);
 		assert_ok(hel_params_new_insecure_test(&params, &p->manifest->params));
 		assert_ok(hel_shape_run(&shape, p, params, &s.ranges, NULL, 0));
-		assert_ok(hel_shape_run(&plain, p, params, &(hel_ranges){.feature = s.bound}, NULL,
-					0));
+		assert_ok(
+		    hel_shape_run(&plain, p, params, &(hel_ranges){.feature = s.bound}, NULL, 0));
 		for (uint32_t n = 0; record(features, &s, n); n++)
 			run(largest, p, features);
 		for (uint32_t i = 0; i < p->ops; i++) {

@@ -99,7 +99,7 @@ static hel_status show_budget(const hel_args *args, json_t *out, const hel_progr
 	hel_say(args,
 		"error budget (errors per slot, for values as random records cause them%s; the "
 		"score averages them):\n  %-16s %6s  %12s  %12s  %8s  %12s  %6s\n",
-		p->manifest->measured ? ", measured, too" : "", "layer", "levels", "values up to",
+		p->manifest->measured ? " that resemble real ones, measured, too" : "", "layer", "levels", "values up to",
 		"error", "bits", "key switches", "time");
 	for (uint32_t i = 0; i < p->layers; i++) {
 		const hel_shape_layer *l = &shape.layer[i];

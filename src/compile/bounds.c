@@ -40,6 +40,7 @@ void hel_ranges_clear(hel_ranges *r)
 typedef struct record_source {
 	const hel_schema *schema;
 	const hel_samples *given; /* NULL: random */
+	bool standard;		  /* random dense values are Gaussian, as standardised ones are */
 	unsigned degree;
 	size_t next, count;
 	hel_prng random;
@@ -81,6 +82,9 @@ static void next_record(double *features, record_source *r)
 		       r->given->hots * sizeof *r->hot);
 	} else
 		hel_schema_random(r->schema, &r->random, r->dense, r->hot);
+	for (size_t i = 0; r->standard && i < r->schema->dense_count; i++)
+		r->dense[i] = fmax(-r->schema->clip,
+				   fmin(hel_prng_normal(&r->random), r->schema->clip));
 	r->next++;
 	hel_features_fill(features, r->schema, r->dense, r->hot, r->degree);
 }
@@ -105,7 +109,8 @@ done:
 /* The feature vectors of *count records that errors are predicted for, the program checked on each
  * where there is a model. The caller frees *samples. */
 static hel_status sample_features(double **samples, size_t *count, const hel_program *p,
-				  const hel_schema *s, const hel_dlrm *m, const hel_samples *given)
+				  const hel_schema *s, const hel_dlrm *m, const hel_samples *given,
+				  bool standard)
 {
 	hel_status st = HEL_OK;
 	const size_t width = p->manifest->features;
@@ -114,6 +119,7 @@ static hel_status sample_features(double **samples, size_t *count, const hel_pro
 	if (width != hel_features_width(s->dense_count, hel_schema_onehots(s), p->manifest->degree))
 		FAIL(HEL_EFORMAT, "the manifest has %zu features, its schema does not", width);
 	TRY(source_new(&r, s, given, p->manifest->degree, SAMPLE_RECORDS));
+	r.standard = standard;
 	TRY_ALLOC(all, hel_alloc(r.count * width, sizeof *all));
 	for (size_t n = 0; n < r.count; n++) {
 		next_record(all + n * width, &r);
@@ -131,7 +137,7 @@ done:
 
 /* The largest slots after each op, don't-care ones included. The caller frees *largest. */
 static hel_status measure(double **largest, const hel_program *p, const hel_schema *s,
-			  const hel_samples *given, size_t records)
+			  const hel_samples *given, bool standard, size_t records)
 {
 	hel_status st = HEL_OK;
 	double *features = NULL;
@@ -139,6 +145,7 @@ static hel_status measure(double **largest, const hel_program *p, const hel_sche
 	hel_progress progress;
 	hel_progress_begin(&progress, "no bound can be proved: measuring values");
 	TRY(source_new(&r, s, given, p->manifest->degree, records));
+	r.standard = standard;
 	TRY_ALLOC(features, hel_alloc(p->manifest->features, sizeof *features));
 	TRY_ALLOC(*largest, hel_alloc(p->ops, sizeof **largest));
 	for (size_t n = 0; n < r.count; n++) {
@@ -206,12 +213,12 @@ hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 	double *samples = NULL;
 	size_t count;
 	TRY(hel_ranges_new(&ranges, s, p->manifest->degree));
-	TRY(sample_features(&samples, &count, p, s, m, o->records));
+	TRY(sample_features(&samples, &count, p, s, m, o->records, false));
 	st = hel_shape_run(out, p, params, &ranges, samples, count);
 	*measured = st == HEL_ERANGE && !o->proved_only;
 	if (!*measured)
 		goto done;
-	TRY(measure(&ranges.measured, p, s, o->records, MEASURED_RECORDS));
+	TRY(measure(&ranges.measured, p, s, o->records, false, MEASURED_RECORDS));
 	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
 	TRY(check_room(out, p, params));
 done:
@@ -235,9 +242,9 @@ hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_par
 	    (uint64_t)m->inputs << (m->params.log_n - 1) > 1u << 27)
 		FAIL(HEL_ELIMIT, "too many features or inputs for a dry run");
 	TRY(hel_ranges_new(&ranges, s, m->degree));
-	TRY(sample_features(&samples, &count, p, s, NULL, NULL));
+	TRY(sample_features(&samples, &count, p, s, NULL, NULL, m->measured));
 	if (m->measured)
-		TRY(measure(&ranges.measured, p, s, NULL, SAMPLE_RECORDS));
+		TRY(measure(&ranges.measured, p, s, NULL, true, SAMPLE_RECORDS));
 	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
 done:
 	hel_ranges_clear(&ranges);

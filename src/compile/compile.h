@@ -145,7 +145,8 @@ void hel_compile_report_clear(hel_compile_report *r);
 HEL_CHECKED hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 				   const hel_params *params, const hel_dlrm *m,
 				   const hel_compile_options *o);
-/** The same for a program alone, on random records of its manifest's schema. */
+/** The same for a program alone, on random records of its manifest's schema; where its bounds were
+ *  measured, on ones with Gaussian dense values, closer to those that they were measured on. */
 HEL_CHECKED hel_status hel_program_shape(hel_shape *out, const hel_program *p,
 					 const hel_params *params);
 /** What the schema guarantees of every record's feature vector. */

@@ -99,8 +99,8 @@ static hel_status show_budget(const hel_args *args, json_t *out, const hel_progr
 	hel_say(args,
 		"error budget (errors per slot, for values as random records cause them%s; the "
 		"score averages them):\n  %-16s %6s  %12s  %12s  %8s  %12s  %6s\n",
-		p->manifest->measured ? " that resemble real ones, measured, too" : "", "layer", "levels", "values up to",
-		"error", "bits", "key switches", "time");
+		p->manifest->measured ? " that resemble real ones, measured, too" : "", "layer",
+		"levels", "values up to", "error", "bits", "key switches", "time");
 	for (uint32_t i = 0; i < p->layers; i++) {
 		const hel_shape_layer *l = &shape.layer[i];
 		const double share = hel_cost_seconds(&params->spec, l->cost) / all;

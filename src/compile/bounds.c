@@ -83,8 +83,8 @@ static void next_record(double *features, record_source *r)
 	} else
 		hel_schema_random(r->schema, &r->random, r->dense, r->hot);
 	for (size_t i = 0; r->standard && i < r->schema->dense_count; i++)
-		r->dense[i] = fmax(-r->schema->clip,
-				   fmin(hel_prng_normal(&r->random), r->schema->clip));
+		r->dense[i] =
+		    fmax(-r->schema->clip, fmin(hel_prng_normal(&r->random), r->schema->clip));
 	r->next++;
 	hel_features_fill(features, r->schema, r->dense, r->hot, r->degree);
 }

@@ -71,10 +71,14 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 				    (int)m->key[i].level, "bytes", (json_int_t)bytes));
 	}
 	hel_say(args,
-		"  together %.2f MB\n|logit| stays below %.4g; at least %.1f bits are right\n",
-		(double)total / 1e6, m->bound, m->bits);
+		"  together %.2f MB\n|logit| stays below %.4g (%s); at least %.1f bits are right\n",
+		(double)total / 1e6, m->bound,
+		m->measured ? "MEASURED on sample records, not proved: others are refused"
+			    : "proved for every record",
+		m->bits);
 	json_object_set_new(out, "evaluation_keys_bytes", json_integer((json_int_t)total));
 	json_object_set_new(out, "bound", json_real(m->bound));
+	json_object_set_new(out, "bounds", json_string(m->measured ? "measured" : "proved"));
 	json_object_set_new(out, "predicted_bits", json_real(m->bits));
 done:
 	hel_params_free(params);
@@ -93,9 +97,10 @@ static hel_status show_budget(const hel_args *args, json_t *out, const hel_progr
 	json_t *budget = json_array();
 	json_object_set_new(out, "budget", budget);
 	hel_say(args,
-		"error budget (errors per slot, for values as records cause them; the score "
-		"averages them):\n  %-16s %6s  %12s  %12s  %8s  %12s  %6s\n",
-		"layer", "levels", "values up to", "error", "bits", "key switches", "time");
+		"error budget (errors per slot, for values as random records cause them%s; the "
+		"score averages them):\n  %-16s %6s  %12s  %12s  %8s  %12s  %6s\n",
+		p->manifest->measured ? " that resemble real ones, measured, too" : "", "layer",
+		"levels", "values up to", "error", "bits", "key switches", "time");
 	for (uint32_t i = 0; i < p->layers; i++) {
 		const hel_shape_layer *l = &shape.layer[i];
 		const double share = hel_cost_seconds(&params->spec, l->cost) / all;

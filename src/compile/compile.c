@@ -6,9 +6,7 @@
 #define SAMPLES 256 /* result coefficients: the score and proof that nothing else is there */
 #define MAX_FUSED (1u << 24) /* entries of a fused matrix */
 #define MAX_ATTEMPTS 5	     /* to keep within limits */
-#define SAMPLE_RECORDS 24
 #define WANTED_BITS 15 /* of the score; below it, keys are made more precise where that fits */
-#define CHECK_TOLERANCE 0x1p-14
 
 /* One complete choice. */
 typedef struct choice {
@@ -24,18 +22,6 @@ static void choice_clear(choice *c)
 	hel_params_free(c->params);
 	hel_stages_free(c->stages);
 	memset(c, 0, sizeof *c);
-}
-
-hel_status hel_feature_bounds(double **out, const hel_schema *s, unsigned degree)
-{
-	hel_status st = HEL_OK;
-	const size_t d = s->dense_count, onehots = hel_schema_onehots(s);
-	const size_t width = hel_features_width(d, onehots, degree);
-	TRY_ALLOC(*out, hel_alloc(width, sizeof **out));
-	for (size_t i = 0; i < width; i++)
-		(*out)[i] = i < d ? s->clip : i < width - onehots ? s->clip * s->clip : 1;
-done:
-	return st;
 }
 
 /* One decomposition, two rotations and one division at every level. */
@@ -201,78 +187,6 @@ done:
 	return st;
 }
 
-/* SAMPLE_RECORDS random records as feature vectors; the program in the clear against the model on
- * each where there is a model. The caller frees *samples. */
-static hel_status sample_features(double **samples, const hel_program *p, const hel_schema *s,
-				  const hel_dlrm *m)
-{
-	hel_status st = HEL_OK;
-	const size_t width = p->manifest->features;
-	double *dense = NULL, *all = NULL;
-	uint32_t *hot = NULL;
-	const uint8_t seed[HEL_SEED_BYTES] = "compile";
-	hel_prng g;
-	hel_prng_init(&g, seed, 0);
-	if (width != hel_features_width(s->dense_count, hel_schema_onehots(s), p->manifest->degree))
-		FAIL(HEL_EFORMAT, "the manifest has %zu features, its schema does not", width);
-	TRY_ALLOC(dense, hel_alloc(s->dense_count, sizeof *dense));
-	TRY_ALLOC(hot, hel_alloc(hel_schema_hots(s), sizeof *hot));
-	TRY_ALLOC(all, hel_alloc(SAMPLE_RECORDS * width, sizeof *all));
-	for (size_t n = 0; n < SAMPLE_RECORDS; n++) {
-		double want, got;
-		hel_schema_random(s, &g, dense, hot);
-		hel_features_fill(all + n * width, s, dense, hot, p->manifest->degree);
-		if (!m)
-			continue;
-		TRY(hel_dlrm_logit(&want, m, dense, hot));
-		TRY(hel_clear_run_features(&got, p, all + n * width));
-		if (!(fabs(got - want) <= CHECK_TOLERANCE * fmax(1, fabs(want))))
-			FAIL(HEL_ERANGE,
-			     "the compiled program gives %.9g where the model gives %.9g: its "
-			     "weights are too large for single precision",
-			     got, want);
-	}
-	*samples = all;
-	all = NULL;
-done:
-	hel_free(dense);
-	hel_free(hot);
-	hel_free(all);
-	return st;
-}
-
-/* The dry run of a program for its schema. */
-static hel_status shape_of(hel_shape *out, const hel_program *p, const hel_params *params,
-			   const hel_schema *s, const hel_dlrm *m)
-{
-	hel_status st = HEL_OK;
-	double *bounds = NULL, *samples = NULL;
-	TRY(hel_feature_bounds(&bounds, s, p->manifest->degree));
-	TRY(sample_features(&samples, p, s, m));
-	TRY(hel_shape_run(out, p, params, bounds, samples, SAMPLE_RECORDS));
-done:
-	hel_free(bounds);
-	hel_free(samples);
-	return st;
-}
-
-hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_params *params)
-{
-	hel_status st = HEL_OK;
-	hel_schema *s = NULL;
-	const hel_manifest *m = p->manifest;
-	TRY(hel_schema_from_json(&s, m->schema, strlen(m->schema)));
-	if (m->features != hel_features_width(s->dense_count, hel_schema_onehots(s), m->degree))
-		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema does not", m->features);
-	if ((uint64_t)m->features * SAMPLE_RECORDS > 1u << 28 ||
-	    (uint64_t)m->inputs << (m->params.log_n - 1) > 1u << 27)
-		FAIL(HEL_ELIMIT, "too many features or inputs for a dry run");
-	TRY(shape_of(out, p, params, s, NULL));
-done:
-	hel_schema_free(s);
-	return st;
-}
-
 static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const choice *c,
 				const hel_dlrm *m, const hel_compile_options *o)
 {
@@ -284,10 +198,10 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->degree = (uint8_t)c->stages->degree;
 	manifest->features = (uint32_t)c->stages->features;
 	manifest->samples = (uint32_t)HEL_MIN(SAMPLES, c->params->ring.n);
-	TRY(shape_of(&r->shape, p, c->params, m->schema, m));
+	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, o));
 	if (!r->shape.uniform)
 		FAIL(HEL_EUNSUPPORTED, "slots of the result would hold different values");
-	manifest->bound = r->shape.bound;
+	manifest->bound = r->shape.bound * (manifest->measured ? HEL_SCORE_MARGIN : 1);
 	manifest->bits = -log2(r->shape.error * sqrt(2 / M_PI)); /* mean |error| of a Gaussian */
 	manifest->keys = r->shape.keys;
 	TRY_ALLOC(manifest->key, hel_alloc(manifest->keys, sizeof *manifest->key));

@@ -73,8 +73,10 @@ typedef struct hel_manifest {
 	uint32_t inputs;
 	hel_input *input;
 	uint32_t samples; /* coefficients of the result that are sent */
-	double bound;	  /* |logit| stays below it for every record within the schema's ranges */
-	double bits;	  /* predicted precision of the logit */
+	bool measured;	  /* the bound is what records showed and a margin, not a proof */
+	double bound; /* |logit| stays below it, or is refused; unless measured, proved for every
+		       * record within the schema's ranges */
+	double bits;  /* predicted precision of the logit */
 	uint32_t keys;
 	hel_key_request *key;
 	uint8_t id[HEL_HASH_BYTES]; /* hash of the manifest's bytes */

@@ -39,6 +39,11 @@ HEL_CHECKED hel_status hel_clear_run(hel_complex *result, const hel_program *p,
 HEL_CHECKED hel_status hel_clear_run_features(double *logit, const hel_program *p,
 					      const double *features);
 
+/** largest[op] becomes the largest |slot| after that op, over `count` feature vectors, one after
+ * the other, unless it was larger. */
+HEL_CHECKED hel_status hel_clear_measure(double *largest, const hel_program *p,
+					 const double *features, size_t count);
+
 /** One op: out from the values of the ops before it and the slots of all inputs. */
 void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
 		  const hel_complex *const *value, const hel_complex *const *in);
@@ -80,7 +85,8 @@ typedef struct hel_shape {
 	hel_key_request *key; /* what the program needs, each at its highest level */
 	uint32_t keys;
 	hel_cost cost;
-	double bound; /* of the result: largest |slot| */
+	double bound;	  /* of the result: largest |slot| */
+	double head_room; /* bits between the bounds and their moduli, where they come closest */
 	/* Predicted, HEL_NOISE_MARGIN * HEL_RECORD_MARGIN above the standard deviation: of the
 	 * score (coefficient 0) and of a slot's real part. */
 	double error, slot_error;
@@ -88,13 +94,22 @@ typedef struct hel_shape {
 	hel_shape_layer *layer; /* one per layer of the program */
 } hel_shape;
 
-/** Dry run. feature_bound[i] >= |feature i|. samples: `count` typical feature vectors, one after
+#define HEL_NO_GROUP UINT32_MAX
+
+/** What records can be: |feature i| <= feature[i], and of the features of one group (group[i], or
+ *  HEL_NO_GROUP) at most one is not 0. groups: how many; 0: group is not looked at. */
+typedef struct hel_ranges {
+	double *feature;
+	uint32_t *group, groups;
+	double *measured; /* per op, see hel_clear_measure: the bounds, not proved; NULL: proved */
+} hel_ranges;
+
+/** Dry run. samples: `count` typical feature vectors, one after
  *  the other, for which errors are predicted; without any they are not.
  *  @retval HEL_ELEVEL  levels run out; the message names the layer.
- *  @retval HEL_ERANGE  a value could exceed the modulus. */
+ *  @retval HEL_ERANGE  a value could exceed the modulus (never with measured bounds). */
 HEL_CHECKED hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
-				     const double *feature_bound, const double *samples,
-				     size_t count);
+				     const hel_ranges *ranges, const double *samples, size_t count);
 void hel_shape_clear(hel_shape *s);
 
 /* --- cost.c ---------------------------------------------------------------------- */

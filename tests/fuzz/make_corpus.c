@@ -314,7 +314,8 @@ static void make_programs(void)
 	for (size_t i = 0; i < HEL_ARRAY_LEN(ops); i++)
 		OK(hel_program_add_op(&p, &ops[i]));
 	hel_shape shape;
-	OK(hel_shape_run(&shape, &p, params, (const double[]){3, 3, 3}, NULL, 0));
+	OK(hel_shape_run(&shape, &p, params, &(hel_ranges){.feature = (double[]){3, 3, 3}}, NULL,
+			 0));
 	m.key = shape.key;
 	m.keys = shape.keys;
 	hel_writer w = {0};

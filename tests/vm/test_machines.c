@@ -115,7 +115,8 @@ static void test_machines_agree(void **state)
 		}
 		for (int i = 0; i < RUNS * FEATURES; i++)
 			samples[i] = feature[i % FEATURES];
-		const hel_status fits = hel_shape_run(&shape, p, params, bound, samples, RUNS);
+		const hel_status fits = hel_shape_run(
+		    &shape, p, params, &(hel_ranges){.feature = bound}, samples, RUNS);
 		if (fits == HEL_ERANGE) { /* its values could outgrow the modulus */
 			hel_params_free(params);
 			hel_program_free(p);
@@ -244,7 +245,9 @@ static void test_shape_refuses(void **state)
 		add(p, (hel_op){.kind = HEL_OP_INPUT});
 		for (int i = 0; i < 5 && cases[c].kind[i] != HEL_OP_KINDS; i++)
 			add(p, (hel_op){.kind = cases[c].kind[i], .value = p->ops - 1});
-		assert_status(cases[c].status, hel_shape_run(&shape, p, params, bound, NULL, 0));
+		assert_status(
+		    cases[c].status,
+		    hel_shape_run(&shape, p, params, &(hel_ranges){.feature = bound}, NULL, 0));
 		hel_program_free(p);
 	}
 	bound[3] = 1e9; /* squared twice: beyond any modulus here */
@@ -257,7 +260,8 @@ static void test_shape_refuses(void **state)
 	assert_ok(hel_program_add_layer(p, "the layer"));
 	add(p, (hel_op){.kind = HEL_OP_INPUT});
 	add(p, (hel_op){.kind = HEL_OP_SQUARE});
-	assert_status(HEL_ERANGE, hel_shape_run(&shape, p, params, bound, NULL, 0));
+	assert_status(HEL_ERANGE,
+		      hel_shape_run(&shape, p, params, &(hel_ranges){.feature = bound}, NULL, 0));
 	assert_non_null(strstr(hel_error_detail(), "the layer"));
 	hel_program_free(p);
 	hel_params_free(params);

@@ -147,6 +147,7 @@ typedef struct hel_program {
 	hel_op *op; /* the last one is the result */
 	uint32_t vectors;
 	hel_vector *vector;
+	uint8_t hash[HEL_HASH_BYTES]; /* of the file that was read or written; 0 before */
 } hel_program;
 
 void hel_program_free(hel_program *p);

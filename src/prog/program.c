@@ -153,7 +153,8 @@ hel_status hel_program_write(hel_writer *w, hel_program *p)
 		for (uint32_t k = 0; k < op->steps; k++)
 			hel_write_u32(w, (uint32_t)op->step[k]);
 	}
-	st = hel_container_end(w);
+	TRY(hel_container_end(w));
+	memcpy(p->hash, w->bytes + w->size - HEL_HASH_BYTES, HEL_HASH_BYTES);
 done:
 	hel_writer_clear(&manifest);
 	return st;
@@ -255,6 +256,7 @@ hel_status hel_program_read(hel_program **out, const void *bytes, size_t size)
 	hel_reader r;
 	TRY(hel_container_open(&r, HEL_KIND_PROGRAM, bytes, size));
 	TRY_ALLOC(p, hel_alloc(1, sizeof *p));
+	memcpy(p->hash, (const uint8_t *)bytes + size - HEL_HASH_BYTES, HEL_HASH_BYTES);
 	uint64_t manifest = hel_read_u64(&r);
 	const uint8_t *inside = hel_read_bytes(&r, (size_t)HEL_MIN(manifest, SIZE_MAX));
 	TRY(r.status);

@@ -418,7 +418,8 @@ static hel_status load(hel_server **out, hel_model *m)
 	size_t size;
 	hel_server *server = NULL;
 	TRY(hel_file_read(m->path, HEL_PROGRAM_MAX, &bytes, &size));
-	TRY(hel_server_new_sharing(&server, bytes, size, m->params, c->pool));
+	const hel_server_options o = {.params = m->params};
+	TRY(hel_server_open(&server, bytes, size, c->pool, &o));
 	if (memcmp(hel_server_program(server)->manifest->id, m->manifest->id, HEL_HASH_BYTES) != 0)
 		FAIL(HEL_EBUSY, "the model '%s' is just being replaced", m->name);
 	*out = server;

@@ -172,12 +172,13 @@ static hel_status read_vector(hel_vector *v, unsigned log_slots, hel_reader *r)
 	const size_t count = ((size_t)1 << v->log_period) * (is_complex ? 2 : 1);
 	if (hel_reader_left(r) < count * sizeof(float))
 		FAIL(HEL_ETRUNC, "the program ends inside a vector");
-	TRY_ALLOC(v->value, hel_alloc(count, sizeof *v->value));
-	for (size_t i = 0; i < count; i++) {
-		v->value[i] = hel_read_f32(r);
-		if (!isfinite(v->value[i]))
-			FAIL(HEL_EFORMAT, "a vector of the program is not finite");
-	}
+	TRY_ALLOC(v->value, hel_alloc_raw(count, sizeof *v->value));
+	memcpy(v->value, hel_read_bytes(r, count * sizeof *v->value), count * sizeof *v->value);
+	bool finite = true;
+	for (size_t i = 0; i < count; i++)
+		finite &= isfinite(v->value[i]) != 0;
+	if (!finite)
+		FAIL(HEL_EFORMAT, "a vector of the program is not finite");
 done:
 	return st;
 }

@@ -1,4 +1,4 @@
-/* Encoded weights in a file that processes map: a head, a BLAKE2b-256 of each weight, one of all
+/* Encoded weights in a file that processes map: a head, a checksum of each weight, BLAKE2b-256 of all
  * that, then the weights as they lie in memory. All but the checksums follows from the program, the
  * parameters and the encoder, so that nothing in the file is believed: it must be what is expected.
  *
@@ -26,10 +26,11 @@ static const uint8_t magic[8] = {'H', 'E', 'L', 'W', 'G', 'H', 'T', 'S'};
 
 /* --- the head ---------------------------------------------------------------------------- */
 
-/* Head, checksums, the checksum of both: whole pages. */
+/* Head, checksums, the hash of both: whole pages. */
 static uint64_t front_bytes(uint64_t weights)
 {
-	const uint64_t bytes = HEL_WEIGHTS_HEAD_BYTES + HEL_HASH_BYTES * (weights + 1);
+	const uint64_t bytes =
+	    HEL_WEIGHTS_HEAD_BYTES + HEL_CHECKSUM_BYTES * weights + HEL_HASH_BYTES;
 	return (bytes + PAGE - 1) / PAGE * PAGE;
 }
 
@@ -144,13 +145,19 @@ static void unmap(hel_loaded *l)
 	l->map = NULL;
 }
 
+static void checksum(uint8_t out[HEL_CHECKSUM_BYTES], const hel_loaded *l, size_t weight,
+		     const uint32_t *data)
+{
+	hel_checksum(out, data, 4 * hel_weight_words(&l->weight[weight].pt), l->p->hash);
+}
+
 static hel_status check_weight(void *arg, size_t i)
 {
 	const hel_loaded *l = arg;
 	const uint8_t *front = l->map;
-	uint8_t hash[HEL_HASH_BYTES];
-	hel_hash(hash, l->weight[i].pt.data, 4 * hel_weight_words(&l->weight[i].pt));
-	return memcmp(hash, front + HEL_WEIGHTS_HEAD_BYTES + i * HEL_HASH_BYTES, sizeof hash)
+	uint8_t sum[HEL_CHECKSUM_BYTES];
+	checksum(sum, l, i, l->weight[i].pt.data);
+	return memcmp(sum, front + HEL_WEIGHTS_HEAD_BYTES + i * sizeof sum, sizeof sum)
 		   ? hel_fail(HEL_EHASH, "the file of weights is damaged in weight %zu", i)
 		   : HEL_OK;
 }
@@ -249,7 +256,7 @@ static hel_status make_weight(void *arg, size_t i)
 	uint32_t *data = NULL;
 	TRY_ALLOC(data, hel_scratch_take(m->scratch, bytes));
 	TRY(hel_loaded_encode(m->l, i, data));
-	hel_hash(m->front + HEL_WEIGHTS_HEAD_BYTES + i * HEL_HASH_BYTES, data, bytes);
+	checksum(m->front + HEL_WEIGHTS_HEAD_BYTES + i * HEL_CHECKSUM_BYTES, m->l, i, data);
 	TRY(write_at(m, data, bytes, m->data + w->at));
 done:
 	if (data)

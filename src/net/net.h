@@ -69,6 +69,7 @@ typedef struct hel_server_options {
 HEL_CHECKED hel_status hel_server_open(hel_server **out, const void *program, size_t size,
 				       hel_pool *pool, const hel_server_options *o);
 void hel_server_free(hel_server *s);
+/** Without its vectors: they are encoded. */
 const hel_program *hel_server_program(const hel_server *s);
 const hel_params *hel_server_params(const hel_server *s);
 /** Its weights: how large, from where. */

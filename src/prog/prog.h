@@ -151,6 +151,8 @@ typedef struct hel_program {
 } hel_program;
 
 void hel_program_free(hel_program *p);
+/** Frees the vectors' values: once they are encoded, runs on ciphertexts need them no more. */
+void hel_program_drop_vectors(hel_program *p);
 /** Appends; grows the arrays. The op's arrays are taken over on success. */
 HEL_CHECKED hel_status hel_program_add_op(hel_program *p, const hel_op *op);
 /** Stores slot values with their smallest period; *index is its number, shared with an equal one.

@@ -39,6 +39,15 @@ void hel_program_free(hel_program *p)
 	hel_free(p);
 }
 
+void hel_program_drop_vectors(hel_program *p)
+{
+	for (uint32_t i = 0; i < p->vectors; i++)
+		hel_free(p->vector[i].value);
+	hel_free(p->vector);
+	p->vector = NULL;
+	p->vectors = 0;
+}
+
 /* Room for one more element; capacities are powers of two. */
 static hel_status reserve(void *array, uint32_t count, size_t size)
 {

@@ -44,6 +44,7 @@ hel_status hel_server_open(hel_server **out, const void *program, size_t size, h
 		TRY(hel_params_new(&s->own, spec));
 	s->params = params ? params : s->own;
 	TRY(hel_loaded_open(&s->loaded, s->program, s->params, pool, &o->load));
+	hel_program_drop_vectors(s->program);
 	*out = s;
 	s = NULL;
 done:

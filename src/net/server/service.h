@@ -130,7 +130,7 @@ void hel_log(const char *level, const char *event, const char *format, ...);
 	X(model_loads, "Models loaded")                                                            \
 	X(model_refusals, "Model files refused")
 
-#define HEL_STAGE_LIST(X) X(queue) X(read) X(evaluate) X(write) X(request)
+#define HEL_STAGE_LIST(X) X(queue) X(load) X(read) X(evaluate) X(write) X(request)
 
 #define HEL_BUCKETS 14 /* 1 ms, 2 ms, ... 8.2 s; the last is infinite */
 
@@ -180,7 +180,7 @@ typedef struct hel_bucket {
 /** Seconds until the next one is allowed; 0 when this one is. */
 double hel_bucket_take(hel_bucket *b, uint64_t rate);
 
-/* --- catalog.c: the models --------------------------------------------------------------- */
+/* --- catalog.c, loading.c: the models --------------------------------------------------------------- */
 
 typedef struct hel_catalog hel_catalog;
 
@@ -205,7 +205,9 @@ typedef struct hel_model {
 	unsigned refs;
 	pthread_mutex_t loading;
 	hel_server *server;
-	size_t weight_bytes;
+	size_t weight_bytes; /* encoded, and the program: mapped pages count, runs need them */
+	uint8_t program[HEL_HASH_BYTES]; /* hash of the file */
+	bool prepared;			 /* its cache was made, or tried to; under `loading` */
 	hel_scratch **idle; /* one per evaluation that ran at the same time */
 	size_t idle_count;
 	double used;		/* when last */
@@ -215,9 +217,11 @@ typedef struct hel_model {
 HEL_CHECKED hel_status hel_catalog_open(hel_catalog **out, const hel_settings *settings,
 					hel_budget *budget, hel_counters *metrics, hel_pool *pool);
 void hel_catalog_close(hel_catalog *c);
-/** Takes in new and changed files and drops removed ones; a bad file is refused, logged, and the
- *  version in service stays. */
-void hel_catalog_scan(hel_catalog *c);
+/** Looks at the directory now; a thread does so every `reload_seconds`. It takes in new and changed
+ *  files and drops removed ones; a bad file is refused, logged, and the version in service stays. */
+void hel_catalog_look(hel_catalog *c);
+/** Ends that thread, and loads wherever they are going on. */
+void hel_catalog_stop(hel_catalog *c);
 /** A counted model, NULL when there is none of that name. */
 hel_model *hel_catalog_find(hel_catalog *c, const char *name);
 void hel_model_release(hel_model *m);

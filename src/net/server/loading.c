@@ -62,6 +62,7 @@ static hel_status load(hel_server **out, hel_model *m)
 		FAIL(HEL_EBUSY, "the model '%s' is just being replaced", m->name);
 	TRY(hel_server_open(&server, bytes, size, c->pool, &o));
 	const hel_loaded *l = hel_server_weights(server);
+	hel_count(&c->metrics->models_encoded, hel_loaded_origin(l) != HEL_WEIGHTS_MAPPED);
 	hel_observe(&c->metrics->stage_load, hel_clock() - start);
 	hel_log("info", "model_loaded", "{s:s, s:f, s:I, s:s}", "model", m->name, "seconds",
 		hel_clock() - start, "weight_bytes", (json_int_t)hel_loaded_bytes(l), "weights",

@@ -128,6 +128,7 @@ void hel_log(const char *level, const char *event, const char *format, ...);
 	X(refused_access, "Requests refused for a wrong token, API key or certificate")            \
 	X(connections_slow, "Connections cut for slowness")                                        \
 	X(model_loads, "Models loaded")                                                            \
+	X(models_encoded, "Models encoded, as their cache was missing or not usable")              \
 	X(model_refusals, "Model files refused")
 
 #define HEL_STAGE_LIST(X) X(queue) X(load) X(read) X(evaluate) X(write) X(request)

@@ -411,6 +411,29 @@ on_server
 works "helrm-server infer" infer --program c-default/program.helm --keys k-default/evaluation.keys \
 	--query q.ct --out rs.ct
 check "helrm-server, same result" "results differ" cmp -s r1.ct rs.ct
+works "encrypt for deep" encrypt --manifest c-deep/manifest.helm --key k-deep/secret.key --input one.csv --out q-deep.ct
+# encoded weights in a file: made, mapped, damaged, of another program, not a cache at all
+on_server
+cached() { # WHAT ORIGIN
+	works "infer --cache: $1" infer --program c-default/program.helm --keys k-default/evaluation.keys \
+		--query q.ct --out rc.ct --cache default.weights --json
+	check "infer --cache: $1: weights" "not '$2'" grep -q "\"weights\":\"$2\"" log/out
+	check "infer --cache: $1: same result" "results differ" cmp -s r1.ct rc.ct
+}
+cached "made" "encoded into the cache"
+cached "there" "mapped"
+printf 'X' | dd of=default.weights bs=1 seek=9000 conv=notrunc 2>/dev/null
+cached "damaged" "encoded into the cache"
+check "infer --cache: damaged: said" "silent" grep -q "made anew" log/err
+works "infer --cache for another program" infer --program c-deep/program.helm --keys k-deep/evaluation.keys \
+	--query q-deep.ct --out rd.ct --cache default.weights
+cached "of another program" "encoded into the cache"
+cp default.weights kept.weights
+cp one.csv default.weights
+cached "no cache" "encoded"
+check "infer --cache: no cache: left alone" "overwritten" cmp -s one.csv default.weights
+check "infer --cache: no cache: said" "silent" grep -q "left alone; weights stay in memory" log/err
+mv kept.weights default.weights
 on_helrm
 cp r1.ct r.ct
 works "encrypt again" encrypt --manifest c-default/manifest.helm --key k-default/secret.key --input one.csv --out q2.ct
@@ -419,7 +442,6 @@ if cmp -s q.ct q2.ct; then
 else
 	ok "two queries of one record differ"
 fi
-works "encrypt for deep" encrypt --manifest c-deep/manifest.helm --key k-deep/secret.key --input one.csv --out q-deep.ct
 works "infer for deep" infer --program c-deep/program.helm --keys k-deep/evaluation.keys --query q-deep.ct --out r-deep.ct
 
 # Files carry all they need: they work elsewhere, under other names, without the model.
@@ -458,7 +480,7 @@ json "helrm-server infer --json" infer --program c-twin/program.helm --keys k-js
 on_helrm
 json "decrypt --json" decrypt --manifest c-twin/manifest.helm --key k-json/secret.key --input r-json
 for file in c-default/manifest.helm c-deep/program.helm k-default/secret.key k-default/evaluation.keys \
-	k-default/public.key q.ct q-public.ct r.ct \
+	k-default/public.key q.ct q-public.ct r.ct default.weights \
 	m-default m-deep m-digits; do
 	works "inspect $file" inspect $file
 	check "inspect $file tells something" "stdout is empty" [ -s log/out ]

@@ -74,9 +74,9 @@ static void residue_limb(void *arg, size_t l)
 	const hel_ring *ring = j->ring;
 	const uint32_t q = ring->prime[l].q, one = hel_to_mont(1, q);
 	uint32_t *r = j->data + l * ring->n;
-	ring->k->residues(
-	    r, j->e->high, j->e->low,
-	    hel_words_factor_of(j->use == HEL_FOR_MUL ? hel_to_mont(one, q) : one, q), ring->at[l]);
+	ring->k->residues(r, j->e->high, j->e->low,
+			  hel_words_factor_of(j->use == HEL_FOR_MUL ? hel_to_mont(one, q) : one, q),
+			  ring->at[l]);
 	ring->k->ntt_forward(r, ring->at + l, 1);
 }
 

@@ -54,15 +54,14 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	const double ready = hel_clock();
 	const hel_program *p = hel_server_program(s);
 	const size_t weights = hel_loaded_bytes(hel_server_weights(s));
-	const char *origin =
-	    hel_weights_origin_text(hel_loaded_origin(hel_server_weights(s)));
+	const char *origin = hel_weights_origin_text(hel_loaded_origin(hel_server_weights(s)));
 	TRY_ALLOC(times.op, hel_alloc(p->ops, sizeof *times.op));
 	TRY(hel_arg_file(&query, &query_size, args, "query"));
 	TRY(hel_server_infer(&w, session, query, query_size, &times));
 	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
 	const double total = hel_clock() - start;
-	hel_say(args, "load program   %8.2f ms (%.1f MB of weights, %s)\n",
-		1e3 * (loaded - start), (double)weights / 1e6, origin);
+	hel_say(args, "load program   %8.2f ms (%.1f MB of weights, %s)\n", 1e3 * (loaded - start),
+		(double)weights / 1e6, origin);
 	hel_say(args, "load keys      %8.2f ms (%.1f MB on disk)\n", 1e3 * (ready - loaded),
 		(double)keys_size / 1e6);
 	hel_say(args, "read query     %8.2f ms\nevaluate       %8.2f ms on %u thread%s\n",
@@ -76,12 +75,12 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	    out,
 	    json_pack("{s:f, s:I, s:s, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I, s:I}",
 		      "load_program_ms", 1e3 * (loaded - start), "weight_bytes",
-		      (json_int_t)weights, "weights", origin, "load_keys_ms", 1e3 * (ready - loaded), "read_ms",
-		      1e3 * times.read, "evaluate_ms", 1e3 * times.evaluate, "write_ms",
-		      1e3 * times.write, "total_ms", 1e3 * total, "threads", (int)args->threads,
-		      "evaluation_keys_bytes", (json_int_t)keys_size, "query_bytes",
-		      (json_int_t)query_size, "result_bytes", (json_int_t)w.size, "peak_rss_bytes",
-		      (json_int_t)hel_peak_rss()));
+		      (json_int_t)weights, "weights", origin, "load_keys_ms",
+		      1e3 * (ready - loaded), "read_ms", 1e3 * times.read, "evaluate_ms",
+		      1e3 * times.evaluate, "write_ms", 1e3 * times.write, "total_ms", 1e3 * total,
+		      "threads", (int)args->threads, "evaluation_keys_bytes", (json_int_t)keys_size,
+		      "query_bytes", (json_int_t)query_size, "result_bytes", (json_int_t)w.size,
+		      "peak_rss_bytes", (json_int_t)hel_peak_rss()));
 done:
 	hel_free(times.op);
 	hel_writer_clear(&w);

@@ -183,11 +183,12 @@ static hel_status show_weights(const hel_args *args, json_t *out, const hel_weig
 		"encoded weights, made by --cache or serve; made again when they are missing\n"
 		"of the program file that ends with %.16s..., for parameters %.16s...\n"
 		"%llu weights, %.1f MB\n",
-		program, params, (unsigned long long)h->weights, (double)(h->bytes - h->data) / 1e6);
-	json_object_update_new(out, json_pack("{s:s, s:s, s:s, s:I, s:I}", "kind",
-					      "encoded weights", "program", program,
-					      "parameters_id", params, "weights",
-					      (json_int_t)h->weights, "bytes", (json_int_t)h->bytes));
+		program, params, (unsigned long long)h->weights,
+		(double)(h->bytes - h->data) / 1e6);
+	json_object_update_new(out,
+			       json_pack("{s:s, s:s, s:s, s:I, s:I}", "kind", "encoded weights",
+					 "program", program, "parameters_id", params, "weights",
+					 (json_int_t)h->weights, "bytes", (json_int_t)h->bytes));
 	return HEL_OK;
 }
 

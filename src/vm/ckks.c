@@ -187,9 +187,9 @@ static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = new_ct(m, out);
-	return st == HEL_OK ? hel_eval_add_plain(self(m)->ev, *out, m->value[op->value],
-						 weight_of(m, op, 0))
-			    : st;
+	return st == HEL_OK
+		   ? hel_eval_add_plain(self(m)->ev, *out, m->value[op->value], weight_of(m, op, 0))
+		   : st;
 }
 
 static hel_status run_op(hel_machine *m, const hel_op *op, void **out)

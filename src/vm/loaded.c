@@ -53,7 +53,8 @@ static uint32_t weight_of(hel_loaded *l, uint32_t *head, uint32_t *next, uint32_
 		if (l->weight[w - 1].pt.level == level && l->weight[w - 1].pt.use == use)
 			return w - 1;
 	hel_weight *new = &l->weight[l->weights];
-	*new = (hel_weight){vector, l->bytes,
+	*new = (hel_weight){vector,
+			    l->bytes,
 			    {.params = l->params,
 			     .level = level,
 			     .scale = hel_params_scale(l->params, level),
@@ -90,9 +91,9 @@ static hel_status find_weights(hel_loaded *l)
 			FAIL(HEL_ELEVEL, "level %u, at most %u exists", level[i],
 			     l->params->spec.levels);
 		for (size_t k = 0; k < plaintexts; k++)
-			l->of[l->first[i] + k] = weight_of(
-			    l, head, next, op->terms ? op->term[k].vector : op->index, level[i],
-			    op->terms ? HEL_FOR_MUL : HEL_FOR_ADD);
+			l->of[l->first[i] + k] =
+			    weight_of(l, head, next, op->terms ? op->term[k].vector : op->index,
+				      level[i], op->terms ? HEL_FOR_MUL : HEL_FOR_ADD);
 	}
 done:
 	hel_free(level);

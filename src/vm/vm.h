@@ -160,7 +160,8 @@ typedef struct hel_weights_head {
 #define HEL_WEIGHTS_HEAD_BYTES 256
 
 /** The head of a file of `size` bytes in all. bytes: its first HEL_WEIGHTS_HEAD_BYTES, or all.
- *  @retval HEL_EFORMAT no cache. @retval HEL_EVERSION, HEL_ETRUNC, HEL_EHASH one to be made anew. */
+ *  @retval HEL_EFORMAT no cache. @retval HEL_EVERSION, HEL_ETRUNC, HEL_EHASH one to be made anew.
+ */
 HEL_CHECKED hel_status hel_weights_head_read(hel_weights_head *out, const void *bytes,
 					     uint64_t size);
 

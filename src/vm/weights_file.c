@@ -1,6 +1,7 @@
-/* Encoded weights in a file that processes map: a head, a checksum of each weight, BLAKE2b-256 of all
- * that, then the weights as they lie in memory. All but the checksums follows from the program, the
- * parameters and the encoder, so that nothing in the file is believed: it must be what is expected.
+/* Encoded weights in a file that processes map: a head, a checksum of each weight, BLAKE2b-256 of
+ * all that, then the weights as they lie in memory. All but the checksums follows from the program,
+ * the parameters and the encoder, so that nothing in the file is believed: it must be what is
+ * expected.
  *
  * The file is made under another name and a lock, and renamed. It is not synced: after a power
  * failure its checksums tell, and it is made again. */

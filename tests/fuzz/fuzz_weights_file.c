@@ -1,6 +1,6 @@
 /* A file of encoded weights. Input: the size that the file claims to have in 8 bytes, then what
- * stands at its beginning. Read as a head; and put over the beginning of a good file, which then must
- * give the right weights all the same. */
+ * stands at its beginning. Read as a head; and put over the beginning of a good file, which then
+ * must give the right weights all the same. */
 #include "fuzz_weights.h"
 #include <fcntl.h>
 #include <unistd.h>

@@ -287,11 +287,11 @@ static void test_other_sizes(void **state)
 	const size_t size = size_of(cache);
 	test_prng(&g, 9);
 	for (int i = 0; i < 120; i++) {
-		const size_t cut = i < 40	? (size_t)i * 8
-				   : i < 80	? 3800 + (size_t)(i - 40) * 16
-				   : i == 80	? size - 1
-				   : i % 2	? size + 1 + hel_prng_u64(&g) % 9000
-						: hel_prng_u64(&g) % size;
+		const size_t cut = i < 40    ? (size_t)i * 8
+				   : i < 80  ? 3800 + (size_t)(i - 40) * 16
+				   : i == 80 ? size - 1
+				   : i % 2   ? size + 1 + hel_prng_u64(&g) % 9000
+					     : hel_prng_u64(&g) % size;
 		assert_int_equal(0, truncate(cache, (off_t)cut));
 		assert_made_anew();
 	}
@@ -606,12 +606,18 @@ static void test_every_allocation_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_same_results),	cmocka_unit_test(test_each_once),
-	    cmocka_unit_test(test_flipped_bits),	cmocka_unit_test(test_other_sizes),
-	    cmocka_unit_test(test_of_something_else),	cmocka_unit_test(test_left_alone),
-	    cmocka_unit_test(test_no_rights),		cmocka_unit_test(test_no_room),
-	    cmocka_unit_test(test_race_of_processes),	cmocka_unit_test(test_race_of_threads),
-	    cmocka_unit_test(test_killed_writer),	cmocka_unit_test(test_cancelled),
+	    cmocka_unit_test(test_same_results),
+	    cmocka_unit_test(test_each_once),
+	    cmocka_unit_test(test_flipped_bits),
+	    cmocka_unit_test(test_other_sizes),
+	    cmocka_unit_test(test_of_something_else),
+	    cmocka_unit_test(test_left_alone),
+	    cmocka_unit_test(test_no_rights),
+	    cmocka_unit_test(test_no_room),
+	    cmocka_unit_test(test_race_of_processes),
+	    cmocka_unit_test(test_race_of_threads),
+	    cmocka_unit_test(test_killed_writer),
+	    cmocka_unit_test(test_cancelled),
 	    cmocka_unit_test(test_every_allocation_fails),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -97,8 +97,7 @@ static bool is_name(const char *name)
 		   size;
 }
 
-/* Reads and checks a whole file, but keeps only what describes it: weights are encoded when the
- * first query comes. */
+/* Reads and checks a whole file, but keeps only what describes it: see loading.c for weights. */
 static hel_status model_new(hel_model **out, hel_catalog *c, const char *name, const char *path,
 			    const struct stat *info)
 {

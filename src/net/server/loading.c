@@ -119,7 +119,8 @@ static bool has_weights(const hel_model *m)
 	uint8_t bytes[HEL_WEIGHTS_HEAD_BYTES] = {0};
 	struct stat info;
 	hel_weights_head h;
-	int fd = open(hel_weights_path(path, m->catalog, m->name), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd =
+	    open(hel_weights_path(path, m->catalog, m->name), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	const bool read = fd >= 0 && fstat(fd, &info) == 0 && pread(fd, bytes, sizeof bytes, 0) > 0;
 	if (fd >= 0)
 		close(fd);

@@ -208,7 +208,8 @@ hel_status hel_loaded_open(hel_loaded **out, const hel_program *p, const hel_par
 	find_fused(l->fused, p);
 	if (o->cache && l->weights) {
 		st = hel_weights_map(l, pool, o);
-		if (st != HEL_OK && st != HEL_EIO && st != HEL_ESPACE && st != HEL_EBUSY)
+		if (st != HEL_OK &&
+		    (o->cache_only || (st != HEL_EIO && st != HEL_ESPACE && st != HEL_EBUSY)))
 			goto done;
 		if (st != HEL_OK)
 			snprintf(l->note, sizeof l->note, "%s", hel_error_detail());

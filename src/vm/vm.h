@@ -122,6 +122,7 @@ typedef enum hel_weights_origin {
 
 typedef struct hel_load_options {
 	const char *cache;	 /* a file of encoded weights to map, made when needed; or NULL */
+	bool cache_only;	 /* fail rather than do without it */
 	hel_progress *progress;	 /* begun by the caller; or NULL */
 	const atomic_bool *stop; /* loading ends with HEL_ECANCEL once it is set; or NULL */
 } hel_load_options;

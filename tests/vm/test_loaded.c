@@ -389,7 +389,9 @@ static void test_no_rights(void **state)
 	(void)state;
 	char note[256];
 	hel_loaded *l;
-	hel_load_options nowhere = {.cache = "no/such/directory/w.weights"};
+	hel_load_options nowhere = {.cache = "no/such/directory/w.weights", .cache_only = true};
+	assert_status(HEL_EIO, hel_loaded_open(&l, program, params, pool, &nowhere));
+	nowhere.cache_only = false;
 	assert_ok(hel_loaded_open(&l, program, params, pool, &nowhere));
 	assert_int_equal(HEL_WEIGHTS_IN_MEMORY, hel_loaded_origin(l));
 	assert_same(heap, l);

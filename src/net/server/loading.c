@@ -43,7 +43,7 @@ static bool unload_one(hel_catalog *c, const hel_model *but)
 	return weights != NULL;
 }
 
-static hel_status load(hel_server **out, hel_model *m)
+static hel_status load(hel_server **out, hel_model *m, bool cache_only)
 {
 	hel_status st = HEL_OK;
 	hel_catalog *c = m->catalog;
@@ -53,9 +53,10 @@ static hel_status load(hel_server **out, hel_model *m)
 	hel_server *server = NULL;
 	char weights[WEIGHTS_PATH_MAX];
 	TRY(hel_file_read(m->path, HEL_PROGRAM_MAX, &bytes, &size));
-	const hel_server_options o = {
-	    .params = m->params,
-	    .load = {.cache = hel_weights_path(weights, c, m->name), .stop = &c->stop}};
+	const hel_server_options o = {.params = m->params,
+				      .load = {.cache = hel_weights_path(weights, c, m->name),
+					       .cache_only = cache_only,
+					       .stop = &c->stop}};
 	/* by its frame: a replaced file must not be encoded, nor take this one's cache */
 	if (size < sizeof m->program ||
 	    memcmp(bytes + size - sizeof m->program, m->program, sizeof m->program) != 0)
@@ -99,7 +100,7 @@ hel_status hel_model_ready(const hel_server **out, hel_model *m)
 		;
 	if (!reserved)
 		FAIL(HEL_EBUSY, "no memory for the weights of '%s' now", m->name);
-	TRY(load(&server, m));
+	TRY(load(&server, m, false));
 	pthread_mutex_lock(&c->lock);
 	m->server = server;
 	pthread_mutex_unlock(&c->lock);
@@ -128,40 +129,45 @@ static bool has_weights(const hel_model *m)
 	       memcmp(h.program, m->program, sizeof h.program) == 0;
 }
 
-/* Encodes a new model into its cache before anybody asks for it, where memory is to spare, and lets
- * it go again: the first query maps it. */
+/* Encodes a new model into its cache before anybody asks for it, and lets it go again: the first
+ * query maps it. Takes the memory of reading the program only. */
 static void prepare(hel_model *m)
 {
 	hel_catalog *c = m->catalog;
 	hel_server *server = NULL;
+	const size_t need = 2 * (size_t)m->bytes;
 	pthread_mutex_lock(&m->loading);
 	pthread_mutex_lock(&c->lock);
 	const bool loaded = m->server != NULL;
 	pthread_mutex_unlock(&c->lock);
-	if (!loaded && !m->prepared && !has_weights(m) &&
-	    hel_budget_take(c->budget, m->weight_bytes)) {
-		m->prepared = true; /* or it cannot be: not again and again */
-		if (load(&server, m) != HEL_OK && !atomic_load(&c->stop))
-			hel_log("error", "model_unprepared", "{s:s, s:s}", "model", m->name,
+	if (!loaded && !has_weights(m) && hel_budget_take(c->budget, need)) {
+		if (load(&server, m, true) != HEL_OK && !atomic_load(&c->stop))
+			hel_log("error", "weights_uncached", "{s:s, s:s}", "model", m->name,
 				"reason", hel_error_detail());
 		hel_server_free(server);
-		hel_budget_give(c->budget, m->weight_bytes);
+		hel_budget_give(c->budget, need);
 	}
 	pthread_mutex_unlock(&m->loading);
 }
 
 void hel_catalog_prepare(hel_catalog *c)
 {
-	hel_model **all = NULL;
-	size_t count = 0;
-	if (hel_catalog_all(&all, &count, c) != HEL_OK)
-		return;
-	for (size_t i = 0; i < count; i++) {
-		if (!atomic_load(&c->stop))
-			prepare(all[i]);
-		hel_model_release(all[i]);
+	for (bool more = true; more && !atomic_load(&c->stop);) {
+		hel_model *next = NULL;
+		pthread_mutex_lock(&c->lock);
+		for (size_t i = 0; i < c->models && !next; i++)
+			if (!c->model[i]->prepared)
+				next = c->model[i];
+		if (next) { /* once: if it fails now, the first query tries again */
+			next->prepared = true;
+			next->refs++;
+		}
+		pthread_mutex_unlock(&c->lock);
+		if (next)
+			prepare(next);
+		more = next != NULL;
+		hel_model_release(next);
 	}
-	hel_free(all);
 }
 
 hel_scratch *hel_model_scratch(hel_model *m)

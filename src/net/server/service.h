@@ -210,7 +210,7 @@ typedef struct hel_model {
 	hel_server *server;
 	size_t weight_bytes; /* encoded, and the program: mapped pages count, runs need them */
 	uint8_t program[HEL_HASH_BYTES]; /* hash of the file */
-	bool prepared;			 /* its cache was made, or tried to; under `loading` */
+	bool prepared;			 /* its cache was looked for; the keeper's alone */
 	hel_scratch **idle;		 /* one per evaluation that ran at the same time */
 	size_t idle_count;
 	double used;		/* when last */

@@ -131,8 +131,7 @@ typedef struct hel_load_options {
  *  program, other parameters or by another encoder is made anew, all or nothing; one that cannot be
  *  written is done without, and hel_loaded_note says why. Any number of processes may open one at
  *  the same time; one makes it. A file that is no cache is left alone.
- *  Cost: encoding (about 10 ms per MB), or with a valid cache reading and hashing it (1 ms per MB);
- *  both on the pool. */
+ *  Cost: encoding, or with a valid cache reading and hashing it; both on the pool. */
 HEL_CHECKED hel_status hel_loaded_open(hel_loaded **out, const hel_program *p,
 				       const hel_params *params, hel_pool *pool,
 				       const hel_load_options *o);

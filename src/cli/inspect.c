@@ -3,6 +3,7 @@
 #include "compile/compile.h"
 #include "dlrm/dlrm.h"
 #include "prog/prog.h"
+#include "vm/vm.h"
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -182,6 +183,25 @@ done:
 	return st;
 }
 
+/* Only its head: whether the weights are whole is checked where they are used. */
+static hel_status show_weights(const hel_args *args, json_t *out, const hel_weights_head *h)
+{
+	char program[2 * HEL_HASH_BYTES + 1], params[2 * HEL_HASH_BYTES + 1];
+	hex(program, h->program, HEL_HASH_BYTES);
+	hex(params, h->params, HEL_HASH_BYTES);
+	hel_say(args,
+		"encoded weights, made by --cache or serve; made again when they are missing\n"
+		"of the program file that ends with %.16s..., for parameters %.16s...\n"
+		"%llu weights, %.1f MB\n",
+		program, params, (unsigned long long)h->weights,
+		(double)(h->bytes - h->data) / 1e6);
+	json_object_update_new(out,
+			       json_pack("{s:s, s:s, s:s, s:I, s:I}", "kind", "encoded weights",
+					 "program", program, "parameters_id", params, "weights",
+					 (json_int_t)h->weights, "bytes", (json_int_t)h->bytes));
+	return HEL_OK;
+}
+
 static hel_status show_model(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -216,6 +236,18 @@ static hel_status run_inspect(const hel_args *args, json_t *out)
 		return show_model(args, out);
 	TRY(hel_file_read(args->operand, HEL_FILE_MAX, &bytes, &size));
 	const int kind = hel_container_kind(bytes, size);
+	hel_weights_head weights;
+	const hel_status is_weights =
+	    kind ? HEL_EFORMAT : hel_weights_head_read(&weights, bytes, size);
+	if (is_weights == HEL_OK) {
+		hel_say(args, "%s: ", args->operand);
+		st = show_weights(args, out, &weights);
+		goto done;
+	}
+	if (!kind && is_weights != HEL_EFORMAT && *bytes) { /* damaged: the head says how */
+		st = is_weights;
+		goto done;
+	}
 	if (!kind)
 		FAIL(HEL_EFORMAT, "%s is not a helrm file", args->operand);
 	hel_say(args, "%s: %s, %.1f kB\n", args->operand, hel_kind_name((hel_kind)kind),

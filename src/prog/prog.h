@@ -176,9 +176,12 @@ typedef struct hel_program {
 	hel_op *op; /* the last one is the result */
 	uint32_t vectors;
 	hel_vector *vector;
+	uint8_t hash[HEL_HASH_BYTES]; /* of the file that was read or written; 0 before */
 } hel_program;
 
 void hel_program_free(hel_program *p);
+/** Frees the vectors' values: once they are encoded, runs on ciphertexts need them no more. */
+void hel_program_drop_vectors(hel_program *p);
 /** Appends; grows the arrays. The op's arrays are taken over on success. */
 HEL_CHECKED hel_status hel_program_add_op(hel_program *p, const hel_op *op);
 /** Stores slot values with their smallest period; *index is its number, shared with an equal one.

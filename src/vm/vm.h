@@ -123,18 +123,65 @@ void hel_cost_add(hel_cost *sum, hel_cost c, double times);
 /** Estimated seconds on one thread of the machine the constants were measured on. */
 double hel_cost_seconds(const hel_params_spec *p, hel_cost c);
 
-/* --- ckks.c ---------------------------------------------------------------------- */
+/* --- loaded.c, weights_file.c ------------------------------------------------------ */
 
-/** A program with its weights encoded, each at its level only: shared by any number of runs. */
+/** A program with its weights encoded, each at its levels only: shared by any number of runs. */
 typedef struct hel_loaded hel_loaded;
 
+/** Where the weights are. */
+typedef enum hel_weights_origin {
+	HEL_WEIGHTS_IN_MEMORY, /* encoded now */
+	HEL_WEIGHTS_WRITTEN,   /* encoded now into a file, and mapped */
+	HEL_WEIGHTS_MAPPED,    /* mapped from a file: pages that processes share */
+} hel_weights_origin;
+
+typedef struct hel_load_options {
+	const char *cache;	 /* a file of encoded weights to map, made when needed; or NULL */
+	bool cache_only;	 /* fail rather than do without it */
+	hel_progress *progress;	 /* begun by the caller; or NULL */
+	const atomic_bool *stop; /* loading ends with HEL_ECANCEL once it is set; or NULL */
+} hel_load_options;
+
+/** Loads a program that was read or written. A cache that is missing, damaged, or made for another
+ *  program, other parameters or by another encoder is made anew, all or nothing; one that cannot be
+ *  written is done without, and hel_loaded_note says why. Any number of processes may open one at
+ *  the same time; one makes it. A file that is no cache is left alone.
+ *  Cost: encoding, or with a valid cache reading and hashing it; both on the pool. */
+HEL_CHECKED hel_status hel_loaded_open(hel_loaded **out, const hel_program *p,
+				       const hel_params *params, hel_pool *pool,
+				       const hel_load_options *o);
+/** The same in memory. */
 HEL_CHECKED hel_status hel_loaded_new(hel_loaded **out, const hel_program *p,
 				      const hel_params *params, hel_pool *pool);
 void hel_loaded_free(hel_loaded *l);
+/** Of all weights. */
 size_t hel_loaded_bytes(const hel_loaded *l);
-/** The same before it is loaded. */
+hel_weights_origin hel_loaded_origin(const hel_loaded *l);
+const char *hel_weights_origin_text(hel_weights_origin origin);
+/** Why the cache is not used or was made anew, "" when there is nothing to say. */
+const char *hel_loaded_note(const hel_loaded *l);
+/** hel_loaded_bytes before it is loaded. */
 HEL_CHECKED hel_status hel_ckks_weight_bytes(size_t *out, const hel_program *p,
 					     const hel_params *params);
+
+/** What a cache says about itself. */
+typedef struct hel_weights_head {
+	uint8_t program[HEL_HASH_BYTES]; /* hash of the program's file */
+	uint8_t params[HEL_HASH_BYTES];	 /* fingerprint of the parameters */
+	uint8_t encoder[HEL_HASH_BYTES]; /* hash of what the encoder makes of known vectors */
+	uint64_t weights, data, bytes;	 /* how many, where they begin, bytes of the file */
+} hel_weights_head;
+
+#define HEL_WEIGHTS_HEAD_BYTES 256
+
+/** The head of a file of `size` bytes in all. bytes: its first HEL_WEIGHTS_HEAD_BYTES, or all.
+ *  @retval HEL_EFORMAT no cache. @retval HEL_EVERSION, HEL_ETRUNC, HEL_EHASH one to be made anew.
+ */
+HEL_CHECKED hel_status hel_weights_head_read(hel_weights_head *out, const void *bytes,
+					     uint64_t size);
+
+/* --- ckks.c ---------------------------------------------------------------------- */
+
 /** Bytes that one run with `threads` threads may take beside weights and keys: values, rotated
  *  inputs, key-switching scratch. Meant for admission: an upper bound, not a forecast. */
 HEL_CHECKED hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p,

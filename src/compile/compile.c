@@ -36,7 +36,7 @@ done:
 }
 
 /* One decomposition, two rotations and one division at every level. */
-static double digits_seconds(const hel_params_spec *s)
+static double digits_seconds(const hel_params_spec *s, const hel_cost_model *machine)
 {
 	hel_cost cost = {0};
 	for (size_t limbs = 2; limbs <= s->levels + 2u; limbs++) {
@@ -44,10 +44,11 @@ static double digits_seconds(const hel_params_spec *s)
 		hel_cost_add(&cost, hel_cost_product(s, limbs), 2);
 		hel_cost_add(&cost, hel_cost_finish(s, limbs), 1);
 	}
-	return hel_cost_seconds(s, cost);
+	return hel_cost_seconds(machine, cost);
 }
 
-hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, bool precise)
+hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, bool precise,
+			     const hel_cost_model *machine)
 {
 	hel_status st = HEL_OK;
 	hel_params_spec best = {0};
@@ -64,7 +65,7 @@ hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, 
 		/* primes just below 2^30 */
 		if (HEL_PRIME_BITS * (levels + 2 + special) > hel_security_limit(log_n))
 			break;
-		const double seconds = digits_seconds(&spec);
+		const double seconds = digits_seconds(&spec, machine);
 		if (seconds < least) {
 			least = seconds;
 			best = spec;
@@ -80,15 +81,16 @@ hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, 
 
 /* Tries one ring and one way to write the model; replaces *best when faster. */
 static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool precise,
-			  bool monomials, bool fuse, bool *fits)
+			  bool monomials, bool fuse, const hel_cost_model *machine, bool *fits)
 {
 	hel_status st = HEL_OK;
 	choice c = {0};
 	TRY(hel_stages_new(&c.stages, m, monomials, fuse));
-	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise));
+	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise,
+				      machine));
 	if (!c.params)
 		goto done;
-	st = hel_plan_new(&c.plan, c.stages, c.params);
+	st = hel_plan_new(&c.plan, c.stages, c.params, machine);
 	if (st == HEL_EUNSUPPORTED) {
 		st = HEL_OK;
 		goto done;
@@ -113,7 +115,7 @@ static hel_status try_ring(choice *best, const hel_dlrm *m, unsigned log_n, bool
 		const bool monomials = way & 1, fuse = !(way & 2);
 		if ((monomials && o->no_monomials) || (fuse && o->no_fusion))
 			continue;
-		TRY(try_way(best, m, log_n, precise, monomials, fuse, fits));
+		TRY(try_way(best, m, log_n, precise, monomials, fuse, o->machine, fits));
 	}
 done:
 	return st;
@@ -247,7 +249,7 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 				  hel_packed_size(c->params->ring.n, HEL_PRIME_BITS);
 	r->log_qp = c->params->log_qp;
 	r->log_qp_limit = hel_security_limit(c->params->spec.log_n);
-	r->seconds = hel_cost_seconds(&c->params->spec, r->shape.cost);
+	r->seconds = hel_cost_seconds(o->machine, r->shape.cost);
 done:
 	return st;
 }
@@ -286,9 +288,13 @@ done:
 }
 
 hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
-		       const hel_compile_options *options)
+		       const hel_compile_options *given)
 {
 	hel_status st = HEL_OK;
+	hel_compile_options chosen = *given;
+	const hel_compile_options *options = &chosen;
+	if (!chosen.machine)
+		chosen.machine = hel_cost_model_default();
 	const unsigned max_log_n = options->max_log_n ? options->max_log_n : HEL_LOG_N_MAX;
 	hel_program *p = NULL, *q = NULL;
 	hel_compile_report precise = {0};

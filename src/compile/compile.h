@@ -89,7 +89,8 @@ typedef struct hel_plan {
 /** The cheapest packing of all stages, found by dynamic programming over result layouts. Every
  *  candidate is checked slot by slot (hel_linear_check).
  *  @retval HEL_EUNSUPPORTED a layer has more outputs than slots. */
-HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params);
+HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
+				    const hel_cost_model *machine);
 void hel_plan_free(hel_plan *plan);
 
 /* --- emit.c ----------------------------------------------------------------- */
@@ -104,6 +105,8 @@ typedef struct hel_compile_options {
 	const char *name;   /* of the model, for people */
 	unsigned max_log_n; /* 0: up to 17 */
 	bool no_monomials, no_fusion;
+	const hel_cost_model *machine; /* to be fast on; NULL: the default of this backend */
+	hel_progress *progress;	       /* a step for each way tried; may be NULL */
 } hel_compile_options;
 
 typedef struct hel_compile_report {
@@ -122,7 +125,7 @@ HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report
  *  NULL when the ring is too small. precise: one special prime more than a digit has, so that a key
  *  switch costs no more precision than a rescaling. How stages are packed hardly depends on it. */
 HEL_CHECKED hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels,
-					 bool precise);
+					 bool precise, const hel_cost_model *machine);
 void hel_compile_report_clear(hel_compile_report *r);
 /** The dry run of a compiled program, for records that its manifest's schema allows. */
 HEL_CHECKED hel_status hel_program_shape(hel_shape *out, const hel_program *p,

@@ -5,9 +5,9 @@
 
 #define MAX_STATES 24  /* kept per stage */
 #define MAX_CHUNKS 512 /* fresh ciphertexts per source */
-/* What one more limb of a fresh ciphertext costs: unpacking, checking, expanding its seed, and
- * the client's upload, which is the scarcer good. Per coefficient. */
-#define INPUT_SECONDS (0.25e-3 / 8192)
+/* What one more limb of a fresh ciphertext costs beside the server's work: the client's upload, the
+ * scarcer good. Per coefficient. */
+#define UPLOAD_SECONDS 20e-9
 
 static unsigned bits_for(size_t count)
 {
@@ -76,6 +76,7 @@ typedef struct state {
 typedef struct planner {
 	const hel_stages *s;
 	const hel_params *params;
+	const hel_cost_model *machine;
 	unsigned log_slots;
 	state *states; /* [stage][MAX_STATES] */
 	size_t *count; /* per stage */
@@ -148,7 +149,7 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 		hel_cost_add(&cost, product, babies * (double)main + giants);
 		hel_cost_add(&cost, finish, babies * (double)main + (giants > 0));
 		hel_cost_add(&cost, decompose, giants);
-		double seconds = hel_cost_seconds(&params->spec, cost);
+		double seconds = hel_cost_seconds(p->machine, cost);
 		if (seconds < best) {
 			best = seconds;
 			c->baby_bits = lowest(c->diagonals, b1);
@@ -163,7 +164,7 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 		hel_cost_add(&rest, finish, babies * (double)fresh);
 		terms += (double)fresh * (babies + 1);
 	}
-	rest.products += terms * 1.2 * (double)limbs;
+	hel_cost_add(&rest, hel_cost_sum(&params->spec, limbs, terms, 1), 1);
 	double fold_best = 0;
 	const unsigned f = popcount(c->folds);
 	for (unsigned radix = 1; radix <= 2; radix++) {
@@ -173,14 +174,17 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 			hel_cost_add(&cost, product, exp2(HEL_MIN(radix, f - done)) - 1);
 			hel_cost_add(&cost, finish, 1);
 		}
-		double seconds = hel_cost_seconds(&params->spec, cost);
+		double seconds = hel_cost_seconds(p->machine, cost);
 		if (radix == 1 || seconds < fold_best) {
 			fold_best = seconds;
 			c->fold_radix = radix;
 		}
 	}
-	c->seconds = (s->plain_sum ? 0 : best + hel_cost_seconds(&params->spec, rest)) + fold_best +
-		     INPUT_SECONDS * (double)(fresh * limbs * params->ring.n);
+	hel_cost input = hel_cost_read(&params->spec, limbs);
+	hel_cost_add(&input, hel_cost_copy(&params->spec, limbs), 1);
+	const double upload = UPLOAD_SECONDS * (double)(limbs * params->ring.n);
+	c->seconds = (s->plain_sum ? 0 : best + hel_cost_seconds(p->machine, rest)) + fold_best +
+		     (hel_cost_seconds(p->machine, input) + upload) * (double)fresh;
 }
 
 /* Packs a fresh source into ciphertexts over the index bits of `mask`. */
@@ -460,7 +464,7 @@ static hel_status polynomial_seconds(double *seconds, const planner *p, unsigned
 				hel_cost_add(&cost, hel_cost_finish(spec, at + 2), 1);
 			} else
 				hel_cost_add(&cost, hel_cost_rescale(spec, at), 1);
-			*seconds += hel_cost_seconds(spec, cost);
+			*seconds += hel_cost_seconds(p->machine, cost);
 		}
 		hel_schedule_free(schedule);
 		level -= hel_stage_levels(s);
@@ -481,11 +485,15 @@ static void follow(hel_plan *plan, planner *p, size_t best)
 	}
 }
 
-hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params)
+hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
+			const hel_cost_model *machine)
 {
 	hel_status st = HEL_OK;
 	hel_plan *plan = NULL;
-	planner p = {.s = s, .params = params, .log_slots = params->spec.log_n - 1u};
+	planner p = {.s = s,
+		     .params = params,
+		     .machine = machine,
+		     .log_slots = params->spec.log_n - 1u};
 	unsigned level = hel_stages_levels(s);
 	TRY_ALLOC(p.states, hel_alloc(s->count * MAX_STATES, sizeof *p.states));
 	TRY_ALLOC(p.count, hel_alloc(s->count, sizeof *p.count));

@@ -1,53 +1,152 @@
-/* What operations cost, in counts that parameters alone decide. */
-#include "vm.h"
+#include "cost.h"
 #include <math.h>
-
-/* Microseconds on one core of an AVX2 EPYC, from test_kernels --bench: per butterfly layer and
- * coefficient, and per product. Planning needs their ratio only. */
-#define SECONDS_NTT (10.4e-6 / (8192 * 13))
-#define SECONDS_PRODUCT (1.8e-6 / 8192)
-/* One term of a base conversion, in products: most of a product is its reduction. */
-#define CONVERT_TERM 0.47
-#define SECONDS_KEY_BYTE 0.05e-9
+#include <string.h>
 
 void hel_cost_add(hel_cost *sum, hel_cost c, double times)
 {
-	sum->ntts += times * c.ntts;
-	sum->products += times * c.products;
-	sum->key_bytes += times * c.key_bytes;
+#define ADD(name) sum->name += times * c.name;
+	HEL_COSTS(ADD)
+#undef ADD
 }
 
-double hel_cost_seconds(const hel_params_spec *p, hel_cost c)
+double hel_cost_seconds(const hel_cost_model *m, hel_cost c)
 {
-	const double n = exp2(p->log_n);
-	return c.ntts * n * p->log_n * SECONDS_NTT + c.products * n * SECONDS_PRODUCT +
-	       c.key_bytes * SECONDS_KEY_BYTE;
+	return hel_cost_seconds_on(m, c, 1);
+}
+
+double hel_cost_seconds_on(const hel_cost_model *m, hel_cost c, unsigned threads)
+{
+	const hel_cost *s = &m->seconds;
+	double all = 0;
+	if (threads == 1)
+		c.forks = 0;
+#define ADD(name) all += c.name * s->name;
+	HEL_COSTS(ADD)
+#undef ADD
+	/* queries and results are read, copied and written by one thread */
+	const double serial = c.input_words * s->input_words + c.result_words * s->result_words +
+			      c.value_bytes * s->value_bytes + c.ops * s->ops + c.forks * s->forks;
+	return serial + (all - serial) / (1 + (threads - 1) * m->efficiency);
+}
+
+size_t hel_cost_limbs(const hel_params_spec *p, unsigned level)
+{
+	return (level + 1u) * p->primes_per_level + 1u;
+}
+
+static double transforms(const hel_params_spec *p, double count)
+{
+	return count * exp2(p->log_n) * p->log_n / 2;
 }
 
 hel_cost hel_cost_decompose(const hel_params_spec *p, size_t limbs)
 {
-	const double l = (double)limbs, d = (double)((limbs + p->alpha - 1) / p->alpha);
-	const double new_limbs = d * (l + p->special) - l;
-	return (hel_cost){.ntts = l + new_limbs,
-			  .products = l + new_limbs * (CONVERT_TERM * p->alpha + 1)};
+	const double n = exp2(p->log_n), rows = (double)limbs + p->special;
+	double raised = 0, terms = 0;
+	for (size_t at = 0; at < limbs; at += p->alpha) {
+		const double size = (double)HEL_MIN(p->alpha, limbs - at);
+		raised += rows - size;
+		terms += (rows - size) * size;
+	}
+	return (hel_cost){.butterflies = transforms(p, (double)limbs + raised),
+			  .conversion_terms = n * terms,
+			  .conversion_sums = n * raised,
+			  .forks = 2};
 }
 
 hel_cost hel_cost_product(const hel_params_spec *p, size_t limbs)
 {
-	const double d = (double)((limbs + p->alpha - 1) / p->alpha);
-	const double rows = (double)limbs + p->special;
-	return (hel_cost){.products = 2 * rows * (0.6 * d + 1),
-			  .key_bytes = 8 * d * rows * exp2(p->log_n)};
+	const double n = exp2(p->log_n), rows = (double)limbs + p->special;
+	const double digits = (double)((limbs + p->alpha - 1) / p->alpha);
+	return (hel_cost){.sum_terms = n * rows * digits,
+			  .sums = n * rows,
+			  .key_bytes = 8 * n * rows * digits};
+}
+
+/* Both halves divided by a run of primes, over the other `limbs`. */
+static hel_cost division(const hel_params_spec *p, size_t run, size_t limbs)
+{
+	const double n = exp2(p->log_n), l = (double)limbs, k = (double)run;
+	const double exact = run > 1; /* then the quotient is one more sum, and one more term */
+	return (hel_cost){.butterflies = transforms(p, 2 * (l + k)),
+			  .conversion_terms = 2 * n * (l * (k + exact) + exact * k),
+			  .conversion_sums = 2 * n * (l + exact),
+			  .divisions = 2 * n * l,
+			  .forks = 2 + exact};
 }
 
 hel_cost hel_cost_finish(const hel_params_spec *p, size_t limbs)
 {
-	const double l = (double)limbs, k = p->special;
-	return (hel_cost){.ntts = 2 * (l + k), .products = 2 * l * (CONVERT_TERM * k + 2)};
+	return division(p, p->special, limbs);
+}
+
+hel_cost hel_cost_finish_rescaled(const hel_params_spec *p, unsigned level)
+{
+	return division(p, p->special + p->primes_per_level, hel_cost_limbs(p, level - 1));
 }
 
 hel_cost hel_cost_rescale(const hel_params_spec *p, unsigned level)
 {
-	const double l = (double)level * p->primes_per_level + 1, k = p->primes_per_level;
-	return (hel_cost){.ntts = 2 * (l + k), .products = 2 * l * (k + 1)};
+	return division(p, p->primes_per_level, hel_cost_limbs(p, level - 1));
+}
+
+hel_cost hel_cost_sum(const hel_params_spec *p, size_t limbs, double terms, double groups)
+{
+	const double words = exp2(p->log_n) * (double)limbs;
+	return (hel_cost){.sum_terms = words * terms,
+			  .sums = words * groups,
+			  .weight_bytes = 4 * words * terms,
+			  .forks = groups};
+}
+
+hel_cost hel_cost_tensor(const hel_params_spec *p, size_t limbs)
+{
+	return (hel_cost){.products = 4 * exp2(p->log_n) * (double)limbs, .forks = 1};
+}
+
+hel_cost hel_cost_weighted_sum(const hel_params_spec *p, size_t limbs, double terms)
+{
+	const double words = exp2(p->log_n) * (double)limbs;
+	return (hel_cost){.products = 2 * words * terms, .value_bytes = 8 * words, .forks = 1};
+}
+
+hel_cost hel_cost_add_plain(const hel_params_spec *p, size_t limbs)
+{
+	hel_cost c = hel_cost_copy(p, limbs);
+	c.weight_bytes = 4 * exp2(p->log_n) * (double)limbs;
+	return c;
+}
+
+hel_cost hel_cost_read(const hel_params_spec *p, size_t limbs)
+{
+	return (hel_cost){.input_words = exp2(p->log_n) * (double)limbs};
+}
+
+hel_cost hel_cost_copy(const hel_params_spec *p, size_t limbs)
+{
+	return (hel_cost){.value_bytes = 8 * exp2(p->log_n) * (double)limbs};
+}
+
+hel_cost hel_cost_write(const hel_params_spec *p, size_t limbs)
+{
+	return (hel_cost){.butterflies = transforms(p, (double)limbs),
+			  .result_words = exp2(p->log_n) * (double)limbs,
+			  .forks = 1};
+}
+
+/* helrm bench --calibrate wrote these (docs/performance.md). */
+static const struct {
+	const char *backend;
+	hel_cost_model model;
+} defaults[] = {
+    {"scalar", {{.butterflies = 1e-9}, 0.8}},
+};
+
+const hel_cost_model *hel_cost_model_default(void)
+{
+	const char *name = hel_kernels_get()->name;
+	for (size_t i = 1; i < HEL_ARRAY_LEN(defaults); i++)
+		if (strcmp(defaults[i].backend, name) == 0)
+			return &defaults[i].model;
+	return &defaults[0].model;
 }

@@ -26,7 +26,8 @@ typedef struct shape_machine {
 	const double *feature_bound;
 	unsigned *level; /* before each op */
 	bool *product;	 /* of its result */
-	double **bound;	 /* kept for every root of a curve, per slot */
+	bool *fused;
+	double **bound; /* kept for every root of a curve, per slot */
 	hel_shape *out;
 	size_t slots;
 } shape_machine;
@@ -114,6 +115,20 @@ static void charge(shape_machine *s, const hel_op *op, hel_cost c, double times)
 	hel_cost_add(&s->out->layer[op->layer].cost, c, times);
 }
 
+static bool is_fused(const shape_machine *s, const hel_op *op)
+{
+	return s->fused[op - s->p->op];
+}
+
+/* The end of a key switch, with the rescale after it where one op does both. */
+static void charge_finish(shape_machine *s, const hel_op *op, unsigned level)
+{
+	charge(s, op,
+	       is_fused(s, op) ? hel_cost_finish_rescaled(&s->params->spec, level)
+			       : hel_cost_finish(&s->params->spec, s->params->limbs[level]),
+	       1);
+}
+
 static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
@@ -127,6 +142,9 @@ static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 		v->bound[p] = e < 0 ? 0 : s->feature_bound[in->first + (uint32_t)e];
 	}
 	s->out->layer[op->layer].level_in = in->level;
+	const size_t limbs = s->params->limbs[in->level];
+	hel_cost_add(&s->out->cost, hel_cost_read(&s->params->spec, limbs), 1);
+	charge(s, op, hel_cost_copy(&s->params->spec, limbs), 1);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -147,17 +165,18 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 {
 	hel_status st = HEL_OK;
 	const size_t limbs = s->params->limbs[level];
-	unsigned switches = 0;
+	unsigned switches = 0, groups = 0;
 	bool giants = false;
 	for (uint32_t k = 0; k < op->terms; k++) {
 		const hel_term *t = &op->term[k];
-		bool new_value = t->baby != 0, new_baby = t->baby != 0, new_giant = t->giant != 0;
+		bool new_value = t->baby != 0, new_baby = t->baby != 0, new_giant = true;
 		for (uint32_t i = 0; i < k; i++) {
 			new_value &= !(op->term[i].value == t->value && op->term[i].baby != 0);
 			new_baby &= !(op->term[i].value == t->value && op->term[i].baby == t->baby);
 			new_giant &= op->term[i].giant != t->giant;
 		}
-		charge(s, op, (hel_cost){.products = 1.2 * (double)limbs}, 1);
+		groups += new_giant;
+		new_giant &= t->giant != 0;
 		if (new_value)
 			charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
 		if (new_baby) {
@@ -173,8 +192,11 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 		TRY(require(s, hel_galois_of_rotation(s->params, t->baby), level));
 		TRY(require(s, hel_galois_of_rotation(s->params, t->giant), level));
 	}
-	if (giants)
-		charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
+	charge(s, op, hel_cost_sum(&s->params->spec, limbs, op->terms, groups), 1);
+	charge(s, op,
+	       giants ? hel_cost_finish(&s->params->spec, limbs)
+		      : hel_cost_copy(&s->params->spec, limbs),
+	       1);
 	s->out->layer[op->layer].key_switches += switches;
 	s->out->layer[op->layer].weights += op->terms;
 done:
@@ -226,14 +248,16 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 			size_t q = (size_t)((int64_t)p + op->step[k]) & (s->slots - 1);
 			v->bound[p] += x->bound[q];
 		}
-		if (!op->step[k])
+		if (!op->step[k]) { /* times P, into the sum of the others */
+			charge(s, op, hel_cost_weighted_sum(&s->params->spec, limbs, 1), 1);
 			continue;
+		}
 		TRY(require(s, hel_galois_of_rotation(s->params, op->step[k]), x->level));
 		charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
 		s->out->layer[op->layer].key_switches++;
 	}
 	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
-	charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
+	charge_finish(s, op, x->level);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -245,8 +269,8 @@ static hel_status charge_product(shape_machine *s, const hel_op *op, unsigned le
 	const size_t limbs = s->params->limbs[level];
 	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
 	charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
-	charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
-	charge(s, op, (hel_cost){.products = 6 * (double)limbs}, 1);
+	charge(s, op, hel_cost_tensor(&s->params->spec, limbs), 1);
+	charge_finish(s, op, level);
 	s->out->layer[op->layer].key_switches++;
 	return require(s, HEL_RELINEARISE, level);
 }
@@ -387,8 +411,8 @@ static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
 		for (uint32_t k = 0; k < op->terms; k++)
 			v->bound[p] += fabs(op->factor[k]) * x[k]->bound[p];
 	}
-	charge(s, op,
-	       (hel_cost){.products = 1.5 * (double)(op->terms * s->params->limbs[v->level])}, 1);
+	const size_t limbs = s->params->limbs[v->level];
+	charge(s, op, hel_cost_weighted_sum(&s->params->spec, limbs, op->terms), 1);
 	TRY(check_value(s, op, v));
 done:
 	hel_free(x);
@@ -421,7 +445,8 @@ static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 	*out = v;
 	memcpy(v->bound, x->bound, s->slots * sizeof *v->bound);
 	TRY(pass_curve(v, x));
-	charge(s, op, hel_cost_rescale(&s->params->spec, x->level), 1);
+	if (!is_fused(s, op))
+		charge(s, op, hel_cost_rescale(&s->params->spec, x->level), 1);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -442,6 +467,7 @@ static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 		hel_complex w = hel_vector_at(&s->p->vector[op->index], p);
 		v->bound[p] = x->bound[p] + hypot(w.re, w.im);
 	}
+	charge(s, op, hel_cost_add_plain(&s->params->spec, s->params->limbs[x->level]), 1);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -459,6 +485,9 @@ static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 	    [HEL_OP_MUL] = run_mul,
 	    [HEL_OP_WEIGHTED_SUM] = run_weighted_sum,
 	};
+	shape_machine *s = self(m);
+	if (!is_fused(s, op) || op->kind != HEL_OP_RESCALE)
+		charge(s, op, (hel_cost){.ops = 1}, 1);
 	return run[op->kind](m, op, out);
 }
 
@@ -499,11 +528,14 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	TRY_ALLOC(s.level, hel_alloc(p->ops, sizeof *s.level));
 	TRY_ALLOC(s.product, hel_alloc(p->ops, sizeof *s.product));
 	TRY_ALLOC(s.bound, hel_alloc(p->ops, sizeof *s.bound));
+	TRY_ALLOC(s.fused, hel_alloc(p->ops, sizeof *s.fused));
+	hel_vm_find_fused(s.fused, p);
 	TRY(hel_vm_run(&s.base, p, &value));
 	const shape_value *v = value;
 	if (v->level != 0 || v->product)
 		FAIL(HEL_ELEVEL, "the result ends at level %u%s, expected 0", v->level,
 		     v->product ? ", not rescaled" : "");
+	hel_cost_add(&out->cost, hel_cost_write(&params->spec, params->limbs[0]), 1);
 	double low = INFINITY;
 	for (size_t i = 0; i < s.slots; i++) {
 		out->bound = HEL_MAX(out->bound, v->bound[i]);
@@ -516,6 +548,7 @@ done:
 	free_value(&s.base, value);
 	hel_free(s.level);
 	hel_free(s.product);
+	hel_free(s.fused);
 	for (uint32_t i = 0; s.bound && i < p->ops; i++)
 		hel_free(s.bound[i]);
 	hel_free(s.bound);

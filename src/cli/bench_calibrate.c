@@ -1,0 +1,474 @@
+/* bench --calibrate: times the building blocks of a run and fits seconds to their counts. */
+#include "bench.h"
+#include "calibration.h"
+#include <libgen.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define KEYS 8		/* of each ring, used in turn: they come from memory, not from a cache */
+#define INPUTS 8	/* ciphertexts, used in turn */
+#define WEIGHT_WORDS (1 << 23) /* of the plaintexts of one linear layer, about */
+#define MAX_WEIGHTS 64
+#define MAX_SAMPLES 400
+#define ROUNDS 7
+#define BATCH_SECONDS 2e-3
+
+/* Rings from those of the heart models to the largest whose keys take seconds only, digits of one
+ * to eight primes; no security is needed. */
+static const hel_params_spec rings[] = {
+    {12, 1, 1, 30, 1, 1}, {12, 3, 1, 30, 2, 2}, {13, 3, 1, 30, 2, 2},  {13, 4, 1, 30, 3, 3},
+    {14, 3, 1, 30, 2, 3}, {14, 8, 1, 30, 4, 4}, {15, 4, 1, 30, 3, 3},  {15, 12, 1, 30, 5, 5},
+    {15, 18, 1, 30, 7, 7}, {16, 6, 1, 30, 4, 4}, {16, 20, 1, 30, 8, 8},
+};
+
+typedef struct lab {
+	hel_params *params;
+	hel_secret_key *secret;
+	hel_keys *keys;
+	hel_eval *ev;
+	hel_ct *in[INPUTS], *product, *out;
+	hel_pt *weight[MAX_WEIGHTS], *plain;
+	size_t weights, limbs, turn;
+	uint32_t *acc, *work;
+	const hel_switch_key *key[2 * KEYS];
+	hel_writer query, result;
+	hel_linear_term term[MAX_WEIGHTS];
+} lab;
+
+typedef hel_status (*block_fn)(lab *l);
+
+static hel_status run_transform(lab *l)
+{
+	const hel_ring *r = &l->params->ring;
+	uint32_t *limb = l->acc + l->turn++ % 4 * r->n;
+	r->k->ntt_forward(limb, r->at, 1);
+	r->k->ntt_inverse(limb, limb, NULL, false, r->at, 1);
+	return HEL_OK;
+}
+static void apply(lab *l, size_t keys)
+{
+	hel_ct *x = l->in[l->turn % INPUTS];
+	hel_ks_apply(l->ev, l->acc, x->part[0], x->part[1], l->key + l->turn % KEYS, keys, true,
+		     false, l->limbs, l->work);
+	l->turn += keys;
+}
+static hel_status run_apply(lab *l)
+{
+	apply(l, 1);
+	return HEL_OK;
+}
+static hel_status run_apply_many(lab *l)
+{
+	apply(l, KEYS);
+	return HEL_OK;
+}
+static hel_status run_finish(lab *l)
+{
+	hel_ks_finish(l->ev, l->out->part, NULL, l->acc, l->limbs, l->work);
+	return HEL_OK;
+}
+static hel_status run_finish_rescaled(lab *l)
+{
+	hel_ks_finish_rescaled(l->ev, l->out->part, NULL, l->acc, l->params->spec.levels, l->work);
+	return HEL_OK;
+}
+static hel_status run_rescale(lab *l)
+{
+	return hel_eval_rescale(l->ev, l->out, l->product);
+}
+static hel_status run_mul(lab *l)
+{
+	hel_ct *x = l->in[l->turn++ % INPUTS];
+	return hel_eval_mul(l->ev, l->out, x, x);
+}
+/* The same ciphertext under all weights, or another under each. */
+static hel_status run_linear(lab *l)
+{
+	for (size_t i = 0; i < l->weights; i++)
+		l->term[i] = (hel_linear_term){l->in[0], l->weight[i], 0, 0};
+	return hel_linear_apply(l->ev, l->out, l->term, l->weights);
+}
+static hel_status run_linear_inputs(lab *l)
+{
+	const size_t count = HEL_MIN(l->weights, (size_t)INPUTS);
+	for (size_t i = 0; i < count; i++)
+		l->term[i] = (hel_linear_term){l->in[i], l->weight[i], 0, 0};
+	return hel_linear_apply(l->ev, l->out, l->term, count);
+}
+static hel_status run_add_plain(lab *l)
+{
+	return hel_eval_add_plain(l->ev, l->out, l->in[l->turn++ % INPUTS], l->plain);
+}
+static hel_status run_weighted_sum(lab *l)
+{
+	const hel_sum_term terms[4] = {
+	    {l->in[0], 0.5}, {l->in[1], -0.5}, {l->in[2], 1}, {l->in[3], 2}};
+	return hel_eval_weighted_sum(l->ev, l->out, l->params->spec.levels, terms, 4, 0.25);
+}
+static hel_status run_copy(lab *l)
+{
+	hel_ct_copy(l->out, l->in[l->turn++ % INPUTS]);
+	return HEL_OK;
+}
+/* A query as a server reads it: checksum, memory, residues, expansion. */
+static hel_status run_read(lab *l)
+{
+	hel_status st = HEL_OK;
+	hel_ct *ct[INPUTS] = {0};
+	uint8_t hash[HEL_HASH_BYTES];
+	hel_reader r = hel_reader_of(l->query.bytes, l->query.size);
+	hel_hash(hash, l->query.bytes, l->query.size);
+	for (size_t i = 0; i < INPUTS; i++) {
+		TRY(hel_ct_new(&ct[i], l->params));
+		TRY(hel_ct_read_seeded(ct[i], &r));
+	}
+done:
+	for (size_t i = 0; i < INPUTS; i++)
+		hel_ct_free(ct[i]);
+	return st;
+}
+static hel_status run_write(lab *l)
+{
+	hel_status st = HEL_OK;
+	hel_writer_clear(&l->result);
+	hel_container_begin(&l->result, HEL_KIND_RESULT);
+	TRY(hel_ct_write_sampled(&l->result, l->ev, l->in[0], 256));
+	TRY(hel_container_end(&l->result));
+done:
+	return st;
+}
+
+static hel_cost count_transform(const lab *l)
+{
+	const hel_ring *r = &l->params->ring;
+	return (hel_cost){.butterflies = (double)(r->n * r->log_n)};
+}
+static hel_cost count_apply(const lab *l)
+{
+	hel_cost c = hel_cost_decompose(&l->params->spec, l->limbs);
+	hel_cost_add(&c, hel_cost_product(&l->params->spec, l->limbs), 1);
+	return c;
+}
+static hel_cost count_apply_many(const lab *l)
+{
+	hel_cost c = hel_cost_decompose(&l->params->spec, l->limbs);
+	hel_cost_add(&c, hel_cost_product(&l->params->spec, l->limbs), KEYS);
+	return c;
+}
+static hel_cost count_finish(const lab *l)
+{
+	return hel_cost_finish(&l->params->spec, l->limbs);
+}
+static hel_cost count_finish_rescaled(const lab *l)
+{
+	return hel_cost_finish_rescaled(&l->params->spec, l->params->spec.levels);
+}
+static hel_cost count_rescale(const lab *l)
+{
+	hel_cost c = hel_cost_rescale(&l->params->spec, l->params->spec.levels);
+	c.ops = 1;
+	return c;
+}
+static hel_cost count_mul(const lab *l)
+{
+	hel_cost c = count_apply(l);
+	hel_cost_add(&c, count_finish(l), 1);
+	hel_cost_add(&c, hel_cost_tensor(&l->params->spec, l->limbs), 1);
+	c.ops = 1;
+	return c;
+}
+static hel_cost sum_of(const lab *l, size_t terms)
+{
+	hel_cost c = hel_cost_sum(&l->params->spec, l->limbs, (double)terms, 1);
+	hel_cost_add(&c, hel_cost_copy(&l->params->spec, l->limbs), 1);
+	c.ops = 1;
+	return c;
+}
+static hel_cost count_linear(const lab *l)
+{
+	return sum_of(l, l->weights);
+}
+static hel_cost count_linear_inputs(const lab *l)
+{
+	return sum_of(l, HEL_MIN(l->weights, (size_t)INPUTS));
+}
+static hel_cost count_add_plain(const lab *l)
+{
+	hel_cost c = hel_cost_add_plain(&l->params->spec, l->limbs);
+	c.ops = 1;
+	return c;
+}
+static hel_cost count_weighted_sum(const lab *l)
+{
+	hel_cost c = hel_cost_weighted_sum(&l->params->spec, l->limbs, 4);
+	c.ops = 1;
+	return c;
+}
+static hel_cost count_copy(const lab *l)
+{
+	return hel_cost_copy(&l->params->spec, l->limbs);
+}
+static hel_cost count_read(const lab *l)
+{
+	hel_cost c = {0};
+	hel_cost_add(&c, hel_cost_read(&l->params->spec, l->limbs), INPUTS);
+	return c;
+}
+static hel_cost count_write(const lab *l)
+{
+	return hel_cost_write(&l->params->spec, l->limbs);
+}
+
+static const struct block {
+	const char *name;
+	block_fn run;
+	hel_cost (*count)(const lab *l);
+	bool threads; /* timed on all threads, too */
+} blocks[] = {
+    {"transform", run_transform, count_transform, false},
+    {"key switch", run_apply, count_apply, false},
+    {"key switches", run_apply_many, count_apply_many, true},
+    {"ModDown", run_finish, count_finish, true},
+    {"ModDown, rescaled", run_finish_rescaled, count_finish_rescaled, false},
+    {"rescale", run_rescale, count_rescale, true},
+    {"product", run_mul, count_mul, true},
+    {"linear", run_linear, count_linear, true},
+    {"linear, many inputs", run_linear_inputs, count_linear_inputs, false},
+    {"add a vector", run_add_plain, count_add_plain, false},
+    {"weighted sum", run_weighted_sum, count_weighted_sum, false},
+    {"copy", run_copy, count_copy, false},
+    {"read a query", run_read, count_read, false},
+    {"write a result", run_write, count_write, false},
+};
+
+static void lab_clear(lab *l)
+{
+	for (size_t i = 0; i < INPUTS; i++)
+		hel_ct_free(l->in[i]);
+	for (size_t i = 0; i < l->weights; i++)
+		hel_pt_free(l->weight[i]);
+	hel_pt_free(l->plain);
+	hel_ct_free(l->product);
+	hel_ct_free(l->out);
+	hel_free(l->acc);
+	hel_free(l->work);
+	hel_writer_clear(&l->query);
+	hel_writer_clear(&l->result);
+	hel_eval_free(l->ev);
+	hel_keys_free(l->keys);
+	hel_secret_key_free(l->secret);
+	hel_params_free(l->params);
+	memset(l, 0, sizeof *l);
+}
+
+static hel_status lab_values(lab *l)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = l->params;
+	const unsigned level = p->spec.levels;
+	hel_complex *slots = NULL;
+	TRY_ALLOC(slots, hel_alloc(hel_params_slots(p), sizeof *slots));
+	for (size_t i = 0; i < hel_params_slots(p); i++)
+		slots[i] = (hel_complex){cos((double)i), 0};
+	TRY(hel_encode(&l->plain, p, slots, level, HEL_FOR_ADD));
+	for (size_t i = 0; i < INPUTS; i++) {
+		uint8_t seed[HEL_SEED_BYTES];
+		TRY(hel_ct_new(&l->in[i], p));
+		TRY(hel_encrypt_seeded(l->in[i], seed, l->secret, l->plain));
+		hel_ct_write_seeded(&l->query, l->in[i], seed);
+		TRY(l->query.status);
+	}
+	const size_t fit = WEIGHT_WORDS / (l->limbs * p->ring.n);
+	const size_t weights = HEL_MAX(8, HEL_MIN(fit, MAX_WEIGHTS));
+	for (; l->weights < weights; l->weights++)
+		TRY(hel_encode(&l->weight[l->weights], p, slots, level, HEL_FOR_MUL));
+	TRY(hel_ct_new(&l->out, p));
+	TRY(hel_ct_new(&l->product, p));
+	hel_ct_copy(l->product, l->in[0]);
+	l->product->scale *= l->product->scale; /* as if it were one */
+done:
+	hel_free(slots);
+	return st;
+}
+
+static hel_status lab_open(lab *l, const hel_params_spec *spec, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_key_request request[KEYS + 1];
+	memset(l, 0, sizeof *l);
+	TRY(hel_params_new_insecure_test(&l->params, spec));
+	const hel_params *p = l->params;
+	l->limbs = p->limbs[spec->levels];
+	TRY(hel_secret_key_new(&l->secret, p));
+	for (int i = 0; i < KEYS; i++)
+		request[i] =
+		    (hel_key_request){hel_galois_of_rotation(p, i + 1), spec->levels};
+	request[KEYS] = (hel_key_request){HEL_RELINEARISE, spec->levels};
+	TRY(hel_keys_generate(&l->keys, l->secret, request, KEYS + 1, pool));
+	for (int i = 0; i < 2 * KEYS; i++)
+		l->key[i] = hel_keys_find(l->keys, request[i % KEYS].galois, spec->levels);
+	TRY(hel_eval_new(&l->ev, p, l->keys, pool));
+	TRY(lab_values(l));
+	TRY_ALLOC(l->acc, hel_alloc(hel_extended_words(p, l->limbs), 4));
+	TRY_ALLOC(l->work, hel_alloc(hel_ks_scratch_words(l->ev, l->limbs), 4));
+done:
+	return st;
+}
+
+/* One thread: what it used of its core. Several: the wall clock. */
+static double now(bool cpu)
+{
+	struct timespec t;
+	if (!cpu)
+		return hel_clock();
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* The lower quartile: what is not disturbed. */
+static hel_status measure(double *seconds, lab *l, block_fn run, bool cpu)
+{
+	hel_status st = HEL_OK;
+	double sample[ROUNDS];
+	TRY(run(l));
+	double start = now(cpu);
+	TRY(run(l));
+	const size_t batch = (size_t)fmax(1, BATCH_SECONDS / fmax(now(cpu) - start, 1e-9));
+	for (int i = 0; i < ROUNDS; i++) {
+		start = now(cpu);
+		for (size_t k = 0; k < batch; k++)
+			TRY(run(l));
+		sample[i] = (now(cpu) - start) / (double)batch;
+	}
+	qsort(sample, ROUNDS, sizeof *sample, ascending);
+	*seconds = sample[ROUNDS / 4];
+done:
+	return st;
+}
+
+typedef struct samples {
+	hel_cost_sample one[MAX_SAMPLES], many[MAX_SAMPLES];
+	size_t ones, manys;
+} samples;
+
+static hel_status measure_ring(samples *s, const hel_params_spec *spec, const hel_args *args)
+{
+	hel_status st = HEL_OK;
+	lab l;
+	TRY(lab_open(&l, spec, args->pool));
+	for (size_t i = 0; i < HEL_ARRAY_LEN(blocks); i++) {
+		const struct block *b = &blocks[i];
+		hel_cost_sample sample = {b->name, spec->log_n, l.limbs, b->count(&l), 0};
+		l.ev->pool = NULL;
+		TRY(measure(&sample.seconds, &l, b->run, true));
+		s->one[s->ones++] = sample;
+		if (args->threads == 1 || !b->threads)
+			continue;
+		l.ev->pool = args->pool;
+		TRY(measure(&sample.seconds, &l, b->run, false));
+		s->many[s->manys++] = sample;
+	}
+done:
+	lab_clear(&l);
+	return st;
+}
+
+/* Prints predicted over measured, one line per block, a column per ring; returns the worst. */
+static void report(const hel_args *args, json_t *out, const hel_cost_model *m,
+		   const hel_cost_sample *sample, size_t count, unsigned threads)
+{
+	double error[MAX_SAMPLES];
+	json_t *list = json_array();
+	hel_say(args, "predicted / measured on %u thread%s:\n", threads, threads > 1 ? "s" : "");
+	for (size_t b = 0; b < HEL_ARRAY_LEN(blocks); b++) {
+		bool any = false;
+		for (size_t i = 0; i < count; i++) {
+			if (strcmp(sample[i].name, blocks[b].name) != 0)
+				continue;
+			const double ratio =
+			    hel_cost_seconds_on(m, sample[i].cost, threads) / sample[i].seconds;
+			if (!any)
+				hel_say(args, "  %-20s", blocks[b].name);
+			any = true;
+			hel_say(args, " %5.2f", ratio);
+			json_array_append_new(
+			    list, json_pack("{s:s, s:i, s:i, s:f, s:f}", "block", sample[i].name,
+					    "log_n", (int)sample[i].log_n, "limbs",
+					    (int)sample[i].limbs, "ms", 1e3 * sample[i].seconds,
+					    "ratio", ratio));
+		}
+		if (any)
+			hel_say(args, "\n");
+	}
+	for (size_t i = 0; i < count; i++)
+		error[i] = fabs(hel_cost_seconds_on(m, sample[i].cost, threads) /
+				    sample[i].seconds -
+				1);
+	qsort(error, count, sizeof *error, ascending);
+	hel_say(args, "  error: median %.0f %%, 90 %% below %.0f %%\n", 100 * error[count / 2],
+		100 * error[count * 9 / 10]);
+	json_object_set_new(out, threads > 1 ? "blocks_threads" : "blocks", list);
+}
+
+static hel_status write_file(const hel_args *args, json_t *out, const hel_calibration *c)
+{
+	hel_status st = HEL_OK;
+	char path[4096], *text = NULL;
+	const char *named = hel_arg(args, "out");
+	if (named)
+		snprintf(path, sizeof path, "%s", named);
+	else {
+		TRY(hel_cli_calibration_path(path, sizeof path));
+		char copy[sizeof path];
+		memcpy(copy, path, sizeof path);
+		TRY(hel_dir_make(dirname(copy)));
+	}
+	TRY(hel_calibration_to_json(&text, c));
+	TRY(hel_file_write(path, text, strlen(text), 0644));
+	hel_say(args, "written: %s%s\n", path,
+		named ? " (compile --calibration FILE)" : ": compile and tune go by it from now on");
+	json_object_set_new(out, "written", json_string(path));
+done:
+	free(text);
+	return st;
+}
+
+hel_status bench_calibrate(const hel_args *args, json_t *out)
+{
+	hel_status st = HEL_OK;
+	samples *s = NULL;
+	hel_calibration c;
+	hel_progress progress;
+	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
+	hel_calibration_here(&c);
+	hel_progress_begin(&progress, "calibrating");
+	for (size_t i = 0; i < HEL_ARRAY_LEN(rings) && st == HEL_OK; i++) {
+		st = measure_ring(s, &rings[i], args);
+		hel_progress_step(&progress, (double)(i + 1) / HEL_ARRAY_LEN(rings));
+	}
+	hel_progress_end(&progress);
+	TRY(st);
+	TRY(hel_cost_fit(&c.model.seconds, s->one, s->ones));
+	if (s->manys)
+		hel_cost_fit_threads(&c.model, s->many, s->manys, args->threads);
+	hel_say(args, "%s, %s kernels\nnanoseconds each:", c.cpu, c.backend);
+#define SAY(name) hel_say(args, " %s %.4g", #name, 1e9 * c.model.seconds.name);
+	HEL_COSTS(SAY)
+#undef SAY
+	hel_say(args, "\n");
+	report(args, out, &c.model, s->one, s->ones, 1);
+	if (s->manys)
+		report(args, out, &c.model, s->many, s->manys, args->threads);
+	TRY(write_file(args, out, &c));
+done:
+	hel_free(s);
+	return st;
+}

@@ -39,6 +39,12 @@ typedef struct lab {
 
 typedef hel_status (*block_fn)(lab *l);
 
+/* Values that were made just now, two in turn. */
+static hel_ct *recent(lab *l)
+{
+	return l->in[l->turn++ % 2];
+}
+
 static hel_status run_transform(lab *l)
 {
 	const hel_ring *r = &l->params->ring;
@@ -49,7 +55,7 @@ static hel_status run_transform(lab *l)
 }
 static void apply(lab *l, size_t keys)
 {
-	hel_ct *x = l->in[l->turn % INPUTS];
+	hel_ct *x = l->in[l->turn % 2];
 	hel_ks_apply(l->ev, l->acc, x->part[0], x->part[1], l->key + l->turn % KEYS, keys, true,
 		     false, l->limbs, l->work);
 	l->turn += keys;
@@ -80,7 +86,7 @@ static hel_status run_rescale(lab *l)
 }
 static hel_status run_mul(lab *l)
 {
-	hel_ct *x = l->in[l->turn++ % INPUTS];
+	hel_ct *x = recent(l);
 	return hel_eval_mul(l->ev, l->out, x, x);
 }
 /* The same ciphertext under all weights, or another under each. */
@@ -92,24 +98,23 @@ static hel_status run_linear(lab *l)
 }
 static hel_status run_linear_inputs(lab *l)
 {
-	const size_t count = HEL_MIN(l->weights, (size_t)INPUTS);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < INPUTS; i++)
 		l->term[i] = (hel_linear_term){l->in[i], l->weight[i], 0, 0};
-	return hel_linear_apply(l->ev, l->out, l->term, count);
+	return hel_linear_apply(l->ev, l->out, l->term, INPUTS);
 }
 static hel_status run_add_plain(lab *l)
 {
-	return hel_eval_add_plain(l->ev, l->out, l->in[l->turn++ % INPUTS], l->plain);
+	return hel_eval_add_plain(l->ev, l->out, recent(l), l->plain);
 }
 static hel_status run_weighted_sum(lab *l)
 {
 	const hel_sum_term terms[4] = {
-	    {l->in[0], 0.5}, {l->in[1], -0.5}, {l->in[2], 1}, {l->in[3], 2}};
+	    {l->in[0], 0.5}, {l->in[1], -0.5}, {l->in[0], 1}, {l->in[1], 2}};
 	return hel_eval_weighted_sum(l->ev, l->out, l->params->spec.levels, terms, 4, 0.25);
 }
 static hel_status run_copy(lab *l)
 {
-	hel_ct_copy(l->out, l->in[l->turn++ % INPUTS]);
+	hel_ct_copy(l->out, recent(l));
 	return HEL_OK;
 }
 /* A query as a server reads it: checksum, memory, residues, expansion. */
@@ -121,7 +126,7 @@ static hel_status run_read(lab *l)
 	hel_reader r = hel_reader_of(l->query.bytes, l->query.size);
 	hel_hash(hash, l->query.bytes, l->query.size);
 	for (size_t i = 0; i < INPUTS; i++) {
-		TRY(hel_ct_new(&ct[i], l->params));
+		TRY(hel_ct_take(&ct[i], l->ev));
 		TRY(hel_ct_read_seeded(ct[i], &r));
 	}
 done:
@@ -179,20 +184,20 @@ static hel_cost count_mul(const lab *l)
 	c.ops = 1;
 	return c;
 }
-static hel_cost sum_of(const lab *l, size_t terms)
+static hel_cost sum_of(const lab *l, size_t terms, double values)
 {
-	hel_cost c = hel_cost_sum(&l->params->spec, l->limbs, (double)terms, 1);
+	hel_cost c = hel_cost_sum(&l->params->spec, l->limbs, (double)terms, values, 1);
 	hel_cost_add(&c, hel_cost_copy(&l->params->spec, l->limbs), 1);
 	c.ops = 1;
 	return c;
 }
 static hel_cost count_linear(const lab *l)
 {
-	return sum_of(l, l->weights);
+	return sum_of(l, l->weights, 1);
 }
 static hel_cost count_linear_inputs(const lab *l)
 {
-	return sum_of(l, HEL_MIN(l->weights, (size_t)INPUTS));
+	return sum_of(l, INPUTS, INPUTS);
 }
 static hel_cost count_add_plain(const lab *l)
 {
@@ -366,7 +371,11 @@ static hel_status measure_ring(samples *s, const hel_params_spec *spec, const he
 	TRY(lab_open(&l, spec, args->pool));
 	for (size_t i = 0; i < HEL_ARRAY_LEN(blocks); i++) {
 		const struct block *b = &blocks[i];
-		hel_cost_sample sample = {b->name, spec->log_n, l.limbs, b->count(&l), 0};
+		hel_cost_sample sample = {
+		    .name = b->name, .log_n = spec->log_n, .limbs = l.limbs, .cost = b->count(&l)};
+		sample.bytes = hel_cost_bytes(sample.cost);
+		if (b->run == run_apply) /* another key each time */
+			sample.bytes *= KEYS;
 		l.ev->pool = NULL;
 		TRY(measure(&sample.seconds, &l, b->run, true));
 		s->one[s->ones++] = sample;
@@ -394,7 +403,7 @@ static void report(const hel_args *args, json_t *out, const hel_cost_model *m,
 			if (strcmp(sample[i].name, blocks[b].name) != 0)
 				continue;
 			const double ratio =
-			    hel_cost_seconds_on(m, sample[i].cost, threads) / sample[i].seconds;
+			    hel_cost_predicted(m, &sample[i], threads) / sample[i].seconds;
 			if (!any)
 				hel_say(args, "  %-20s", blocks[b].name);
 			any = true;
@@ -409,9 +418,8 @@ static void report(const hel_args *args, json_t *out, const hel_cost_model *m,
 			hel_say(args, "\n");
 	}
 	for (size_t i = 0; i < count; i++)
-		error[i] = fabs(hel_cost_seconds_on(m, sample[i].cost, threads) /
-				    sample[i].seconds -
-				1);
+		error[i] =
+		    fabs(hel_cost_predicted(m, &sample[i], threads) / sample[i].seconds - 1);
 	qsort(error, count, sizeof *error, ascending);
 	hel_say(args, "  error: median %.0f %%, 90 %% below %.0f %%\n", 100 * error[count / 2],
 		100 * error[count * 9 / 10]);
@@ -456,14 +464,15 @@ hel_status bench_calibrate(const hel_args *args, json_t *out)
 	}
 	hel_progress_end(&progress);
 	TRY(st);
-	TRY(hel_cost_fit(&c.model.seconds, s->one, s->ones));
+	TRY(hel_cost_fit(&c.model, s->one, s->ones));
 	if (s->manys)
 		hel_cost_fit_threads(&c.model, s->many, s->manys, args->threads);
 	hel_say(args, "%s, %s kernels\nnanoseconds each:", c.cpu, c.backend);
 #define SAY(name) hel_say(args, " %s %.4g", #name, 1e9 * c.model.seconds.name);
 	HEL_COSTS(SAY)
 #undef SAY
-	hel_say(args, "\n");
+	hel_say(args, "\ncache %.3g MB, efficiency of further threads %.0f %%\n", c.model.cache / 1e6,
+		100 * c.model.efficiency);
 	report(args, out, &c.model, s->one, s->ones, 1);
 	if (s->manys)
 		report(args, out, &c.model, s->many, s->manys, args->threads);

@@ -5,6 +5,7 @@
 
 #define KIND "helrm calibration 1"
 #define SECONDS_MAX 1e-2 /* of any single count: a slower machine runs nothing of ours */
+#define CACHE_MAX 0x1p40
 
 /* --- fitting ------------------------------------------------------------------------- */
 
@@ -12,9 +13,24 @@
 #define SWEEPS 2000
 #define FLOOR 0.02 /* relative errors below this are noise */
 
-static void counts_of(double out[HEL_COST_COUNTS], const hel_cost *c)
+double hel_cost_predicted(const hel_cost_model *m, const hel_cost_sample *s, unsigned threads)
 {
-	memcpy(out, c, HEL_COST_COUNTS * sizeof *out);
+	const hel_cost_model here = hel_cost_model_for(m, s->bytes);
+	return hel_cost_seconds_on(&here, s->cost, threads);
+}
+
+/* Counts by relative seconds, with the share of bytes that a cache would miss. */
+static void row_of(double out[HEL_COST_COUNTS], const hel_cost_sample *s, double cache)
+{
+	hel_cost_model unit = {.cache = cache};
+#define ONE(name) unit.seconds.name = 1;
+	HEL_COSTS(ONE)
+#undef ONE
+	unit = hel_cost_model_for(&unit, s->bytes);
+#define SET(name) unit.seconds.name *= s->cost.name / s->seconds;
+	HEL_COSTS(SET)
+#undef SET
+	memcpy(out, &unit.seconds, HEL_COST_COUNTS * sizeof *out);
 }
 
 /* Coordinate descent on the normal equations, kept non-negative. */
@@ -30,7 +46,9 @@ static void solve(double x[HEL_COST_COUNTS], double normal[][HEL_COST_COUNTS],
 		}
 }
 
-hel_status hel_cost_fit(hel_cost *seconds, const hel_cost_sample *sample, size_t count)
+/* For one size of the cache; *error: the mean of what is left. */
+static hel_status fit_with(hel_cost_model *model, double *error, const hel_cost_sample *sample,
+			   size_t count)
 {
 	hel_status st = HEL_OK;
 	double (*row)[HEL_COST_COUNTS] = NULL, *weight = NULL;
@@ -38,38 +56,55 @@ hel_status hel_cost_fit(hel_cost *seconds, const hel_cost_sample *sample, size_t
 	TRY_ALLOC(row, hel_alloc(count, sizeof *row));
 	TRY_ALLOC(weight, hel_alloc(count, sizeof *weight));
 	for (size_t s = 0; s < count; s++) {
-		counts_of(row[s], &sample[s].cost);
+		row_of(row[s], &sample[s], model->cache);
 		weight[s] = 1;
-		for (int i = 0; i < HEL_COST_COUNTS; i++) {
-			row[s][i] /= sample[s].seconds;
+		for (int i = 0; i < HEL_COST_COUNTS; i++)
 			scale[i] = fmax(scale[i], row[s][i]);
-		}
 	}
+	for (size_t s = 0; s < count; s++)
+		for (int i = 0; i < HEL_COST_COUNTS; i++)
+			row[s][i] = scale[i] > 0 ? row[s][i] / scale[i] : 0;
 	for (int round = 0; round < ROUNDS; round++) {
 		double normal[HEL_COST_COUNTS][HEL_COST_COUNTS] = {{0}}, right[HEL_COST_COUNTS] = {0};
 		for (size_t s = 0; s < count; s++)
 			for (int i = 0; i < HEL_COST_COUNTS; i++) {
-				if (scale[i] <= 0)
-					continue;
-				const double a = weight[s] * row[s][i] / scale[i];
-				right[i] += a;
+				right[i] += weight[s] * row[s][i];
 				for (int k = 0; k < HEL_COST_COUNTS; k++)
-					normal[i][k] += scale[k] > 0 ? a * row[s][k] / scale[k] : 0;
+					normal[i][k] += weight[s] * row[s][i] * row[s][k];
 			}
 		solve(x, normal, right);
+		*error = 0;
 		for (size_t s = 0; s < count; s++) {
-			double error = -1;
+			double left = -1;
 			for (int i = 0; i < HEL_COST_COUNTS; i++)
-				error += scale[i] > 0 ? row[s][i] / scale[i] * x[i] : 0;
-			weight[s] = 1 / fmax(fabs(error), FLOOR);
+				left += row[s][i] * x[i];
+			weight[s] = 1 / fmax(fabs(left), FLOOR);
+			*error += fabs(left) / (double)count;
 		}
 	}
 	for (int i = 0; i < HEL_COST_COUNTS; i++)
 		x[i] = scale[i] > 0 ? x[i] / scale[i] : 0;
-	memcpy(seconds, x, sizeof x);
+	memcpy(&model->seconds, x, sizeof x);
 done:
 	hel_free(row);
 	hel_free(weight);
+	return st;
+}
+
+hel_status hel_cost_fit(hel_cost_model *model, const hel_cost_sample *sample, size_t count)
+{
+	hel_status st = HEL_OK;
+	double least = INFINITY, error;
+	for (double cache = 0x1p18; cache <= 0x1p28; cache *= 2) {
+		hel_cost_model m = *model;
+		m.cache = cache;
+		TRY(fit_with(&m, &error, sample, count));
+		if (error < least) {
+			least = error;
+			*model = m;
+		}
+	}
+done:
 	return st;
 }
 
@@ -78,9 +113,9 @@ void hel_cost_fit_threads(hel_cost_model *model, const hel_cost_sample *sample, 
 {
 	/* seconds = serial + share * parallel + forks * each, least squares of relative errors */
 	double pp = 0, pf = 0, ff = 0, pr = 0, fr = 0;
-	hel_cost_model m = *model;
-	m.seconds.forks = 0;
 	for (size_t s = 0; s < count; s++) {
+		hel_cost_model m = hel_cost_model_for(model, sample[s].bytes);
+		m.seconds.forks = 0;
 		m.efficiency = 0;
 		const double one = hel_cost_seconds_on(&m, sample[s].cost, 2);
 		m.efficiency = 1;
@@ -153,9 +188,10 @@ hel_status hel_calibration_to_json(char **text, const hel_calibration *c)
 {
 	hel_status st = HEL_OK;
 	json_t *seconds = json_object();
-	json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:f, s:o}", "kind", KIND, "cpu", c->cpu,
+	json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:o}", "kind", KIND, "cpu", c->cpu,
 				"backend", c->backend, "version", c->version, "efficiency",
-				c->model.efficiency, "seconds", seconds);
+				c->model.efficiency, "cache_bytes", c->model.cache, "seconds",
+				seconds);
 #define SET(name) json_object_set_new(seconds, #name, json_real(c->model.seconds.name));
 	HEL_COSTS(SET)
 #undef SET
@@ -207,6 +243,7 @@ hel_status hel_calibration_from_json(hel_calibration *c, const char *text, size_
 	TRY(read_text(read.backend, sizeof read.backend, all, "backend"));
 	TRY(read_text(read.version, sizeof read.version, all, "version"));
 	TRY(read_number(&read.model.efficiency, all, "efficiency", 1));
+	TRY(read_number(&read.model.cache, all, "cache_bytes", CACHE_MAX));
 	const json_t *seconds = json_object_get(all, "seconds");
 #define GET(name) TRY(read_number(&read.model.seconds.name, seconds, #name, SECONDS_MAX));
 	HEL_COSTS(GET)

@@ -20,13 +20,16 @@ typedef struct hel_cost_sample {
 	unsigned log_n;
 	size_t limbs;
 	hel_cost cost;
+	double bytes; /* that all its repetitions come back to */
 	double seconds;
 } hel_cost_sample;
 
+/** Of a sample, as the model has it. */
+double hel_cost_predicted(const hel_cost_model *m, const hel_cost_sample *s, unsigned threads);
 /** The seconds of each count, none negative, with the least sum of relative errors (iteratively
  *  reweighted least squares): a few disturbed measurements do not matter. Counts that no sample has
- *  get 0. */
-HEL_CHECKED hel_status hel_cost_fit(hel_cost *seconds, const hel_cost_sample *sample, size_t count);
+ *  get 0. The cache is the best of the powers of two. */
+HEL_CHECKED hel_status hel_cost_fit(hel_cost_model *model, const hel_cost_sample *sample, size_t count);
 /** What wall-clock times on `threads` threads say: model's efficiency and seconds per fork. */
 void hel_cost_fit_threads(hel_cost_model *model, const hel_cost_sample *sample, size_t count,
 			  unsigned threads);

@@ -44,7 +44,8 @@ static double digits_seconds(const hel_params_spec *s, const hel_cost_model *mac
 		hel_cost_add(&cost, hel_cost_product(s, limbs), 2);
 		hel_cost_add(&cost, hel_cost_finish(s, limbs), 1);
 	}
-	return hel_cost_seconds(machine, cost);
+	const hel_cost_model m = hel_cost_model_for(machine, hel_cost_bytes(cost));
+	return hel_cost_seconds(&m, cost);
 }
 
 hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, bool precise,
@@ -249,7 +250,8 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 				  hel_packed_size(c->params->ring.n, HEL_PRIME_BITS);
 	r->log_qp = c->params->log_qp;
 	r->log_qp_limit = hel_security_limit(c->params->spec.log_n);
-	r->seconds = hel_cost_seconds(o->machine, r->shape.cost);
+	r->machine = hel_cost_model_for(o->machine, hel_cost_bytes(r->shape.cost));
+	r->seconds = hel_cost_seconds(&r->machine, r->shape.cost);
 done:
 	return st;
 }

@@ -111,7 +111,9 @@ typedef struct hel_compile_options {
 
 typedef struct hel_compile_report {
 	hel_shape shape;
-	double log_qp, log_qp_limit, seconds; /* estimated */
+	double log_qp, log_qp_limit;
+	double seconds;		/* predicted, on one thread: query read, run, result written */
+	hel_cost_model machine; /* it was predicted for, and for this run */
 	size_t key_bytes, query_bytes;
 } hel_compile_report;
 

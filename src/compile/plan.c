@@ -8,6 +8,7 @@
 /* What one more limb of a fresh ciphertext costs beside the server's work: the client's upload, the
  * scarcer good. Per coefficient. */
 #define UPLOAD_SECONDS 20e-9
+#define LIKELY_KEYS 16
 
 static unsigned bits_for(size_t count)
 {
@@ -76,7 +77,7 @@ typedef struct state {
 typedef struct planner {
 	const hel_stages *s;
 	const hel_params *params;
-	const hel_cost_model *machine;
+	hel_cost_model machine; /* for what the run reads, about */
 	unsigned log_slots;
 	state *states; /* [stage][MAX_STATES] */
 	size_t *count; /* per stage */
@@ -149,7 +150,7 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 		hel_cost_add(&cost, product, babies * (double)main + giants);
 		hel_cost_add(&cost, finish, babies * (double)main + (giants > 0));
 		hel_cost_add(&cost, decompose, giants);
-		double seconds = hel_cost_seconds(p->machine, cost);
+		double seconds = hel_cost_seconds(&p->machine, cost);
 		if (seconds < best) {
 			best = seconds;
 			c->baby_bits = lowest(c->diagonals, b1);
@@ -164,7 +165,7 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 		hel_cost_add(&rest, finish, babies * (double)fresh);
 		terms += (double)fresh * (babies + 1);
 	}
-	hel_cost_add(&rest, hel_cost_sum(&params->spec, limbs, terms, 1), 1);
+	hel_cost_add(&rest, hel_cost_sum(&params->spec, limbs, terms, (double)(fresh + 1), 1), 1);
 	double fold_best = 0;
 	const unsigned f = popcount(c->folds);
 	for (unsigned radix = 1; radix <= 2; radix++) {
@@ -174,7 +175,7 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 			hel_cost_add(&cost, product, exp2(HEL_MIN(radix, f - done)) - 1);
 			hel_cost_add(&cost, finish, 1);
 		}
-		double seconds = hel_cost_seconds(p->machine, cost);
+		double seconds = hel_cost_seconds(&p->machine, cost);
 		if (radix == 1 || seconds < fold_best) {
 			fold_best = seconds;
 			c->fold_radix = radix;
@@ -183,8 +184,8 @@ static void price(candidate *c, const planner *p, const hel_stage *s, unsigned l
 	hel_cost input = hel_cost_read(&params->spec, limbs);
 	hel_cost_add(&input, hel_cost_copy(&params->spec, limbs), 1);
 	const double upload = UPLOAD_SECONDS * (double)(limbs * params->ring.n);
-	c->seconds = (s->plain_sum ? 0 : best + hel_cost_seconds(p->machine, rest)) + fold_best +
-		     (hel_cost_seconds(p->machine, input) + upload) * (double)fresh;
+	c->seconds = (s->plain_sum ? 0 : best + hel_cost_seconds(&p->machine, rest)) + fold_best +
+		     (hel_cost_seconds(&p->machine, input) + upload) * (double)fresh;
 }
 
 /* Packs a fresh source into ciphertexts over the index bits of `mask`. */
@@ -464,7 +465,7 @@ static hel_status polynomial_seconds(double *seconds, const planner *p, unsigned
 				hel_cost_add(&cost, hel_cost_finish(spec, at + 2), 1);
 			} else
 				hel_cost_add(&cost, hel_cost_rescale(spec, at), 1);
-			*seconds += hel_cost_seconds(p->machine, cost);
+			*seconds += hel_cost_seconds(&p->machine, cost);
 		}
 		hel_schedule_free(schedule);
 		level -= hel_stage_levels(s);
@@ -485,6 +486,21 @@ static void follow(hel_plan *plan, planner *p, size_t best)
 	}
 }
 
+/* Weights, with what each slot of theirs takes, and a few keys. */
+static double likely_bytes(const hel_stages *s, const hel_params *params)
+{
+	const size_t top = params->limbs[params->spec.levels];
+	double bytes = LIKELY_KEYS * hel_cost_product(&params->spec, top).key_bytes;
+	unsigned level = hel_stages_levels(s);
+	for (size_t i = 0; i < s->count; i++) {
+		const double limbs = (double)params->limbs[level];
+		for (size_t k = 0; k < s->stage[i].sources; k++)
+			bytes += 8 * limbs * (double)(s->stage[i].rows * s->stage[i].source[k].width);
+		level -= hel_stage_levels(&s->stage[i]);
+	}
+	return bytes;
+}
+
 hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
 			const hel_cost_model *machine)
 {
@@ -492,7 +508,7 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 	hel_plan *plan = NULL;
 	planner p = {.s = s,
 		     .params = params,
-		     .machine = machine,
+		     .machine = hel_cost_model_for(machine, likely_bytes(s, params)),
 		     .log_slots = params->spec.log_n - 1u};
 	unsigned level = hel_stages_levels(s);
 	TRY_ALLOC(p.states, hel_alloc(s->count * MAX_STATES, sizeof *p.states));

@@ -9,6 +9,22 @@ void hel_cost_add(hel_cost *sum, hel_cost c, double times)
 #undef ADD
 }
 
+double hel_cost_bytes(hel_cost c)
+{
+	return c.key_bytes + c.weight_bytes + c.value_bytes;
+}
+
+hel_cost_model hel_cost_model_for(const hel_cost_model *m, double bytes)
+{
+	hel_cost_model r = *m;
+	const double missed = bytes > m->cache ? 1 - m->cache / bytes : 0;
+	r.seconds.key_bytes *= missed;
+	r.seconds.weight_bytes *= missed;
+	r.seconds.value_bytes *= missed;
+	r.cache = 0;
+	return r;
+}
+
 double hel_cost_seconds(const hel_cost_model *m, hel_cost c)
 {
 	return hel_cost_seconds_on(m, c, 1);
@@ -25,7 +41,7 @@ double hel_cost_seconds_on(const hel_cost_model *m, hel_cost c, unsigned threads
 #undef ADD
 	/* queries and results are read, copied and written by one thread */
 	const double serial = c.input_words * s->input_words + c.result_words * s->result_words +
-			      c.value_bytes * s->value_bytes + c.ops * s->ops + c.forks * s->forks;
+			      c.copies * s->copies + c.ops * s->ops + c.forks * s->forks;
 	return serial + (all - serial) / (1 + (threads - 1) * m->efficiency);
 }
 
@@ -39,6 +55,14 @@ static double transforms(const hel_params_spec *p, double count)
 	return count * exp2(p->log_n) * p->log_n / 2;
 }
 
+/* What does not stay in a core's second-level cache, of terms over `run` limbs that are read again
+ * for every target. */
+static double far(const hel_params_spec *p, double terms, double run)
+{
+	const double cache = 1 << 20, bytes = 4 * exp2(p->log_n) * run;
+	return bytes > cache ? terms * (1 - cache / bytes) : 0;
+}
+
 hel_cost hel_cost_decompose(const hel_params_spec *p, size_t limbs)
 {
 	const double n = exp2(p->log_n), rows = (double)limbs + p->special;
@@ -50,6 +74,7 @@ hel_cost hel_cost_decompose(const hel_params_spec *p, size_t limbs)
 	}
 	return (hel_cost){.butterflies = transforms(p, (double)limbs + raised),
 			  .conversion_terms = n * terms,
+			  .conversion_far = far(p, n * terms, (double)limbs),
 			  .conversion_sums = n * raised,
 			  .forks = 2};
 }
@@ -68,8 +93,10 @@ static hel_cost division(const hel_params_spec *p, size_t run, size_t limbs)
 {
 	const double n = exp2(p->log_n), l = (double)limbs, k = (double)run;
 	const double exact = run > 1; /* then the quotient is one more sum, and one more term */
+	const double terms = 2 * n * l * (k + exact);
 	return (hel_cost){.butterflies = transforms(p, 2 * (l + k)),
-			  .conversion_terms = 2 * n * (l * (k + exact) + exact * k),
+			  .conversion_terms = terms + 2 * n * exact * k,
+			  .conversion_far = far(p, terms, k + exact),
 			  .conversion_sums = 2 * n * (l + exact),
 			  .divisions = 2 * n * l,
 			  .forks = 2 + exact};
@@ -90,12 +117,14 @@ hel_cost hel_cost_rescale(const hel_params_spec *p, unsigned level)
 	return division(p, p->primes_per_level, hel_cost_limbs(p, level - 1));
 }
 
-hel_cost hel_cost_sum(const hel_params_spec *p, size_t limbs, double terms, double groups)
+hel_cost hel_cost_sum(const hel_params_spec *p, size_t limbs, double terms, double values,
+		      double groups)
 {
 	const double words = exp2(p->log_n) * (double)limbs;
 	return (hel_cost){.sum_terms = words * terms,
 			  .sums = words * groups,
 			  .weight_bytes = 4 * words * terms,
+			  .value_bytes = 8 * words * values,
 			  .forks = groups};
 }
 
@@ -107,7 +136,7 @@ hel_cost hel_cost_tensor(const hel_params_spec *p, size_t limbs)
 hel_cost hel_cost_weighted_sum(const hel_params_spec *p, size_t limbs, double terms)
 {
 	const double words = exp2(p->log_n) * (double)limbs;
-	return (hel_cost){.products = 2 * words * terms, .value_bytes = 8 * words, .forks = 1};
+	return (hel_cost){.products = 2 * words * terms, .copies = words, .forks = 1};
 }
 
 hel_cost hel_cost_add_plain(const hel_params_spec *p, size_t limbs)
@@ -124,7 +153,7 @@ hel_cost hel_cost_read(const hel_params_spec *p, size_t limbs)
 
 hel_cost hel_cost_copy(const hel_params_spec *p, size_t limbs)
 {
-	return (hel_cost){.value_bytes = 8 * exp2(p->log_n) * (double)limbs};
+	return (hel_cost){.copies = exp2(p->log_n) * (double)limbs};
 }
 
 hel_cost hel_cost_write(const hel_params_spec *p, size_t limbs)
@@ -139,7 +168,7 @@ static const struct {
 	const char *backend;
 	hel_cost_model model;
 } defaults[] = {
-    {"scalar", {{.butterflies = 1e-9}, 0.8}},
+    {"scalar", {{.butterflies = 1e-9}, 0.8, 0x1p24}},
 };
 
 const hel_cost_model *hel_cost_model_default(void)

@@ -165,18 +165,20 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 {
 	hel_status st = HEL_OK;
 	const size_t limbs = s->params->limbs[level];
-	unsigned switches = 0, groups = 0;
+	unsigned switches = 0, groups = 0, values = 0;
 	bool giants = false;
 	for (uint32_t k = 0; k < op->terms; k++) {
 		const hel_term *t = &op->term[k];
-		bool new_value = t->baby != 0, new_baby = t->baby != 0, new_giant = true;
+		bool new_value = t->baby != 0, new_baby = true, new_giant = true;
 		for (uint32_t i = 0; i < k; i++) {
 			new_value &= !(op->term[i].value == t->value && op->term[i].baby != 0);
 			new_baby &= !(op->term[i].value == t->value && op->term[i].baby == t->baby);
 			new_giant &= op->term[i].giant != t->giant;
 		}
 		groups += new_giant;
+		values += new_baby;
 		new_giant &= t->giant != 0;
+		new_baby &= t->baby != 0;
 		if (new_value)
 			charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
 		if (new_baby) {
@@ -192,7 +194,7 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 		TRY(require(s, hel_galois_of_rotation(s->params, t->baby), level));
 		TRY(require(s, hel_galois_of_rotation(s->params, t->giant), level));
 	}
-	charge(s, op, hel_cost_sum(&s->params->spec, limbs, op->terms, groups), 1);
+	charge(s, op, hel_cost_sum(&s->params->spec, limbs, op->terms, values, groups), 1);
 	charge(s, op,
 	       giants ? hel_cost_finish(&s->params->spec, limbs)
 		      : hel_cost_copy(&s->params->spec, limbs),

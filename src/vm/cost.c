@@ -142,6 +142,7 @@ hel_cost hel_cost_weighted_sum(const hel_params_spec *p, size_t limbs, double te
 hel_cost hel_cost_add_plain(const hel_params_spec *p, size_t limbs)
 {
 	hel_cost c = hel_cost_copy(p, limbs);
+	c.products = exp2(p->log_n) * (double)limbs;
 	c.weight_bytes = 4 * exp2(p->log_n) * (double)limbs;
 	return c;
 }

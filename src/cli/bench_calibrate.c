@@ -14,6 +14,7 @@
 #define MAX_SAMPLES 400
 #define ROUNDS 7
 #define BATCH_SECONDS 2e-3
+#define BUSY 1.15 /* wall clock by computing time, of one thread */
 
 /* Rings from those of the heart models to the largest whose keys take seconds only, digits of one
  * to eight primes; no security is needed. */
@@ -31,6 +32,7 @@ typedef struct lab {
 	hel_ct *in[INPUTS], *product, *out;
 	hel_pt *weight[MAX_WEIGHTS], *plain;
 	size_t weights, limbs, turn;
+	unsigned level; /* of what the blocks work on; limbs: at it */
 	uint32_t *acc, *work;
 	const hel_switch_key *key[2 * KEYS];
 	hel_writer query, result;
@@ -77,7 +79,7 @@ static hel_status run_finish(lab *l)
 }
 static hel_status run_finish_rescaled(lab *l)
 {
-	hel_ks_finish_rescaled(l->ev, l->out->part, NULL, l->acc, l->params->spec.levels, l->work);
+	hel_ks_finish_rescaled(l->ev, l->out->part, NULL, l->acc, l->level, l->work);
 	return HEL_OK;
 }
 static hel_status run_rescale(lab *l)
@@ -110,7 +112,7 @@ static hel_status run_weighted_sum(lab *l)
 {
 	const hel_sum_term terms[4] = {
 	    {l->in[0], 0.5}, {l->in[1], -0.5}, {l->in[0], 1}, {l->in[1], 2}};
-	return hel_eval_weighted_sum(l->ev, l->out, l->params->spec.levels, terms, 4, 0.25);
+	return hel_eval_weighted_sum(l->ev, l->out, l->level, terms, 4, 0.25);
 }
 static hel_status run_copy(lab *l)
 {
@@ -168,11 +170,11 @@ static hel_cost count_finish(const lab *l)
 }
 static hel_cost count_finish_rescaled(const lab *l)
 {
-	return hel_cost_finish_rescaled(&l->params->spec, l->params->spec.levels);
+	return hel_cost_finish_rescaled(&l->params->spec, l->level);
 }
 static hel_cost count_rescale(const lab *l)
 {
-	hel_cost c = hel_cost_rescale(&l->params->spec, l->params->spec.levels);
+	hel_cost c = hel_cost_rescale(&l->params->spec, l->level);
 	c.ops = 1;
 	return c;
 }
@@ -231,21 +233,22 @@ static const struct block {
 	block_fn run;
 	hel_cost (*count)(const lab *l);
 	bool threads; /* timed on all threads, too */
+	bool low;     /* and at the level before the last */
 } blocks[] = {
-    {"transform", run_transform, count_transform, false},
-    {"key switch", run_apply, count_apply, false},
-    {"key switches", run_apply_many, count_apply_many, true},
-    {"ModDown", run_finish, count_finish, true},
-    {"ModDown, rescaled", run_finish_rescaled, count_finish_rescaled, false},
-    {"rescale", run_rescale, count_rescale, true},
-    {"product", run_mul, count_mul, true},
-    {"linear", run_linear, count_linear, true},
-    {"linear, many inputs", run_linear_inputs, count_linear_inputs, false},
-    {"add a vector", run_add_plain, count_add_plain, false},
-    {"weighted sum", run_weighted_sum, count_weighted_sum, false},
-    {"copy", run_copy, count_copy, false},
-    {"read a query", run_read, count_read, false},
-    {"write a result", run_write, count_write, false},
+    {"transform", run_transform, count_transform, false, false},
+    {"key switch", run_apply, count_apply, false, true},
+    {"key switches", run_apply_many, count_apply_many, true, true},
+    {"ModDown", run_finish, count_finish, true, true},
+    {"ModDown, rescaled", run_finish_rescaled, count_finish_rescaled, false, true},
+    {"rescale", run_rescale, count_rescale, true, true},
+    {"product", run_mul, count_mul, true, true},
+    {"linear", run_linear, count_linear, true, false},
+    {"linear, many inputs", run_linear_inputs, count_linear_inputs, false, false},
+    {"add a vector", run_add_plain, count_add_plain, false, false},
+    {"weighted sum", run_weighted_sum, count_weighted_sum, false, false},
+    {"copy", run_copy, count_copy, false, false},
+    {"read a query", run_read, count_read, false, false},
+    {"write a result", run_write, count_write, false, false},
 };
 
 static void lab_clear(lab *l)
@@ -305,7 +308,8 @@ static hel_status lab_open(lab *l, const hel_params_spec *spec, hel_pool *pool)
 	memset(l, 0, sizeof *l);
 	TRY(hel_params_new_insecure_test(&l->params, spec));
 	const hel_params *p = l->params;
-	l->limbs = p->limbs[spec->levels];
+	l->level = spec->levels;
+	l->limbs = p->limbs[l->level];
 	TRY(hel_secret_key_new(&l->secret, p));
 	for (int i = 0; i < KEYS; i++)
 		request[i] =
@@ -332,17 +336,11 @@ static double now(bool cpu)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-/* The lower quartile: what is not disturbed. */
+/* The least of a few: neighbours only ever add. */
 static hel_status measure(double *seconds, lab *l, block_fn run, bool cpu)
 {
 	hel_status st = HEL_OK;
-	double sample[ROUNDS];
+	*seconds = INFINITY;
 	TRY(run(l));
 	double start = now(cpu);
 	TRY(run(l));
@@ -351,10 +349,8 @@ static hel_status measure(double *seconds, lab *l, block_fn run, bool cpu)
 		start = now(cpu);
 		for (size_t k = 0; k < batch; k++)
 			TRY(run(l));
-		sample[i] = (now(cpu) - start) / (double)batch;
+		*seconds = fmin(*seconds, (now(cpu) - start) / (double)batch);
 	}
-	qsort(sample, ROUNDS, sizeof *sample, ascending);
-	*seconds = sample[ROUNDS / 4];
 done:
 	return st;
 }
@@ -362,32 +358,67 @@ done:
 typedef struct samples {
 	hel_cost_sample one[MAX_SAMPLES], many[MAX_SAMPLES];
 	size_t ones, manys;
+	double wall, cpu; /* of all on one thread */
 } samples;
+
+/* Values as if they had come down to the level before the last. */
+static void go_low(lab *l)
+{
+	l->level = 1;
+	l->limbs = l->params->limbs[1];
+	for (size_t i = 0; i < INPUTS; i++) {
+		l->in[i]->level = 1;
+		l->in[i]->scale = l->params->scale[1];
+	}
+	l->product->level = 1;
+	l->product->scale = l->params->scale[1] * l->params->scale[1];
+}
+
+static hel_status measure_block(samples *s, lab *l, const struct block *b, const hel_args *args)
+{
+	hel_status st = HEL_OK;
+	hel_cost_sample sample = {.name = b->name,
+				  .log_n = l->params->spec.log_n,
+				  .limbs = l->limbs,
+				  .cost = b->count(l)};
+	sample.bytes = hel_cost_bytes(sample.cost);
+	if (b->run == run_apply) /* another key each time */
+		sample.bytes *= KEYS;
+	l->ev->pool = NULL;
+	const double wall = now(false), cpu = now(true);
+	TRY(measure(&sample.seconds, l, b->run, true));
+	s->wall += now(false) - wall;
+	s->cpu += now(true) - cpu;
+	s->one[s->ones++] = sample;
+	if (args->threads == 1 || !b->threads)
+		goto done;
+	l->ev->pool = args->pool;
+	TRY(measure(&sample.seconds, l, b->run, false));
+	s->many[s->manys++] = sample;
+done:
+	return st;
+}
 
 static hel_status measure_ring(samples *s, const hel_params_spec *spec, const hel_args *args)
 {
 	hel_status st = HEL_OK;
 	lab l;
 	TRY(lab_open(&l, spec, args->pool));
-	for (size_t i = 0; i < HEL_ARRAY_LEN(blocks); i++) {
-		const struct block *b = &blocks[i];
-		hel_cost_sample sample = {
-		    .name = b->name, .log_n = spec->log_n, .limbs = l.limbs, .cost = b->count(&l)};
-		sample.bytes = hel_cost_bytes(sample.cost);
-		if (b->run == run_apply) /* another key each time */
-			sample.bytes *= KEYS;
-		l.ev->pool = NULL;
-		TRY(measure(&sample.seconds, &l, b->run, true));
-		s->one[s->ones++] = sample;
-		if (args->threads == 1 || !b->threads)
-			continue;
-		l.ev->pool = args->pool;
-		TRY(measure(&sample.seconds, &l, b->run, false));
-		s->many[s->manys++] = sample;
-	}
+	for (size_t i = 0; i < HEL_ARRAY_LEN(blocks); i++)
+		TRY(measure_block(s, &l, &blocks[i], args));
+	go_low(&l);
+	for (size_t i = 0; spec->levels > 1 && i < HEL_ARRAY_LEN(blocks); i++)
+		if (blocks[i].low)
+			TRY(measure_block(s, &l, &blocks[i], args));
 done:
 	lab_clear(&l);
 	return st;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
 }
 
 /* Prints predicted over measured, one line per block, a column per ring; returns the worst. */
@@ -465,7 +496,8 @@ hel_status bench_calibrate(const hel_args *args, json_t *out)
 	hel_progress_end(&progress);
 	TRY(st);
 	TRY(hel_cost_fit(&c.model, s->one, s->ones));
-	if (s->manys)
+	const bool busy = s->wall > BUSY * s->cpu;
+	if (s->manys && !busy)
 		hel_cost_fit_threads(&c.model, s->many, s->manys, args->threads);
 	hel_say(args, "%s, %s kernels\nnanoseconds each:", c.cpu, c.backend);
 #define SAY(name) hel_say(args, " %s %.4g", #name, 1e9 * c.model.seconds.name);
@@ -474,7 +506,10 @@ hel_status bench_calibrate(const hel_args *args, json_t *out)
 	hel_say(args, "\ncache %.3g MB, efficiency of further threads %.0f %%\n", c.model.cache / 1e6,
 		100 * c.model.efficiency);
 	report(args, out, &c.model, s->one, s->ones, 1);
-	if (s->manys)
+	if (busy)
+		hel_say(args, "other programs run on these cores: what more threads bring was not "
+			      "measured, the built-in figure stays\n");
+	else if (s->manys)
 		report(args, out, &c.model, s->many, s->manys, args->threads);
 	TRY(write_file(args, out, &c));
 done:

@@ -26,6 +26,7 @@ static void row_of(double out[HEL_COST_COUNTS], const hel_cost_sample *s, double
 #define ONE(name) unit.seconds.name = 1;
 	HEL_COSTS(ONE)
 #undef ONE
+	unit.seconds.forks = 0;
 	unit = hel_cost_model_for(&unit, s->bytes);
 #define SET(name) unit.seconds.name *= s->cost.name / s->seconds;
 	HEL_COSTS(SET)
@@ -84,7 +85,9 @@ static hel_status fit_with(hel_cost_model *model, double *error, const hel_cost_
 	}
 	for (int i = 0; i < HEL_COST_COUNTS; i++)
 		x[i] = scale[i] > 0 ? x[i] / scale[i] : 0;
+	const double forks = model->seconds.forks; /* one thread says nothing about them */
 	memcpy(&model->seconds, x, sizeof x);
+	model->seconds.forks = forks;
 done:
 	hel_free(row);
 	hel_free(weight);

@@ -12,7 +12,8 @@
 #define WEIGHT_WORDS (1 << 23) /* of the plaintexts of one linear layer, about */
 #define MAX_WEIGHTS 64
 #define MAX_SAMPLES 400
-#define ROUNDS 7
+#define PASSES 2 /* some seconds apart: a disturbance may last */
+#define ROUNDS 5
 #define BATCH_SECONDS 2e-3
 #define BUSY 1.15 /* wall clock by computing time, of one thread */
 
@@ -357,7 +358,7 @@ done:
 
 typedef struct samples {
 	hel_cost_sample one[MAX_SAMPLES], many[MAX_SAMPLES];
-	size_t ones, manys;
+	size_t ones, manys; /* so far in this pass */
 	double wall, cpu; /* of all on one thread */
 } samples;
 
@@ -372,6 +373,15 @@ static void go_low(lab *l)
 	}
 	l->product->level = 1;
 	l->product->scale = l->params->scale[1] * l->params->scale[1];
+}
+
+/* Keeps the least of all passes. */
+static void keep(hel_cost_sample *list, size_t *count, hel_cost_sample sample)
+{
+	hel_cost_sample *at = &list[(*count)++];
+	if (at->seconds > 0)
+		sample.seconds = fmin(sample.seconds, at->seconds);
+	*at = sample;
 }
 
 static hel_status measure_block(samples *s, lab *l, const struct block *b, const hel_args *args)
@@ -389,12 +399,12 @@ static hel_status measure_block(samples *s, lab *l, const struct block *b, const
 	TRY(measure(&sample.seconds, l, b->run, true));
 	s->wall += now(false) - wall;
 	s->cpu += now(true) - cpu;
-	s->one[s->ones++] = sample;
+	keep(s->one, &s->ones, sample);
 	if (args->threads == 1 || !b->threads)
 		goto done;
 	l->ev->pool = args->pool;
 	TRY(measure(&sample.seconds, l, b->run, false));
-	s->many[s->manys++] = sample;
+	keep(s->many, &s->manys, sample);
 done:
 	return st;
 }
@@ -489,9 +499,12 @@ hel_status bench_calibrate(const hel_args *args, json_t *out)
 	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
 	hel_calibration_here(&c);
 	hel_progress_begin(&progress, "calibrating");
-	for (size_t i = 0; i < HEL_ARRAY_LEN(rings) && st == HEL_OK; i++) {
-		st = measure_ring(s, &rings[i], args);
-		hel_progress_step(&progress, (double)(i + 1) / HEL_ARRAY_LEN(rings));
+	const size_t steps = PASSES * HEL_ARRAY_LEN(rings);
+	for (size_t i = 0; i < steps && st == HEL_OK; i++) {
+		if (i % HEL_ARRAY_LEN(rings) == 0)
+			s->ones = s->manys = 0;
+		st = measure_ring(s, &rings[i % HEL_ARRAY_LEN(rings)], args);
+		hel_progress_step(&progress, (double)(i + 1) / (double)steps);
 	}
 	hel_progress_end(&progress);
 	TRY(st);

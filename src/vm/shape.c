@@ -235,6 +235,27 @@ done:
 	return st;
 }
 
+/* One decomposition for all; what stands still joins times P, or is added where nothing moves. */
+static void charge_rotate_sum(shape_machine *s, const hel_op *op, unsigned level)
+{
+	const hel_params_spec *spec = &s->params->spec;
+	const size_t limbs = s->params->limbs[level];
+	unsigned moving = 0;
+	for (uint32_t k = 0; k < op->steps; k++)
+		moving += op->step[k] != 0;
+	const unsigned still = op->steps - moving - (moving == 0);
+	charge(s, op, hel_cost_weighted_sum(spec, limbs, still), 1);
+	s->out->layer[op->layer].key_switches += moving;
+	if (!moving) {
+		charge(s, op, is_fused(s, op) ? hel_cost_rescale(spec, level)
+					      : hel_cost_copy(spec, limbs), 1);
+		return;
+	}
+	charge(s, op, hel_cost_decompose(spec, limbs), 1);
+	charge(s, op, hel_cost_product(spec, limbs), moving);
+	charge_finish(s, op, level);
+}
+
 static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
@@ -244,22 +265,15 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 	TRY(new_value(s, op, &v, x->level, x->product));
 	*out = v;
 	v->is_complex = x->is_complex;
-	const size_t limbs = s->params->limbs[x->level];
 	for (uint32_t k = 0; k < op->steps; k++) {
 		for (size_t p = 0; p < s->slots; p++) {
 			size_t q = (size_t)((int64_t)p + op->step[k]) & (s->slots - 1);
 			v->bound[p] += x->bound[q];
 		}
-		if (!op->step[k]) { /* times P, into the sum of the others */
-			charge(s, op, hel_cost_weighted_sum(&s->params->spec, limbs, 1), 1);
-			continue;
-		}
-		TRY(require(s, hel_galois_of_rotation(s->params, op->step[k]), x->level));
-		charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
-		s->out->layer[op->layer].key_switches++;
+		if (op->step[k])
+			TRY(require(s, hel_galois_of_rotation(s->params, op->step[k]), x->level));
 	}
-	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
-	charge_finish(s, op, x->level);
+	charge_rotate_sum(s, op, x->level);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -272,6 +286,10 @@ static hel_status charge_product(shape_machine *s, const hel_op *op, unsigned le
 	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
 	charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
 	charge(s, op, hel_cost_tensor(&s->params->spec, limbs), 1);
+	if (is_fused(s, op)) /* the level's own limbs of what is added, times P */
+		charge(s, op,
+		       hel_cost_weighted_sum(&s->params->spec, s->params->spec.primes_per_level, 1),
+		       1);
 	charge_finish(s, op, level);
 	s->out->layer[op->layer].key_switches++;
 	return require(s, HEL_RELINEARISE, level);

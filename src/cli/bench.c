@@ -403,7 +403,7 @@ const hel_command hel_command_bench = {
     .option = {{"out", "FILE", "write the results as JSON", false, false},
 	       {"plot", "FILE", "draw them as SVG (needs gnuplot)", false, false},
 	       {"only", "TEXT", "only figures whose name contains this", false, false},
-	       {"milliseconds", "N", "time to spend on each figure (default 500)", false, false},
+	       {"milliseconds", "N", "time to spend on each figure (default 500; 20 with --calibrate)", false, false},
 	       {"compare", "OLD NEW", "compare two result files instead", false, true},
 	       {"calibrate", NULL,
 		"measure what compile's predictions stand on instead (half a minute); --out: default "

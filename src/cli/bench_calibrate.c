@@ -7,14 +7,13 @@
 #include <string.h>
 #include <time.h>
 
-#define KEYS 8		/* of each ring, used in turn: they come from memory, not from a cache */
-#define INPUTS 8	/* ciphertexts, used in turn */
-#define WEIGHT_WORDS (1 << 23) /* of the plaintexts of one linear layer, about */
-#define MAX_WEIGHTS 64
+#define KEYS 4		/* of each ring, used in turn: they come from memory, not from a cache */
+#define INPUTS ((size_t)8) /* ciphertexts, used in turn */
+#define WEIGHT_WORDS ((size_t)1 << 23) /* of the plaintexts of one linear layer, about */
+#define MAX_WEIGHTS ((size_t)64)
 #define MAX_SAMPLES 400
 #define PASSES 2 /* some seconds apart: a disturbance may last */
-#define ROUNDS 5
-#define BATCH_SECONDS 2e-3
+#define ROUNDS 9
 #define BUSY 1.15 /* wall clock by computing time, of one thread */
 
 /* Rings from those of the heart models to the largest whose keys take seconds only, digits of one
@@ -27,7 +26,6 @@ static const hel_params_spec rings[] = {
 
 typedef struct lab {
 	hel_params *params;
-	hel_secret_key *secret;
 	hel_keys *keys;
 	hel_eval *ev;
 	hel_ct *in[INPUTS], *product, *out;
@@ -267,32 +265,60 @@ static void lab_clear(lab *l)
 	hel_writer_clear(&l->result);
 	hel_eval_free(l->ev);
 	hel_keys_free(l->keys);
-	hel_secret_key_free(l->secret);
 	hel_params_free(l->params);
 	memset(l, 0, sizeof *l);
+}
+
+/* Below every prime; what residues are makes no difference to time. */
+static void fill(uint32_t *a, size_t words)
+{
+	for (size_t i = 0; i < words; i++)
+		a[i] = (uint32_t)(hel_mix(i) & (HEL_PRIME_MIN - 1));
+}
+
+static hel_status lab_keys(lab *l)
+{
+	hel_status st = HEL_OK;
+	hel_key_request request[KEYS + 1];
+	const hel_params *p = l->params;
+	for (int i = 0; i < KEYS; i++)
+		request[i] = (hel_key_request){hel_galois_of_rotation(p, i + 1), p->spec.levels};
+	request[KEYS] = (hel_key_request){HEL_RELINEARISE, p->spec.levels};
+	TRY(hel_keys_alloc(&l->keys, p, request, KEYS + 1));
+	for (size_t i = 0; i < l->keys->count; i++) {
+		const hel_switch_key *key = &l->keys->key[i];
+		const size_t rows = key->digits * (key->limbs + p->ring.special);
+		fill(key->data, 2 * rows * p->ring.n);
+	}
+	for (int i = 0; i < 2 * KEYS; i++)
+		l->key[i] = &l->keys->key[i % KEYS];
+done:
+	return st;
 }
 
 static hel_status lab_values(lab *l)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = l->params;
-	const unsigned level = p->spec.levels;
+	const size_t words = l->limbs * p->ring.n;
+	const uint8_t seed[HEL_SEED_BYTES] = "calibrate";
 	hel_complex *slots = NULL;
 	TRY_ALLOC(slots, hel_alloc(hel_params_slots(p), sizeof *slots));
-	for (size_t i = 0; i < hel_params_slots(p); i++)
-		slots[i] = (hel_complex){cos((double)i), 0};
-	TRY(hel_encode(&l->plain, p, slots, level, HEL_FOR_ADD));
+	TRY(hel_encode(&l->plain, p, slots, l->level, HEL_FOR_ADD));
 	for (size_t i = 0; i < INPUTS; i++) {
-		uint8_t seed[HEL_SEED_BYTES];
 		TRY(hel_ct_new(&l->in[i], p));
-		TRY(hel_encrypt_seeded(l->in[i], seed, l->secret, l->plain));
+		l->in[i]->level = l->level;
+		l->in[i]->scale = p->scale[l->level];
+		for (int half = 0; half < 2; half++)
+			fill(l->in[i]->part[half], words);
 		hel_ct_write_seeded(&l->query, l->in[i], seed);
 		TRY(l->query.status);
 	}
-	const size_t fit = WEIGHT_WORDS / (l->limbs * p->ring.n);
-	const size_t weights = HEL_MAX(8, HEL_MIN(fit, MAX_WEIGHTS));
-	for (; l->weights < weights; l->weights++)
-		TRY(hel_encode(&l->weight[l->weights], p, slots, level, HEL_FOR_MUL));
+	const size_t weights = HEL_MAX(INPUTS, HEL_MIN(WEIGHT_WORDS / words, MAX_WEIGHTS));
+	for (; l->weights < weights; l->weights++) {
+		TRY(hel_encode(&l->weight[l->weights], p, slots, l->level, HEL_FOR_MUL));
+		fill(l->weight[l->weights]->data, words);
+	}
 	TRY(hel_ct_new(&l->out, p));
 	TRY(hel_ct_new(&l->product, p));
 	hel_ct_copy(l->product, l->in[0]);
@@ -305,22 +331,14 @@ done:
 static hel_status lab_open(lab *l, const hel_params_spec *spec, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
-	hel_key_request request[KEYS + 1];
 	memset(l, 0, sizeof *l);
 	TRY(hel_params_new_insecure_test(&l->params, spec));
 	const hel_params *p = l->params;
 	l->level = spec->levels;
 	l->limbs = p->limbs[l->level];
-	TRY(hel_secret_key_new(&l->secret, p));
-	for (int i = 0; i < KEYS; i++)
-		request[i] =
-		    (hel_key_request){hel_galois_of_rotation(p, i + 1), spec->levels};
-	request[KEYS] = (hel_key_request){HEL_RELINEARISE, spec->levels};
-	TRY(hel_keys_generate(&l->keys, l->secret, request, KEYS + 1, pool));
-	for (int i = 0; i < 2 * KEYS; i++)
-		l->key[i] = hel_keys_find(l->keys, request[i % KEYS].galois, spec->levels);
-	TRY(hel_eval_new(&l->ev, p, l->keys, pool));
+	TRY(lab_keys(l));
 	TRY(lab_values(l));
+	TRY(hel_eval_new(&l->ev, p, l->keys, pool));
 	TRY_ALLOC(l->acc, hel_alloc(hel_extended_words(p, l->limbs), 4));
 	TRY_ALLOC(l->work, hel_alloc(hel_ks_scratch_words(l->ev, l->limbs), 4));
 done:
@@ -337,21 +355,31 @@ static double now(bool cpu)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The least of a few: neighbours only ever add. */
-static hel_status measure(double *seconds, lab *l, block_fn run, bool cpu)
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* The median of what fits into `spend` seconds, of three runs at least. */
+static hel_status measure(double *seconds, lab *l, block_fn run, bool cpu, double spend)
 {
 	hel_status st = HEL_OK;
-	*seconds = INFINITY;
+	double sample[ROUNDS], spent = 0;
+	size_t batch = 1, n = 0;
 	TRY(run(l));
-	double start = now(cpu);
-	TRY(run(l));
-	const size_t batch = (size_t)fmax(1, BATCH_SECONDS / fmax(now(cpu) - start, 1e-9));
-	for (int i = 0; i < ROUNDS; i++) {
-		start = now(cpu);
+	for (; n < ROUNDS && (n < 3 || spent < spend); n++) {
+		const double start = now(cpu);
 		for (size_t k = 0; k < batch; k++)
 			TRY(run(l));
-		*seconds = fmin(*seconds, (now(cpu) - start) / (double)batch);
+		const double took = now(cpu) - start;
+		sample[n] = took / (double)batch;
+		spent += took;
+		if (n == 0) /* from now on a fifth of the time in one go */
+			batch = (size_t)fmax(1, spend / 5 / fmax(took, 1e-9));
 	}
+	qsort(sample, n, sizeof *sample, ascending);
+	*seconds = sample[n / 2];
 done:
 	return st;
 }
@@ -359,7 +387,8 @@ done:
 typedef struct samples {
 	hel_cost_sample one[MAX_SAMPLES], many[MAX_SAMPLES];
 	size_t ones, manys; /* so far in this pass */
-	double wall, cpu; /* of all on one thread */
+	double spend;	    /* seconds on a block, in each pass */
+	double wall, cpu;   /* of all on one thread */
 } samples;
 
 /* Values as if they had come down to the level before the last. */
@@ -375,7 +404,7 @@ static void go_low(lab *l)
 	l->product->scale = l->params->scale[1] * l->params->scale[1];
 }
 
-/* Keeps the least of all passes. */
+/* Keeps the quicker of all passes: neighbours only ever add. */
 static void keep(hel_cost_sample *list, size_t *count, hel_cost_sample sample)
 {
 	hel_cost_sample *at = &list[(*count)++];
@@ -396,14 +425,14 @@ static hel_status measure_block(samples *s, lab *l, const struct block *b, const
 		sample.bytes *= KEYS;
 	l->ev->pool = NULL;
 	const double wall = now(false), cpu = now(true);
-	TRY(measure(&sample.seconds, l, b->run, true));
+	TRY(measure(&sample.seconds, l, b->run, true, s->spend));
 	s->wall += now(false) - wall;
 	s->cpu += now(true) - cpu;
 	keep(s->one, &s->ones, sample);
 	if (args->threads == 1 || !b->threads)
 		goto done;
 	l->ev->pool = args->pool;
-	TRY(measure(&sample.seconds, l, b->run, false));
+	TRY(measure(&sample.seconds, l, b->run, false, s->spend));
 	keep(s->many, &s->manys, sample);
 done:
 	return st;
@@ -423,12 +452,6 @@ static hel_status measure_ring(samples *s, const hel_params_spec *spec, const he
 done:
 	lab_clear(&l);
 	return st;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
 }
 
 /* Prints predicted over measured, one line per block, a column per ring; returns the worst. */
@@ -496,7 +519,10 @@ hel_status bench_calibrate(const hel_args *args, json_t *out)
 	samples *s = NULL;
 	hel_calibration c;
 	hel_progress progress;
+	uint64_t ms;
 	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
+	TRY(hel_arg_number(&ms, args, "milliseconds", 1, 100000, 20));
+	s->spend = 1e-3 * (double)ms / PASSES;
 	hel_calibration_here(&c);
 	hel_progress_begin(&progress, "calibrating");
 	const size_t steps = PASSES * HEL_ARRAY_LEN(rings);

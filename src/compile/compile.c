@@ -116,10 +116,8 @@ static hel_status try_ring(choice *best, const hel_dlrm *m, unsigned log_n, bool
 		const bool monomials = way & 1, fuse = !(way & 2);
 		if ((monomials && o->no_monomials) || (fuse && o->no_fusion))
 			continue;
-		if (o->progress) /* how many there will be is not known: rings fit or do not */
-			hel_progress_note(o->progress,
-					  HEL_MIN(0.9, ((log_n - 12) * 4 + (unsigned)way) / 20.0),
-					  "planning");
+		if (o->progress) /* a guess: which rings fit is not known before */
+			hel_progress_step(o->progress, ((log_n - 12) * 4 + (unsigned)way) / 24.0);
 		TRY(try_way(best, m, log_n, precise, monomials, fuse, o->machine, fits));
 	}
 done:

@@ -116,8 +116,8 @@ static void group_limb(void *arg, size_t i)
 		second[t] = j->in[t]->part[1] + at;
 	}
 	for (size_t t = 0; t < j->terms; t += STREAMS) {
-		const hel_key_terms terms = {weight + t, first + t, second + t,
-					     HEL_MIN(STREAMS, j->terms - t), NULL, 0};
+		const hel_key_terms terms = {
+		    weight + t, first + t, second + t, HEL_MIN(STREAMS, j->terms - t), NULL, 0};
 		ring->k->key_product(j->out[0] + at, j->out[1] + at, &terms, NULL, j->add || t,
 				     ring->at[i]);
 	}

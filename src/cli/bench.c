@@ -187,8 +187,8 @@ static hel_status bench_heart(bench *b, const char *name, const char *config_tex
 	TRY(hel_client_encrypt(&h.query, client, &records, 0, HEL_UNKNOWN_IS_ERROR));
 	const hel_params *params = hel_server_params(server);
 	TRY(bench_measure(b, name, params->spec.log_n, params->ring.chain,
-			  bench_work_of(report.shape.cost.key_bytes, report.shape.cost),
-			  run_heart, &h));
+			  bench_work_of(report.shape.cost.key_bytes, report.shape.cost), run_heart,
+			  &h));
 done:
 	hel_writer_clear(&h.query);
 	hel_writer_clear(&h.result);
@@ -400,14 +400,16 @@ done:
 const hel_command hel_command_bench = {
     .name = "bench",
     .summary = "Time kernels, operations, layers and the heart models on this machine",
-    .option = {{"out", "FILE", "write the results as JSON", false, false},
-	       {"plot", "FILE", "draw them as SVG (needs gnuplot)", false, false},
-	       {"only", "TEXT", "only figures whose name contains this", false, false},
-	       {"milliseconds", "N", "time to spend on each figure (default 500; 20 with --calibrate)", false, false},
-	       {"compare", "OLD NEW", "compare two result files instead", false, true},
-	       {"calibrate", NULL,
-		"measure what compile's predictions stand on instead (half a minute); --out: default "
-		"helrm/calibration.json in $XDG_CACHE_HOME or ~/.cache",
-		false, false}},
+    .option =
+	{{"out", "FILE", "write the results as JSON", false, false},
+	 {"plot", "FILE", "draw them as SVG (needs gnuplot)", false, false},
+	 {"only", "TEXT", "only figures whose name contains this", false, false},
+	 {"milliseconds", "N", "time to spend on each figure (default 500; 20 with --calibrate)",
+	  false, false},
+	 {"compare", "OLD NEW", "compare two result files instead", false, true},
+	 {"calibrate", NULL,
+	  "measure what compile's predictions stand on instead (half a minute); --out: default "
+	  "helrm/calibration.json in $XDG_CACHE_HOME or ~/.cache",
+	  false, false}},
     .run = run_bench,
 };

@@ -7,20 +7,21 @@
 #include <string.h>
 #include <time.h>
 
-#define KEYS 4		/* of each ring, used in turn: they come from memory, not from a cache */
+#define KEYS 4		   /* of each ring, used in turn: they come from memory, not from a cache */
 #define INPUTS ((size_t)8) /* ciphertexts, used in turn */
 #define WEIGHT_WORDS ((size_t)1 << 23) /* of the plaintexts of one linear layer, about */
 #define MAX_WEIGHTS ((size_t)64)
 #define MAX_SAMPLES 400
-#define PASSES 2 /* some seconds apart: a disturbance may last */
+#define PASS_SECONDS 10e-3 /* on each block; further passes some seconds later: disturbances last  \
+			    */
 #define ROUNDS 9
 #define BUSY 1.15 /* wall clock by computing time, of one thread */
 
 /* Rings from those of the heart models to the largest whose keys take seconds only, digits of one
  * to eight primes; no security is needed. */
 static const hel_params_spec rings[] = {
-    {12, 1, 1, 30, 1, 1}, {12, 3, 1, 30, 2, 2}, {13, 3, 1, 30, 2, 2},  {13, 4, 1, 30, 3, 3},
-    {14, 3, 1, 30, 2, 3}, {14, 8, 1, 30, 4, 4}, {15, 4, 1, 30, 3, 3},  {15, 12, 1, 30, 5, 5},
+    {12, 1, 1, 30, 1, 1},  {12, 3, 1, 30, 2, 2}, {13, 3, 1, 30, 2, 2},	{13, 4, 1, 30, 3, 3},
+    {14, 3, 1, 30, 2, 3},  {14, 8, 1, 30, 4, 4}, {15, 4, 1, 30, 3, 3},	{15, 12, 1, 30, 5, 5},
     {15, 18, 1, 30, 7, 7}, {16, 6, 1, 30, 4, 4}, {16, 20, 1, 30, 8, 8},
 };
 
@@ -473,17 +474,16 @@ static void report(const hel_args *args, json_t *out, const hel_cost_model *m,
 			any = true;
 			hel_say(args, " %5.2f", ratio);
 			json_array_append_new(
-			    list, json_pack("{s:s, s:i, s:i, s:f, s:f}", "block", sample[i].name,
-					    "log_n", (int)sample[i].log_n, "limbs",
-					    (int)sample[i].limbs, "ms", 1e3 * sample[i].seconds,
-					    "ratio", ratio));
+			    list,
+			    json_pack("{s:s, s:i, s:i, s:f, s:f}", "block", sample[i].name, "log_n",
+				      (int)sample[i].log_n, "limbs", (int)sample[i].limbs, "ms",
+				      1e3 * sample[i].seconds, "ratio", ratio));
 		}
 		if (any)
 			hel_say(args, "\n");
 	}
 	for (size_t i = 0; i < count; i++)
-		error[i] =
-		    fabs(hel_cost_predicted(m, &sample[i], threads) / sample[i].seconds - 1);
+		error[i] = fabs(hel_cost_predicted(m, &sample[i], threads) / sample[i].seconds - 1);
 	qsort(error, count, sizeof *error, ascending);
 	hel_say(args, "  error: median %.0f %%, 90 %% below %.0f %%\n", 100 * error[count / 2],
 		100 * error[count * 9 / 10]);
@@ -506,7 +506,8 @@ static hel_status write_file(const hel_args *args, json_t *out, const hel_calibr
 	TRY(hel_calibration_to_json(&text, c));
 	TRY(hel_file_write(path, text, strlen(text), 0644));
 	hel_say(args, "written: %s%s\n", path,
-		named ? " (compile --calibration FILE)" : ": compile and tune go by it from now on");
+		named ? " (compile --calibration FILE)"
+		      : ": compile and tune go by it from now on");
 	json_object_set_new(out, "written", json_string(path));
 done:
 	free(text);
@@ -522,10 +523,11 @@ hel_status bench_calibrate(const hel_args *args, json_t *out)
 	uint64_t ms;
 	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
 	TRY(hel_arg_number(&ms, args, "milliseconds", 1, 100000, 20));
-	s->spend = 1e-3 * (double)ms / PASSES;
+	const size_t passes = (size_t)fmax(1, 1e-3 * (double)ms / PASS_SECONDS);
+	s->spend = 1e-3 * (double)ms / (double)passes;
 	hel_calibration_here(&c);
 	hel_progress_begin(&progress, "calibrating");
-	const size_t steps = PASSES * HEL_ARRAY_LEN(rings);
+	const size_t steps = passes * HEL_ARRAY_LEN(rings);
 	for (size_t i = 0; i < steps && st == HEL_OK; i++) {
 		if (i % HEL_ARRAY_LEN(rings) == 0)
 			s->ones = s->manys = 0;
@@ -542,8 +544,8 @@ hel_status bench_calibrate(const hel_args *args, json_t *out)
 #define SAY(name) hel_say(args, " %s %.4g", #name, 1e9 * c.model.seconds.name);
 	HEL_COSTS(SAY)
 #undef SAY
-	hel_say(args, "\ncache %.3g MB, efficiency of further threads %.0f %%\n", c.model.cache / 1e6,
-		100 * c.model.efficiency);
+	hel_say(args, "\ncache %.3g MB, efficiency of further threads %.0f %%\n",
+		c.model.cache / 1e6, 100 * c.model.efficiency);
 	report(args, out, &c.model, s->one, s->ones, 1);
 	if (busy)
 		hel_say(args, "other programs run on these cores: what more threads bring was not "

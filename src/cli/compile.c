@@ -153,9 +153,8 @@ static json_t *layer_times(const hel_program *p, const hel_compile_report *r)
 	json_t *layers = json_array();
 	for (uint32_t i = 0; i < p->layers; i++)
 		json_array_append_new(
-		    layers,
-		    json_pack("{s:s, s:f}", "layer", p->layer[i], "ms",
-			      1e3 * hel_cost_seconds(&r->machine, r->shape.layer[i].cost)));
+		    layers, json_pack("{s:s, s:f}", "layer", p->layer[i], "ms",
+				      1e3 * hel_cost_seconds(&r->machine, r->shape.layer[i].cost)));
 	return layers;
 }
 
@@ -201,25 +200,24 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		mf->params.log_n, mf->params.levels, r.log_qp, r.log_qp_limit);
 	for (uint32_t i = 0; i < p->layers; i++)
 		hel_say(args, "  %s\n", p->layer[i]);
-	hel_say(
-	    args,
-	    "%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per prediction on one "
-	    "thread; %.1f bits\n",
-	    mf->keys, (double)r.key_bytes / 1e6, (double)r.query_bytes / 1e3, 1e3 * r.seconds,
-	    mf->bits);
+	hel_say(args,
+		"%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per prediction on one "
+		"thread; %.1f bits\n",
+		mf->keys, (double)r.key_bytes / 1e6, (double)r.query_bytes / 1e3, 1e3 * r.seconds,
+		mf->bits);
 	hel_say(args,
 		"written: %s/manifest.helm (public, %.1f kB), %s/program.helm (server, %.1f kB)\n",
 		dir, (double)manifest.size / 1e3, dir, (double)program.size / 1e3);
 	json_object_update_new(
-	    out, json_pack("{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:o}", "log_n",
-			   mf->params.log_n, "levels", mf->params.levels, "log_qp", r.log_qp,
-			   "log_qp_limit", r.log_qp_limit, "keys", (int)mf->keys,
+	    out, json_pack("{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:o}",
+			   "log_n", mf->params.log_n, "levels", mf->params.levels, "log_qp",
+			   r.log_qp, "log_qp_limit", r.log_qp_limit, "keys", (int)mf->keys,
 			   "evaluation_keys_bytes", (json_int_t)r.key_bytes, "query_bytes",
 			   (json_int_t)r.query_bytes, "estimated_ms", 1e3 * r.seconds,
 			   "estimated_ms_2_threads",
-			   1e3 * hel_cost_seconds_on(&r.machine, r.shape.cost, 2),
-			   "predicted_bits", mf->bits, "manifest_bytes", (json_int_t)manifest.size,
-			   "program_bytes", (json_int_t)program.size, "layers", layer_times(p, &r)));
+			   1e3 * hel_cost_seconds_on(&r.machine, r.shape.cost, 2), "predicted_bits",
+			   mf->bits, "manifest_bytes", (json_int_t)manifest.size, "program_bytes",
+			   (json_int_t)program.size, "layers", layer_times(p, &r)));
 done:
 	hel_writer_clear(&manifest);
 	hel_writer_clear(&program);

@@ -128,7 +128,8 @@ static hel_status run_verify(const hel_args *args, json_t *out)
 	TRY(hel_arg_number(&rows, args, "rows", 1, records.count, records.count));
 	TRY(hel_samples_new(&samples, m->schema, &records, NULL, rows, HEL_UNKNOWN_IS_MISSING));
 	TRY_ALLOC(clear, hel_alloc(4 * rows, sizeof *clear));
-	double *encrypted = clear + rows, *ms = encrypted + rows, *cpu = ms + rows, sum = 0, worst = 0;
+	double *encrypted = clear + rows, *ms = encrypted + rows, *cpu = ms + rows, sum = 0,
+	       worst = 0;
 	TRY(layers_new(&layers, hel_server_program(p.server)));
 	hel_progress_begin(&progress, "verifying");
 	for (size_t i = 0; i < rows; i++) {
@@ -181,18 +182,20 @@ static hel_status run_verify(const hel_args *args, json_t *out)
 		(double)p.keys_bytes / 1e6, (double)query_bytes / 1e3, (double)result_bytes / 1e3,
 		(double)hel_peak_rss() / 1e6);
 	json_object_update_new(
-	    out, json_pack("{s:I, s:f, s:f, s:f, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I, s:I, s:o}",
+	    out, json_pack("{s:I, s:f, s:f, s:f, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:i, s:I, "
+			   "s:I, s:I, s:I, s:o}",
 			   "rows", (json_int_t)rows, "bits", bits, "predicted_bits", mf->bits,
 			   "max_error", worst, "decisions_differ", (json_int_t)differ, "auc_clear",
 			   isfinite(clear_metrics.auc) ? json_real(clear_metrics.auc) : json_null(),
 			   "auc_encrypted",
 			   isfinite(encrypted_metrics.auc) ? json_real(encrypted_metrics.auc)
 							   : json_null(),
-			   "server_cpu_ms_median", cpu[rows / 2], "server_ms_min", ms[0], "server_ms_median", median, "server_ms_p95", p95, "threads",
-			   (int)args->threads, "evaluation_keys_bytes", (json_int_t)p.keys_bytes,
-			   "query_bytes", (json_int_t)query_bytes, "result_bytes",
-			   (json_int_t)result_bytes, "peak_rss_bytes", (json_int_t)hel_peak_rss(), "layers",
-			   layers_json(&layers)));
+			   "server_cpu_ms_min", cpu[0], "server_cpu_ms_median", cpu[rows / 2],
+			   "server_ms_min", ms[0], "server_ms_median", median, "server_ms_p95", p95,
+			   "threads", (int)args->threads, "evaluation_keys_bytes",
+			   (json_int_t)p.keys_bytes, "query_bytes", (json_int_t)query_bytes,
+			   "result_bytes", (json_int_t)result_bytes, "peak_rss_bytes",
+			   (json_int_t)hel_peak_rss(), "layers", layers_json(&layers)));
 done:
 	hel_free(layers.op);
 	hel_free(layers.least);

@@ -52,7 +52,7 @@ static hel_status fit_with(hel_cost_model *model, double *error, const hel_cost_
 			   size_t count)
 {
 	hel_status st = HEL_OK;
-	double (*row)[HEL_COST_COUNTS] = NULL, *weight = NULL;
+	double(*row)[HEL_COST_COUNTS] = NULL, *weight = NULL;
 	double scale[HEL_COST_COUNTS] = {0}, x[HEL_COST_COUNTS] = {0};
 	TRY_ALLOC(row, hel_alloc(count, sizeof *row));
 	TRY_ALLOC(weight, hel_alloc(count, sizeof *weight));
@@ -66,7 +66,8 @@ static hel_status fit_with(hel_cost_model *model, double *error, const hel_cost_
 		for (int i = 0; i < HEL_COST_COUNTS; i++)
 			row[s][i] = scale[i] > 0 ? row[s][i] / scale[i] : 0;
 	for (int round = 0; round < ROUNDS; round++) {
-		double normal[HEL_COST_COUNTS][HEL_COST_COUNTS] = {{0}}, right[HEL_COST_COUNTS] = {0};
+		double normal[HEL_COST_COUNTS][HEL_COST_COUNTS] = {{0}},
+		       right[HEL_COST_COUNTS] = {0};
 		for (size_t s = 0; s < count; s++)
 			for (int i = 0; i < HEL_COST_COUNTS; i++) {
 				right[i] += weight[s] * row[s][i];
@@ -123,7 +124,8 @@ void hel_cost_fit_threads(hel_cost_model *model, const hel_cost_sample *sample, 
 		const double one = hel_cost_seconds_on(&m, sample[s].cost, 2);
 		m.efficiency = 1;
 		const double parallel = 2 * (one - hel_cost_seconds_on(&m, sample[s].cost, 2));
-		const double w = 1 / sample[s].seconds, p = w * parallel, f = w * sample[s].cost.forks;
+		const double w = 1 / sample[s].seconds, p = w * parallel,
+			     f = w * sample[s].cost.forks;
 		const double rest = 1 - w * (one - parallel);
 		pp += p * p;
 		pf += p * f;
@@ -191,10 +193,10 @@ hel_status hel_calibration_to_json(char **text, const hel_calibration *c)
 {
 	hel_status st = HEL_OK;
 	json_t *seconds = json_object();
-	json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:o}", "kind", KIND, "cpu", c->cpu,
-				"backend", c->backend, "version", c->version, "efficiency",
-				c->model.efficiency, "cache_bytes", c->model.cache, "seconds",
-				seconds);
+	json_t *all =
+	    json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:o}", "kind", KIND, "cpu", c->cpu, "backend",
+		      c->backend, "version", c->version, "efficiency", c->model.efficiency,
+		      "cache_bytes", c->model.cache, "seconds", seconds);
 #define SET(name) json_object_set_new(seconds, #name, json_real(c->model.seconds.name));
 	HEL_COSTS(SET)
 #undef SET
@@ -219,8 +221,9 @@ static hel_status read_text(char *out, size_t size, const json_t *object, const 
 {
 	const char *text = json_string_value(json_object_get(object, name));
 	if (!text || !hel_is_text(text) || strlen(text) >= size)
-		return hel_fail(HEL_EFORMAT, "calibration: '%s' must be a text of at most %zu bytes",
-				name, size - 1);
+		return hel_fail(HEL_EFORMAT,
+				"calibration: '%s' must be a text of at most %zu bytes", name,
+				size - 1);
 	snprintf(out, size, "%s", text);
 	return HEL_OK;
 }

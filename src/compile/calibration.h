@@ -1,5 +1,5 @@
-/* calibration.h -- what this machine takes for what is counted in vm/cost.h: fitted to measurements,
- * kept in a file.
+/* calibration.h -- what this machine takes for what is counted in vm/cost.h: fitted to
+ * measurements, kept in a file.
  */
 #ifndef HEL_CALIBRATION_H
 #define HEL_CALIBRATION_H
@@ -29,7 +29,8 @@ double hel_cost_predicted(const hel_cost_model *m, const hel_cost_sample *s, uns
 /** The seconds of each count, none negative, with the least sum of relative errors (iteratively
  *  reweighted least squares): a few disturbed measurements do not matter. Counts that no sample has
  *  get 0. The cache is the best of the powers of two. */
-HEL_CHECKED hel_status hel_cost_fit(hel_cost_model *model, const hel_cost_sample *sample, size_t count);
+HEL_CHECKED hel_status hel_cost_fit(hel_cost_model *model, const hel_cost_sample *sample,
+				    size_t count);
 /** What wall-clock times on `threads` threads say: model's efficiency and seconds per fork. */
 void hel_cost_fit_threads(hel_cost_model *model, const hel_cost_sample *sample, size_t count,
 			  unsigned threads);

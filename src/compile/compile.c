@@ -87,8 +87,7 @@ static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool 
 	hel_status st = HEL_OK;
 	choice c = {0};
 	TRY(hel_stages_new(&c.stages, m, monomials, fuse));
-	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise,
-				      machine));
+	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise, machine));
 	if (!c.params)
 		goto done;
 	st = hel_plan_new(&c.plan, c.stages, c.params, machine);

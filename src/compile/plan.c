@@ -495,7 +495,8 @@ static double likely_bytes(const hel_stages *s, const hel_params *params)
 	for (size_t i = 0; i < s->count; i++) {
 		const double limbs = (double)params->limbs[level];
 		for (size_t k = 0; k < s->stage[i].sources; k++)
-			bytes += 8 * limbs * (double)(s->stage[i].rows * s->stage[i].source[k].width);
+			bytes +=
+			    8 * limbs * (double)(s->stage[i].rows * s->stage[i].source[k].width);
 		level -= hel_stage_levels(&s->stage[i]);
 	}
 	return bytes;

@@ -83,9 +83,8 @@ hel_cost hel_cost_product(const hel_params_spec *p, size_t limbs)
 {
 	const double n = exp2(p->log_n), rows = (double)limbs + p->special;
 	const double digits = (double)((limbs + p->alpha - 1) / p->alpha);
-	return (hel_cost){.sum_terms = n * rows * digits,
-			  .sums = n * rows,
-			  .key_bytes = 8 * n * rows * digits};
+	return (hel_cost){
+	    .sum_terms = n * rows * digits, .sums = n * rows, .key_bytes = 8 * n * rows * digits};
 }
 
 /* Both halves divided by a run of primes, over the other `limbs`. */

@@ -13,20 +13,20 @@
 #define HEL_COSTS(X)                                                                               \
 	X(butterflies)	    /* of transforms: N/2 log2(N) for one limb */                          \
 	X(conversion_terms) /* of base conversions: one limb's coefficient times a constant */     \
-	X(conversion_far)   /* terms whose operands, all of a digit's, exceed a core's own cache */ \
-	X(conversion_sums)  /* their reductions, one per coefficient of a result */                \
-	X(divisions)	    /* coefficients divided by a run of primes, conversion apart */        \
-	X(products)	    /* pointwise, reduced */                                               \
-	X(sum_terms)	    /* of inner products with two sums: coefficients of keys, weights */   \
-	X(sums)		    /* pairs of sums reduced, moved and stored */                          \
-	X(key_bytes)	    /* of keys that are read */                                            \
-	X(weight_bytes)	    /* of plaintexts that are read */                                      \
-	X(value_bytes)	    /* of ciphertexts that are read for the first time */                  \
-	X(copies)	    /* of a coefficient of both halves */                                  \
-	X(input_words)	    /* residues that arrive: checked, unpacked, the other half expanded */ \
-	X(result_words)	    /* residues that leave: packed, hashed */                              \
-	X(ops)		    /* whatever their size */                                              \
-	X(forks)	    /* loops on the pool: nothing on one thread */
+	X(conversion_far)  /* terms whose operands, all of a digit's, exceed a core's own cache */ \
+	X(conversion_sums) /* their reductions, one per coefficient of a result */                 \
+	X(divisions)	   /* coefficients divided by a run of primes, conversion apart */         \
+	X(products)	   /* pointwise, reduced */                                                \
+	X(sum_terms)	   /* of inner products with two sums: coefficients of keys, weights */    \
+	X(sums)		   /* pairs of sums reduced, moved and stored */                           \
+	X(key_bytes)	   /* of keys that are read */                                             \
+	X(weight_bytes)	   /* of plaintexts that are read */                                       \
+	X(value_bytes)	   /* of ciphertexts that are read for the first time */                   \
+	X(copies)	   /* of a coefficient of both halves */                                   \
+	X(input_words)	   /* residues that arrive: checked, unpacked, the other half expanded */  \
+	X(result_words)	   /* residues that leave: packed, hashed */                               \
+	X(ops)		   /* whatever their size */                                               \
+	X(forks)	   /* loops on the pool: nothing on one thread */
 
 typedef struct hel_cost {
 #define HEL_COST_FIELD(name) double name;

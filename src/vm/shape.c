@@ -247,8 +247,9 @@ static void charge_rotate_sum(shape_machine *s, const hel_op *op, unsigned level
 	charge(s, op, hel_cost_weighted_sum(spec, limbs, still), 1);
 	s->out->layer[op->layer].key_switches += moving;
 	if (!moving) {
-		charge(s, op, is_fused(s, op) ? hel_cost_rescale(spec, level)
-					      : hel_cost_copy(spec, limbs), 1);
+		charge(s, op,
+		       is_fused(s, op) ? hel_cost_rescale(spec, level) : hel_cost_copy(spec, limbs),
+		       1);
 		return;
 	}
 	charge(s, op, hel_cost_decompose(spec, limbs), 1);

@@ -198,7 +198,8 @@ static void test_cache(void **state)
 	m.cache = 1e6;
 	m.seconds.key_bytes = 1e-9;
 	const hel_cost c = {.key_bytes = 1e6, .sums = 1};
-	const hel_cost_model small = hel_cost_model_for(&m, 1e6), large = hel_cost_model_for(&m, 1e9);
+	const hel_cost_model small = hel_cost_model_for(&m, 1e6),
+			     large = hel_cost_model_for(&m, 1e9);
 	assert_true(hel_cost_seconds(&small, c) == m.seconds.sums);
 	assert_true(fabs(hel_cost_seconds(&large, c) / 1e-3 - 1) < 0.002);
 }

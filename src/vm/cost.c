@@ -19,6 +19,7 @@ hel_cost_model hel_cost_model_for(const hel_cost_model *m, double bytes)
 	hel_cost_model r = *m;
 	const double missed = bytes > m->cache ? 1 - m->cache / bytes : 0;
 	r.seconds.key_bytes *= missed;
+	r.seconds.key_strays *= missed;
 	r.seconds.weight_bytes *= missed;
 	r.seconds.value_bytes *= missed;
 	r.cache = 0;
@@ -178,6 +179,7 @@ static const struct {
        .sum_terms = 1.71e-09,
        .sums = 4.59e-09,
        .key_bytes = 2.42e-11,
+       .key_strays = 4e-11,
        .weight_bytes = 6.86e-11,
        .value_bytes = 1.03e-10,
        .copies = 1.12e-10,
@@ -197,6 +199,7 @@ static const struct {
        .sum_terms = 2.13e-10,
        .sums = 5.73e-10,
        .key_bytes = 2.42e-11,
+       .key_strays = 4e-11,
        .weight_bytes = 6.86e-11,
        .value_bytes = 1.03e-10,
        .copies = 1.12e-10,
@@ -216,6 +219,7 @@ static const struct {
        .sum_terms = 1.38e-10,
        .sums = 4.92e-10,
        .key_bytes = 3.43e-11,
+       .key_strays = 4e-11,
        .weight_bytes = 5.56e-11,
        .value_bytes = 6.77e-11,
        .copies = 1.46e-10,

@@ -192,6 +192,19 @@ static json_t *layer_times(const hel_program *p, const hel_compile_report *r)
 	return layers;
 }
 
+static hel_status parse_goal(hel_goal *out, const hel_args *args)
+{
+	const char *text = hel_arg(args, "optimize");
+	*out = HEL_LATENCY;
+	if (!text)
+		return HEL_OK;
+	for (*out = 0; *out < HEL_GOALS; ++*out)
+		if (strcmp(text, hel_goal_name(*out)) == 0)
+			return HEL_OK;
+	return hel_fail(HEL_EINVAL, "--optimize %s: expected latency, keys, query or throughput",
+			text);
+}
+
 static hel_status run_compile(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -200,17 +213,28 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	hel_compile_report r = {0};
 	fit_data c = {0};
 	hel_writer manifest = {0}, program = {0};
-	uint64_t max_log_n;
+	uint64_t max_log_n, bits, most[3];
+	hel_goal goal;
 	hel_calibration machine;
 	hel_progress progress;
 	const char *dir = hel_arg(args, "out");
 	TRY(hel_arg_number(&max_log_n, args, "max-log-n", 12, 17, 17));
+	TRY(hel_arg_number(&bits, args, "bits", 1, 60, 0));
+	TRY(hel_arg_number(&most[0], args, "max-keys", 1, 1u << 20, 0));
+	TRY(hel_arg_number(&most[1], args, "max-query", 1, 1u << 30, 0));
+	TRY(hel_arg_number(&most[2], args, "max-memory", 1, 1u << 24, 0));
+	TRY(parse_goal(&goal, args));
 	TRY(hel_dlrm_load(&m, hel_arg(args, "model")));
 	TRY(hel_cli_calibration(&machine, args, out));
 	hel_progress_begin(&progress, "compiling");
 	hel_compile_options options = {.name = hel_arg(args, "name")
 						   ? hel_arg(args, "name")
 						   : last_part(hel_arg(args, "model")),
+				       .goal = goal,
+				       .bits = (double)bits,
+				       .max_key_bytes = most[0] * 1000000,
+				       .max_query_bytes = most[1] * 1000,
+				       .max_memory_bytes = most[2] * 1000000,
 				       .pool = args->pool,
 				       .machine = &machine.model,
 				       .progress = &progress,
@@ -282,6 +306,11 @@ const hel_command hel_command_compile = {
 	  "typical records, a few hundred or more: precision is predicted for them, bounds that "
 	  "cannot be proved are measured on them; labelled ones for --activation",
 	  false, true},
+	 {"optimize", "GOAL", "latency (default), keys, query or throughput", false, false},
+	 {"max-keys", "MB", "largest evaluation keys, uploaded once", false, false},
+	 {"max-query", "KB", "largest query", false, false},
+	 {"max-memory", "MB", "most memory for weights and one run", false, false},
+	 {"bits", "N", "precision of the score that is wanted (default 12.5)", false, false},
 	 {"max-log-n", "N", "largest ring degree allowed, as log2 (12 to 17)", false, false},
 	 {"no-monomials", NULL, "do not ask the client for products of features", false, false},
 	 {"no-fusion", NULL, "keep embeddings and first top layer apart", false, false},

@@ -6,7 +6,7 @@
 #define SAMPLES 256 /* result coefficients: the score and proof that nothing else is there */
 #define MAX_FUSED (1u << 24) /* entries of a fused matrix */
 #define MAX_ATTEMPTS 5	     /* to keep within limits */
-#define WANTED_BITS 15 /* of the score; below it, keys are made more precise where that fits */
+#define WANTED_BITS 12.5
 
 /* One complete choice. */
 typedef struct choice {
@@ -364,7 +364,7 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 	hel_compile_report precise = {0};
 	memset(report, 0, sizeof *report);
 	TRY(compile_with(&p, report, m, options, max_log_n, false));
-	if (p && p->manifest->bits < WANTED_BITS) {
+	if (p && p->manifest->bits < (options->bits > 0 ? options->bits : WANTED_BITS)) {
 		st = compile_with(&q, &precise, m, options, max_log_n, true);
 		if (st == HEL_ELIMIT)
 			st = HEL_OK; /* more precise keys are larger */

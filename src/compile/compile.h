@@ -216,7 +216,8 @@ typedef struct hel_compile_options {
 	const char *name; /* of the model, for people */
 	hel_goal goal;
 	size_t max_key_bytes, max_query_bytes, max_memory_bytes; /* 0: any */
-	unsigned max_log_n;					 /* 0: up to 17 */
+	double bits;	    /* wanted of the score; below it, keys are made more precise. 0: 12.5 */
+	unsigned max_log_n; /* 0: up to 17 */
 	bool no_monomials, no_fusion;
 	hel_pool *pool;		       /* NULL: one thread; the result is the same */
 	const hel_samples *records;    /* typical ones; NULL: random ones of the schema */

@@ -417,27 +417,50 @@ static size_t tries_before(const candidates *f, size_t index)
 	return tries;
 }
 
-/* Checks candidates, the cheapest first, until there are enough. */
-static hel_status choose(planner *p, size_t stage)
+/* Whether the result of the last stage holds several sums with errors of their own, by which a
+ * client can tell that values outgrew the modulus (bounds.c). */
+static bool tells_overflow(const planner *p, const candidate *c)
+{
+	return (1u << popcount((c->folds & all_bits(p)) | c->diagonals)) * HEL_INDEPENDENT_SUMS <=
+	       1u << p->log_slots;
+}
+
+/* Checks candidates, the cheapest first, until there are enough. last: of the last stage, only
+ * those that tell overflows. */
+static hel_status check_candidates(planner *p, size_t stage, bool last)
 {
 	hel_status st = HEL_OK;
 	const candidates *f = &p->found;
-	qsort(f->at, f->count, sizeof *f->at, cheaper);
 	size_t checks[KINDS] = {0};
 	for (size_t i = 0; i < f->count; i++) {
+		const candidate *c = &f->at[i];
 		hel_packing k;
 		bool complete;
 		if (p->count[stage] == MAX_STATES)
 			break;
-		if (p->count[stage] &&
-		    (checks[f->at[i].kind] >= MAX_CHECKS || tries_before(f, i) >= MAX_TRIES))
+		if ((last && !tells_overflow(p, c)) ||
+		    (p->count[stage] &&
+		     (checks[c->kind] >= MAX_CHECKS || tries_before(f, i) >= MAX_TRIES)))
 			continue;
-		TRY(try_candidate(&k, p, stage, &f->at[i]));
-		checks[f->at[i].kind]++;
-		if (!acceptable(p, stage, &k, &complete) ||
-		    !keep(p, stage, &k, complete, &f->at[i]))
+		TRY(try_candidate(&k, p, stage, c));
+		checks[c->kind]++;
+		if (!acceptable(p, stage, &k, &complete) || !keep(p, stage, &k, complete, c))
 			packing_clear(&k);
+		else if (stage + 1 == p->s->count && p->count[stage] == 2)
+			break; /* the best, and the runner-up */
 	}
+done:
+	return st;
+}
+
+static hel_status choose(planner *p, size_t stage)
+{
+	hel_status st = HEL_OK;
+	const bool last = stage + 1 == p->s->count;
+	qsort(p->found.at, p->found.count, sizeof *p->found.at, cheaper);
+	TRY(check_candidates(p, stage, last));
+	if (!p->count[stage])
+		TRY(check_candidates(p, stage, false));
 done:
 	return st;
 }

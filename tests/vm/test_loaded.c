@@ -447,8 +447,8 @@ static void test_no_room(void **state)
 	assert_made_anew();
 
 	unlink(cache);
-	assert_true(size > 65536);
-	if (mount("none", temp_dir, "tmpfs", 0, "size=32k")) {
+	assert_true(size > 32768);
+	if (mount("none", temp_dir, "tmpfs", 0, "size=16k")) {
 		print_message("SKIPPED, NOT TESTED: a full disk (no right to mount one)\n");
 		return;
 	}

@@ -123,7 +123,7 @@ static const struct {
 	const char *name;
 	uint16_t version;
 } kinds[] = {
-    [HEL_KIND_MANIFEST] = {"manifest", 1},
+    [HEL_KIND_MANIFEST] = {"manifest", 2}, /* 2: batches */
     [HEL_KIND_PROGRAM] = {"server program", 1},
     [HEL_KIND_SECRET_KEY] = {"secret key", 1},
     [HEL_KIND_EVALUATION_KEYS] = {"evaluation keys", 1},

@@ -154,14 +154,19 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	hel_program *p = NULL;
 	hel_compile_report r = {0};
 	hel_writer manifest = {0}, program = {0};
-	uint64_t max_log_n;
+	uint64_t max_log_n, batch;
 	const char *dir = hel_arg(args, "out");
 	TRY(hel_arg_number(&max_log_n, args, "max-log-n", 12, 17, 17));
+	TRY(hel_arg_number(&batch, args, "batch", 1, 1 << HEL_MAX_LOG_BATCH, 1));
+	if (batch & (batch - 1))
+		FAIL(HEL_EINVAL, "--batch %s: expected a power of two from 1 to %d",
+		     hel_arg(args, "batch"), 1 << HEL_MAX_LOG_BATCH);
 	TRY(hel_dlrm_load(&m, hel_arg(args, "model")));
 	const hel_compile_options options = {.name = hel_arg(args, "name")
 							 ? hel_arg(args, "name")
 							 : last_part(hel_arg(args, "model")),
 					     .max_log_n = (unsigned)max_log_n,
+					     .log_batch = (unsigned)__builtin_ctzll(batch),
 					     .no_monomials = hel_arg(args, "no-monomials") != NULL,
 					     .no_fusion = hel_arg(args, "no-fusion") != NULL};
 	if (strlen(options.name) > HEL_MODEL_NAME_MAX || !hel_is_text(options.name))
@@ -188,17 +193,20 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	    "%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per prediction; %.1f bits\n",
 	    mf->keys, (double)r.key_bytes / 1e6, (double)r.query_bytes / 1e3, 1e3 * r.seconds,
 	    mf->bits);
+	if (batch > 1)
+		hel_say(args, "up to %u records in one query: about %.2f ms each\n",
+			(unsigned)batch, 1e3 * r.seconds / (double)batch);
 	hel_say(args,
 		"written: %s/manifest.helm (public, %.1f kB), %s/program.helm (server, %.1f kB)\n",
 		dir, (double)manifest.size / 1e3, dir, (double)program.size / 1e3);
 	json_object_update_new(
-	    out, json_pack("{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:I, s:I}", "log_n",
+	    out, json_pack("{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:I, s:I, s:i}", "log_n",
 			   mf->params.log_n, "levels", mf->params.levels, "log_qp", r.log_qp,
 			   "log_qp_limit", r.log_qp_limit, "keys", (int)mf->keys,
 			   "evaluation_keys_bytes", (json_int_t)r.key_bytes, "query_bytes",
 			   (json_int_t)r.query_bytes, "estimated_ms", 1e3 * r.seconds,
 			   "predicted_bits", mf->bits, "manifest_bytes", (json_int_t)manifest.size,
-			   "program_bytes", (json_int_t)program.size));
+			   "program_bytes", (json_int_t)program.size, "batch", (int)batch));
 done:
 	hel_writer_clear(&manifest);
 	hel_writer_clear(&program);
@@ -221,6 +229,10 @@ const hel_command hel_command_compile = {
 	  false, false},
 	 {"data", "FILE", "labelled records for --activation", false, true},
 	 {"max-log-n", "N", "largest ring degree allowed, as log2 (12 to 17)", false, false},
+	 {"batch", "N",
+	  "records of one client in one query, a power of two up to 512 (default 1): each costs a "
+	  "fraction, a query alone a little more",
+	  false, false},
 	 {"no-monomials", NULL, "do not ask the client for products of features", false, false},
 	 {"no-fusion", NULL, "keep embeddings and first top layer apart", false, false}},
     .run = run_compile,

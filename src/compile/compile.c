@@ -3,7 +3,9 @@
 #include <string.h>
 
 #define SCALE_BITS 30
-#define SAMPLES 256 /* result coefficients: the score and proof that nothing else is there */
+#define SAMPLES 256u /* result coefficients: the scores and proof that nothing else is there ...   \
+		      */
+#define SAMPLES_PER_RECORD 8u /* ... at least; scores take two */
 #define SAMPLE_RECORDS 24
 #define WANTED_BITS 15 /* of the score; below it, keys are made more precise where that fits */
 #define CHECK_TOLERANCE 0x1p-14
@@ -80,7 +82,7 @@ hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, 
 
 /* Tries one ring and one way to write the model; replaces *best when faster. */
 static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool precise,
-			  bool monomials, bool fuse, bool *fits)
+			  bool monomials, bool fuse, unsigned log_batch, bool *fits)
 {
 	hel_status st = HEL_OK;
 	choice c = {0};
@@ -88,7 +90,7 @@ static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool 
 	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise));
 	if (!c.params)
 		goto done;
-	st = hel_plan_new(&c.plan, c.stages, c.params);
+	st = hel_plan_new(&c.plan, c.stages, c.params, log_batch);
 	if (st == HEL_EUNSUPPORTED) {
 		st = HEL_OK;
 		goto done;
@@ -113,14 +115,14 @@ static hel_status try_ring(choice *best, const hel_dlrm *m, unsigned log_n, bool
 		const bool monomials = way & 1, fuse = !(way & 2);
 		if ((monomials && o->no_monomials) || (fuse && o->no_fusion))
 			continue;
-		TRY(try_way(best, m, log_n, precise, monomials, fuse, fits));
+		TRY(try_way(best, m, log_n, precise, monomials, fuse, o->log_batch, fits));
 	}
 done:
 	return st;
 }
 
 /* Why nothing fits, layer by layer. */
-static hel_status explain(const hel_dlrm *m, unsigned max_log_n)
+static hel_status explain(const hel_dlrm *m, unsigned max_log_n, unsigned log_batch)
 {
 	hel_status st = HEL_OK;
 	hel_stages *s = NULL;
@@ -141,9 +143,11 @@ static hel_status explain(const hel_dlrm *m, unsigned max_log_n)
 	st = hel_fail(
 	    HEL_EUNSUPPORTED,
 	    "the model needs %u levels (%s) and %zu slots (layer %s); a ring of N = 2^%u holds "
-	    "%.0f levels and %u slots: remove a layer, make it narrower, or allow a larger ring",
+	    "%.0f levels and %u slots for each of %u records: remove a layer, make it narrower, "
+	    "or allow a larger ring%s",
 	    hel_stages_levels(s), text, rows, widest, max_log_n,
-	    fmax(0, floor(room / SCALE_BITS) - 3), 1u << (max_log_n - 1));
+	    fmax(0, floor(room / SCALE_BITS) - 3), 1u << (max_log_n - 1 - log_batch),
+	    1u << log_batch, log_batch ? " or a smaller batch" : "");
 done:
 	hel_stages_free(s);
 	return st;
@@ -213,7 +217,7 @@ hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_par
 	if (m->features != hel_features_width(s->dense_count, hel_schema_onehots(s), m->degree))
 		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema does not", m->features);
 	if ((uint64_t)m->features * SAMPLE_RECORDS > 1u << 28 ||
-	    (uint64_t)m->inputs << (m->params.log_n - 1) > 1u << 27)
+	    (uint64_t)m->inputs << hel_manifest_log_slots(m) > 1u << 27)
 		FAIL(HEL_ELIMIT, "too many features or inputs for a dry run");
 	TRY(shape_of(out, p, params, s, NULL));
 done:
@@ -231,7 +235,8 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->params = c->params->spec;
 	manifest->degree = (uint8_t)c->stages->degree;
 	manifest->features = (uint32_t)c->stages->features;
-	manifest->samples = (uint32_t)HEL_MIN(SAMPLES, c->params->ring.n);
+	manifest->log_batch = (uint8_t)c->plan->log_batch;
+	manifest->samples = HEL_MAX(SAMPLES, SAMPLES_PER_RECORD << manifest->log_batch);
 	TRY(shape_of(&r->shape, p, c->params, m->schema, m));
 	if (!r->shape.uniform)
 		FAIL(HEL_EUNSUPPORTED, "slots of the result would hold different values");
@@ -293,6 +298,9 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 	hel_program *p = NULL, *q = NULL;
 	hel_compile_report precise = {0};
 	memset(report, 0, sizeof *report);
+	if (options->log_batch > HEL_MAX_LOG_BATCH)
+		FAIL(HEL_EINVAL, "2^%u records in a query, at most 2^%d are possible",
+		     options->log_batch, HEL_MAX_LOG_BATCH);
 	TRY(compile_with(&p, report, m, options, max_log_n, false));
 	if (p && p->manifest->bits < WANTED_BITS) {
 		TRY(compile_with(&q, &precise, m, options, max_log_n, true));
@@ -306,7 +314,7 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 		}
 	}
 	if (!p) {
-		st = explain(m, max_log_n);
+		st = explain(m, max_log_n, options->log_batch);
 		goto done;
 	}
 	*out = p;

@@ -83,13 +83,15 @@ typedef struct hel_plan {
 	size_t count;
 	hel_packing *packing; /* one per stage */
 	double seconds;	      /* estimated, one thread */
+	unsigned log_batch;   /* of the manifest */
 	size_t inputs;
 } hel_plan;
 
 /** The cheapest packing of all stages, found by dynamic programming over result layouts. Every
  *  candidate is checked slot by slot (hel_linear_check).
- *  @retval HEL_EUNSUPPORTED a layer has more outputs than slots. */
-HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params);
+ *  @retval HEL_EUNSUPPORTED a layer has more outputs than a record has slots. */
+HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
+				    unsigned log_batch);
 void hel_plan_free(hel_plan *plan);
 
 /* --- emit.c ----------------------------------------------------------------- */
@@ -103,6 +105,7 @@ HEL_CHECKED hel_status hel_emit(hel_program **out, const hel_stages *s, const he
 typedef struct hel_compile_options {
 	const char *name;   /* of the model, for people */
 	unsigned max_log_n; /* 0: up to 17 */
+	unsigned log_batch; /* 2^log_batch records in one query */
 	bool no_monomials, no_fusion;
 } hel_compile_options;
 

@@ -13,6 +13,12 @@ typedef struct emitter {
 	hel_complex *vector;
 } emitter;
 
+/* Of one record. */
+static unsigned log_slots(const emitter *e)
+{
+	return e->params->spec.log_n - 1u - e->plan->log_batch;
+}
+
 static hel_status add_op(emitter *e, hel_op op)
 {
 	op.layer = e->layer;
@@ -100,8 +106,8 @@ static hel_status add_linear(emitter *e, size_t stage, unsigned level)
 				if (!hel_linear_weights(e->vector, &t, 0, baby[b], giant[g]) &&
 				    (op.terms || i + 1 < k->sources || b + 1 < steps))
 					continue;
-				TRY(hel_program_add_vector(
-				    e->p, e->vector, e->params->spec.log_n - 1u, &term->vector));
+				TRY(hel_program_add_vector(e->p, e->vector, log_slots(e),
+							   &term->vector));
 				op.terms++;
 			}
 		hel_free(matrix);
@@ -153,7 +159,7 @@ static hel_status add_bias(emitter *e, size_t stage)
 	}
 	if (!any)
 		return HEL_OK;
-	TRY(hel_program_add_vector(e->p, e->vector, e->params->spec.log_n - 1u, &index));
+	TRY(hel_program_add_vector(e->p, e->vector, log_slots(e), &index));
 	TRY(add_op(e, (hel_op){.kind = HEL_OP_ADD_PLAIN, .value = e->value, .index = index}));
 done:
 	return st;
@@ -239,7 +245,8 @@ hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan
 		    const hel_params *params)
 {
 	hel_status st = HEL_OK;
-	emitter e = {.s = s, .plan = plan, .params = params, .slots = params->ring.n / 2};
+	emitter e = {.s = s, .plan = plan, .params = params};
+	e.slots = (size_t)1 << log_slots(&e);
 	unsigned level = hel_stages_levels(s);
 	bool pending = false; /* a square that still has to be rescaled */
 	TRY_ALLOC(e.p, hel_alloc(1, sizeof *e.p));

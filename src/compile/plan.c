@@ -481,24 +481,30 @@ static void follow(hel_plan *plan, planner *p, size_t best)
 	}
 }
 
-hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params)
+hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
+			unsigned log_batch)
 {
 	hel_status st = HEL_OK;
 	hel_plan *plan = NULL;
-	planner p = {.s = s, .params = params, .log_slots = params->spec.log_n - 1u};
+	planner p = {.s = s, .params = params, .log_slots = params->spec.log_n - 1u - log_batch};
 	unsigned level = hel_stages_levels(s);
+	if (log_batch + HEL_MIN_LOG_SLOTS + 1 > params->spec.log_n)
+		FAIL(HEL_EUNSUPPORTED, "2^%u records do not fit the slots of N = 2^%u", log_batch,
+		     params->spec.log_n);
 	TRY_ALLOC(p.states, hel_alloc(s->count * MAX_STATES, sizeof *p.states));
 	TRY_ALLOC(p.count, hel_alloc(s->count, sizeof *p.count));
 	TRY_ALLOC(p.scratch, hel_alloc((size_t)1 << p.log_slots, sizeof *p.scratch));
 	TRY_ALLOC(plan, hel_alloc(1, sizeof *plan));
 	plan->count = s->count;
+	plan->log_batch = log_batch;
 	TRY_ALLOC(plan->packing, hel_alloc(s->count, sizeof *plan->packing));
 	if (level > params->spec.levels)
 		FAIL(HEL_ELEVEL, "%u levels needed, %u given", level, params->spec.levels);
 	for (size_t i = 0; i < s->count; i++) {
 		if (s->stage[i].rows > (size_t)1 << p.log_slots)
 			FAIL(HEL_EUNSUPPORTED,
-			     "layer %s has %zu outputs, a ciphertext of N = 2^%u %u slots",
+			     "layer %s has %zu outputs, a record in a ciphertext of N = 2^%u %u "
+			     "slots",
 			     s->stage[i].name, s->stage[i].rows, params->spec.log_n,
 			     1u << p.log_slots);
 		if (s->stage[i].plain_sum)

@@ -57,7 +57,7 @@ static hel_status encode_vector(hel_pt **out, const hel_loaded *l, uint32_t vect
 	hel_complex *full = NULL;
 	TRY_ALLOC(full, hel_alloc(slots, sizeof *full));
 	for (size_t i = 0; i < slots; i++)
-		full[i] = hel_vector_at(&l->p->vector[vector], i);
+		full[i] = hel_vector_at(&l->p->vector[vector], i >> l->p->manifest->log_batch);
 	TRY(hel_encode(out, l->params, full, level, use));
 done:
 	hel_free(full);
@@ -240,6 +240,12 @@ static bool is_fused(hel_machine *m, const hel_op *op)
 	return l->fused[op - l->p->op];
 }
 
+/* Of a ciphertext, for one within each record. */
+static long rotation(hel_machine *m, int32_t step)
+{
+	return (long)step * (1 << self(m)->l->p->manifest->log_batch);
+}
+
 static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 {
 	const hel_ct *in = self(m)->in[op->index];
@@ -262,8 +268,8 @@ static hel_status run_linear(hel_machine *m, const hel_op *op, void **out)
 	for (uint32_t k = 0; k < op->terms; k++)
 		terms[k] = (hel_linear_term){.in = m->value[op->term[k].value],
 					     .weight = weights_of(m, op)[k],
-					     .baby = op->term[k].baby,
-					     .giant = op->term[k].giant};
+					     .baby = rotation(m, op->term[k].baby),
+					     .giant = rotation(m, op->term[k].giant)};
 	TRY(hel_linear_apply(self(m)->ev, *out, terms, op->terms));
 done:
 	hel_free(terms);
@@ -277,7 +283,7 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 	TRY(new_ct(m, out));
 	TRY_ALLOC(steps, hel_alloc(op->steps, sizeof *steps));
 	for (uint32_t k = 0; k < op->steps; k++)
-		steps[k] = op->step[k];
+		steps[k] = rotation(m, op->step[k]);
 	TRY((is_fused(m, op) ? hel_eval_rotate_sum_rescale : hel_eval_rotate_sum)(
 	    self(m)->ev, *out, m->value[op->value], steps, op->steps));
 done:

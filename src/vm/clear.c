@@ -51,7 +51,7 @@ static void clear_weighted_sum(hel_complex *out, const hel_op *op, const hel_com
 void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
 		  const hel_complex *const *value, const hel_complex *const *in)
 {
-	const size_t slots = (size_t)1 << (p->manifest->params.log_n - 1);
+	const size_t slots = (size_t)1 << hel_manifest_log_slots(p->manifest);
 	const hel_complex *x =
 	    op->kind == HEL_OP_INPUT ? in[op->index] : value[hel_op_operand(op, 0)];
 	switch (op->kind) {
@@ -113,7 +113,7 @@ hel_status hel_clear_run(hel_complex *result, const hel_program *p, const hel_co
 	    .base = {.run = run_op, .free_value = free_value},
 	    .p = p,
 	    .in = slots,
-	    .slots = (size_t)1 << (p->manifest->params.log_n - 1),
+	    .slots = (size_t)1 << hel_manifest_log_slots(p->manifest),
 	};
 	void *value = NULL;
 	hel_status st = hel_vm_run(&c.base, p, &value);
@@ -127,7 +127,7 @@ hel_status hel_clear_run_features(double *logit, const hel_program *p, const dou
 {
 	hel_status st = HEL_OK;
 	const hel_manifest *m = p->manifest;
-	const size_t slots = (size_t)1 << (m->params.log_n - 1);
+	const size_t slots = (size_t)1 << hel_manifest_log_slots(m);
 	hel_complex *block = NULL;
 	const hel_complex **in = NULL;
 	TRY_ALLOC(block, hel_alloc((m->inputs + 1) * slots, sizeof *block));
@@ -141,7 +141,7 @@ hel_status hel_clear_run_features(double *logit, const hel_program *p, const dou
 	double sum = 0;
 	for (size_t i = 0; i < slots; i++)
 		sum += result[i].re;
-	*logit = sum / (double)slots; /* what coefficient 0 of the result holds */
+	*logit = sum / (double)slots; /* what the client decodes */
 	for (size_t i = 0; i < slots; i++)
 		if (!(fabs(result[i].re - *logit) + fabs(result[i].im) < 1e-6 * (1 + fabs(*logit))))
 			FAIL(HEL_ERANGE, "slot %zu of the result holds %g%+gi, the others %g", i,

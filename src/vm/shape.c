@@ -92,6 +92,11 @@ static hel_status check_value(const shape_machine *s, const hel_op *op, const sh
 	return HEL_OK;
 }
 
+static uint32_t galois_of(const shape_machine *s, int32_t step)
+{
+	return hel_galois_of_rotation(s->params, (long)step * (1 << s->p->manifest->log_batch));
+}
+
 static hel_status require(shape_machine *s, uint32_t galois, unsigned level)
 {
 	hel_shape *o = s->out;
@@ -170,8 +175,8 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 			giants = true;
 		}
 		switches += new_baby + new_giant;
-		TRY(require(s, hel_galois_of_rotation(s->params, t->baby), level));
-		TRY(require(s, hel_galois_of_rotation(s->params, t->giant), level));
+		TRY(require(s, galois_of(s, t->baby), level));
+		TRY(require(s, galois_of(s, t->giant), level));
 	}
 	if (giants)
 		charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
@@ -228,7 +233,7 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 		}
 		if (!op->step[k])
 			continue;
-		TRY(require(s, hel_galois_of_rotation(s->params, op->step[k]), x->level));
+		TRY(require(s, galois_of(s, op->step[k]), x->level));
 		charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
 		s->out->layer[op->layer].key_switches++;
 	}
@@ -491,7 +496,7 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	    .params = params,
 	    .feature_bound = feature_bound,
 	    .out = out,
-	    .slots = params->ring.n / 2,
+	    .slots = (size_t)1 << hel_manifest_log_slots(p->manifest),
 	};
 	memset(out, 0, sizeof *out);
 	TRY_ALLOC(out->key, hel_alloc(HEL_MAX_KEYS, sizeof *out->key));

@@ -74,9 +74,9 @@ static void setup(void)
 	fuzz_expect(hel_client_write_keys(&keys, client, NULL) == HEL_OK);
 	fuzz_expect(hel_records_parse(&records, &hel_dataset_heart, "record", record,
 				      strlen(record)) == HEL_OK);
-	fuzz_expect(hel_client_encrypt(&parts[QUERY], client, &records, 0, HEL_UNKNOWN_IS_ERROR) ==
-		    HEL_OK);
-	fuzz_expect(hel_client_encrypt(&parts[CONTRIBUTED], contributor, &records, 0,
+	fuzz_expect(hel_client_encrypt(&parts[QUERY], client, &records, 0, 1,
+				       HEL_UNKNOWN_IS_ERROR) == HEL_OK);
+	fuzz_expect(hel_client_encrypt(&parts[CONTRIBUTED], contributor, &records, 0, 1,
 				       HEL_UNKNOWN_IS_ERROR) == HEL_OK);
 	fuzz_expect(hel_server_new(&server, program.bytes, program.size, NULL) == HEL_OK);
 	fuzz_expect(hel_session_new(&session, server, keys.bytes, keys.size) == HEL_OK);
@@ -84,7 +84,7 @@ static void setup(void)
 		hel_writer_clear(&parts[RESULT]);
 		fuzz_expect(hel_server_infer(&parts[RESULT], session, parts[from].bytes,
 					     parts[from].size, NULL) == HEL_OK);
-		fuzz_expect(hel_client_decrypt(&score, client, parts[RESULT].bytes,
+		fuzz_expect(hel_client_decrypt(&score, 1, client, parts[RESULT].bytes,
 					       parts[RESULT].size) == HEL_OK);
 		fuzz_expect(score.logit > 0.999 && score.logit < 1.001);
 	}
@@ -106,7 +106,7 @@ static void try_file(size_t which, const uint8_t *bytes, size_t size)
 	else if (which == QUERY || which == CONTRIBUTED)
 		st = hel_server_infer(&w, session, bytes, size, NULL);
 	else
-		st = hel_client_decrypt(&score, client, bytes, size);
+		st = hel_client_decrypt(&score, 1, client, bytes, size);
 	fuzz_expect(st == HEL_OK || *hel_error_detail());
 	hel_client_free(other);
 	hel_writer_clear(&w);

@@ -123,8 +123,8 @@ static const struct {
 	const char *name;
 	uint16_t version;
 } kinds[] = {
-    [HEL_KIND_MANIFEST] = {"manifest", 2}, /* 2: batches */
-    [HEL_KIND_PROGRAM] = {"server program", 1},
+    [HEL_KIND_MANIFEST] = {"manifest", 2},
+    [HEL_KIND_PROGRAM] = {"server program", 2},
     [HEL_KIND_SECRET_KEY] = {"secret key", 1},
     [HEL_KIND_EVALUATION_KEYS] = {"evaluation keys", 1},
     [HEL_KIND_QUERY] = {"encrypted query", 2}, /* 2: says its form */

@@ -95,6 +95,15 @@ struct hel_eval {
 	const atomic_bool *stop; /* a run ends with HEL_ECANCEL once it is set; may be NULL */
 };
 
+/* --- eval.c --------------------------------------------------------------- */
+
+/** The Galois element of a rotation by steps mod 2^log_slots, and a conjugation as well for steps
+ *  of 2^log_slots and more. */
+uint32_t hel_galois_of_step(const hel_params *p, int32_t step);
+/** hel_eval_rotate_sum (or its _rescale) for any Galois elements. */
+HEL_CHECKED hel_status hel_eval_galois_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
+					   const uint32_t *galois, size_t count, bool rescale);
+
 /* --- params.c ------------------------------------------------------------- */
 
 size_t hel_params_digits_at(const hel_params *p, size_t limbs);

@@ -326,16 +326,26 @@ hel_status hel_eval_conjugate(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 	return apply_galois(ev, out, a, hel_galois_of_conjugation(ev->params));
 }
 
-/* The keys of all rotations, NULL for those by nothing; before any work. The caller frees *keys. */
-static hel_status find_rotations(const hel_switch_key ***keys, const hel_eval *ev,
-				 const long *steps, size_t count, unsigned level)
+/* The Galois elements of rotations. The caller gives *galois back to the scratch. */
+static hel_status rotations(uint32_t **galois, const hel_eval *ev, const long *steps, size_t count)
+{
+	hel_status st = HEL_OK;
+	TRY_ALLOC(*galois, hel_scratch_take(ev->scratch, count * sizeof **galois));
+	for (size_t i = 0; i < count; i++)
+		(*galois)[i] = hel_galois_of_rotation(ev->params, steps[i]);
+done:
+	return st;
+}
+
+/* All keys, NULL for moves by nothing; before any work. The caller gives *keys back. */
+static hel_status find_keys(const hel_switch_key ***keys, const hel_eval *ev,
+			    const uint32_t *galois, size_t count, unsigned level)
 {
 	hel_status st = HEL_OK;
 	TRY_ALLOC(*keys, hel_scratch_take(ev->scratch, count * sizeof **keys));
 	for (size_t i = 0; i < count; i++) {
-		uint32_t galois = hel_galois_of_rotation(ev->params, steps[i]);
-		(*keys)[i] = galois == 1 ? NULL : hel_keys_find(ev->keys, galois, level);
-		if (galois != 1 && !(*keys)[i]) {
+		(*keys)[i] = galois[i] == 1 ? NULL : hel_keys_find(ev->keys, galois[i], level);
+		if (galois[i] != 1 && !(*keys)[i]) {
 			st = HEL_EKEY;
 			break;
 		}
@@ -359,20 +369,22 @@ hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_ct *const *out, const
 {
 	hel_status st = HEL_OK;
 	hoist h = {0};
+	uint32_t *galois = NULL;
 	const hel_switch_key **keys = NULL;
 	for (size_t i = 0; i < count; i++) {
 		TRY(same_params(ev, out[i], a));
 		if (out[i] == a)
 			FAIL(HEL_EINVAL, "a hoisted rotation cannot overwrite its input");
 	}
-	TRY(find_rotations(&keys, ev, steps, count, a->level));
+	TRY(rotations(&galois, ev, steps, count));
+	TRY(find_keys(&keys, ev, galois, count, a->level));
 	const size_t limbs = ev->params->limbs[a->level];
 	const size_t words = hel_extended_words(ev->params, limbs);
 	const size_t moving = keys_to_front(keys, count);
 	TRY(hoist_begin(ev, &h, a, moving));
 	hel_ks_apply(ev, h.acc, a->part[0], a->part[1], keys, moving, false, false, limbs, h.work);
 	for (size_t i = 0, k = 0; i < count; i++)
-		if (hel_galois_of_rotation(ev->params, steps[i]) == 1)
+		if (galois[i] == 1)
 			hel_ct_copy(out[i], a);
 		else
 			finish_product(ev, out[i], NULL, h.acc + k++ * words, a->level, a->scale,
@@ -380,6 +392,7 @@ hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_ct *const *out, const
 done:
 	hel_scratch_give(ev->scratch, h.acc);
 	hel_scratch_give(ev->scratch, keys);
+	hel_scratch_give(ev->scratch, galois);
 	return st;
 }
 
@@ -402,8 +415,8 @@ done:
 	return st;
 }
 
-static hel_status rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a, const long *steps,
-			     size_t count, bool rescale)
+hel_status hel_eval_galois_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
+			       const uint32_t *galois, size_t count, bool rescale)
 {
 	hel_status st = HEL_OK;
 	const size_t limbs = ev->params->limbs[a->level];
@@ -414,7 +427,7 @@ static hel_status rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a, c
 		FAIL(HEL_EINVAL, "a sum of no rotations");
 	if (rescale)
 		TRY(is_product(ev, a));
-	TRY(find_rotations(&keys, ev, steps, count, a->level));
+	TRY(find_keys(&keys, ev, galois, count, a->level));
 	const size_t moving = keys_to_front(keys, count);
 	if (!moving) {
 		TRY(add_repeatedly(ev, out, a, count, rescale));
@@ -428,6 +441,17 @@ static hel_status rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a, c
 done:
 	hel_scratch_give(ev->scratch, h.acc);
 	hel_scratch_give(ev->scratch, keys);
+	return st;
+}
+
+static hel_status rotate_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a, const long *steps,
+			     size_t count, bool rescale)
+{
+	uint32_t *galois = NULL;
+	hel_status st = rotations(&galois, ev, steps, count);
+	if (st == HEL_OK)
+		st = hel_eval_galois_sum(ev, out, a, galois, count, rescale);
+	hel_scratch_give(ev->scratch, galois);
 	return st;
 }
 

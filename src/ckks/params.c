@@ -270,3 +270,11 @@ uint32_t hel_galois_of_conjugation(const hel_params *p)
 {
 	return 2 * (uint32_t)p->ring.n - 1;
 }
+
+uint32_t hel_galois_of_step(const hel_params *p, int32_t step)
+{
+	const uint32_t rotation = hel_galois_of_rotation(p, step),
+		       mask = 2 * (uint32_t)p->ring.n - 1;
+	return step >= (int32_t)hel_params_slots(p) ? rotation * hel_galois_of_conjugation(p) & mask
+						    : rotation;
+}

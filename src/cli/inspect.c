@@ -49,8 +49,13 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 		m->inputs, m->inputs > 1 ? "s" : "");
 	for (uint32_t i = 0; i < m->inputs; i++) {
 		hel_layout_describe(text, sizeof text, &m->input[i].layout);
-		hel_say(args, "  level %u: features %u-%u: %s\n", m->input[i].level,
-			m->input[i].first, m->input[i].first + m->input[i].layout.width - 1, text);
+		const hel_input *in = &m->input[i];
+		if (in->pieces)
+			hel_say(args, "  level %u: %u pieces of up to %u features: %s\n", in->level,
+				in->pieces, 1u << in->log_piece, text);
+		else
+			hel_say(args, "  level %u: features %u-%u: %s\n", in->level, in->first,
+				in->first + in->layout.width - 1, text);
 	}
 	if (m->log_batch)
 		hel_say(args, "up to %u records in one query, each in %u slots\n",

@@ -3,8 +3,9 @@
 #include <string.h>
 
 #define SCALE_BITS 30
-#define SAMPLES 256u /* result coefficients: the scores and proof that nothing else is there ...   \
-		      */
+#define SAMPLES                                                                                    \
+	256u /* result coefficients: the scores and proof that nothing else is there ...           \
+	      */
 #define SAMPLES_PER_RECORD 8u /* ... at least; scores take two */
 #define SAMPLE_RECORDS 24
 #define WANTED_BITS 15 /* of the score; below it, keys are made more precise where that fits */

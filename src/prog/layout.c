@@ -8,11 +8,32 @@ int32_t hel_layout_at(const hel_layout *l, size_t slot)
 	return index < l->width ? (int32_t)index : HEL_SLOT_ZERO;
 }
 
+bool hel_layout_is_complex(const hel_layout *l)
+{
+	bool is = false;
+	for (unsigned j = 0; j < l->bits; j++)
+		is |= l->position[j] == l->log_slots;
+	return is;
+}
+
+int32_t hel_input_at(const hel_input *in, size_t slot)
+{
+	const int32_t e = hel_layout_at(&in->layout, slot);
+	if (e < 0 || (slot >> in->layout.log_slots && !hel_layout_is_complex(&in->layout)))
+		return HEL_SLOT_ZERO;
+	if (!in->pieces)
+		return (int32_t)in->first + e;
+	const hel_piece *piece = &in->piece[e >> in->log_piece];
+	const uint32_t at = (uint32_t)e & ((1u << in->log_piece) - 1);
+	return at < piece->width ? (int32_t)(piece->first + at) : HEL_SLOT_ZERO;
+}
+
 void hel_input_fill(hel_complex *slots, const hel_input *in, const double *features)
 {
-	for (size_t p = 0; p < (size_t)1 << in->layout.log_slots; p++) {
-		int32_t e = hel_layout_at(&in->layout, p);
-		slots[p] = (hel_complex){e < 0 ? 0 : features[in->first + (uint32_t)e], 0};
+	const size_t count = (size_t)1 << in->layout.log_slots;
+	for (size_t p = 0; p < count; p++) {
+		const int32_t re = hel_input_at(in, p), im = hel_input_at(in, p + count);
+		slots[p] = (hel_complex){re < 0 ? 0 : features[re], im < 0 ? 0 : features[im]};
 	}
 }
 
@@ -20,10 +41,10 @@ hel_status hel_layout_check(const hel_layout *l)
 {
 	uint32_t used = 0;
 	bool ok = l->log_slots >= HEL_MIN_LOG_SLOTS && l->log_slots <= 16 &&
-		  l->bits <= l->log_slots && l->bits <= HEL_MAX_INDEX_BITS && l->width >= 1 &&
+		  l->bits <= l->log_slots + 1 && l->bits <= HEL_MAX_INDEX_BITS && l->width >= 1 &&
 		  l->width <= (uint64_t)1 << l->bits;
 	for (unsigned j = 0; ok && j < l->bits; j++) {
-		ok = l->position[j] < l->log_slots && !(used >> l->position[j] & 1);
+		ok = l->position[j] <= l->log_slots && !(used >> l->position[j] & 1);
 		used |= ok ? 1u << l->position[j] : 0;
 	}
 	return ok ? HEL_OK : hel_fail(HEL_EFORMAT, "a slot layout is not consistent");
@@ -41,6 +62,8 @@ void hel_layout_describe(char *out, size_t size, const hel_layout *l)
 				     j ? "," : " at slot bits ", l->position[j], l->position[last]);
 		j = last;
 	}
+	const bool both = hel_layout_is_complex(l);
 	if (n < size)
-		snprintf(out + n, size - n, ", %u copies", 1u << (l->log_slots - l->bits));
+		snprintf(out + n, size - n, "%s, %u copies", both ? " (the imaginary part)" : "",
+			 1u << (l->log_slots + both - l->bits));
 }

@@ -32,6 +32,8 @@ void hel_manifest_free(hel_manifest *m)
 		return;
 	hel_free(m->model);
 	hel_free(m->schema);
+	for (uint32_t i = 0; m->input && i < m->inputs; i++)
+		hel_free(m->input[i].piece);
 	hel_free(m->input);
 	hel_free(m->key);
 	hel_free(m);
@@ -57,6 +59,12 @@ hel_status hel_manifest_write(hel_writer *w, hel_manifest *m)
 		hel_write_u32(&file, in->layout.width);
 		hel_write_u8(&file, in->layout.bits);
 		hel_write_bytes(&file, in->layout.position, in->layout.bits);
+		hel_write_u8(&file, in->log_piece);
+		hel_write_u32(&file, in->pieces);
+		for (uint32_t k = 0; k < in->pieces; k++) {
+			hel_write_u32(&file, in->piece[k].first);
+			hel_write_u32(&file, in->piece[k].width);
+		}
 	}
 	hel_write_u32(&file, m->samples);
 	hel_write_f64(&file, m->bound);
@@ -77,6 +85,32 @@ done:
 	return st;
 }
 
+static hel_status read_pieces(hel_input *in, const hel_manifest *m, hel_reader *r)
+{
+	hel_status st = HEL_OK;
+	in->log_piece = hel_read_u8(r);
+	const uint32_t pieces = hel_read_u32_max(r, HEL_MAX_PIECES, "number of pieces");
+	TRY(r->status);
+	if (pieces ? in->first || in->log_piece > in->layout.bits ||
+			 in->layout.width != (uint64_t)pieces << in->log_piece
+		   : in->log_piece)
+		FAIL(HEL_EFORMAT, "an input of the manifest has %u pieces of 2^%u in %u elements",
+		     pieces, in->log_piece, in->layout.width);
+	if (hel_reader_left(r) < 8 * (size_t)pieces)
+		FAIL(HEL_ETRUNC, "the manifest ends inside an input");
+	TRY_ALLOC(in->piece, hel_alloc(pieces, sizeof *in->piece));
+	for (in->pieces = 0; in->pieces < pieces; in->pieces++) {
+		hel_piece *p = &in->piece[in->pieces];
+		p->first = hel_read_u32_max(r, HEL_MAX_FEATURES, "first feature of a piece");
+		p->width = hel_read_u32_max(r, 1u << in->log_piece, "width of a piece");
+		if (r->status == HEL_OK && p->first + p->width > m->features)
+			FAIL(HEL_EFORMAT, "a piece of an input lies outside the features");
+	}
+	st = r->status;
+done:
+	return st;
+}
+
 static hel_status read_input(hel_input *in, const hel_manifest *m, hel_reader *r)
 {
 	hel_status st = HEL_OK;
@@ -91,7 +125,9 @@ static hel_status read_input(hel_input *in, const hel_manifest *m, hel_reader *r
 	TRY(r->status);
 	memcpy(in->layout.position, position, in->layout.bits);
 	TRY(hel_layout_check(&in->layout));
-	if (in->level > m->params.levels || in->first + in->layout.width > m->features)
+	TRY(read_pieces(in, m, r));
+	if (in->level > m->params.levels ||
+	    (!in->pieces && in->first + in->layout.width > m->features))
 		FAIL(HEL_EFORMAT, "an input of the manifest lies outside the features or levels");
 done:
 	return st;

@@ -28,26 +28,40 @@
 enum { HEL_SLOT_ZERO = -1, HEL_SLOT_ANY = -2 };
 
 /** Where a vector's elements stand: bit j of an element's index is bit position[j] of the slot
- *  number; the other slot bits number copies. Elements from `width` on are zero. */
+ *  number; the other slot bits number copies. Elements from `width` on are zero. Position
+ *  `log_slots`, one beyond the slot number's own, is the imaginary part: slot p + 2^log_slots is
+ *  the imaginary part of slot p, which is zero in layouts without that position. */
 typedef struct hel_layout {
 	uint8_t log_slots, bits;
 	uint8_t position[HEL_MAX_INDEX_BITS];
 	uint32_t width;
 } hel_layout;
 
-/** The element in a slot, or HEL_SLOT_ZERO. */
+/** The element in a slot (or an imaginary part), or HEL_SLOT_ZERO. */
 int32_t hel_layout_at(const hel_layout *layout, size_t slot);
+/** Whether elements stand in imaginary parts, too. */
+bool hel_layout_is_complex(const hel_layout *layout);
 HEL_CHECKED hel_status hel_layout_check(const hel_layout *layout);
 /** "64 elements at slot bits 6-11, 64 copies" */
 void hel_layout_describe(char *out, size_t size, const hel_layout *layout);
 
 /* --- manifest (manifest.c) ---------------------------------------------------- */
 
-/** One ciphertext the client sends: features [first, first + layout.width). */
+/** Features [first, first + width). */
+typedef struct hel_piece {
+	uint32_t first, width;
+} hel_piece;
+
+#define HEL_MAX_PIECES 65536
+
+/** One ciphertext the client sends: features [first, first + layout.width); or, where there are
+ *  pieces, element i is number i mod 2^log_piece of piece i >> log_piece. */
 typedef struct hel_input {
-	uint8_t level;
+	uint8_t level, log_piece;
 	uint32_t first;
 	hel_layout layout;
+	uint32_t pieces;
+	hel_piece *piece;
 } hel_input;
 
 typedef struct hel_manifest {
@@ -69,13 +83,20 @@ typedef struct hel_manifest {
 
 /** Slots of one record, as log2. Record r of a batch has those whose numbers are r modulo
  *  2^log_batch, so that it never meets another: layouts, vectors and rotations count within one
- *  record, and a rotation by s moves ciphertexts by s << log_batch. */
+ *  record, and a rotation by `step` moves ciphertexts by hel_manifest_step. */
 static inline unsigned hel_manifest_log_slots(const hel_manifest *m)
 {
 	return m->params.log_n - 1u - m->log_batch;
 }
 
+static inline int32_t hel_manifest_step(const hel_manifest *m, int32_t step)
+{
+	return step * (1 << m->log_batch);
+}
+
 void hel_manifest_free(hel_manifest *m);
+/** The feature in a slot (or an imaginary part) of an input, or HEL_SLOT_ZERO. */
+int32_t hel_input_at(const hel_input *in, size_t slot);
 /** The slot values of an input for one record's feature vector. */
 void hel_input_fill(hel_complex *slots, const hel_input *in, const double *features);
 /** A whole file; sets m->id. */
@@ -103,7 +124,8 @@ static inline hel_complex hel_vector_at(const hel_vector *v, size_t slot)
 	X(HEL_OP_INPUT, "input") /* ciphertext number `index` */                                   \
 	X(HEL_OP_LINEAR,                                                                           \
 	  "linear") /* sum of rot(vector * rot(value, baby), giant); level's scale squared */      \
-	X(HEL_OP_ROTATE_SUM, "rotate_sum")     /* sum of rot(value, step) */                       \
+	X(HEL_OP_ROTATE_SUM, "rotate_sum")     /* sum of rot(value, step); a step of 2^log_slots   \
+						  and more conjugates, too */                      \
 	X(HEL_OP_SQUARE, "square")	       /* relinearised; scale squared */                   \
 	X(HEL_OP_RESCALE, "rescale")	       /* back to one scale, one level lower */            \
 	X(HEL_OP_ADD_PLAIN, "add_plain")       /* value + vector number `index` */                 \
@@ -146,6 +168,13 @@ static inline uint32_t hel_op_operands(const hel_op *op)
 static inline uint32_t hel_op_operand(const hel_op *op, uint32_t k)
 {
 	return op->terms ? op->term[k].value : k ? op->index : op->value;
+}
+
+/** Conjugation is the rotation by one more slot bit than there is: it brings the imaginary parts,
+ *  negated, to where sums cancel them. */
+static inline bool hel_step_conjugates(int32_t step, size_t slots)
+{
+	return step >= (int32_t)slots;
 }
 
 void hel_op_clear(hel_op *op);

@@ -181,10 +181,11 @@ done:
 	return st;
 }
 
-static int32_t read_rotation(hel_reader *r, int32_t slots)
+/* below: the first rotation that does not exist; conjugations lie above the slots' number */
+static int32_t read_rotation(hel_reader *r, int32_t slots, int32_t below)
 {
 	int32_t v = (int32_t)hel_read_u32(r);
-	if (r->status == HEL_OK && (v <= -slots || v >= slots))
+	if (r->status == HEL_OK && (v <= -slots || v >= below))
 		r->status = hel_fail(HEL_EFORMAT, "a rotation by %d of %d slots", v, slots);
 	return v;
 }
@@ -222,8 +223,8 @@ static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 	for (uint32_t k = 0; k < op->terms; k++) {
 		op->term[k].value = read_below(r, p->ops, "value");
 		op->term[k].vector = sum ? hel_read_u32(r) : read_below(r, p->vectors, "vector");
-		op->term[k].baby = read_rotation(r, slots);
-		op->term[k].giant = read_rotation(r, slots);
+		op->term[k].baby = read_rotation(r, slots, slots);
+		op->term[k].giant = read_rotation(r, slots, slots);
 	}
 	if (sum) {
 		if (hel_reader_left(r) < 8 * (size_t)(op->terms + 1))
@@ -242,7 +243,7 @@ static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 		FAIL(HEL_EFORMAT, "an op with %u rotations", op->steps);
 	TRY_ALLOC(op->step, hel_alloc(op->steps, sizeof *op->step));
 	for (uint32_t k = 0; k < op->steps; k++)
-		op->step[k] = read_rotation(r, slots);
+		op->step[k] = read_rotation(r, slots, 2 * slots);
 	st = r->status;
 done:
 	return st;

@@ -240,12 +240,6 @@ static bool is_fused(hel_machine *m, const hel_op *op)
 	return l->fused[op - l->p->op];
 }
 
-/* Of a ciphertext, for one within each record. */
-static long rotation(hel_machine *m, int32_t step)
-{
-	return (long)step * (1 << self(m)->l->p->manifest->log_batch);
-}
-
 static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 {
 	const hel_ct *in = self(m)->in[op->index];
@@ -263,13 +257,14 @@ static hel_status run_linear(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
 	hel_linear_term *terms = NULL;
+	const hel_manifest *mf = self(m)->l->p->manifest;
 	TRY(new_ct(m, out));
 	TRY_ALLOC(terms, hel_alloc(op->terms, sizeof *terms));
 	for (uint32_t k = 0; k < op->terms; k++)
 		terms[k] = (hel_linear_term){.in = m->value[op->term[k].value],
 					     .weight = weights_of(m, op)[k],
-					     .baby = rotation(m, op->term[k].baby),
-					     .giant = rotation(m, op->term[k].giant)};
+					     .baby = hel_manifest_step(mf, op->term[k].baby),
+					     .giant = hel_manifest_step(mf, op->term[k].giant)};
 	TRY(hel_linear_apply(self(m)->ev, *out, terms, op->terms));
 done:
 	hel_free(terms);
@@ -279,15 +274,17 @@ done:
 static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
-	long *steps = NULL;
+	uint32_t *galois = NULL;
+	const hel_manifest *mf = self(m)->l->p->manifest;
 	TRY(new_ct(m, out));
-	TRY_ALLOC(steps, hel_alloc(op->steps, sizeof *steps));
+	TRY_ALLOC(galois, hel_alloc(op->steps, sizeof *galois));
 	for (uint32_t k = 0; k < op->steps; k++)
-		steps[k] = rotation(m, op->step[k]);
-	TRY((is_fused(m, op) ? hel_eval_rotate_sum_rescale : hel_eval_rotate_sum)(
-	    self(m)->ev, *out, m->value[op->value], steps, op->steps));
+		galois[k] =
+		    hel_galois_of_step(self(m)->ev->params, hel_manifest_step(mf, op->step[k]));
+	TRY(hel_eval_galois_sum(self(m)->ev, *out, m->value[op->value], galois, op->steps,
+				is_fused(m, op)));
 done:
-	hel_free(steps);
+	hel_free(galois);
 	return st;
 }
 

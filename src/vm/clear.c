@@ -32,9 +32,13 @@ static void clear_linear(hel_complex *out, const hel_program *p, const hel_op *o
 static void clear_rotate_sum(hel_complex *out, const hel_op *op, const hel_complex *x, size_t slots)
 {
 	memset(out, 0, slots * sizeof *out);
-	for (uint32_t k = 0; k < op->steps; k++)
-		for (size_t i = 0; i < slots; i++)
-			out[i] = plus(out[i], x[(size_t)((int64_t)i + op->step[k]) & (slots - 1)]);
+	for (uint32_t k = 0; k < op->steps; k++) {
+		const double sign = hel_step_conjugates(op->step[k], slots) ? -1 : 1;
+		for (size_t i = 0; i < slots; i++) {
+			hel_complex v = x[(size_t)((int64_t)i + op->step[k]) & (slots - 1)];
+			out[i] = plus(out[i], (hel_complex){v.re, sign * v.im});
+		}
+	}
 }
 
 static void clear_weighted_sum(hel_complex *out, const hel_op *op, const hel_complex *const *value,

@@ -94,7 +94,7 @@ static hel_status check_value(const shape_machine *s, const hel_op *op, const sh
 
 static uint32_t galois_of(const shape_machine *s, int32_t step)
 {
-	return hel_galois_of_rotation(s->params, (long)step * (1 << s->p->manifest->log_batch));
+	return hel_galois_of_step(s->params, hel_manifest_step(s->p->manifest, step));
 }
 
 static hel_status require(shape_machine *s, uint32_t galois, unsigned level)
@@ -127,9 +127,11 @@ static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 	shape_value *v;
 	TRY(new_value(s, op, &v, in->level, false));
 	*out = v;
+	v->is_complex = hel_layout_is_complex(&in->layout);
 	for (size_t p = 0; p < s->slots; p++) {
-		int32_t e = hel_layout_at(&in->layout, p);
-		v->bound[p] = e < 0 ? 0 : s->feature_bound[in->first + (uint32_t)e];
+		const int32_t re = hel_input_at(in, p), im = hel_input_at(in, p + s->slots);
+		v->bound[p] =
+		    hypot(re < 0 ? 0 : s->feature_bound[re], im < 0 ? 0 : s->feature_bound[im]);
 	}
 	s->out->layer[op->layer].level_in = in->level;
 	TRY(check_value(s, op, v));

@@ -22,7 +22,9 @@ static hel_session *session;
 static const hel_kind kinds[PARTS] = {HEL_KIND_SECRET_KEY, HEL_KIND_QUERY, HEL_KIND_RESULT,
 				      HEL_KIND_QUERY, HEL_KIND_PUBLIC_KEY};
 
-/* A program that sends its one input back: the age, in every slot. */
+#define BATCH 4 /* records that a query may hold; here it holds one */
+
+/* A program that sends its one input back: the age, in every slot of its record. */
 static void make_program(hel_writer *out)
 {
 	static const char *const tables[] = {"sex",   "cp",    "fbs", "restecg",
@@ -39,11 +41,12 @@ static void make_program(hel_writer *out)
 		    i ? ", " : "", tables[i]);
 	snprintf(m->schema + n, 4096 - n, "]}");
 	m->params = (hel_params_spec){12, 0, 1, 30, 1, 1};
+	m->log_batch = 2; /* check: log2(BATCH) */
 	m->degree = 1;
 	m->features = 5 + 2 * HEL_ARRAY_LEN(tables);
 	m->inputs = 1;
 	m->input = hel_alloc(1, sizeof *m->input);
-	m->input[0] = (hel_input){0, 0, {11, 0, {0}, 1}};
+	m->input[0] = (hel_input){.layout = {11, 0, {0}, 1}};
 	m->samples = 16;
 	m->bound = 3;
 	m->bits = 15;
@@ -61,7 +64,7 @@ static void setup(void)
 	static const char record[] = "58,1,1,130,240,1,1,150,1,1,1,1,1\n";
 	hel_writer program = {0}, keys = {0};
 	hel_records records;
-	hel_score score;
+	hel_score score[BATCH];
 	fuzz_expect(hel_random_init() == HEL_OK);
 	make_program(&program);
 	fuzz_expect(hel_client_new(&client, manifest.bytes, manifest.size, NULL, 0) == HEL_OK);
@@ -84,9 +87,11 @@ static void setup(void)
 		hel_writer_clear(&parts[RESULT]);
 		fuzz_expect(hel_server_infer(&parts[RESULT], session, parts[from].bytes,
 					     parts[from].size, NULL) == HEL_OK);
-		fuzz_expect(hel_client_decrypt(&score, 1, client, parts[RESULT].bytes,
+		fuzz_expect(hel_client_decrypt(score, BATCH, client, parts[RESULT].bytes,
 					       parts[RESULT].size) == HEL_OK);
-		fuzz_expect(score.logit > 0.999 && score.logit < 1.001);
+		fuzz_expect(score[0].logit > 0.999 && score[0].logit < 1.001);
+		for (int i = 1; i < BATCH; i++)
+			fuzz_expect(score[i].logit > -0.001 && score[i].logit < 0.001);
 	}
 	hel_records_clear(&records);
 	hel_writer_clear(&program);
@@ -97,7 +102,7 @@ static void try_file(size_t which, const uint8_t *bytes, size_t size)
 {
 	hel_writer w = {0};
 	hel_client *other = NULL;
-	hel_score score;
+	hel_score score[BATCH];
 	hel_status st;
 	if (which == SECRET)
 		st = hel_client_new(&other, manifest.bytes, manifest.size, bytes, size);
@@ -106,7 +111,7 @@ static void try_file(size_t which, const uint8_t *bytes, size_t size)
 	else if (which == QUERY || which == CONTRIBUTED)
 		st = hel_server_infer(&w, session, bytes, size, NULL);
 	else
-		st = hel_client_decrypt(&score, 1, client, bytes, size);
+		st = hel_client_decrypt(score, BATCH, client, bytes, size);
 	fuzz_expect(st == HEL_OK || *hel_error_detail());
 	hel_client_free(other);
 	hel_writer_clear(&w);

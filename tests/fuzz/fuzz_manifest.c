@@ -21,13 +21,16 @@ static void try_manifest(const uint8_t *bytes, size_t size)
 	for (uint32_t i = 0; i < m->inputs; i++) {
 		const hel_layout *l = &m->input[i].layout;
 		char text[256];
-		fuzz_expect(l->width && m->input[i].first + l->width <= m->features);
-		for (size_t slot = 0; slot < (size_t)1 << l->log_slots; slot += 7)
-			fuzz_expect(hel_layout_at(l, slot) < (int32_t)l->width);
+		fuzz_expect(l->width > 0);
+		for (size_t slot = 0; slot < (size_t)2 << l->log_slots; slot += 7)
+			fuzz_expect(hel_input_at(&m->input[i], slot) < (int32_t)m->features);
 		hel_layout_describe(text, sizeof text, l);
 	}
 	if (m->params.log_n <= LOG_N_MAX && hel_client_new(&c, bytes, size, NULL, 0) == HEL_OK) {
 		fuzz_expect(hel_client_dataset(c));
+		fuzz_expect(hel_client_batch(c) <= hel_client_manifest(c)->samples / 2);
+		fuzz_expect(hel_client_batch(c) << HEL_MIN_LOG_SLOTS <=
+			    hel_params_slots(hel_client_params(c)));
 		fuzz_expect(hel_client_manifest(c)->samples <= 1u << m->params.log_n);
 	}
 	hel_client_free(c);

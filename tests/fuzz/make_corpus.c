@@ -214,9 +214,12 @@ static void make_weights(void)
 /* Secure, so that a client accepts it: 90 bits of primes at 2^12. */
 static void make_manifests(void)
 {
+	hel_piece piece[] = {{0, 4}, {9, 3}};
 	hel_input input[] = {
-	    {.first = 0,
-	     .layout = {.log_slots = 11, .bits = 3, .position = {0, 1, 10}, .width = 8}},
+	    {.log_piece = 2,
+	     .layout = {.log_slots = 11, .bits = 3, .position = {0, 11, 10}, .width = 8},
+	     .pieces = 2,
+	     .piece = piece},
 	    {.first = 4,
 	     .layout = {.log_slots = 11, .bits = 4, .position = {3, 4, 5, 6}, .width = 12}},
 	};
@@ -242,11 +245,21 @@ static void make_manifests(void)
 	save_body("manifest/two_inputs.bin", &w);
 	save("container/manifest.bin", w.bytes, w.size);
 	w.size = 0;
+	m.log_batch = 3;
+	memcpy(input[0].layout.position, (uint8_t[]){0, 8, 7}, 3);
+	OK(hel_manifest_write(&w, &m));
+	OK(hel_client_new(&c, w.bytes, w.size, NULL, 0));
+	fuzz_expect(hel_client_batch(c) == 8);
+	hel_client_free(c);
+	save_body("manifest/batch.bin", &w);
+	w.size = 0;
 	m.schema = (char[sizeof tiny_schema]){0};
 	memcpy(m.schema, tiny_schema, sizeof tiny_schema);
 	m.degree = 1;
 	m.features = 1 + 3;
 	m.inputs = 1;
+	m.input[0].pieces = 0;
+	m.input[0].log_piece = 0;
 	m.input[0].layout.bits = 2;
 	m.input[0].layout.width = 4;
 	m.keys = 0;
@@ -288,7 +301,7 @@ static void make_programs(void)
 	hel_term term[] = {{0, index[0], 0, 0}, {0, index[1], 1, 0}, {0, index[0], 1, -2}};
 	hel_term sum[] = {{6, 0, 0, 0}, {3, 0, 0, 0}};
 	double factor[] = {2, -0.5, 0.25};
-	int32_t step[] = {0, 4, -1};
+	int32_t step[] = {0, 4, -1, 9};
 	const hel_op ops[] = {
 	    {.kind = HEL_OP_INPUT},
 	    {.kind = HEL_OP_LINEAR, .terms = 3, .term = term},
@@ -304,7 +317,7 @@ static void make_programs(void)
 	     .term = sum,
 	     .factor = factor},
 	    {.kind = HEL_OP_RESCALE, .layer = 1, .value = 7},
-	    {.kind = HEL_OP_ROTATE_SUM, .layer = 1, .value = 8, .steps = 3, .step = step},
+	    {.kind = HEL_OP_ROTATE_SUM, .layer = 1, .value = 8, .steps = 4, .step = step},
 	};
 	for (size_t i = 0; i < HEL_ARRAY_LEN(ops); i++)
 		OK(hel_program_add_op(&p, &ops[i]));
@@ -317,6 +330,20 @@ static void make_programs(void)
 	save_body("program/all_ops.bin", &w);
 	save("container/program.bin", w.bytes, w.size);
 	w.size = 0;
+	m.params.log_n += 2; /* four records of as many slots */
+	m.log_batch = 2;
+	hel_params *wider;
+	hel_shape batch;
+	OK(hel_params_new_insecure_test(&wider, &m.params));
+	OK(hel_shape_run(&batch, &p, wider, (const double[]){3, 3, 3}, NULL, 0));
+	m.key = batch.key;
+	OK(hel_program_write(&w, &p));
+	save_body("program/batch.bin", &w);
+	hel_shape_clear(&batch);
+	hel_params_free(wider);
+	w.size = 0;
+	m.params = params->spec;
+	m.log_batch = 0;
 	p.ops = 1; /* the input is the result: at level 0 it can be sent back */
 	p.vectors = 0;
 	m.keys = 0;

@@ -16,11 +16,48 @@ static void test_layout(void **state)
 	assert_string_equal("6 elements at slot bits 1-2,5, 8 copies", text);
 	l.position[2] = 1;
 	assert_status(HEL_EFORMAT, hel_layout_check(&l));
-	l.position[2] = 6;
+	l.position[2] = 7;
 	assert_status(HEL_EFORMAT, hel_layout_check(&l));
+	assert_false(hel_layout_is_complex(&l));
+	l.position[2] = 6; /* the imaginary part */
+	assert_ok(hel_layout_check(&l));
+	assert_true(hel_layout_is_complex(&l));
+	assert_int_equal(5, hel_layout_at(&l, 64 + 2));
 	l.position[2] = 5;
 	l.width = 9;
 	assert_status(HEL_EFORMAT, hel_layout_check(&l));
+}
+
+/* Pieces, in both parts of the slots. */
+static void test_input(void **state)
+{
+	(void)state;
+	hel_piece piece[] = {{10, 4}, {3, 3}, {0, 0}, {20, 1}};
+	hel_input in = {
+	    .log_piece = 2,
+	    .layout = {.log_slots = 3, .bits = 4, .position = {1, 3, 0, 2}, .width = 16},
+	    .pieces = 4,
+	    .piece = piece};
+	double features[32];
+	hel_complex slots[8];
+	for (int i = 0; i < 32; i++)
+		features[i] = 100 + i;
+	assert_ok(hel_layout_check(&in.layout));
+	hel_input_fill(slots, &in, features);
+	for (unsigned e = 0; e < 16; e++) {
+		const unsigned slot = (e & 1) << 1 | (e >> 2 & 1) | (e >> 3 & 1) << 2;
+		const double want =
+		    e % 4 < piece[e / 4].width ? 100 + piece[e / 4].first + e % 4 : 0;
+		assert_true(want == (e >> 1 & 1 ? slots[slot].im : slots[slot].re));
+	}
+	in.layout = (hel_layout){.log_slots = 3, .bits = 2, .position = {0, 2}, .width = 3};
+	in.pieces = 0;
+	in.first = 7;
+	hel_input_fill(slots, &in, features);
+	for (unsigned slot = 0; slot < 8; slot++) {
+		const unsigned e = (slot & 1) | (slot >> 2 & 1) << 1;
+		assert_true(slots[slot].re == (e < 3 ? 107 + e : 0) && slots[slot].im == 0);
+	}
 }
 
 static hel_program *make_program(void)
@@ -34,7 +71,7 @@ static hel_program *make_program(void)
 	m->features = 4;
 	m->inputs = 1;
 	m->input = hel_alloc(1, sizeof *m->input);
-	m->input[0] = (hel_input){2, 0, {3, 2, {0, 1}, 4}};
+	m->input[0] = (hel_input){.level = 2, .layout = {3, 2, {0, 1}, 4}};
 	m->samples = 4;
 	m->bound = 10;
 	m->bits = 15;
@@ -120,6 +157,20 @@ static void test_round_trip(void **state)
 		hel_program_free(p);                                                               \
 	} while (0)
 
+/* Cuts the first input into pieces of 2^log_piece; returns the last. */
+static hel_piece *piece_of(hel_program *p, uint32_t pieces)
+{
+	hel_input *in = &p->manifest->input[0];
+	in->log_piece = 1;
+	in->pieces = pieces;
+	in->first = 0;
+	in->layout.width = 4;
+	in->piece = hel_alloc(pieces, sizeof *in->piece);
+	for (uint32_t i = 0; i < pieces; i++)
+		in->piece[i] = (hel_piece){0, 1};
+	return &in->piece[pieces - 1];
+}
+
 static void test_refuses(void **state)
 {
 	(void)state;
@@ -128,8 +179,8 @@ static void test_refuses(void **state)
 	REFUSED(p->op[1].term[1].vector = 9); /* no such vector */
 	REFUSED(p->op[1].term[1].baby = 8);   /* a rotation by all slots */
 	REFUSED(p->op[1].term[0].giant = -99);
-	REFUSED(p->op[2].step[1] = 8);
-	REFUSED(p->op[0].index = 1); /* no such input */
+	REFUSED(p->op[2].step[1] = 16); /* beyond the conjugations */
+	REFUSED(p->op[0].index = 1);	/* no such input */
 	REFUSED(p->op[4].index = 2);
 	REFUSED(p->op[3].layer = 1);
 	REFUSED(p->op[5].index = 5); /* a product with itself */
@@ -141,6 +192,10 @@ static void test_refuses(void **state)
 	REFUSED(p->vector[1].value[0] = 0.0f / 0.0f);
 	REFUSED(p->manifest->input[0].first = 1); /* beyond the features */
 	REFUSED(p->manifest->input[0].level = 3);
+	REFUSED(p->manifest->input[0].log_piece = 1);
+	REFUSED(piece_of(p, 2)->width = 3); /* wider than the elements' bits */
+	REFUSED(piece_of(p, 2)->first = 99);
+	REFUSED((void)piece_of(p, 1)); /* two of two make no layout of two */
 	REFUSED(p->manifest->input[0].layout.position[0] = 1);
 	REFUSED(p->manifest->key[0].level = 9);
 	REFUSED(p->manifest->key[0].galois = 1u << 20);
@@ -154,6 +209,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_layout),
+	    cmocka_unit_test(test_input),
 	    cmocka_unit_test(test_round_trip),
 	    cmocka_unit_test(test_refuses),
 	};

@@ -37,8 +37,11 @@ static hel_program *random_program(hel_params_spec spec, hel_prng *g)
 	m->inputs = 2;
 	m->input = hel_alloc(2, sizeof *m->input);
 	for (int i = 0; i < 2; i++)
-		m->input[i] =
-		    (hel_input){spec.levels, 0, {(uint8_t)log_slots, 4, {1, 2, 3, 5}, FEATURES}};
+		m->input[i] = (hel_input){
+		    .level = spec.levels,
+		    /* the second one in imaginary parts, too */
+		    .layout = {
+			(uint8_t)log_slots, 4, {1, 2, 3, i ? (uint8_t)log_slots : 5}, FEATURES}};
 	assert_ok(hel_program_add_layer(p, "random"));
 	add(p, (hel_op){.kind = HEL_OP_INPUT, .index = 0});
 	add(p, (hel_op){.kind = HEL_OP_INPUT, .index = 1});
@@ -76,6 +79,9 @@ static hel_program *random_program(hel_params_spec spec, hel_prng *g)
 			hel_op op = {.kind = HEL_OP_ROTATE_SUM, .value = p->ops - 1, .steps = 2};
 			op.step = hel_alloc(2, sizeof *op.step);
 			op.step[1] = random_step(g);
+			if (hel_prng_u64(g) % 2) /* with a conjugation */
+				op.step[1] =
+				    (op.step[1] & ((1 << log_slots) - 1)) + (1 << log_slots);
 			add(p, op);
 		}
 		add(p, (hel_op){.kind = HEL_OP_RESCALE, .value = p->ops - 1});
@@ -233,7 +239,7 @@ static void test_shape_refuses(void **state)
 		m->params = spec;
 		m->inputs = 1;
 		m->input = hel_alloc(1, sizeof *m->input);
-		m->input[0] = (hel_input){2, 0, {9, 4, {1, 2, 3, 5}, FEATURES}};
+		m->input[0] = (hel_input){.level = 2, .layout = {9, 4, {1, 2, 3, 5}, FEATURES}};
 		assert_ok(hel_program_add_layer(p, "the layer"));
 		add(p, (hel_op){.kind = HEL_OP_INPUT});
 		for (int i = 0; i < 5 && cases[c].kind[i] != HEL_OP_KINDS; i++)
@@ -247,7 +253,7 @@ static void test_shape_refuses(void **state)
 	m->params = spec;
 	m->inputs = 1;
 	m->input = hel_alloc(1, sizeof *m->input);
-	m->input[0] = (hel_input){2, 0, {9, 4, {1, 2, 3, 5}, FEATURES}};
+	m->input[0] = (hel_input){.level = 2, .layout = {9, 4, {1, 2, 3, 5}, FEATURES}};
 	assert_ok(hel_program_add_layer(p, "the layer"));
 	add(p, (hel_op){.kind = HEL_OP_INPUT});
 	add(p, (hel_op){.kind = HEL_OP_SQUARE});

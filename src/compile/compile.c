@@ -141,14 +141,17 @@ static hel_status explain(const hel_dlrm *m, unsigned max_log_n, unsigned log_ba
 		}
 	}
 	const double room = hel_security_limit(max_log_n);
+	char share[48] = "";
+	if (log_batch)
+		snprintf(share, sizeof share, " for each of %u records", 1u << log_batch);
 	st = hel_fail(
 	    HEL_EUNSUPPORTED,
 	    "the model needs %u levels (%s) and %zu slots (layer %s); a ring of N = 2^%u holds "
-	    "%.0f levels and %u slots for each of %u records: remove a layer, make it narrower, "
-	    "or allow a larger ring%s",
+	    "%.0f levels and %u slots%s: remove a layer, make it narrower, or allow a larger "
+	    "ring%s",
 	    hel_stages_levels(s), text, rows, widest, max_log_n,
-	    fmax(0, floor(room / SCALE_BITS) - 3), 1u << (max_log_n - 1 - log_batch),
-	    1u << log_batch, log_batch ? " or a smaller batch" : "");
+	    fmax(0, floor(room / SCALE_BITS) - 3), 1u << (max_log_n - 1 - log_batch), share,
+	    log_batch ? " or a smaller batch" : "");
 done:
 	hel_stages_free(s);
 	return st;

@@ -3,10 +3,11 @@
 #include <string.h>
 
 #define SCALE_BITS 30
-#define SAMPLES                                                                                    \
-	256u /* result coefficients: the scores and proof that nothing else is there ...           \
-	      */
-#define SAMPLES_PER_RECORD 8u /* ... at least; scores take two */
+/* Result coefficients that are sent: two for each score, the others prove that nothing else is
+ * there. */
+#define SAMPLES 256u
+#define SAMPLES_PER_RECORD 8u /* at least */
+#define MAX_FUSED (1u << 24)  /* entries of a fused matrix */
 #define SAMPLE_RECORDS 24
 #define WANTED_BITS 15 /* of the score; below it, keys are made more precise where that fits */
 #define CHECK_TOLERANCE 0x1p-14
@@ -81,12 +82,23 @@ hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, 
 	return st;
 }
 
+/* Whether a matrix from all one-hot entries to the first top layer is out of proportion: it would
+ * never be the cheapest. */
+static bool too_wide_to_fuse(const hel_dlrm *m)
+{
+	const size_t rows = m->config.embedding_dim * m->schema->table_count +
+			    hel_dlrm_bottom_width(m) + m->config.top[0];
+	return hel_schema_onehots(m->schema) * rows > MAX_FUSED;
+}
+
 /* Tries one ring and one way to write the model; replaces *best when faster. */
 static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool precise,
 			  bool monomials, bool fuse, unsigned log_batch, bool *fits)
 {
 	hel_status st = HEL_OK;
 	choice c = {0};
+	if (fuse && too_wide_to_fuse(m))
+		goto done;
 	TRY(hel_stages_new(&c.stages, m, monomials, fuse));
 	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise));
 	if (!c.params)
@@ -130,7 +142,7 @@ static hel_status explain(const hel_dlrm *m, unsigned max_log_n, unsigned log_ba
 	char text[320] = "";
 	const char *widest = "";
 	size_t rows = 0;
-	TRY(hel_stages_new(&s, m, true, true));
+	TRY(hel_stages_new(&s, m, true, !too_wide_to_fuse(m)));
 	for (size_t i = 0; i < s->count; i++) {
 		size_t n = strlen(text);
 		snprintf(text + n, sizeof text - n, "%s%s %u", i ? ", " : "", s->stage[i].name,

@@ -10,6 +10,33 @@
 #include "dlrm/dlrm.h"
 #include "vm/vm.h"
 
+/* --- blocks.c ------------------------------------------------------------- */
+
+/** Many embedding tables in one product (DESIGN 5.3). 2^log_blocks blocks of 2^log_dim outputs
+ * each: output d of block b is element d * 2^log_blocks + b, so that rotations by multiples of the
+ * number of blocks stay in a block and spill into the next copy, which the fold over copies
+ * completes. A block belongs to one table in all inputs; a long table takes several, whose parts of
+ * the vector the next layer adds up by repeating its columns. */
+typedef struct hel_blocks {
+	const hel_schema *schema; /* borrowed */
+	size_t dim, inputs, used;
+	unsigned log_slots, log_dim, log_blocks, log_piece;
+	bool complex;		/* rows in imaginary parts, too */
+	uint32_t *table, *part; /* of each used block */
+} hel_blocks;
+
+/** The fewest inputs that hold all rows; *out stays NULL when the blocks are too few for the tables
+ *  or too many for the slots. */
+HEL_CHECKED hel_status hel_blocks_new(hel_blocks **out, const hel_schema *s, size_t dim,
+				      unsigned log_slots, unsigned log_blocks, bool complex);
+void hel_blocks_free(hel_blocks *b);
+/** The rows of its table that a block holds in one input; width 0: none. */
+hel_piece hel_blocks_rows(const hel_blocks *b, size_t input, size_t block);
+/** The number (table * dim + d) of an output element, negative for one that is not used. */
+int32_t hel_blocks_column(const hel_blocks *b, size_t element);
+/** Where an input's rows stand: row i of block b is element b * 2^log_piece + i. */
+hel_layout hel_blocks_layout(const hel_blocks *b);
+
 /* --- stages.c ------------------------------------------------------------- */
 
 enum { HEL_FROM_FEATURES = -1 };
@@ -24,13 +51,15 @@ typedef struct hel_stage_source {
 
 /** y = sum of sources + bias, then squared when `square`, or taken through a polynomial in
  *  Chebyshev's basis, for which y lies within -1..1 (borrowed from the model). A stage with
- * `plain_sum` adds up the slots of its one source without a product (its matrix is all ones). */
+ * `plain_sum` adds up the slots of its one source without a product (its matrix is all ones). A
+ * `lookup` holds all embedding vectors, one after the other, from its one source, the one-hot
+ * entries; its matrix is the model's tables. */
 typedef struct hel_stage {
 	char name[HEL_NAME_MAX];
 	size_t rows, sources;
 	hel_stage_source source[2];
 	hel_complex *bias;
-	bool plain_sum, square;
+	bool plain_sum, square, lookup;
 	const hel_approximation *polynomial;
 } hel_stage;
 
@@ -41,6 +70,7 @@ typedef struct hel_stage {
  *    dense features, which the client sends (degree 2);
  *  - sum_i w_i z_i^2 = sum_i (sqrt(w_i) z_i)^2: the last product disappears. */
 typedef struct hel_stages {
+	const hel_dlrm *model; /* borrowed */
 	size_t count, features;
 	unsigned degree;
 	hel_stage *stage;
@@ -53,26 +83,34 @@ HEL_CHECKED hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, bool 
 				      bool fuse);
 void hel_stages_free(hel_stages *s);
 hel_polynomial hel_stage_polynomial(const hel_stage *s);
-/** Levels a stage consumes, and all of them. */
+/** All weights are real, so that imaginary parts may carry something else. */
+bool hel_stage_is_real(const hel_stage *s);
+/** Levels a stage consumes, and all from the first stage on that leads to the last. */
 unsigned hel_stage_levels(const hel_stage *s);
 unsigned hel_stages_levels(const hel_stages *s);
+/** The level at which a stage's product is taken. */
+unsigned hel_stage_level(const hel_stages *s, size_t stage);
 
 /* --- plan.c ---------------------------------------------------------------- */
 
 /** How one source enters: an earlier stage's value, or a fresh ciphertext. */
 typedef struct hel_packed_source {
-	size_t source;	    /* of the stage */
-	bool fresh;	    /* from the client */
-	uint32_t offset;    /* first column of the source's matrix it carries */
+	size_t source; /* of the stage */
+	bool fresh;    /* from the client */
+	uint32_t
+	    offset; /* first column of the source's matrix it carries; of a lookup: its number */
 	hel_layout layout;  /* of a fresh one */
 	uint32_t diagonals; /* slot bits covered by rotations instead of folds */
 	bool giants;
 } hel_packed_source;
 
 typedef struct hel_packing {
-	hel_layout out;	 /* element order of the result ... */
-	int32_t *result; /* ... and where it is right: per slot the element, ZERO or ANY */
-	uint32_t folds;	 /* slot bits summed over */
+	size_t rows;	    /* of the stage; of a lookup: of all blocks, used or not */
+	hel_layout out;	    /* element order of the result ... */
+	int32_t *result;    /* ... and where it is right: per slot the element, ZERO or ANY */
+	uint32_t folds;	    /* slot bits summed over; bit log_slots: the conjugate is added */
+	bool imaginary;	    /* imaginary parts of the result hold garbage */
+	hel_blocks *blocks; /* of a lookup */
 	uint32_t baby_bits, giant_bits; /* slot bits of the main diagonals */
 	unsigned fold_radix;		/* slot bits per rotate_sum */
 	size_t sources;
@@ -93,6 +131,25 @@ typedef struct hel_plan {
 HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
 				    unsigned log_batch);
 void hel_plan_free(hel_plan *plan);
+
+/* --- packed.c --------------------------------------------------------------- */
+
+/** A packed stage as a linear transform of its packed sources, with all that belongs to it. */
+typedef struct hel_packed {
+	hel_linear t;
+	hel_linear_source *source; /* one per packed source */
+	int32_t *maps, *columns;
+	hel_complex *matrix; /* of one lookup at a time */
+} hel_packed;
+
+/** parent[i]: the packing of source i where that is computed. Matrices of lookups are not there
+ *  before hel_packed_lookup. Cost: a few passes over the slots per source. */
+HEL_CHECKED hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packing *k,
+				      const hel_packing *const parent[2], unsigned log_slots);
+/** Fills the matrix of packed source number `source` of a lookup, in place of any other's. */
+HEL_CHECKED hel_status hel_packed_lookup(hel_packed *p, const hel_packing *k, const hel_dlrm *m,
+					 size_t source);
+void hel_packed_free(hel_packed *p);
 
 /* --- emit.c ----------------------------------------------------------------- */
 

@@ -1,21 +1,17 @@
 /* Packing by dynamic programming: a state is the layout one stage ends in. */
 #include "compile.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define MAX_STATES 24  /* kept per stage */
+#define MAX_STATES 40  /* kept per stage, a quarter of each kind */
+#define MAX_ALIKE 2    /* of them with one layout */
+#define MAX_CHECKS 300 /* candidates tried per stage */
+#define MAX_BESIDE 4   /* diagonal bits of a second computed source */
 #define MAX_CHUNKS 512 /* fresh ciphertexts per source */
 /* What one more limb of a fresh ciphertext costs: unpacking, checking, expanding its seed, and
  * the client's upload, which is the scarcer good. Per coefficient. */
 #define INPUT_SECONDS (0.25e-3 / 8192)
-
-static unsigned bits_for(size_t count)
-{
-	unsigned bits = 0;
-	while ((size_t)1 << bits < count)
-		bits++;
-	return bits;
-}
 
 static unsigned popcount(uint32_t mask)
 {
@@ -42,7 +38,7 @@ static uint32_t highest(uint32_t mask, unsigned count)
 static hel_layout layout_of(uint32_t mask, unsigned log_slots, size_t width)
 {
 	hel_layout l = {.log_slots = (uint8_t)log_slots, .width = (uint32_t)width};
-	for (uint8_t b = 0; b < log_slots; b++)
+	for (uint8_t b = 0; b <= log_slots; b++) /* imaginary parts last */
 		if (mask >> b & 1)
 			l.position[l.bits++] = b;
 	return l;
@@ -58,9 +54,12 @@ static uint32_t layout_mask(const hel_layout *l)
 
 /* One way to pack a stage, before it is checked. */
 typedef struct candidate {
+	double seconds; /* with all before it */
+	size_t inputs, number;
 	uint32_t folds, diagonals, out; /* slot bits; diagonals of the main source */
 	uint32_t extra;			/* diagonal bits of fresh sources beside a computed one */
-	double seconds;
+	int parent[2];			/* states of its computed sources' stages */
+	hel_blocks *blocks;		/* of a lookup; borrowed */
 	uint32_t baby_bits;
 	unsigned fold_radix;
 } candidate;
@@ -68,17 +67,25 @@ typedef struct candidate {
 typedef struct state {
 	double seconds;
 	size_t inputs;
-	int parent;    /* in the previous stage's states */
+	int parent[2];
 	bool complete; /* no slot of the result holds garbage */
 	hel_packing packing;
 } state;
+
+typedef struct candidates {
+	candidate *at;
+	size_t count, room;
+} candidates;
 
 typedef struct planner {
 	const hel_stages *s;
 	const hel_params *params;
 	unsigned log_slots;
-	state *states; /* [stage][MAX_STATES] */
-	size_t *count; /* per stage */
+	state *states;	  /* [stage][MAX_STATES] */
+	size_t *count;	  /* per stage */
+	candidates found; /* of the stage that is being planned */
+	hel_blocks *blocks[2 * HEL_LOG_N_MAX];
+	size_t ways; /* blocks */
 	int32_t *scratch;
 } planner;
 
@@ -94,12 +101,40 @@ static uint32_t all_bits(const planner *p)
 	return (1u << p->log_slots) - 1;
 }
 
-static const hel_stage_source *computed_source(const hel_stage *s)
+static uint32_t conjugate_bit(const planner *p)
 {
+	return 1u << p->log_slots;
+}
+
+/* The stages that a stage's computed sources come from; returns how many. */
+static size_t computed_sources(const hel_stage *s, const hel_stage_source *out[2])
+{
+	size_t n = 0;
 	for (size_t k = 0; k < s->sources; k++)
 		if (s->source[k].stage >= 0)
-			return &s->source[k];
-	return NULL;
+			out[n++] = &s->source[k];
+	return n;
+}
+
+static bool is_computed(const hel_stage *s)
+{
+	const hel_stage_source *from[2];
+	return computed_sources(s, from) > 0;
+}
+
+static state *state_at(const planner *p, int stage, int index)
+{
+	return p->states + (size_t)stage * MAX_STATES + index;
+}
+
+/* The packing a candidate's computed source has. */
+static const hel_packing *parent_packing(const planner *p, const hel_stage *s, const candidate *c,
+					 size_t source)
+{
+	size_t n = 0;
+	for (size_t k = 0; k < source; k++)
+		n += s->source[k].stage >= 0;
+	return &state_at(p, s->source[source].stage, c->parent[n])->packing;
 }
 
 /* How many ciphertexts a fresh source takes with `bits` index bits each. */
@@ -120,67 +155,94 @@ static size_t fresh_count(const hel_stage *s, uint32_t mask)
 /* The diagonal bits of a candidate's fresh sources, and how many ciphertexts they take. */
 static uint32_t fresh_diagonals(const hel_stage *s, const candidate *c)
 {
-	return computed_source(s) ? c->extra : c->diagonals;
+	return is_computed(s) ? c->extra : c->diagonals;
 }
 
 static size_t fresh_inputs(const hel_stage *s, const candidate *c)
 {
-	return fresh_count(s, c->folds | fresh_diagonals(s, c));
+	return c->blocks ? c->blocks->inputs : fresh_count(s, c->folds | fresh_diagonals(s, c));
 }
 
-/* Fills in the cheapest baby/giant split, the fold radix and the time. */
-static void price(candidate *c, const planner *p, const hel_stage *s, unsigned level)
+/* One decomposition for several rotations, each with its ModDown: hoisted baby steps. */
+static void add_hoisted(hel_cost *cost, const hel_params_spec *spec, size_t limbs, double rotations,
+			double times)
 {
-	const hel_params *params = p->params;
-	const size_t limbs = params->limbs[level];
-	const hel_cost decompose = hel_cost_decompose(&params->spec, limbs);
-	const hel_cost product = hel_cost_product(&params->spec, limbs);
-	const hel_cost finish = hel_cost_finish(&params->spec, limbs);
-	const size_t fresh = fresh_inputs(s, c);
-	const size_t main = computed_source(s) ? 1 : fresh;
+	if (rotations > 0)
+		hel_cost_add(cost, hel_cost_decompose(spec, limbs), times);
+	hel_cost_add(cost, hel_cost_product(spec, limbs), rotations * times);
+	hel_cost_add(cost, hel_cost_finish(spec, limbs), rotations * times);
+}
+
+/* The cheapest split of the main diagonals: hoisted babies per input, giants with one ModDown. */
+static double price_diagonals(candidate *c, const hel_params_spec *spec, size_t limbs, size_t main)
+{
 	const unsigned a = popcount(c->diagonals);
 	double best = INFINITY;
-	for (unsigned b1 = 0; b1 <= a && !s->plain_sum; b1++) {
+	for (unsigned b1 = 0; b1 <= a; b1++) {
 		const double babies = exp2(b1) - 1, giants = exp2(a - b1) - 1;
 		hel_cost cost = {0};
-		if (b1)
-			hel_cost_add(&cost, decompose, (double)main);
-		hel_cost_add(&cost, product, babies * (double)main + giants);
-		hel_cost_add(&cost, finish, babies * (double)main + (giants > 0));
-		hel_cost_add(&cost, decompose, giants);
-		double seconds = hel_cost_seconds(&params->spec, cost);
+		add_hoisted(&cost, spec, limbs, babies, (double)main);
+		hel_cost_add(&cost, hel_cost_decompose(spec, limbs), giants);
+		hel_cost_add(&cost, hel_cost_product(spec, limbs), giants);
+		hel_cost_add(&cost, hel_cost_finish(spec, limbs), giants > 0);
+		const double seconds = hel_cost_seconds(spec, cost);
 		if (seconds < best) {
 			best = seconds;
 			c->baby_bits = lowest(c->diagonals, b1);
 		}
 	}
-	hel_cost rest = {0};
-	double terms = (double)main * exp2(a);
-	if (computed_source(s) && fresh) {
-		const double babies = exp2(popcount(c->extra)) - 1;
-		hel_cost_add(&rest, decompose, babies > 0 ? (double)fresh : 0);
-		hel_cost_add(&rest, product, babies * (double)fresh);
-		hel_cost_add(&rest, finish, babies * (double)fresh);
-		terms += (double)fresh * (babies + 1);
-	}
-	rest.products += terms * 1.2 * (double)limbs;
-	double fold_best = 0;
+	return best;
+}
+
+/* The cheapest number of fold bits that share a decomposition and a ModDown. */
+static double price_folds(candidate *c, const hel_params_spec *spec, size_t limbs)
+{
 	const unsigned f = popcount(c->folds);
-	for (unsigned radix = 1; radix <= 2; radix++) {
+	double best = INFINITY;
+	for (unsigned radix = 1; radix <= 3; radix++) {
 		hel_cost cost = {0};
 		for (unsigned done = 0; done < f; done += radix) {
-			hel_cost_add(&cost, decompose, 1);
-			hel_cost_add(&cost, product, exp2(HEL_MIN(radix, f - done)) - 1);
-			hel_cost_add(&cost, finish, 1);
+			const double rotations = exp2(HEL_MIN(radix, f - done)) - 1;
+			hel_cost_add(&cost, hel_cost_decompose(spec, limbs), 1);
+			hel_cost_add(&cost, hel_cost_product(spec, limbs), rotations);
+			hel_cost_add(&cost, hel_cost_finish(spec, limbs), 1);
 		}
-		double seconds = hel_cost_seconds(&params->spec, cost);
-		if (radix == 1 || seconds < fold_best) {
-			fold_best = seconds;
+		const double seconds = hel_cost_seconds(spec, cost);
+		if (seconds < best) {
+			best = seconds;
 			c->fold_radix = radix;
 		}
 	}
-	c->seconds = (s->plain_sum ? 0 : best + hel_cost_seconds(&params->spec, rest)) + fold_best +
-		     INPUT_SECONDS * (double)(fresh * limbs * params->ring.n);
+	return best;
+}
+
+/* Fills in the cheapest baby/giant split, the fold radix and the time of the stage alone.
+ * beside: diagonals of a second computed source. */
+static double price(candidate *c, const planner *p, const hel_stage *s, unsigned level,
+		    uint32_t beside)
+{
+	const hel_params_spec *spec = &p->params->spec;
+	const size_t limbs = p->params->limbs[level], fresh = fresh_inputs(s, c);
+	const hel_stage_source *from[2];
+	const size_t computed = computed_sources(s, from), main = computed ? 1 : fresh;
+	const double folds = price_folds(c, spec, limbs);
+	if (s->plain_sum)
+		return folds;
+	hel_cost rest = {0};
+	double terms = (double)main * exp2(popcount(c->diagonals));
+	if (computed && fresh) {
+		const double babies = exp2(popcount(c->extra)) - 1;
+		add_hoisted(&rest, spec, limbs, babies, (double)fresh);
+		terms += (double)fresh * (babies + 1);
+	}
+	if (computed > 1) {
+		const double babies = exp2(popcount(beside)) - 1;
+		add_hoisted(&rest, spec, limbs, babies, 1);
+		terms += babies + 1;
+	}
+	rest.products += terms * 1.2 * (double)limbs;
+	return price_diagonals(c, spec, limbs, main) + folds + hel_cost_seconds(spec, rest) +
+	       INPUT_SECONDS * (double)(fresh * limbs * p->params->ring.n);
 }
 
 /* Packs a fresh source into ciphertexts over the index bits of `mask`. */
@@ -199,61 +261,64 @@ static void add_fresh(hel_packing *k, const planner *p, const hel_stage *s, size
 		};
 }
 
-/* Builds the candidate's transform and measures where it is right. before: the computed source. */
-static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, const candidate *c,
-				const hel_packing *before)
+static void add_lookups(hel_packing *k, const candidate *c)
+{
+	for (size_t i = 0; i < c->blocks->inputs; i++)
+		k->source[k->sources++] = (hel_packed_source){
+		    .fresh = true,
+		    .offset = (uint32_t)i,
+		    .layout = hel_blocks_layout(c->blocks),
+		    .diagonals = c->diagonals,
+		    .giants = true,
+		};
+}
+
+/* The main computed source takes the candidate's diagonals, another what the folds leave. */
+static void add_computed(hel_packing *k, const planner *p, const hel_stage *s, const candidate *c,
+			 size_t source)
+{
+	const uint32_t field = layout_mask(&parent_packing(p, s, c, source)->out);
+	const bool main =
+	    (field & ~c->folds) == c->diagonals && (c->folds & all_bits(p) & ~field) == 0;
+	k->source[k->sources++] =
+	    (hel_packed_source){.source = source, .diagonals = field & ~c->folds, .giants = main};
+}
+
+/* Builds the candidate's transform and measures where it is right. */
+static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, const candidate *c)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
 	const size_t slots = (size_t)1 << p->log_slots;
-	hel_linear_source *source = NULL;
-	int32_t *maps = NULL;
+	const hel_packing *parent[2] = {NULL, NULL};
+	hel_packed *packed = NULL;
 	memset(k, 0, sizeof *k);
-	const size_t sources = fresh_inputs(s, c) + 1;
-	TRY_ALLOC(k->source, hel_alloc(sources, sizeof *k->source));
+	TRY_ALLOC(k->source, hel_alloc(fresh_inputs(s, c) + 2, sizeof *k->source));
 	TRY_ALLOC(k->result, hel_alloc(slots, sizeof *k->result));
-	TRY_ALLOC(source, hel_alloc(sources, sizeof *source));
-	k->out = layout_of(c->out, p->log_slots, s->rows);
+	k->blocks = c->blocks;
+	k->rows = c->blocks ? (size_t)1 << (c->blocks->log_blocks + c->blocks->log_dim) : s->rows;
+	k->out = layout_of(c->out, p->log_slots, k->rows);
 	k->folds = c->folds;
 	k->baby_bits = c->baby_bits;
 	k->giant_bits = c->diagonals & ~c->baby_bits;
 	k->fold_radix = c->fold_radix;
+	k->imaginary = c->blocks && c->blocks->complex && !(c->folds & conjugate_bit(p));
 	for (size_t i = 0; i < s->sources; i++)
-		if (s->source[i].stage >= 0)
-			k->source[k->sources++] = (hel_packed_source){
-			    .source = i, .diagonals = c->diagonals, .giants = true};
+		if (s->source[i].stage >= 0) {
+			add_computed(k, p, s, c, i);
+			parent[i] = parent_packing(p, s, c, i);
+		} else if (c->blocks)
+			add_lookups(k, c);
 		else
 			add_fresh(k, p, s, i, c->folds | fresh_diagonals(s, c),
-				  fresh_diagonals(s, c), !computed_source(s));
-
-	TRY_ALLOC(maps, hel_alloc((k->sources + 1) * slots, sizeof *maps));
-	int32_t *target = maps + k->sources * slots;
-	const hel_linear t = {.slots = slots,
-			      .rows = s->rows,
-			      .sources = k->sources,
-			      .source = source,
-			      .folds = c->folds,
-			      .target = target};
-	for (size_t q = 0; q < slots; q++)
-		target[q] = hel_layout_at(&k->out, q);
-	for (size_t i = 0; i < k->sources; i++) {
-		const hel_packed_source *from = &k->source[i];
-		int32_t *map = maps + i * slots;
-		for (size_t q = 0; q < slots; q++)
-			map[q] = from->fresh ? hel_layout_at(&from->layout, q) : before->result[q];
-		source[i] = (hel_linear_source){
-		    .map = map,
-		    .width = from->fresh ? from->layout.width : s->source[from->source].width,
-		    .diagonals = from->diagonals,
-		};
-	}
-	TRY(hel_linear_check(k->result, &t));
+				  fresh_diagonals(s, c), !is_computed(s));
+	TRY(hel_packed_new(&packed, s, k, parent, p->log_slots));
+	TRY(hel_linear_check(k->result, &packed->t));
 	for (size_t q = 0; s->polynomial && q < slots; q++)
 		if (k->result[q] == HEL_SLOT_ZERO) /* p(0) is not */
 			k->result[q] = HEL_SLOT_ANY;
 done:
-	hel_free(source);
-	hel_free(maps);
+	hel_packed_free(packed);
 	if (st != HEL_OK)
 		packing_clear(k);
 	return st;
@@ -263,10 +328,10 @@ done:
  * holds anything else. */
 static bool acceptable(const planner *p, size_t stage, const hel_packing *k, bool *complete)
 {
-	const size_t slots = (size_t)1 << p->log_slots, rows = p->s->stage[stage].rows;
+	const size_t slots = (size_t)1 << p->log_slots;
 	uint8_t *seen = (uint8_t *)p->scratch;
 	size_t found = 0;
-	memset(seen, 0, rows);
+	memset(seen, 0, k->rows);
 	*complete = true;
 	bool everywhere = true;
 	for (size_t q = 0; q < slots; q++) {
@@ -278,80 +343,106 @@ static bool acceptable(const planner *p, size_t stage, const hel_packing *k, boo
 			found++;
 		}
 	}
-	return found == rows && (everywhere || stage + 1 < p->s->count);
+	return found == k->rows && (everywhere || stage + 1 < p->s->count);
 }
 
-/* Keeps a packing when it is among the cheapest of its class and the cheapest with its result.
- * Complete layouts (right in every slot) have places of their own: sums need them. */
-static void keep(planner *p, size_t stage, hel_packing *k, bool complete, double seconds,
-		 size_t inputs, int parent)
+/* Keeps a packing unless it is no better than those that are kept: candidates come cheapest first.
+ * Complete layouts (right in every slot) have places of their own, for sums need them, and no
+ * layout may take all places. */
+static bool keep(planner *p, size_t stage, hel_packing *k, bool complete, const candidate *c)
 {
-	state *states = p->states + stage * MAX_STATES, *slot = NULL, *worst = NULL;
 	const size_t bytes = sizeof(int32_t) << p->log_slots;
-	size_t rivals = 0;
+	size_t rivals = 0, alike = 0;
 	for (size_t i = 0; i < p->count[stage]; i++) {
-		if (states[i].complete != complete)
+		const state *x = state_at(p, (int)stage, (int)i);
+		if (x->complete != complete || x->packing.imaginary != k->imaginary)
 			continue;
 		rivals++;
-		if (memcmp(states[i].packing.result, k->result, bytes) == 0)
-			slot = &states[i];
-		if (!worst || states[i].seconds > worst->seconds)
-			worst = &states[i];
+		alike += layout_mask(&x->packing.out) == c->out;
+		if (memcmp(x->packing.result, k->result, bytes) == 0)
+			return false;
 	}
-	if (!slot && rivals < MAX_STATES / 2)
-		slot = &states[p->count[stage]++];
-	else {
-		if (!slot)
-			slot = worst;
-		if (slot->seconds <= seconds) {
-			packing_clear(k);
-			return;
-		}
-		packing_clear(&slot->packing);
-	}
-	*slot = (state){.seconds = seconds,
-			.inputs = inputs,
-			.parent = parent,
-			.complete = complete,
-			.packing = *k};
-	memset(k, 0, sizeof *k);
+	if (rivals >= MAX_STATES / 4 || alike >= MAX_ALIKE)
+		return false;
+	*state_at(p, (int)stage, (int)p->count[stage]++) = (state){
+	    .seconds = c->seconds,
+	    .inputs = c->inputs,
+	    .parent = {c->parent[0], c->parent[1]},
+	    .complete = complete,
+	    .packing = *k,
+	};
+	return true;
 }
 
-static hel_status consider(planner *p, size_t stage, candidate *c, int parent)
+static int cheaper(const void *a, const void *b)
+{
+	const candidate *x = a, *y = b;
+	if (x->seconds != y->seconds)
+		return x->seconds < y->seconds ? -1 : 1;
+	return x->number < y->number ? -1 : 1; /* deterministic */
+}
+
+/* Checks candidates, the cheapest first, until there are enough. */
+static hel_status choose(planner *p, size_t stage)
 {
 	hel_status st = HEL_OK;
-	const hel_stage *s = &p->s->stage[stage];
-	const state *before = parent >= 0 ? p->states + (stage - 1) * MAX_STATES + parent : NULL;
-	hel_packing k;
-	bool complete;
-	TRY(try_candidate(&k, p, stage, c, before ? &before->packing : NULL));
-	if (acceptable(p, stage, &k, &complete))
-		keep(p, stage, &k, complete, c->seconds + (before ? before->seconds : 0),
-		     fresh_inputs(s, c) + (before ? before->inputs : 0), parent);
-	else
-		packing_clear(&k);
+	const candidates *f = &p->found;
+	qsort(f->at, f->count, sizeof *f->at, cheaper);
+	for (size_t i = 0, checks = 0; i < f->count && checks < MAX_CHECKS; i++) {
+		hel_packing k;
+		bool complete;
+		if (p->count[stage] == MAX_STATES)
+			break;
+		TRY(try_candidate(&k, p, stage, &f->at[i]));
+		checks += p->count[stage] > 0; /* one must be found */
+		if (!acceptable(p, stage, &k, &complete) ||
+		    !keep(p, stage, &k, complete, &f->at[i]))
+			packing_clear(&k);
+	}
 done:
 	return st;
 }
 
-/* Three ways to place the outputs among the slot bits that are not summed over. */
-static hel_status place_outputs(planner *p, size_t stage, candidate c, unsigned level, int parent)
+static hel_status consider(planner *p, const candidate *c)
+{
+	hel_status st = HEL_OK;
+	candidates *f = &p->found;
+	if (f->count == f->room) {
+		const size_t room = f->room ? 2 * f->room : 256;
+		candidate *more;
+		TRY_ALLOC(more, hel_alloc(room, sizeof *more));
+		if (f->count)
+			memcpy(more, f->at, f->count * sizeof *more);
+		hel_free(f->at);
+		f->at = more;
+		f->room = room;
+	}
+	f->at[f->count] = *c;
+	f->at[f->count].number = f->count;
+	f->count++;
+done:
+	return st;
+}
+
+/* Ways to place the outputs among the slot bits that are not summed over. */
+static hel_status place_outputs(planner *p, size_t stage, candidate c, uint32_t beside)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
-	const unsigned j = bits_for(s->rows);
+	const unsigned j = hel_log2_ceil(s->rows);
 	const uint32_t open = all_bits(p) & ~c.folds;
 	/* the bit above a run of folds absorbs their carry */
 	const uint32_t guarded = open & ~(c.folds << 1);
 	const uint32_t choices[] = {lowest(open, j), highest(open, j), highest(guarded, j)};
-	price(&c, p, s, level);
+	c.seconds += price(&c, p, s, hel_stage_level(p->s, stage) + s->plain_sum, beside);
+	c.inputs += fresh_inputs(s, &c);
 	for (size_t i = 0; i < HEL_ARRAY_LEN(choices); i++) {
 		bool again = false;
 		for (size_t k = 0; k < i; k++)
 			again |= choices[k] == choices[i];
 		c.out = choices[i];
 		if (!again && popcount(c.out) == j)
-			TRY(consider(p, stage, &c, parent));
+			TRY(consider(p, &c));
 	}
 done:
 	return st;
@@ -359,26 +450,55 @@ done:
 
 /* A stage that starts from the client's ciphertexts alone: their layout is free. Elements stand at
  * the top slot bits, so that folds run around the whole vector and end right in every slot. */
-static hel_status plan_fresh(planner *p, size_t stage, unsigned level)
+static hel_status plan_fresh(planner *p, size_t stage)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
-	const unsigned j = bits_for(s->rows), c = p->log_slots;
+	const unsigned j = hel_log2_ceil(s->rows), c = p->log_slots;
 	size_t widest = 1;
 	for (size_t k = 0; k < s->sources; k++)
 		widest = HEL_MAX(widest, s->source[k].width);
-	const unsigned most = HEL_MIN(bits_for(widest), c);
-	for (unsigned bits = 0; bits <= most; bits++) {
-		if (fresh_count(s, (1u << bits) - 1) > MAX_CHUNKS)
-			continue;
-		const uint32_t field = highest(all_bits(p), bits);
-		const unsigned least = bits + j > c ? bits + j - c : 0;
-		for (unsigned a = least; a <= bits; a++) {
-			candidate k = {.diagonals = lowest(field, a)};
-			k.folds = field & ~k.diagonals;
-			TRY(place_outputs(p, stage, k, level, -1));
+	const unsigned most = HEL_MIN(hel_log2_ceil(widest), c);
+	for (unsigned complex = 0; complex <= hel_stage_is_real(s); complex++)
+		for (unsigned bits = 0; bits + complex <= most; bits++) {
+			if (fresh_count(s, (1u << (bits + complex)) - 1) > MAX_CHUNKS)
+				continue;
+			const uint32_t field = highest(all_bits(p), bits);
+			const unsigned least = bits + j > c ? bits + j - c : 0;
+			for (unsigned a = least; a <= bits; a++) {
+				candidate k = {.diagonals = lowest(field, a)};
+				k.folds = (field & ~k.diagonals) | (complex ? conjugate_bit(p) : 0);
+				TRY(place_outputs(p, stage, k, 0));
+			}
 		}
-	}
+done:
+	return st;
+}
+
+/* The number of blocks, and whether conjugates are added here or by the next layer. */
+static hel_status plan_lookup(planner *p, size_t stage)
+{
+	hel_status st = HEL_OK;
+	const hel_stage *s = &p->s->stage[stage];
+	const hel_dlrm *m = p->s->model;
+	for (int complex = 0; complex < 2; complex++)
+		for (unsigned b = hel_log2_ceil(m->schema->table_count); b <= p->log_slots; b++) {
+			hel_blocks **blocks = &p->blocks[p->ways];
+			TRY(hel_blocks_new(blocks, m->schema, m->config.embedding_dim, p->log_slots,
+					   b, complex));
+			if (!*blocks)
+				continue;
+			p->ways++;
+			const uint32_t out = (1u << ((*blocks)->log_dim + b)) - 1;
+			candidate c = {.blocks = *blocks, .out = out};
+			c.inputs = (*blocks)->inputs;
+			c.diagonals = out & ~((1u << b) - 1);
+			for (int here = complex; here >= 0; here--) {
+				c.folds = (all_bits(p) & ~out) | (here ? conjugate_bit(p) : 0);
+				c.seconds = price(&c, p, s, hel_stage_level(p->s, stage), 0);
+				TRY(consider(p, &c));
+			}
+		}
 done:
 	return st;
 }
@@ -386,8 +506,10 @@ done:
 /* Diagonal bits that give fresh sources room beside the folds: right below them. */
 static uint32_t extra_bits(const planner *p, const hel_stage *s, uint32_t folds)
 {
+	const uint32_t conjugate = folds & conjugate_bit(p);
 	uint32_t extra = 0;
-	while (fresh_count(s, folds | extra) > 8) {
+	folds &= all_bits(p);
+	while (fresh_count(s, conjugate | folds | extra) > 8) {
 		uint32_t next = folds | extra ? (((folds | extra) & -(folds | extra)) >> 1) : 1;
 		if (!folds)
 			next = extra + 1;
@@ -398,25 +520,54 @@ static uint32_t extra_bits(const planner *p, const hel_stage *s, uint32_t folds)
 	return extra;
 }
 
-static hel_status plan_computed(planner *p, size_t stage, unsigned level)
+/* All splits of the main source's slot bits into diagonals and folds. */
+static hel_status split_field(planner *p, size_t stage, candidate c, uint32_t main, uint32_t other)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
-	for (int parent = 0; parent < (int)p->count[stage - 1]; parent++) {
-		const state *before = p->states + (stage - 1) * MAX_STATES + parent;
-		const uint32_t field = layout_mask(&before->packing.out);
-		const unsigned k = popcount(field);
-		for (unsigned a = 0; a <= k; a++)
-			for (int low = 0; low < (a > 0 && a < k ? 2 : 1); low++) {
-				candidate c = {.diagonals =
-						   low ? highest(field, a) : lowest(field, a)};
-				c.folds = field & ~c.diagonals;
-				if (s->plain_sum && a)
-					continue;
-				if (s->sources > 1)
-					c.extra = extra_bits(p, s, c.folds);
-				TRY(place_outputs(p, stage, c, level, parent));
-			}
+	const uint32_t conjugate = c.folds;
+	const unsigned k = popcount(main);
+	for (unsigned a = 0; a <= k; a++)
+		for (int low = 0; low < (a > 0 && a < k ? 2 : 1); low++) {
+			if (s->plain_sum && a)
+				continue;
+			c.diagonals = low ? highest(main, a) : lowest(main, a);
+			c.folds = (main & ~c.diagonals) | conjugate;
+			if (popcount(other & ~c.folds) > MAX_BESIDE)
+				continue;
+			if (fresh_count(s, 1))
+				c.extra = extra_bits(p, s, c.folds);
+			TRY(place_outputs(p, stage, c, other & ~c.folds));
+		}
+done:
+	return st;
+}
+
+static hel_status plan_computed(planner *p, size_t stage)
+{
+	hel_status st = HEL_OK;
+	const hel_stage *s = &p->s->stage[stage];
+	const hel_stage_source *from[2] = {NULL, NULL};
+	const size_t sources = computed_sources(s, from);
+	const size_t first = p->count[from[0]->stage];
+	const size_t second = sources > 1 ? p->count[from[1]->stage] : 1;
+	const bool real = hel_stage_is_real(s);
+	for (size_t i = 0; i < first * second; i++) {
+		candidate c = {.parent = {(int)(i / second), (int)(i % second)}};
+		uint32_t field[2] = {0, 0};
+		bool imaginary = false;
+		for (size_t k = 0; k < sources; k++) {
+			const state *before = state_at(p, from[k]->stage, c.parent[k]);
+			field[k] = layout_mask(&before->packing.out);
+			imaginary |= before->packing.imaginary;
+			c.seconds += before->seconds;
+			c.inputs += before->inputs;
+		}
+		if (imaginary && (!real || s->plain_sum))
+			continue;
+		c.folds = imaginary ? conjugate_bit(p) : 0;
+		const bool swap = popcount(field[1]) > popcount(field[0]);
+		TRY(split_field(p, stage, c, field[swap], field[!swap]));
 	}
 done:
 	return st;
@@ -439,8 +590,8 @@ static void drop_incomplete(planner *p, size_t stage)
 	p->count[stage] = kept;
 }
 
-/* Polynomials cost the same in every packing. top: the first stage's level. */
-static hel_status polynomial_seconds(double *seconds, const planner *p, unsigned level)
+/* Polynomials cost the same in every packing. */
+static hel_status polynomial_seconds(double *seconds, const planner *p)
 {
 	hel_status st = HEL_OK;
 	const hel_params_spec *spec = &p->params->spec;
@@ -452,7 +603,7 @@ static hel_status polynomial_seconds(double *seconds, const planner *p, unsigned
 			TRY(hel_schedule_new(&schedule, &poly));
 		}
 		for (size_t k = 0; schedule && k < schedule->count; k++) {
-			const unsigned at = level - 1 - schedule->step[k].depth;
+			const unsigned at = hel_stage_level(p->s, i) - 1 - schedule->step[k].depth;
 			hel_cost cost = {0};
 			if (schedule->step[k].product) {
 				hel_cost_add(&cost, hel_cost_decompose(spec, at + 2), 1);
@@ -463,22 +614,46 @@ static hel_status polynomial_seconds(double *seconds, const planner *p, unsigned
 			*seconds += hel_cost_seconds(spec, cost);
 		}
 		hel_schedule_free(schedule);
-		level -= hel_stage_levels(s);
 	}
 done:
 	return st;
 }
 
-static void follow(hel_plan *plan, planner *p, size_t best)
+/* Moves the chosen states' packings, from the last stage back. */
+static void follow(hel_plan *plan, planner *p, size_t stage, int index)
 {
-	plan->seconds = p->states[(p->s->count - 1) * MAX_STATES + best].seconds;
-	plan->inputs = p->states[(p->s->count - 1) * MAX_STATES + best].inputs;
-	for (size_t stage = p->s->count; stage-- > 0;) {
-		state *x = p->states + stage * MAX_STATES + best;
-		plan->packing[stage] = x->packing;
-		memset(&x->packing, 0, sizeof x->packing);
-		best = (size_t)HEL_MAX(x->parent, 0);
-	}
+	state *x = state_at(p, (int)stage, index);
+	const hel_stage_source *from[2];
+	const size_t sources = computed_sources(&p->s->stage[stage], from);
+	plan->packing[stage] = x->packing;
+	memset(&x->packing, 0, sizeof x->packing);
+	for (size_t i = 0; i < p->ways; i++)
+		if (p->blocks[i] == plan->packing[stage].blocks)
+			p->blocks[i] = NULL; /* the plan's from here on */
+	for (size_t k = 0; k < sources; k++)
+		follow(plan, p, (size_t)from[k]->stage, x->parent[k]);
+}
+
+static hel_status plan_stage(planner *p, size_t i)
+{
+	hel_status st = HEL_OK;
+	const hel_stage *s = &p->s->stage[i];
+	if (s->rows > (size_t)1 << p->log_slots)
+		FAIL(HEL_EUNSUPPORTED,
+		     "layer %s has %zu outputs, a ciphertext of N = 2^%u %u slots", s->name,
+		     s->rows, p->params->spec.log_n, 1u << p->log_slots);
+	if (s->plain_sum)
+		drop_incomplete(p, i - 1);
+	p->found.count = 0;
+	TRY(s->lookup	     ? plan_lookup(p, i)
+	    : is_computed(s) ? plan_computed(p, i)
+			     : plan_fresh(p, i));
+	TRY(choose(p, i));
+	if (!p->count[i])
+		FAIL(HEL_EUNSUPPORTED, "layer %s finds no packing at N = 2^%u", s->name,
+		     p->params->spec.log_n);
+done:
+	return st;
 }
 
 hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
@@ -487,7 +662,6 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 	hel_status st = HEL_OK;
 	hel_plan *plan = NULL;
 	planner p = {.s = s, .params = params, .log_slots = params->spec.log_n - 1u - log_batch};
-	unsigned level = hel_stages_levels(s);
 	if (log_batch + HEL_MIN_LOG_SLOTS + 1 > params->spec.log_n)
 		FAIL(HEL_EUNSUPPORTED, "2^%u records do not fit the slots of N = 2^%u", log_batch,
 		     params->spec.log_n);
@@ -498,38 +672,24 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 	plan->count = s->count;
 	plan->log_batch = log_batch;
 	TRY_ALLOC(plan->packing, hel_alloc(s->count, sizeof *plan->packing));
-	if (level > params->spec.levels)
-		FAIL(HEL_ELEVEL, "%u levels needed, %u given", level, params->spec.levels);
-	for (size_t i = 0; i < s->count; i++) {
-		if (s->stage[i].rows > (size_t)1 << p.log_slots)
-			FAIL(HEL_EUNSUPPORTED,
-			     "layer %s has %zu outputs, a record in a ciphertext of N = 2^%u %u "
-			     "slots",
-			     s->stage[i].name, s->stage[i].rows, params->spec.log_n,
-			     1u << p.log_slots);
-		if (s->stage[i].plain_sum)
-			drop_incomplete(&p, i - 1);
-		/* a sum runs on the product of the square before it, one level higher */
-		TRY(computed_source(&s->stage[i])
-			? plan_computed(&p, i, level + s->stage[i].plain_sum)
-			: plan_fresh(&p, i, level));
-		if (!p.count[i])
-			FAIL(HEL_EUNSUPPORTED, "layer %s finds no packing at N = 2^%u",
-			     s->stage[i].name, params->spec.log_n);
-		level -= hel_stage_levels(&s->stage[i]);
-	}
-	const state *last = p.states + (s->count - 1) * MAX_STATES;
-	size_t best = 0;
-	for (size_t i = 1; i < p.count[s->count - 1]; i++)
-		if (last[i].seconds < last[best].seconds)
-			best = i;
-	follow(plan, &p, best);
-	TRY(polynomial_seconds(&plan->seconds, &p, hel_stages_levels(s)));
+	if (hel_stages_levels(s) > params->spec.levels)
+		FAIL(HEL_ELEVEL, "%u levels needed, %u given", hel_stages_levels(s),
+		     params->spec.levels);
+	for (size_t i = 0; i < s->count; i++)
+		TRY(plan_stage(&p, i));
+	const state *best = state_at(&p, (int)s->count - 1, 0); /* the cheapest came first */
+	plan->seconds = best->seconds;
+	plan->inputs = best->inputs;
+	follow(plan, &p, s->count - 1, 0);
+	TRY(polynomial_seconds(&plan->seconds, &p));
 	*out = plan;
 	plan = NULL;
 done:
 	for (size_t i = 0; p.states && i < s->count * MAX_STATES; i++)
 		packing_clear(&p.states[i].packing);
+	for (size_t i = 0; i < p.ways; i++)
+		hel_blocks_free(p.blocks[i]);
+	hel_free(p.found.at);
 	hel_free(p.states);
 	hel_free(p.count);
 	hel_free(p.scratch);
@@ -541,8 +701,10 @@ void hel_plan_free(hel_plan *plan)
 {
 	if (!plan)
 		return;
-	for (size_t i = 0; plan->packing && i < plan->count; i++)
+	for (size_t i = 0; plan->packing && i < plan->count; i++) {
+		hel_blocks_free(plan->packing[i].blocks);
 		packing_clear(&plan->packing[i]);
+	}
 	hel_free(plan->packing);
 	hel_free(plan);
 }

@@ -188,11 +188,10 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		mf->params.log_n, mf->params.levels, r.log_qp, r.log_qp_limit);
 	for (uint32_t i = 0; i < p->layers; i++)
 		hel_say(args, "  %s\n", p->layer[i]);
-	hel_say(
-	    args,
-	    "%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per prediction; %.1f bits\n",
-	    mf->keys, (double)r.key_bytes / 1e6, (double)r.query_bytes / 1e3, 1e3 * r.seconds,
-	    mf->bits);
+	hel_say(args,
+		"%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per %s; %.1f bits\n",
+		mf->keys, (double)r.key_bytes / 1e6, (double)r.query_bytes / 1e3, 1e3 * r.seconds,
+		batch > 1 ? "query" : "prediction", mf->bits);
 	if (batch > 1)
 		hel_say(args, "up to %u records in one query: about %.2f ms each\n",
 			(unsigned)batch, 1e3 * r.seconds / (double)batch);

@@ -18,7 +18,7 @@ static hel_status compile_stage(prediction *p)
 	hel_program *program = NULL;
 	hel_compile_report report;
 	const hel_compile_options options = {
-	    .name = "torture", .max_log_n = 13, .no_monomials = true};
+	    .name = "torture", .max_log_n = 13, .no_monomials = true, .log_batch = 1};
 	TRY(hel_compile(&program, &report, p->model, &options));
 	st = hel_program_write(&p->program, program);
 	if (st == HEL_OK)

@@ -58,12 +58,12 @@ bool hel_linear_weights(hel_complex *out, const hel_linear *t, size_t source, in
 /* Random-looking factors without storing them. */
 static uint64_t row_factor(size_t row)
 {
-	return hel_mix(hel_mix(row) + 1);
+	return hel_mix(row + ((uint64_t)1 << 62));
 }
 
 static uint64_t column_factor(size_t source, size_t column)
 {
-	return hel_mix(hel_mix((uint64_t)source << 32 | column) + 2);
+	return hel_mix((uint64_t)source << 32 | column);
 }
 
 /* v += rot(v, 2^bit) for every bit of the mask, which sums over all its subset sums */

@@ -165,6 +165,7 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	const hel_compile_options options = {.name = hel_arg(args, "name")
 							 ? hel_arg(args, "name")
 							 : last_part(hel_arg(args, "model")),
+					     .pool = args->pool,
 					     .max_log_n = (unsigned)max_log_n,
 					     .log_batch = (unsigned)__builtin_ctzll(batch),
 					     .no_monomials = hel_arg(args, "no-monomials") != NULL,

@@ -63,12 +63,18 @@ typedef struct hel_stage {
 	const hel_approximation *polynomial;
 } hel_stage;
 
+/** Which of the identities below are used where they can be. */
+typedef struct hel_way {
+	bool monomials, fuse, sum;
+} hel_way;
+
 /** What the model computes, with as few levels as exact identities allow:
  *  - linear maps in sequence are multiplied out (fuse: embeddings into the first top layer, too);
  *  - a x^2 + b x = a (x + b/2a)^2 - b^2/4a: shifts go into biases, a into the next matrix;
  *  - monomials: the first dense layer and its activation are one linear map of the products of
  *    dense features, which the client sends (degree 2);
- *  - sum_i w_i z_i^2 = sum_i (sqrt(w_i) z_i)^2: the last product disappears. */
+ *  - sum: sum_i w_i z_i^2 = sum_i (sqrt(w_i) z_i)^2: the last product disappears; but garbage in
+ *    slots would be added, too, where a product would leave it out. */
 typedef struct hel_stages {
 	const hel_dlrm *model; /* borrowed */
 	size_t count, features;
@@ -79,8 +85,7 @@ typedef struct hel_stages {
 #define HEL_MAX_STAGES (2 * HEL_MAX_LAYERS + 2)
 
 /** @retval HEL_EUNSUPPORTED an activation that ciphertexts cannot take; names the layer. */
-HEL_CHECKED hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, bool monomials,
-				      bool fuse);
+HEL_CHECKED hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, hel_way way);
 void hel_stages_free(hel_stages *s);
 hel_polynomial hel_stage_polynomial(const hel_stage *s);
 /** All weights are real, so that imaginary parts may carry something else. */
@@ -120,16 +125,21 @@ typedef struct hel_packing {
 typedef struct hel_plan {
 	size_t count;
 	hel_packing *packing; /* one per stage */
-	double seconds;	      /* estimated, one thread */
+	double value;	      /* estimated seconds on one thread, and what bytes are worth */
 	unsigned log_batch;   /* of the manifest */
 	size_t inputs;
 } hel_plan;
+
+/** What bytes are worth, in seconds: what plans are compared by besides their time. */
+typedef struct hel_objective {
+	double key_byte, query_byte, memory_byte;
+} hel_objective;
 
 /** The cheapest packing of all stages, found by dynamic programming over result layouts. Every
  *  candidate is checked slot by slot (hel_linear_check).
  *  @retval HEL_EUNSUPPORTED a layer has more outputs than a record has slots. */
 HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
-				    unsigned log_batch);
+				    unsigned log_batch, const hel_objective *objective);
 void hel_plan_free(hel_plan *plan);
 
 /* --- packed.c --------------------------------------------------------------- */
@@ -159,23 +169,42 @@ HEL_CHECKED hel_status hel_emit(hel_program **out, const hel_stages *s, const he
 
 /* --- compile.c --------------------------------------------------------------- */
 
+/** What a plan is made for. */
+#define HEL_GOAL_LIST(X)                                                                           \
+	X(HEL_LATENCY, "latency")	/* the time of one prediction */                           \
+	X(HEL_KEYS, "keys")		/* what a client uploads once */                           \
+	X(HEL_QUERY, "query")		/* what it uploads for each prediction */                  \
+	X(HEL_THROUGHPUT, "throughput") /* predictions per second of processor time */
+
+typedef enum hel_goal {
+#define X(goal, name) goal,
+	HEL_GOAL_LIST(X)
+#undef X
+	    HEL_GOALS
+} hel_goal;
+
+const char *hel_goal_name(hel_goal goal);
+
 typedef struct hel_compile_options {
-	const char *name;   /* of the model, for people */
-	unsigned max_log_n; /* 0: up to 17 */
+	const char *name; /* of the model, for people */
+	hel_goal goal;
+	size_t max_key_bytes, max_query_bytes, max_memory_bytes; /* 0: any */
+	unsigned max_log_n;					 /* 0: up to 17 */
 	unsigned log_batch; /* 2^log_batch records in one query */
 	bool no_monomials, no_fusion;
+	hel_pool *pool; /* NULL: one thread; the result is the same */
 } hel_compile_options;
 
 typedef struct hel_compile_report {
 	hel_shape shape;
-	double log_qp, log_qp_limit, seconds; /* estimated */
-	size_t key_bytes, query_bytes;
+	double log_qp, log_qp_limit, seconds;	     /* estimated */
+	size_t key_bytes, query_bytes, memory_bytes; /* memory: weights and one run */
 } hel_compile_report;
 
 /** Chooses ring, moduli, packing and keys by estimated time, then checks the program against the
  *  model on random records in the clear.
  *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, the levels they need, what to change.
- */
+ *  @retval HEL_ELIMIT no plan was found within the limits; names the closest. */
 HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				   const hel_compile_options *options);
 /** One-prime levels with the digit size whose key switches are cheapest over all levels; *out stays

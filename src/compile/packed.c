@@ -4,17 +4,16 @@
 
 /* Where the elements of a fresh ciphertext stand; rows that a block does not have are zero. */
 static void map_fresh(int32_t *map, const hel_packed_source *from, const hel_blocks *b,
-		      size_t first, size_t slots)
+		      bool imaginary, size_t slots)
 {
-	for (size_t q = 0; q < slots; q++) {
-		map[q] = hel_layout_at(&from->layout, first + q);
-		if (b && map[q] >= 0) {
+	hel_layout_map(map, &from->layout, imaginary);
+	for (size_t q = 0; b && q < slots; q++)
+		if (map[q] >= 0) {
 			const size_t block = (size_t)map[q] >> b->log_piece;
 			const size_t row = (size_t)map[q] & (((size_t)1 << b->log_piece) - 1);
 			if (row >= hel_blocks_rows(b, from->offset, block).width)
 				map[q] = HEL_SLOT_ZERO;
 		}
-	}
 }
 
 /* A value's copies along folds over bits that are not its own would be added up: one remains. */
@@ -53,9 +52,9 @@ static hel_status fill_source(hel_packed *p, const hel_stage *s, const hel_packi
 	hel_linear_source *to = &p->source[i];
 	*to = (hel_linear_source){.map = map, .diagonals = from->diagonals};
 	if (from->fresh) {
-		map_fresh(map, from, k->blocks, 0, slots);
+		map_fresh(map, from, k->blocks, false, slots);
 		if (hel_layout_is_complex(&from->layout)) {
-			map_fresh(map + slots, from, k->blocks, slots, slots);
+			map_fresh(map + slots, from, k->blocks, true, slots);
 			to->imaginary = map + slots;
 		}
 		to->width = from->layout.width;
@@ -89,8 +88,7 @@ hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packin
 	TRY_ALLOC(p->maps, hel_alloc((2 * k->sources + 1) * slots, sizeof *p->maps));
 	TRY_ALLOC(p->columns, hel_alloc(2 * slots * k->sources, sizeof *p->columns));
 	int32_t *target = p->maps + 2 * k->sources * slots;
-	for (size_t q = 0; q < slots; q++)
-		target[q] = hel_layout_at(&k->out, q);
+	hel_layout_map(target, &k->out, false);
 	p->t = (hel_linear){.slots = slots,
 			    .rows = k->rows,
 			    .sources = k->sources,

@@ -4,14 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_STATES 40  /* kept per stage, a quarter of each kind */
-#define MAX_ALIKE 2    /* of them with one layout */
-#define MAX_CHECKS 300 /* candidates tried per stage */
+#define MAX_STATES 128	/* kept per stage, a quarter of each kind */
+#define MAX_ALIKE 2	/* of them with one layout */
+#define MAX_CHECKS 1000 /* candidates of each kind tried per stage; more until one is right */
+#define MAX_TRIES 16	/* of them with one layout */
+#define KINDS 8
 #define MAX_BESIDE 4   /* diagonal bits of a second computed source */
 #define MAX_CHUNKS 512 /* fresh ciphertexts per source */
-/* What one more limb of a fresh ciphertext costs: unpacking, checking, expanding its seed, and
- * the client's upload, which is the scarcer good. Per coefficient. */
-#define INPUT_SECONDS (0.25e-3 / 8192)
 
 static unsigned popcount(uint32_t mask)
 {
@@ -54,18 +53,20 @@ static uint32_t layout_mask(const hel_layout *l)
 
 /* One way to pack a stage, before it is checked. */
 typedef struct candidate {
-	double seconds; /* with all before it */
+	double value; /* with all before it */
 	size_t inputs, number;
 	uint32_t folds, diagonals, out; /* slot bits; diagonals of the main source */
 	uint32_t extra;			/* diagonal bits of fresh sources beside a computed one */
 	int parent[2];			/* states of its computed sources' stages */
+	size_t main;			/* which of these has the diagonals */
+	unsigned kind;			/* only candidates of one kind compete */
 	hel_blocks *blocks;		/* of a lookup; borrowed */
 	uint32_t baby_bits;
 	unsigned fold_radix;
 } candidate;
 
 typedef struct state {
-	double seconds;
+	double value;
 	size_t inputs;
 	int parent[2];
 	bool complete; /* no slot of the result holds garbage */
@@ -80,6 +81,7 @@ typedef struct candidates {
 typedef struct planner {
 	const hel_stages *s;
 	const hel_params *params;
+	hel_objective objective;
 	unsigned log_slots;
 	state *states;	  /* [stage][MAX_STATES] */
 	size_t *count;	  /* per stage */
@@ -163,31 +165,51 @@ static size_t fresh_inputs(const hel_stage *s, const candidate *c)
 	return c->blocks ? c->blocks->inputs : fresh_count(s, c->folds | fresh_diagonals(s, c));
 }
 
+/* What a plan is judged by: time, and bytes at what the objective says they are worth. */
+typedef struct price {
+	hel_cost cost;
+	double keys, limbs; /* evaluation keys; limbs of polynomials that are uploaded */
+	double weights;	    /* limbs of encoded weights */
+} price;
+
+static double worth(const planner *p, price x, size_t limbs)
+{
+	const hel_params *params = p->params;
+	const double limb = HEL_PRIME_BITS / 8.0 * (double)params->ring.n;
+	const double digits = (double)hel_params_digits_at(params, limbs);
+	const double key = digits * (double)(limbs + params->ring.special) * limb;
+	return hel_cost_seconds(&params->spec, x.cost) + x.keys * key * p->objective.key_byte +
+	       x.limbs * limb * p->objective.query_byte +
+	       x.weights * 4 * (double)params->ring.n * p->objective.memory_byte;
+}
+
 /* One decomposition for several rotations, each with its ModDown: hoisted baby steps. */
-static void add_hoisted(hel_cost *cost, const hel_params_spec *spec, size_t limbs, double rotations,
+static void add_hoisted(price *x, const hel_params_spec *spec, size_t limbs, double rotations,
 			double times)
 {
 	if (rotations > 0)
-		hel_cost_add(cost, hel_cost_decompose(spec, limbs), times);
-	hel_cost_add(cost, hel_cost_product(spec, limbs), rotations * times);
-	hel_cost_add(cost, hel_cost_finish(spec, limbs), rotations * times);
+		hel_cost_add(&x->cost, hel_cost_decompose(spec, limbs), times);
+	hel_cost_add(&x->cost, hel_cost_product(spec, limbs), rotations * times);
+	hel_cost_add(&x->cost, hel_cost_finish(spec, limbs), rotations * times);
+	x->keys += rotations; /* all inputs share them */
 }
 
 /* The cheapest split of the main diagonals: hoisted babies per input, giants with one ModDown. */
-static double price_diagonals(candidate *c, const hel_params_spec *spec, size_t limbs, size_t main)
+static double price_diagonals(candidate *c, const planner *p, size_t limbs, size_t main)
 {
+	const hel_params_spec *spec = &p->params->spec;
 	const unsigned a = popcount(c->diagonals);
 	double best = INFINITY;
 	for (unsigned b1 = 0; b1 <= a; b1++) {
 		const double babies = exp2(b1) - 1, giants = exp2(a - b1) - 1;
-		hel_cost cost = {0};
-		add_hoisted(&cost, spec, limbs, babies, (double)main);
-		hel_cost_add(&cost, hel_cost_decompose(spec, limbs), giants);
-		hel_cost_add(&cost, hel_cost_product(spec, limbs), giants);
-		hel_cost_add(&cost, hel_cost_finish(spec, limbs), giants > 0);
-		const double seconds = hel_cost_seconds(spec, cost);
-		if (seconds < best) {
-			best = seconds;
+		price x = {.keys = giants};
+		add_hoisted(&x, spec, limbs, babies, (double)main);
+		hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), giants);
+		hel_cost_add(&x.cost, hel_cost_product(spec, limbs), giants);
+		hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), giants > 0);
+		const double value = worth(p, x, limbs);
+		if (value < best) {
+			best = value;
 			c->baby_bits = lowest(c->diagonals, b1);
 		}
 	}
@@ -195,54 +217,56 @@ static double price_diagonals(candidate *c, const hel_params_spec *spec, size_t 
 }
 
 /* The cheapest number of fold bits that share a decomposition and a ModDown. */
-static double price_folds(candidate *c, const hel_params_spec *spec, size_t limbs)
+static double price_folds(candidate *c, const planner *p, size_t limbs)
 {
+	const hel_params_spec *spec = &p->params->spec;
 	const unsigned f = popcount(c->folds);
 	double best = INFINITY;
 	for (unsigned radix = 1; radix <= 3; radix++) {
-		hel_cost cost = {0};
+		price x = {.keys = 0};
 		for (unsigned done = 0; done < f; done += radix) {
 			const double rotations = exp2(HEL_MIN(radix, f - done)) - 1;
-			hel_cost_add(&cost, hel_cost_decompose(spec, limbs), 1);
-			hel_cost_add(&cost, hel_cost_product(spec, limbs), rotations);
-			hel_cost_add(&cost, hel_cost_finish(spec, limbs), 1);
+			hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), 1);
+			hel_cost_add(&x.cost, hel_cost_product(spec, limbs), rotations);
+			hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), 1);
+			x.keys += rotations;
 		}
-		const double seconds = hel_cost_seconds(spec, cost);
-		if (seconds < best) {
-			best = seconds;
+		const double value = worth(p, x, limbs);
+		if (value < best) {
+			best = value;
 			c->fold_radix = radix;
 		}
 	}
 	return best;
 }
 
-/* Fills in the cheapest baby/giant split, the fold radix and the time of the stage alone.
- * beside: diagonals of a second computed source. */
-static double price(candidate *c, const planner *p, const hel_stage *s, unsigned level,
-		    uint32_t beside)
+/* Fills in the cheapest baby/giant split and the fold radix; returns what the stage alone is
+ * worth. beside: diagonals of a second computed source. */
+static double price_stage(candidate *c, const planner *p, const hel_stage *s, unsigned level,
+			  uint32_t beside)
 {
 	const hel_params_spec *spec = &p->params->spec;
 	const size_t limbs = p->params->limbs[level], fresh = fresh_inputs(s, c);
 	const hel_stage_source *from[2];
 	const size_t computed = computed_sources(s, from), main = computed ? 1 : fresh;
-	const double folds = price_folds(c, spec, limbs);
+	const double folds = price_folds(c, p, limbs);
 	if (s->plain_sum)
 		return folds;
-	hel_cost rest = {0};
 	double terms = (double)main * exp2(popcount(c->diagonals));
+	price x = {.limbs = (double)(fresh * limbs)};
 	if (computed && fresh) {
 		const double babies = exp2(popcount(c->extra)) - 1;
-		add_hoisted(&rest, spec, limbs, babies, (double)fresh);
+		add_hoisted(&x, spec, limbs, babies, (double)fresh);
 		terms += (double)fresh * (babies + 1);
 	}
 	if (computed > 1) {
 		const double babies = exp2(popcount(beside)) - 1;
-		add_hoisted(&rest, spec, limbs, babies, 1);
+		add_hoisted(&x, spec, limbs, babies, 1);
 		terms += babies + 1;
 	}
-	rest.products += terms * 1.2 * (double)limbs;
-	return price_diagonals(c, spec, limbs, main) + folds + hel_cost_seconds(spec, rest) +
-	       INPUT_SECONDS * (double)(fresh * limbs * p->params->ring.n);
+	x.cost.products += terms * 1.2 * (double)limbs;
+	x.weights = terms * (double)limbs;
+	return price_diagonals(c, p, limbs, main) + folds + worth(p, x, limbs);
 }
 
 /* Packs a fresh source into ciphertexts over the index bits of `mask`. */
@@ -275,13 +299,11 @@ static void add_lookups(hel_packing *k, const candidate *c)
 
 /* The main computed source takes the candidate's diagonals, another what the folds leave. */
 static void add_computed(hel_packing *k, const planner *p, const hel_stage *s, const candidate *c,
-			 size_t source)
+			 size_t source, size_t number)
 {
 	const uint32_t field = layout_mask(&parent_packing(p, s, c, source)->out);
-	const bool main =
-	    (field & ~c->folds) == c->diagonals && (c->folds & all_bits(p) & ~field) == 0;
-	k->source[k->sources++] =
-	    (hel_packed_source){.source = source, .diagonals = field & ~c->folds, .giants = main};
+	k->source[k->sources++] = (hel_packed_source){
+	    .source = source, .diagonals = field & ~c->folds, .giants = number == c->main};
 }
 
 /* Builds the candidate's transform and measures where it is right. */
@@ -303,9 +325,9 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 	k->giant_bits = c->diagonals & ~c->baby_bits;
 	k->fold_radix = c->fold_radix;
 	k->imaginary = c->blocks && c->blocks->complex && !(c->folds & conjugate_bit(p));
-	for (size_t i = 0; i < s->sources; i++)
+	for (size_t i = 0, computed = 0; i < s->sources; i++)
 		if (s->source[i].stage >= 0) {
-			add_computed(k, p, s, c, i);
+			add_computed(k, p, s, c, i, computed++);
 			parent[i] = parent_packing(p, s, c, i);
 		} else if (c->blocks)
 			add_lookups(k, c);
@@ -365,7 +387,7 @@ static bool keep(planner *p, size_t stage, hel_packing *k, bool complete, const 
 	if (rivals >= MAX_STATES / 4 || alike >= MAX_ALIKE)
 		return false;
 	*state_at(p, (int)stage, (int)p->count[stage]++) = (state){
-	    .seconds = c->seconds,
+	    .value = c->value,
 	    .inputs = c->inputs,
 	    .parent = {c->parent[0], c->parent[1]},
 	    .complete = complete,
@@ -377,9 +399,18 @@ static bool keep(planner *p, size_t stage, hel_packing *k, bool complete, const 
 static int cheaper(const void *a, const void *b)
 {
 	const candidate *x = a, *y = b;
-	if (x->seconds != y->seconds)
-		return x->seconds < y->seconds ? -1 : 1;
+	if (x->value != y->value)
+		return x->value < y->value ? -1 : 1;
 	return x->number < y->number ? -1 : 1; /* deterministic */
+}
+
+/* Cheaper candidates of the same kind. */
+static size_t tries_before(const candidates *f, size_t index)
+{
+	size_t tries = 0;
+	for (size_t i = 0; i < index && tries < MAX_TRIES; i++)
+		tries += f->at[i].out == f->at[index].out && f->at[i].kind == f->at[index].kind;
+	return tries;
 }
 
 /* Checks candidates, the cheapest first, until there are enough. */
@@ -388,13 +419,17 @@ static hel_status choose(planner *p, size_t stage)
 	hel_status st = HEL_OK;
 	const candidates *f = &p->found;
 	qsort(f->at, f->count, sizeof *f->at, cheaper);
-	for (size_t i = 0, checks = 0; i < f->count && checks < MAX_CHECKS; i++) {
+	size_t checks[KINDS] = {0};
+	for (size_t i = 0; i < f->count; i++) {
 		hel_packing k;
 		bool complete;
 		if (p->count[stage] == MAX_STATES)
 			break;
+		if (p->count[stage] &&
+		    (checks[f->at[i].kind] >= MAX_CHECKS || tries_before(f, i) >= MAX_TRIES))
+			continue;
 		TRY(try_candidate(&k, p, stage, &f->at[i]));
-		checks += p->count[stage] > 0; /* one must be found */
+		checks[f->at[i].kind]++;
 		if (!acceptable(p, stage, &k, &complete) ||
 		    !keep(p, stage, &k, complete, &f->at[i]))
 			packing_clear(&k);
@@ -424,26 +459,63 @@ done:
 	return st;
 }
 
-/* Ways to place the outputs among the slot bits that are not summed over. */
-static hel_status place_outputs(planner *p, size_t stage, candidate c, uint32_t beside)
+/* Diagonal bits that give fresh sources room beside the folds: right below them. */
+static uint32_t extra_bits(const planner *p, const hel_stage *s, uint32_t folds)
+{
+	const uint32_t conjugate = folds & conjugate_bit(p);
+	uint32_t extra = 0;
+	folds &= all_bits(p);
+	while (fresh_count(s, conjugate | folds | extra) > 8) {
+		uint32_t next = folds | extra ? (((folds | extra) & -(folds | extra)) >> 1) : 1;
+		if (!folds)
+			next = extra + 1;
+		if (!next || next > all_bits(p))
+			break;
+		extra |= next;
+	}
+	return extra;
+}
+
+/* All bits below the highest of a mask. */
+static uint32_t below_top(uint32_t mask)
+{
+	return mask ? (1u << (31 - __builtin_clz(mask))) - 1 : 0;
+}
+
+/* Ways to place the outputs among the slot bits that are not summed over. other: the slot bits of a
+ * second computed source. Bits that number nothing may be summed over as well, with weights in one
+ * copy only: that makes a vector that is right somewhere right everywhere. */
+static hel_status place_outputs(planner *p, size_t stage, const candidate *from, uint32_t other)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
 	const unsigned j = hel_log2_ceil(s->rows);
-	const uint32_t open = all_bits(p) & ~c.folds;
+	const unsigned level = hel_stage_level(p->s, stage) + s->plain_sum;
+	const uint32_t open = all_bits(p) & ~from->folds;
 	/* the bit above a run of folds absorbs their carry */
-	const uint32_t guarded = open & ~(c.folds << 1);
+	const uint32_t guarded = open & ~(from->folds << 1);
 	const uint32_t choices[] = {lowest(open, j), highest(open, j), highest(guarded, j)};
-	c.seconds += price(&c, p, s, hel_stage_level(p->s, stage) + s->plain_sum, beside);
-	c.inputs += fresh_inputs(s, &c);
-	for (size_t i = 0; i < HEL_ARRAY_LEN(choices); i++) {
-		bool again = false;
-		for (size_t k = 0; k < i; k++)
-			again |= choices[k] == choices[i];
-		c.out = choices[i];
-		if (!again && popcount(c.out) == j)
+	for (int spread = 0; spread < (is_computed(s) && !s->plain_sum ? 2 : 1); spread++)
+		for (size_t i = 0; i < HEL_ARRAY_LEN(choices); i++) {
+			candidate c = *from;
+			bool again = popcount(choices[i]) != j;
+			for (size_t k = 0; k < i; k++)
+				again |= choices[k] == choices[i];
+			c.out = choices[i];
+			c.kind = from->kind + (unsigned)spread;
+			if (spread)
+				c.folds |= open & ~c.out & ~c.diagonals;
+			/* folds that end above all outputs are likely right everywhere */
+			c.kind |= (c.folds & all_bits(p) & below_top(c.out)) == 0 ? 2 : 0;
+			if (again || (spread && c.folds == from->folds) ||
+			    popcount(other & ~c.folds) > MAX_BESIDE)
+				continue;
+			if (is_computed(s) && fresh_count(s, 1))
+				c.extra = extra_bits(p, s, c.folds);
+			c.value += price_stage(&c, p, s, level, other & ~c.folds);
+			c.inputs += fresh_inputs(s, &c);
 			TRY(consider(p, &c));
-	}
+		}
 done:
 	return st;
 }
@@ -468,7 +540,7 @@ static hel_status plan_fresh(planner *p, size_t stage)
 			for (unsigned a = least; a <= bits; a++) {
 				candidate k = {.diagonals = lowest(field, a)};
 				k.folds = (field & ~k.diagonals) | (complex ? conjugate_bit(p) : 0);
-				TRY(place_outputs(p, stage, k, 0));
+				TRY(place_outputs(p, stage, &k, 0));
 			}
 		}
 done:
@@ -495,29 +567,12 @@ static hel_status plan_lookup(planner *p, size_t stage)
 			c.diagonals = out & ~((1u << b) - 1);
 			for (int here = complex; here >= 0; here--) {
 				c.folds = (all_bits(p) & ~out) | (here ? conjugate_bit(p) : 0);
-				c.seconds = price(&c, p, s, hel_stage_level(p->s, stage), 0);
+				c.value = price_stage(&c, p, s, hel_stage_level(p->s, stage), 0);
 				TRY(consider(p, &c));
 			}
 		}
 done:
 	return st;
-}
-
-/* Diagonal bits that give fresh sources room beside the folds: right below them. */
-static uint32_t extra_bits(const planner *p, const hel_stage *s, uint32_t folds)
-{
-	const uint32_t conjugate = folds & conjugate_bit(p);
-	uint32_t extra = 0;
-	folds &= all_bits(p);
-	while (fresh_count(s, conjugate | folds | extra) > 8) {
-		uint32_t next = folds | extra ? (((folds | extra) & -(folds | extra)) >> 1) : 1;
-		if (!folds)
-			next = extra + 1;
-		if (!next || next > all_bits(p))
-			break;
-		extra |= next;
-	}
-	return extra;
 }
 
 /* All splits of the main source's slot bits into diagonals and folds. */
@@ -533,11 +588,7 @@ static hel_status split_field(planner *p, size_t stage, candidate c, uint32_t ma
 				continue;
 			c.diagonals = low ? highest(main, a) : lowest(main, a);
 			c.folds = (main & ~c.diagonals) | conjugate;
-			if (popcount(other & ~c.folds) > MAX_BESIDE)
-				continue;
-			if (fresh_count(s, 1))
-				c.extra = extra_bits(p, s, c.folds);
-			TRY(place_outputs(p, stage, c, other & ~c.folds));
+			TRY(place_outputs(p, stage, &c, other));
 		}
 done:
 	return st;
@@ -556,18 +607,20 @@ static hel_status plan_computed(planner *p, size_t stage)
 		candidate c = {.parent = {(int)(i / second), (int)(i % second)}};
 		uint32_t field[2] = {0, 0};
 		bool imaginary = false;
+		c.kind = 4; /* right everywhere before */
 		for (size_t k = 0; k < sources; k++) {
 			const state *before = state_at(p, from[k]->stage, c.parent[k]);
 			field[k] = layout_mask(&before->packing.out);
 			imaginary |= before->packing.imaginary;
-			c.seconds += before->seconds;
+			c.kind = before->complete ? c.kind : 0;
+			c.value += before->value;
 			c.inputs += before->inputs;
 		}
 		if (imaginary && (!real || s->plain_sum))
 			continue;
 		c.folds = imaginary ? conjugate_bit(p) : 0;
-		const bool swap = popcount(field[1]) > popcount(field[0]);
-		TRY(split_field(p, stage, c, field[swap], field[!swap]));
+		c.main = popcount(field[1]) > popcount(field[0]);
+		TRY(split_field(p, stage, c, field[c.main], field[!c.main]));
 	}
 done:
 	return st;
@@ -657,11 +710,14 @@ done:
 }
 
 hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
-			unsigned log_batch)
+			unsigned log_batch, const hel_objective *objective)
 {
 	hel_status st = HEL_OK;
 	hel_plan *plan = NULL;
-	planner p = {.s = s, .params = params, .log_slots = params->spec.log_n - 1u - log_batch};
+	planner p = {.s = s,
+		     .params = params,
+		     .objective = *objective,
+		     .log_slots = params->spec.log_n - 1u - log_batch};
 	if (log_batch + HEL_MIN_LOG_SLOTS + 1 > params->spec.log_n)
 		FAIL(HEL_EUNSUPPORTED, "2^%u records do not fit the slots of N = 2^%u", log_batch,
 		     params->spec.log_n);
@@ -678,10 +734,10 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 	for (size_t i = 0; i < s->count; i++)
 		TRY(plan_stage(&p, i));
 	const state *best = state_at(&p, (int)s->count - 1, 0); /* the cheapest came first */
-	plan->seconds = best->seconds;
+	plan->value = best->value;
 	plan->inputs = best->inputs;
 	follow(plan, &p, s->count - 1, 0);
-	TRY(polynomial_seconds(&plan->seconds, &p));
+	TRY(polynomial_seconds(&plan->value, &p));
 	*out = plan;
 	plan = NULL;
 done:

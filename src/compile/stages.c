@@ -273,7 +273,7 @@ static hel_status activation_stage(hel_stages *s, expression *e, const hel_dlrm 
 			name, kind, kind);
 }
 
-static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool fuse)
+static hel_status lower(hel_stages *s, const hel_dlrm *m, hel_way way)
 {
 	hel_status st = HEL_OK;
 	const hel_dlrm_config *c = &m->config;
@@ -283,7 +283,7 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool f
 	const size_t dense = schema->dense_count;
 	size_t activation = 0;
 	/* decided first, because it moves the one-hot entries */
-	const bool expand = monomials && is_quadratic(m) && dense && c->bottom_layers &&
+	const bool expand = way.monomials && is_quadratic(m) && dense && c->bottom_layers &&
 			    (c->bottom_layers > 1 || c->bottom_last_activation);
 	s->degree = expand ? 2 : 1;
 	s->features = hel_features_width(dense, hel_schema_onehots(schema), s->degree);
@@ -304,7 +304,7 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool f
 	}
 	const uint32_t first = (uint32_t)(s->features - hel_schema_onehots(schema));
 	if (schema->table_count)
-		TRY(fuse ? append_tables(&e, m, first) : append_lookup(s, &e, m, first));
+		TRY(way.fuse ? append_tables(&e, m, first) : append_lookup(s, &e, m, first));
 	for (size_t i = 0; i < c->top_layers; i++) {
 		snprintf(name, sizeof name, "top_l.%zu", i);
 		TRY(apply_layer(&e, m, hel_dlrm_top(m, i, false), hel_dlrm_top(m, i, true)));
@@ -312,7 +312,8 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool f
 			break;
 		TRY(activation_stage(s, &e, m, activation++, name));
 	}
-	if (e.sources == 1 && e.source[0].stage >= 0 && s->stage[e.source[0].stage].square)
+	if (way.sum && e.sources == 1 && e.source[0].stage >= 0 &&
+	    s->stage[e.source[0].stage].square)
 		TRY(sum_of_squares(s, &e, name));
 	else
 		push_stage(s, &e, name, false);
@@ -321,14 +322,14 @@ done:
 	return st;
 }
 
-hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, bool monomials, bool fuse)
+hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, hel_way way)
 {
 	hel_status st = HEL_OK;
 	hel_stages *s = NULL;
 	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
 	s->model = m;
 	TRY_ALLOC(s->stage, hel_alloc(HEL_MAX_STAGES, sizeof *s->stage));
-	TRY(lower(s, m, monomials, fuse));
+	TRY(lower(s, m, way));
 	*out = s;
 	s = NULL;
 done:

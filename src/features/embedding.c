@@ -8,7 +8,8 @@ static hel_status bad_embedding(const char *text)
 {
 	return hel_fail(
 	    HEL_EINVAL,
-	    "'%.60s' is no embedding; expected full, hash(ROWS), digits(BASE), digits(BASE,DIGITS), "
+	    "'%.60s' is no embedding; expected full, hash(ROWS), digits(BASE), "
+	    "digits(BASE,DIGITS), "
 	    "frequent(VALUES), frequent(VALUES)+digits(BASE) or frequent(VALUES)+hash(ROWS)",
 	    text);
 }

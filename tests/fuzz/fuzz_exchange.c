@@ -89,9 +89,8 @@ static void setup(void)
 					     parts[from].size, NULL) == HEL_OK);
 		fuzz_expect(hel_client_decrypt(score, BATCH, client, parts[RESULT].bytes,
 					       parts[RESULT].size) == HEL_OK);
-		fuzz_expect(score[0].logit > 0.999 && score[0].logit < 1.001);
-		for (int i = 1; i < BATCH; i++)
-			fuzz_expect(score[i].logit > -0.001 && score[i].logit < 0.001);
+		for (int i = 0; i < BATCH; i++) /* the last record fills the other places */
+			fuzz_expect(score[i].logit > 0.999 && score[i].logit < 1.001);
 	}
 	hel_records_clear(&records);
 	hel_writer_clear(&program);

@@ -229,14 +229,14 @@ typedef struct batch {
 	hel_complex *record, *slots; /* of one input */
 } batch;
 
-/* Records that are not there are zeros, encrypted like the others. */
+/* Places without a record repeat the last one: what holds for records holds for all places. */
 static void fill_slots(const batch *b, const hel_manifest *m, const hel_input *in)
 {
 	const size_t records = (size_t)1 << m->log_batch;
 	const size_t own = (size_t)1 << hel_manifest_log_slots(m);
-	memset(b->slots, 0, records * own * sizeof *b->slots);
-	for (size_t r = 0; r < b->count; r++) {
-		hel_input_fill(b->record, in, b->features + r * m->features);
+	for (size_t r = 0; r < records; r++) {
+		if (r < b->count)
+			hel_input_fill(b->record, in, b->features + r * m->features);
 		for (size_t q = 0; q < own; q++)
 			b->slots[q * records + r] = b->record[q];
 	}

@@ -73,17 +73,15 @@ static hel_status calibration_new(calibration *c, const hel_args *args, const he
 	size_t paths;
 	const char *const *path = hel_arg_all(args, "data", &paths);
 	const hel_dataset *set = hel_dataset_by_name(m->schema->dataset);
-	TRY(parse_activation(&c->degree, &c->kind, hel_arg(args, "activation"), m));
-	if (m->approximation)
-		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
 	if (!paths)
-		FAIL(HEL_EINVAL, "--activation needs --data FILE: labelled records to learn the "
-				 "activations' ranges from");
+		goto done;
+	if (!set) {
+		st = HEL_EFORMAT;
+		goto done;
+	}
 	TRY(hel_records_read(&c->records, set, path, paths));
 	TRY(hel_samples_new(&c->samples, m->schema, &c->records, NULL, c->records.count,
 			    HEL_UNKNOWN_IS_MISSING));
-	TRY_ALLOC(c->logits, hel_alloc(2 * c->samples.count, sizeof *c->logits));
-	TRY(metrics_of(&c->exact, c->logits, m, &c->samples));
 done:
 	return st;
 }
@@ -126,25 +124,61 @@ done:
 }
 
 /* Compiles with polynomials for activations. A polynomial grows fast beyond its range; where the
- * largest values any record could cause would outgrow the modulus, the range is widened. */
+ * largest values any record could cause would outgrow the modulus, the range is widened; if that
+ * does not help, bounds are measured. */
 static hel_status compile_approximated(hel_program **p, hel_compile_report *r, const hel_args *args,
-				       json_t *out, hel_dlrm *m, const hel_compile_options *options)
+				       json_t *out, hel_dlrm *m, calibration *c,
+				       hel_compile_options *options)
 {
 	hel_status st = HEL_OK;
-	calibration c = {0};
-	double margin = 1.25;
-	TRY(calibration_new(&c, args, m));
+	static const double first = 1.25, last = 30;
+	double margin = first;
+	TRY(parse_activation(&c->degree, &c->kind, hel_arg(args, "activation"), m));
+	if (m->approximation)
+		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
+	if (!c->samples.count)
+		FAIL(HEL_EINVAL, "--activation needs --data FILE: labelled records to learn the "
+				 "activations' ranges from");
+	TRY_ALLOC(c->logits, hel_alloc(2 * c->samples.count, sizeof *c->logits));
+	TRY(metrics_of(&c->exact, c->logits, m, &c->samples));
+	options->proved_only = true;
 	for (;; margin *= 1.5) {
-		TRY(hel_dlrm_approximate(m, &c.samples, c.degree, c.kind, margin));
+		TRY(hel_dlrm_approximate(m, &c->samples, c->degree, c->kind, margin));
 		st = hel_compile(p, r, m, options);
-		if (st != HEL_ERANGE || margin > 30)
+		if (st != HEL_ERANGE || !options->proved_only)
 			break;
+		if (margin > last) {
+			options->proved_only = false;
+			margin = first / 1.5;
+		}
 	}
 	TRY(st);
-	TRY(report_fit(args, out, &c, m, margin));
+	TRY(report_fit(args, out, c, m, margin));
 done:
-	calibration_clear(&c);
 	return st;
+}
+
+/* Which records errors were predicted for, and what is known of values. */
+static void report_bounds(const hel_args *args, json_t *out, const hel_manifest *m,
+			  const hel_compile_report *r, size_t given)
+{
+	char records[64] = "random records; --data FILE: for real ones";
+	if (given)
+		snprintf(records, sizeof records, "records of --data");
+	hel_say(args, "errors predicted for %s\n", records);
+	if (m->measured)
+		hel_say(args,
+			"bounds MEASURED on %s, not proved: head room 2^%.0f; scores beyond +-%.4g "
+			"are refused\n",
+			given ? "records of --data" : "random records", r->shape.head_room,
+			m->bound);
+	else
+		hel_say(args, "bounds proved for every record: |logit| stays below %.4g\n",
+			m->bound);
+	json_object_update_new(out, json_pack("{s:s, s:f, s:f, s:s}", "bounds",
+					      m->measured ? "measured" : "proved", "bound",
+					      m->bound, "head_room_bits", r->shape.head_room,
+					      "records", given ? "data" : "random"));
 }
 
 static hel_status run_compile(const hel_args *args, json_t *out)
@@ -153,6 +187,7 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	hel_dlrm *m = NULL;
 	hel_program *p = NULL;
 	hel_compile_report r = {0};
+	calibration c = {0};
 	hel_writer manifest = {0}, program = {0};
 	uint64_t max_log_n, batch;
 	const char *dir = hel_arg(args, "out");
@@ -162,20 +197,22 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		FAIL(HEL_EINVAL, "--batch %s: expected a power of two from 1 to %d",
 		     hel_arg(args, "batch"), 1 << HEL_MAX_LOG_BATCH);
 	TRY(hel_dlrm_load(&m, hel_arg(args, "model")));
-	const hel_compile_options options = {.name = hel_arg(args, "name")
-							 ? hel_arg(args, "name")
-							 : last_part(hel_arg(args, "model")),
-					     .pool = args->pool,
-					     .max_log_n = (unsigned)max_log_n,
-					     .log_batch = (unsigned)__builtin_ctzll(batch),
-					     .no_monomials = hel_arg(args, "no-monomials") != NULL,
-					     .no_fusion = hel_arg(args, "no-fusion") != NULL};
+	hel_compile_options options = {.name = hel_arg(args, "name")
+						   ? hel_arg(args, "name")
+						   : last_part(hel_arg(args, "model")),
+				       .pool = args->pool,
+				       .max_log_n = (unsigned)max_log_n,
+				       .log_batch = (unsigned)__builtin_ctzll(batch),
+				       .no_monomials = hel_arg(args, "no-monomials") != NULL,
+				       .no_fusion = hel_arg(args, "no-fusion") != NULL};
 	if (strlen(options.name) > HEL_MODEL_NAME_MAX || !hel_is_text(options.name))
 		FAIL(HEL_EINVAL,
 		     "the model's name must be plain text of at most %d bytes; see --name",
 		     HEL_MODEL_NAME_MAX);
+	TRY(calibration_new(&c, args, m));
+	options.records = &c.samples;
 	if (hel_arg(args, "activation"))
-		TRY(compile_approximated(&p, &r, args, out, m, &options));
+		TRY(compile_approximated(&p, &r, args, out, m, &c, &options));
 	else
 		TRY(hel_compile(&p, &r, m, &options));
 	TRY(hel_program_write(&program, p)); /* sets the manifest's id */
@@ -196,6 +233,7 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	if (batch > 1)
 		hel_say(args, "up to %u records in one query: about %.2f ms each\n",
 			(unsigned)batch, 1e3 * r.seconds / (double)batch);
+	report_bounds(args, out, mf, &r, c.samples.count);
 	hel_say(args,
 		"written: %s/manifest.helm (public, %.1f kB), %s/program.helm (server, %.1f kB)\n",
 		dir, (double)manifest.size / 1e3, dir, (double)program.size / 1e3);
@@ -211,6 +249,7 @@ done:
 	hel_writer_clear(&manifest);
 	hel_writer_clear(&program);
 	hel_compile_report_clear(&r);
+	calibration_clear(&c);
 	hel_program_free(p);
 	hel_dlrm_free(m);
 	return st;
@@ -227,7 +266,10 @@ const hel_command hel_command_compile = {
 	  "evaluate relu, silu, sigmoid or gelu by a polynomial of degree N (2 to 63), fitted by "
 	  "least squares (chebyshev:N: by interpolation) to what --data feeds it",
 	  false, false},
-	 {"data", "FILE", "labelled records for --activation", false, true},
+	 {"data", "FILE",
+	  "typical records, a few hundred or more: precision is predicted for them, bounds that "
+	  "cannot be proved are measured on them; labelled ones for --activation",
+	  false, true},
 	 {"max-log-n", "N", "largest ring degree allowed, as log2 (12 to 17)", false, false},
 	 {"batch", "N",
 	  "records of one client in one query, a power of two up to 512 (default 1): each costs a "

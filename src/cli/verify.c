@@ -1,7 +1,6 @@
 /* verify: encrypted against clear, over real rows, client and server in one process. */
-#include "cli.h"
 #include "dlrm/dlrm.h"
-#include "net/net.h"
+#include "infer.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +38,7 @@ static hel_status parties_open(parties *p, const hel_args *args)
 	snprintf(path, sizeof path, "%s/program.helm", hel_arg(args, "compiled"));
 	TRY(hel_file_read(path, HEL_FILE_MAX, &program, &program_size));
 	TRY(hel_client_new(&p->client, manifest, manifest_size, NULL, 0));
-	TRY(hel_server_new(&p->server, program, program_size, args->pool));
+	TRY(hel_open_server(&p->server, args, program, program_size));
 	TRY(hel_client_generate(p->client));
 	TRY(hel_client_write_keys(&keys, p->client, args->pool));
 	TRY(hel_session_new(&p->session, p->server, keys.bytes, keys.size));
@@ -223,6 +222,7 @@ const hel_command hel_command_verify = {
 	       {"compiled", "DIR", "what compile wrote", true, false},
 	       {"data", "FILE", "published data files", true, true},
 	       {"rows", "N", "how many rows (default: all)", false, false},
+	       HEL_CACHE_OPTION,
 	       {"contributed", NULL, "encrypt under the public key, as others do for the client",
 		false, false}},
     .run = run_verify,

@@ -9,12 +9,11 @@
 #define SAMPLES_PER_RECORD 8u /* at least */
 #define MAX_FUSED (1u << 24)  /* entries of a fused matrix */
 #define MAX_ATTEMPTS 5	      /* to keep within limits */
-#define SAMPLE_RECORDS 24
 #define WANTED_BITS 15 /* of the score; below it, keys are made more precise where that fits */
-#define CHECK_TOLERANCE 0x1p-14
 
 /* One complete choice. */
 typedef struct choice {
+	hel_way way;
 	hel_stages *stages;
 	hel_params *params;
 	hel_plan *plan;
@@ -26,18 +25,6 @@ static void choice_clear(choice *c)
 	hel_params_free(c->params);
 	hel_stages_free(c->stages);
 	memset(c, 0, sizeof *c);
-}
-
-hel_status hel_feature_bounds(double **out, const hel_schema *s, unsigned degree)
-{
-	hel_status st = HEL_OK;
-	const size_t d = s->dense_count, onehots = hel_schema_onehots(s);
-	const size_t width = hel_features_width(d, onehots, degree);
-	TRY_ALLOC(*out, hel_alloc(width, sizeof **out));
-	for (size_t i = 0; i < width; i++)
-		(*out)[i] = i < d ? s->clip : i < width - onehots ? s->clip * s->clip : 1;
-done:
-	return st;
 }
 
 /* One decomposition, two rotations and one division at every level. */
@@ -97,7 +84,7 @@ static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool p
 			  unsigned log_batch, const hel_objective *objective)
 {
 	hel_status st = HEL_OK;
-	choice c = {0};
+	choice c = {.way = way};
 	if (way.fuse && too_wide_to_fuse(m))
 		goto done;
 	TRY(hel_stages_new(&c.stages, m, way));
@@ -138,22 +125,35 @@ static hel_status plan_way(void *arg, size_t i)
 		       j->objective);
 }
 
+/* All that was planned, and the best of it. */
+typedef struct search {
+	choice best;
+	hel_alternative seen[HEL_MAX_ALTERNATIVES];
+	size_t count;
+} search;
+
 /* Tries one ring and all ways to write the model; replaces *best when one is better. */
-static hel_status try_ring(choice *best, const hel_dlrm *m, unsigned log_n, bool precise,
+static hel_status try_ring(search *found, const hel_dlrm *m, unsigned log_n, bool precise,
 			   const hel_compile_options *o, const hel_objective *objective, bool *fits)
 {
 	hel_status st = HEL_OK;
-	ways_job j = {m, o, objective, log_n, precise, {{0}}};
+	choice *best = &found->best;
+	ways_job j = {
+	    .m = m, .options = o, .objective = objective, .log_n = log_n, .precise = precise};
 	TRY(hel_pool_try(o->pool, WAYS, plan_way, &j));
 	for (size_t i = 0; i < WAYS; i++) {
-		if (!j.choice[i].plan)
+		choice *c = &j.choice[i];
+		if (!c->plan)
 			continue;
 		*fits = true;
-		if (best->plan && best->plan->value <= j.choice[i].plan->value)
+		if (found->count < HEL_MAX_ALTERNATIVES)
+			found->seen[found->count++] = (hel_alternative){
+			    c->way, c->params->spec, c->plan->value, c->plan->inputs};
+		if (best->plan && best->plan->value <= c->plan->value)
 			continue;
 		choice_clear(best);
-		*best = j.choice[i];
-		j.choice[i] = (choice){0};
+		*best = *c;
+		*c = (choice){0};
 	}
 done:
 	for (size_t i = 0; i < WAYS; i++)
@@ -196,78 +196,6 @@ done:
 	return st;
 }
 
-/* SAMPLE_RECORDS random records as feature vectors; the program in the clear against the model on
- * each where there is a model. The caller frees *samples. */
-static hel_status sample_features(double **samples, const hel_program *p, const hel_schema *s,
-				  const hel_dlrm *m)
-{
-	hel_status st = HEL_OK;
-	const size_t width = p->manifest->features;
-	double *dense = NULL, *all = NULL;
-	uint32_t *hot = NULL;
-	const uint8_t seed[HEL_SEED_BYTES] = "compile";
-	hel_prng g;
-	hel_prng_init(&g, seed, 0);
-	if (width != hel_features_width(s->dense_count, hel_schema_onehots(s), p->manifest->degree))
-		FAIL(HEL_EFORMAT, "the manifest has %zu features, its schema does not", width);
-	TRY_ALLOC(dense, hel_alloc(s->dense_count, sizeof *dense));
-	TRY_ALLOC(hot, hel_alloc(hel_schema_hots(s), sizeof *hot));
-	TRY_ALLOC(all, hel_alloc(SAMPLE_RECORDS * width, sizeof *all));
-	for (size_t n = 0; n < SAMPLE_RECORDS; n++) {
-		double want, got;
-		hel_schema_random(s, &g, dense, hot);
-		hel_features_fill(all + n * width, s, dense, hot, p->manifest->degree);
-		if (!m)
-			continue;
-		TRY(hel_dlrm_logit(&want, m, dense, hot));
-		TRY(hel_clear_run_features(&got, p, all + n * width));
-		if (!(fabs(got - want) <= CHECK_TOLERANCE * fmax(1, fabs(want))))
-			FAIL(HEL_ERANGE,
-			     "the compiled program gives %.9g where the model gives %.9g: its "
-			     "weights are too large for single precision",
-			     got, want);
-	}
-	*samples = all;
-	all = NULL;
-done:
-	hel_free(dense);
-	hel_free(hot);
-	hel_free(all);
-	return st;
-}
-
-/* The dry run of a program for its schema. */
-static hel_status shape_of(hel_shape *out, const hel_program *p, const hel_params *params,
-			   const hel_schema *s, const hel_dlrm *m)
-{
-	hel_status st = HEL_OK;
-	double *bounds = NULL, *samples = NULL;
-	TRY(hel_feature_bounds(&bounds, s, p->manifest->degree));
-	TRY(sample_features(&samples, p, s, m));
-	TRY(hel_shape_run(out, p, params, bounds, samples, SAMPLE_RECORDS));
-done:
-	hel_free(bounds);
-	hel_free(samples);
-	return st;
-}
-
-hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_params *params)
-{
-	hel_status st = HEL_OK;
-	hel_schema *s = NULL;
-	const hel_manifest *m = p->manifest;
-	TRY(hel_schema_from_json(&s, m->schema, strlen(m->schema)));
-	if (m->features != hel_features_width(s->dense_count, hel_schema_onehots(s), m->degree))
-		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema does not", m->features);
-	if ((uint64_t)m->features * SAMPLE_RECORDS > 1u << 28 ||
-	    (uint64_t)m->inputs << hel_manifest_log_slots(m) > 1u << 27)
-		FAIL(HEL_ELIMIT, "too many features or inputs for a dry run");
-	TRY(shape_of(out, p, params, s, NULL));
-done:
-	hel_schema_free(s);
-	return st;
-}
-
 static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const choice *c,
 				const hel_dlrm *m, const hel_compile_options *o)
 {
@@ -280,10 +208,10 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->features = (uint32_t)c->stages->features;
 	manifest->log_batch = (uint8_t)c->plan->log_batch;
 	manifest->samples = HEL_MAX(SAMPLES, SAMPLES_PER_RECORD << manifest->log_batch);
-	TRY(shape_of(&r->shape, p, c->params, m->schema, m));
+	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, o));
 	if (!r->shape.uniform)
 		FAIL(HEL_EUNSUPPORTED, "slots of the result would hold different values");
-	manifest->bound = r->shape.bound;
+	manifest->bound = r->shape.bound * (manifest->measured ? HEL_SCORE_MARGIN : 1);
 	manifest->bits = -log2(r->shape.error * sqrt(2 / M_PI)); /* mean |error| of a Gaussian */
 	manifest->keys = r->shape.keys;
 	TRY_ALLOC(manifest->key, hel_alloc(manifest->keys, sizeof *manifest->key));
@@ -333,23 +261,24 @@ static hel_objective objective_of(hel_goal goal)
 }
 
 /* The best choice; without a plan when nothing fits. */
-static hel_status find_choice(choice *best, const hel_dlrm *m, const hel_compile_options *o,
+static hel_status find_choice(search *found, const hel_dlrm *m, const hel_compile_options *o,
 			      const hel_objective *objective, unsigned max_log_n, bool precise)
 {
 	hel_status st = HEL_OK;
 	for (unsigned log_n = 12, rings = 0; log_n <= max_log_n && rings < 2; log_n++) {
 		bool fits = false;
-		TRY(try_ring(best, m, log_n, precise, o, objective, &fits));
+		TRY(try_ring(found, m, log_n, precise, o, objective, &fits));
 		rings += fits; /* the smallest ring that fits, and the next in case it needs less */
 	}
 done:
 	return st;
 }
 
-static hel_status build(hel_program **out, hel_compile_report *report, const choice *c,
+static hel_status build(hel_program **out, hel_compile_report *report, const search *found,
 			const hel_dlrm *m, const hel_compile_options *options)
 {
 	hel_status st = HEL_OK;
+	const choice *c = &found->best;
 	hel_program *p = NULL;
 	TRY(hel_emit(&p, c->stages, c->plan, c->params));
 	bool fits = p->manifest->inputs <= HEL_MAX_INPUTS && p->ops <= HEL_MAX_OPS &&
@@ -359,6 +288,8 @@ static hel_status build(hel_program **out, hel_compile_report *report, const cho
 	if (!fits)
 		FAIL(HEL_EUNSUPPORTED, "the program would exceed the limits of its file format");
 	TRY(fill_manifest(p, report, c, m, options));
+	TRY(hel_plan_explain(&p->plan, c->stages, c->plan, c->params, options->goal, found->seen,
+			     found->count));
 	*out = p;
 	p = NULL;
 done:
@@ -391,15 +322,15 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 			       const hel_compile_options *options, unsigned max_log_n, bool precise)
 {
 	hel_status st = HEL_OK;
-	choice best = {0};
+	search found = {0};
 	hel_program *p = NULL;
 	hel_objective objective = objective_of(options->goal);
 	*out = NULL;
 	for (int attempt = 0;; attempt++) {
-		TRY(find_choice(&best, m, options, &objective, max_log_n, precise));
-		if (!best.plan)
+		TRY(find_choice(&found, m, options, &objective, max_log_n, precise));
+		if (!found.best.plan)
 			goto done;
-		TRY(build(&p, report, &best, m, options));
+		TRY(build(&p, report, &found, m, options));
 		if (!tighten(&objective, report, options))
 			break;
 		if (attempt == MAX_ATTEMPTS)
@@ -409,7 +340,8 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 			    "queries of %.3f MB and needs %.0f MB of memory",
 			    (double)report->key_bytes / 1e6, (double)report->query_bytes / 1e6,
 			    (double)report->memory_bytes / 1e6);
-		choice_clear(&best);
+		choice_clear(&found.best);
+		found.count = 0;
 		hel_program_free(p);
 		p = NULL;
 		hel_compile_report_clear(report);
@@ -417,7 +349,7 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 	*out = p;
 	p = NULL;
 done:
-	choice_clear(&best);
+	choice_clear(&found.best);
 	hel_program_free(p);
 	if (st != HEL_OK)
 		hel_compile_report_clear(report);

@@ -1,6 +1,6 @@
 /* compile.h -- from a trained DLRM to a program: exact algebra first (stages.c),
  * then packing (plan.c), then ops (emit.c), around them the choice of
- * parameters (compile.c).
+ * parameters (compile.c); what records do to it (bounds.c).
  */
 #ifndef HEL_COMPILE_H
 #define HEL_COMPILE_H
@@ -96,6 +96,22 @@ unsigned hel_stages_levels(const hel_stages *s);
 /** The level at which a stage's product is taken. */
 unsigned hel_stage_level(const hel_stages *s, size_t stage);
 
+/** What a plan is made for. */
+#define HEL_GOAL_LIST(X)                                                                           \
+	X(HEL_LATENCY, "latency")	/* the time of one prediction */                           \
+	X(HEL_KEYS, "keys")		/* what a client uploads once */                           \
+	X(HEL_QUERY, "query")		/* what it uploads for each prediction */                  \
+	X(HEL_THROUGHPUT, "throughput") /* predictions per second of processor time */
+
+typedef enum hel_goal {
+#define X(goal, name) goal,
+	HEL_GOAL_LIST(X)
+#undef X
+	    HEL_GOALS
+} hel_goal;
+
+const char *hel_goal_name(hel_goal goal);
+
 /* --- plan.c ---------------------------------------------------------------- */
 
 /** How one source enters: an earlier stage's value, or a fresh ciphertext. */
@@ -122,9 +138,20 @@ typedef struct hel_packing {
 	hel_packed_source *source;
 } hel_packing;
 
+/** Why a stage is packed as it is: the best result with another layout or another baby/giant split,
+ *  as far as this stage. Slot bits as in hel_packing. */
+typedef struct hel_plan_note {
+	double value, up_to_here; /* of the stage alone; with all before it */
+	bool has_runner_up;
+	double runner_up; /* up to here */
+	uint32_t out, folds, baby_bits, giant_bits;
+	size_t inputs;
+} hel_plan_note;
+
 typedef struct hel_plan {
 	size_t count;
 	hel_packing *packing; /* one per stage */
+	hel_plan_note *note;  /* one per stage */
 	double value;	      /* estimated seconds on one thread, and what bytes are worth */
 	unsigned log_batch;   /* of the manifest */
 	size_t inputs;
@@ -161,6 +188,23 @@ HEL_CHECKED hel_status hel_packed_lookup(hel_packed *p, const hel_packing *k, co
 					 size_t source);
 void hel_packed_free(hel_packed *p);
 
+/* --- explain.c --------------------------------------------------------------- */
+
+/** One way and ring that was planned, and what it came to. */
+typedef struct hel_alternative {
+	hel_way way;
+	hel_params_spec spec;
+	double value;
+	size_t inputs;
+} hel_alternative;
+
+#define HEL_MAX_ALTERNATIVES 32
+
+/** JSON for hel_program's plan: the choice among alternatives, and stage by stage. */
+HEL_CHECKED hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *plan,
+					const hel_params *params, hel_goal goal,
+					const hel_alternative *alternatives, size_t count);
+
 /* --- emit.c ----------------------------------------------------------------- */
 
 /** The program without manifest details that only the shape machine knows. */
@@ -169,22 +213,6 @@ HEL_CHECKED hel_status hel_emit(hel_program **out, const hel_stages *s, const he
 
 /* --- compile.c --------------------------------------------------------------- */
 
-/** What a plan is made for. */
-#define HEL_GOAL_LIST(X)                                                                           \
-	X(HEL_LATENCY, "latency")	/* the time of one prediction */                           \
-	X(HEL_KEYS, "keys")		/* what a client uploads once */                           \
-	X(HEL_QUERY, "query")		/* what it uploads for each prediction */                  \
-	X(HEL_THROUGHPUT, "throughput") /* predictions per second of processor time */
-
-typedef enum hel_goal {
-#define X(goal, name) goal,
-	HEL_GOAL_LIST(X)
-#undef X
-	    HEL_GOALS
-} hel_goal;
-
-const char *hel_goal_name(hel_goal goal);
-
 typedef struct hel_compile_options {
 	const char *name; /* of the model, for people */
 	hel_goal goal;
@@ -192,7 +220,9 @@ typedef struct hel_compile_options {
 	unsigned max_log_n;					 /* 0: up to 17 */
 	unsigned log_batch; /* 2^log_batch records in one query */
 	bool no_monomials, no_fusion;
-	hel_pool *pool; /* NULL: one thread; the result is the same */
+	hel_pool *pool;		    /* NULL: one thread; the result is the same */
+	const hel_samples *records; /* typical ones; NULL: random ones of the schema */
+	bool proved_only;	    /* fail where bounds cannot be proved */
 } hel_compile_options;
 
 typedef struct hel_compile_report {
@@ -204,7 +234,8 @@ typedef struct hel_compile_report {
 /** Chooses ring, moduli, packing and keys by estimated time, then checks the program against the
  *  model on random records in the clear.
  *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, the levels they need, what to change.
- *  @retval HEL_ELIMIT no plan was found within the limits; names the closest. */
+ *  @retval HEL_ELIMIT no plan was found within the limits; names the closest.
+ *  @retval HEL_ERANGE values outgrow the modulus, see hel_dry_run. */
 HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				   const hel_compile_options *options);
 /** One-prime levels with the digit size whose key switches are cheapest over all levels; *out stays
@@ -213,10 +244,31 @@ HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report
 HEL_CHECKED hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels,
 					 bool precise);
 void hel_compile_report_clear(hel_compile_report *r);
-/** The dry run of a compiled program, for records that its manifest's schema allows. */
+
+/* --- bounds.c ---------------------------------------------------------------- */
+
+/* Where bounds are measured: scores up to this many times the largest one are accepted ... */
+#define HEL_SCORE_MARGIN 256
+/* ... which leaves at least this many bits to where scores wrap around; and this many are left
+ * between values and modulus everywhere. */
+#define HEL_SCORE_ROOM 12
+#define HEL_HEAD_ROOM 4
+/* The result's slots show errors of at least this many sums. */
+#define HEL_INDEPENDENT_SUMS 8
+
+/** The dry run of a program that m was compiled to. Bounds are proved for all records that the
+ *  schema allows; where those do not fit the modulus, *measured becomes true and they are the
+ *  largest values that records cause. Checks the program against the model on sample records.
+ *  @retval HEL_ERANGE neither fits. */
+HEL_CHECKED hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
+				   const hel_params *params, const hel_dlrm *m,
+				   const hel_compile_options *o);
+/** The same for a program alone, on random records of its manifest's schema; where its bounds were
+ *  measured, on ones with Gaussian dense values, closer to those that they were measured on. */
 HEL_CHECKED hel_status hel_program_shape(hel_shape *out, const hel_program *p,
 					 const hel_params *params);
-/** |feature| bounds that the schema guarantees. The caller frees them. */
-HEL_CHECKED hel_status hel_feature_bounds(double **out, const hel_schema *s, unsigned degree);
+/** What the schema guarantees of every record's feature vector. */
+HEL_CHECKED hel_status hel_ranges_new(hel_ranges *out, const hel_schema *s, unsigned degree);
+void hel_ranges_clear(hel_ranges *r);
 
 #endif

@@ -672,12 +672,39 @@ done:
 	return st;
 }
 
+/* What the chosen state and the best other one come to. */
+static hel_plan_note note_of(const planner *p, size_t stage, int chosen)
+{
+	const state *x = state_at(p, (int)stage, chosen), *other = NULL;
+	const hel_stage_source *from[2];
+	const size_t sources = computed_sources(&p->s->stage[stage], from);
+	hel_plan_note note = {.value = x->value, .up_to_here = x->value};
+	for (size_t k = 0; k < sources; k++)
+		note.value -= state_at(p, from[k]->stage, x->parent[k])->value;
+	for (size_t i = 0; i < p->count[stage]; i++) {
+		const state *y = state_at(p, (int)stage, (int)i);
+		if (y != x && (!other || y->value < other->value))
+			other = y;
+	}
+	if (!other)
+		return note;
+	note.has_runner_up = true;
+	note.runner_up = other->value;
+	note.out = layout_mask(&other->packing.out);
+	note.folds = other->packing.folds;
+	note.baby_bits = other->packing.baby_bits;
+	note.giant_bits = other->packing.giant_bits;
+	note.inputs = other->inputs;
+	return note;
+}
+
 /* Moves the chosen states' packings, from the last stage back. */
 static void follow(hel_plan *plan, planner *p, size_t stage, int index)
 {
 	state *x = state_at(p, (int)stage, index);
 	const hel_stage_source *from[2];
 	const size_t sources = computed_sources(&p->s->stage[stage], from);
+	plan->note[stage] = note_of(p, stage, index);
 	plan->packing[stage] = x->packing;
 	memset(&x->packing, 0, sizeof x->packing);
 	for (size_t i = 0; i < p->ways; i++)
@@ -728,6 +755,7 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 	plan->count = s->count;
 	plan->log_batch = log_batch;
 	TRY_ALLOC(plan->packing, hel_alloc(s->count, sizeof *plan->packing));
+	TRY_ALLOC(plan->note, hel_alloc(s->count, sizeof *plan->note));
 	if (hel_stages_levels(s) > params->spec.levels)
 		FAIL(HEL_ELEVEL, "%u levels needed, %u given", hel_stages_levels(s),
 		     params->spec.levels);
@@ -762,5 +790,6 @@ void hel_plan_free(hel_plan *plan)
 		packing_clear(&plan->packing[i]);
 	}
 	hel_free(plan->packing);
+	hel_free(plan->note);
 	hel_free(plan);
 }

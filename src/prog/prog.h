@@ -76,8 +76,10 @@ typedef struct hel_manifest {
 	uint32_t inputs;
 	hel_input *input;
 	uint32_t samples; /* coefficients of the result that are sent */
-	double bound;	  /* |logit| stays below it for every record within the schema's ranges */
-	double bits;	  /* predicted precision of the logit */
+	bool measured;	  /* the bound is what records showed and a margin, not a proof */
+	double bound; /* |logit| stays below it, or is refused; unless measured, proved for every
+		       * record within the schema's ranges */
+	double bits;  /* predicted precision of the logit */
 	uint32_t keys;
 	hel_key_request *key;
 	uint8_t id[HEL_HASH_BYTES]; /* hash of the manifest's bytes */
@@ -185,19 +187,24 @@ typedef struct hel_program {
 	hel_manifest *manifest; /* owned */
 	uint32_t layers;
 	char **layer; /* names and packing, for people */
+	char *plan;   /* JSON: what was chosen, and what next to it; for people, may be NULL */
 	uint32_t ops;
 	hel_op *op; /* the last one is the result */
 	uint32_t vectors;
 	hel_vector *vector;
+	uint8_t hash[HEL_HASH_BYTES]; /* of the file that was read or written; 0 before */
 } hel_program;
 
 void hel_program_free(hel_program *p);
+/** Frees the vectors' values: once they are encoded, runs on ciphertexts need them no more. */
+void hel_program_drop_vectors(hel_program *p);
 /** Appends; grows the arrays. The op's arrays are taken over on success. */
 HEL_CHECKED hel_status hel_program_add_op(hel_program *p, const hel_op *op);
 /** Stores slot values with their smallest period; *index is its number, shared with an equal one.
  */
 HEL_CHECKED hel_status hel_program_add_vector(hel_program *p, const hel_complex *slots,
 					      unsigned log_slots, uint32_t *index);
+#define HEL_PLAN_TEXT_MAX (1u << 20)
 HEL_CHECKED hel_status hel_program_add_layer(hel_program *p, const char *text);
 HEL_CHECKED hel_status hel_program_write(hel_writer *w, hel_program *p);
 HEL_CHECKED hel_status hel_program_read(hel_program **out, const void *bytes, size_t size);

@@ -34,9 +34,19 @@ void hel_program_free(hel_program *p)
 	for (uint32_t i = 0; i < p->vectors; i++)
 		hel_free(p->vector[i].value);
 	hel_free(p->layer);
+	hel_free(p->plan);
 	hel_free(p->op);
 	hel_free(p->vector);
 	hel_free(p);
+}
+
+void hel_program_drop_vectors(hel_program *p)
+{
+	for (uint32_t i = 0; i < p->vectors; i++)
+		hel_free(p->vector[i].value);
+	hel_free(p->vector);
+	p->vector = NULL;
+	p->vectors = 0;
 }
 
 /* Room for one more element; capacities are powers of two. */
@@ -125,6 +135,7 @@ hel_status hel_program_write(hel_writer *w, hel_program *p)
 	hel_write_u32(w, p->layers);
 	for (uint32_t i = 0; i < p->layers; i++)
 		hel_write_text(w, p->layer[i]);
+	hel_write_text(w, p->plan ? p->plan : "");
 	hel_write_u32(w, p->vectors);
 	for (uint32_t i = 0; i < p->vectors; i++) {
 		const hel_vector *v = &p->vector[i];
@@ -153,7 +164,8 @@ hel_status hel_program_write(hel_writer *w, hel_program *p)
 		for (uint32_t k = 0; k < op->steps; k++)
 			hel_write_u32(w, (uint32_t)op->step[k]);
 	}
-	st = hel_container_end(w);
+	TRY(hel_container_end(w));
+	memcpy(p->hash, w->bytes + w->size - HEL_HASH_BYTES, HEL_HASH_BYTES);
 done:
 	hel_writer_clear(&manifest);
 	return st;
@@ -171,12 +183,13 @@ static hel_status read_vector(hel_vector *v, unsigned log_slots, hel_reader *r)
 	const size_t count = ((size_t)1 << v->log_period) * (is_complex ? 2 : 1);
 	if (hel_reader_left(r) < count * sizeof(float))
 		FAIL(HEL_ETRUNC, "the program ends inside a vector");
-	TRY_ALLOC(v->value, hel_alloc(count, sizeof *v->value));
-	for (size_t i = 0; i < count; i++) {
-		v->value[i] = hel_read_f32(r);
-		if (!isfinite(v->value[i]))
-			FAIL(HEL_EFORMAT, "a vector of the program is not finite");
-	}
+	TRY_ALLOC(v->value, hel_alloc_raw(count, sizeof *v->value));
+	memcpy(v->value, hel_read_bytes(r, count * sizeof *v->value), count * sizeof *v->value);
+	bool finite = true;
+	for (size_t i = 0; i < count; i++)
+		finite &= isfinite(v->value[i]) != 0;
+	if (!finite)
+		FAIL(HEL_EFORMAT, "a vector of the program is not finite");
 done:
 	return st;
 }
@@ -256,6 +269,7 @@ hel_status hel_program_read(hel_program **out, const void *bytes, size_t size)
 	hel_reader r;
 	TRY(hel_container_open(&r, HEL_KIND_PROGRAM, bytes, size));
 	TRY_ALLOC(p, hel_alloc(1, sizeof *p));
+	memcpy(p->hash, (const uint8_t *)bytes + size - HEL_HASH_BYTES, HEL_HASH_BYTES);
 	uint64_t manifest = hel_read_u64(&r);
 	const uint8_t *inside = hel_read_bytes(&r, (size_t)HEL_MIN(manifest, SIZE_MAX));
 	TRY(r.status);
@@ -271,6 +285,10 @@ hel_status hel_program_read(hel_program **out, const void *bytes, size_t size)
 			FAIL(HEL_EFORMAT, "a layer's name is not plain text");
 		}
 	}
+	p->plan = hel_read_text(&r, HEL_PLAN_TEXT_MAX, "plan");
+	TRY(r.status);
+	if (!hel_is_text(p->plan))
+		FAIL(HEL_EFORMAT, "the program's plan is not plain text");
 	uint32_t vectors = hel_read_u32_max(&r, HEL_MAX_VECTORS, "number of vectors");
 	TRY(r.status);
 	if (hel_reader_left(&r) < 6 * (size_t)vectors)

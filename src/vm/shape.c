@@ -1,6 +1,6 @@
 /* The dry run: what a program needs and what it may do to its values. Bounds hold for every record
- * and every slot; errors are predicted by noise.c. */
-#include "vm.h"
+ * and every slot, unless measured ones are given; errors are predicted by noise.c. */
+#include "shape.h"
 #include <math.h>
 #include <string.h>
 
@@ -8,28 +8,6 @@
  * one at |x| <= b is its largest value there. Sums and products of functions of one value would
  * otherwise be bounded as if they were independent: T_8 of [-1, 1] by 723. */
 #define CURVE 512
-
-typedef struct shape_value {
-	unsigned level;
-	bool product; /* scale squared, to be rescaled */
-	bool is_complex;
-	double *bound; /* of |v|, per slot */
-	/* A function of the value of op `root`: at both signs of each point. NULL: itself. */
-	double (*curve)[2];
-	size_t root;
-} shape_value;
-
-typedef struct shape_machine {
-	hel_machine base;
-	const hel_program *p;
-	const hel_params *params;
-	const double *feature_bound;
-	unsigned *level; /* before each op */
-	bool *product;	 /* of its result */
-	double **bound;	 /* kept for every root of a curve, per slot */
-	hel_shape *out;
-	size_t slots;
-} shape_machine;
 
 static shape_machine *self(hel_machine *m)
 {
@@ -43,6 +21,8 @@ static void free_value(hel_machine *m, void *value)
 	if (v) {
 		hel_free(v->bound);
 		hel_free(v->curve);
+		hel_free(v->feature);
+		hel_onehots_free(v->onehots);
 	}
 	hel_free(v);
 }
@@ -72,19 +52,23 @@ static double scale_of(const shape_machine *s, const shape_value *v)
 	return v->product ? scale * scale : scale;
 }
 
-/* Bounds hold, and the value fits its modulus with the error on top. */
-static hel_status check_value(const shape_machine *s, const hel_op *op, const shape_value *v)
+/* The value fits its modulus with the error on top. Measured bounds replace proved ones. */
+static hel_status check_value(const shape_machine *s, const hel_op *op, shape_value *v)
 {
 	double bound = 0, log_q = 0;
-	for (size_t p = 0; p < s->slots; p++)
+	for (size_t p = 0; p < s->slots; p++) {
+		if (s->ranges->measured)
+			v->bound[p] = s->ranges->measured[op - s->p->op];
 		bound = HEL_MAX(bound, v->bound[p]);
+	}
 	for (size_t i = 0; i < s->params->limbs[v->level]; i++)
 		log_q += log2(s->params->ring.prime[i].q);
 	hel_shape_layer *layer = &s->out->layer[op->layer];
 	layer->level_out = v->level;
 	layer->bound = bound;
-	double need = log2(bound + 1) + log2(scale_of(s, v)) + 1;
-	if (!(need < log_q))
+	const double need = log2(bound + 1) + log2(scale_of(s, v)) + 1;
+	s->out->head_room = fmin(s->out->head_room, log_q - need);
+	if (!s->ranges->measured && !(need < log_q))
 		return hel_fail(HEL_ERANGE,
 				"values up to %.3g need %.0f bits, the modulus has %.0f; lower the "
 				"clip range or the weights (more weight decay)",
@@ -128,10 +112,12 @@ static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 	TRY(new_value(s, op, &v, in->level, false));
 	*out = v;
 	v->is_complex = hel_layout_is_complex(&in->layout);
-	for (size_t p = 0; p < s->slots; p++) {
-		const int32_t re = hel_input_at(in, p), im = hel_input_at(in, p + s->slots);
-		v->bound[p] =
-		    hypot(re < 0 ? 0 : s->feature_bound[re], im < 0 ? 0 : s->feature_bound[im]);
+	TRY_ALLOC(v->feature, hel_alloc(2 * s->slots, sizeof *v->feature));
+	for (size_t p = 0; p < 2 * s->slots; p++) {
+		v->feature[p] = hel_input_at(in, p);
+		if (v->feature[p] >= 0)
+			v->bound[p & (s->slots - 1)] =
+			    hypot(v->bound[p & (s->slots - 1)], s->ranges->feature[v->feature[p]]);
 	}
 	s->out->layer[op->layer].level_in = in->level;
 	TRY(check_value(s, op, v));
@@ -211,6 +197,7 @@ static hel_status run_linear(hel_machine *m, const hel_op *op, void **out)
 			v->bound[p] += hypot(w.re, w.im) * x->bound[r];
 		}
 	}
+	TRY(hel_onehots_linear(s, v, op));
 	TRY(charge_linear(s, op, v->level));
 	s->out->layer[op->layer].level_in = v->level;
 	TRY(check_value(s, op, v));
@@ -241,6 +228,7 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 	}
 	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
 	charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
+	TRY(hel_onehots_rotate_sum(s, v, x, op));
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -428,6 +416,7 @@ static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 	*out = v;
 	memcpy(v->bound, x->bound, s->slots * sizeof *v->bound);
 	TRY(pass_curve(v, x));
+	TRY(hel_onehots_pass(s, v, x, NULL));
 	charge(s, op, hel_cost_rescale(&s->params->spec, x->level), 1);
 	TRY(check_value(s, op, v));
 done:
@@ -449,6 +438,7 @@ static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 		hel_complex w = hel_vector_at(&s->p->vector[op->index], p);
 		v->bound[p] = x->bound[p] + hypot(w.re, w.im);
 	}
+	TRY(hel_onehots_pass(s, v, x, &s->p->vector[op->index]));
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -488,7 +478,7 @@ done:
 }
 
 hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
-			 const double *feature_bound, const double *samples, size_t count)
+			 const hel_ranges *ranges, const double *samples, size_t count)
 {
 	hel_status st = HEL_OK;
 	void *value = NULL;
@@ -496,11 +486,12 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	    .base = {.run = run_op, .free_value = free_value},
 	    .p = p,
 	    .params = params,
-	    .feature_bound = feature_bound,
+	    .ranges = ranges,
 	    .out = out,
 	    .slots = (size_t)1 << hel_manifest_log_slots(p->manifest),
 	};
 	memset(out, 0, sizeof *out);
+	out->head_room = INFINITY;
 	TRY_ALLOC(out->key, hel_alloc(HEL_MAX_KEYS, sizeof *out->key));
 	TRY_ALLOC(out->layer, hel_alloc(p->layers, sizeof *out->layer));
 	TRY_ALLOC(s.level, hel_alloc(p->ops, sizeof *s.level));

@@ -454,10 +454,34 @@ for threads in 1 2 3; do
 done
 check "2 threads, same result" "results differ" cmp -s r1.ct r2.ct
 check "3 threads, same result" "results differ" cmp -s r1.ct r3.ct
+works "encrypt for deep" encrypt --manifest c-deep/manifest.helm --key k-deep/secret.key --input one.csv --out q-deep.ct
 on_server
 works "helrm-server infer" infer --program c-default/program.helm --keys k-default/evaluation.keys \
 	--query q.ct --out rs.ct
 check "helrm-server, same result" "results differ" cmp -s r1.ct rs.ct
+# encoded weights in a file: made, mapped, damaged, of another program, not a cache at all
+on_server
+cached() { # WHAT ORIGIN WHAT-IS-SAID
+	run infer --program c-default/program.helm --keys k-default/evaluation.keys \
+		--query q.ct --out rc.ct --cache default.weights --json
+	check "infer --cache: $1" "exit $code: $message" [ "$code" -eq 0 ]
+	check "infer --cache: $1: message" "says '$message'" sh -c 'grep -q "$1" log/err || [ -z "$1" ]' sh "$3"
+	check "infer --cache: $1: weights" "not '$2'" grep -q "\"weights\":\"$2\"" log/out
+	check "infer --cache: $1: same result" "results differ" cmp -s r1.ct rc.ct
+}
+cached "made" "encoded into the cache" ""
+cached "there" "mapped" ""
+printf 'X' | dd of=default.weights bs=1 seek=9000 conv=notrunc 2>/dev/null
+cached "damaged" "encoded into the cache" "made anew: .* is damaged in weight 0"
+run infer --program c-deep/program.helm --keys k-deep/evaluation.keys \
+	--query q-deep.ct --out rd.ct --cache default.weights
+check "infer --cache for another program" "exit $code: $message" [ "$code" -eq 0 ]
+cached "of another program" "encoded into the cache" "of another program"
+cp default.weights kept.weights
+cp one.csv default.weights
+cached "no cache" "encoded" "left alone; weights stay in memory"
+check "infer --cache: no cache: left alone" "overwritten" cmp -s one.csv default.weights
+mv kept.weights default.weights
 on_helrm
 cp r1.ct r.ct
 works "encrypt again" encrypt --manifest c-default/manifest.helm --key k-default/secret.key --input one.csv --out q2.ct
@@ -466,7 +490,6 @@ if cmp -s q.ct q2.ct; then
 else
 	ok "two queries of one record differ"
 fi
-works "encrypt for deep" encrypt --manifest c-deep/manifest.helm --key k-deep/secret.key --input one.csv --out q-deep.ct
 works "infer for deep" infer --program c-deep/program.helm --keys k-deep/evaluation.keys --query q-deep.ct --out r-deep.ct
 
 # Files carry all they need: they work elsewhere, under other names, without the model.
@@ -505,7 +528,7 @@ json "helrm-server infer --json" infer --program c-twin/program.helm --keys k-js
 on_helrm
 json "decrypt --json" decrypt --manifest c-twin/manifest.helm --key k-json/secret.key --input r-json
 for file in c-default/manifest.helm c-deep/program.helm k-default/secret.key k-default/evaluation.keys \
-	k-default/public.key q.ct q-public.ct r.ct \
+	k-default/public.key q.ct q-public.ct r.ct default.weights \
 	m-default m-deep m-digits; do
 	works "inspect $file" inspect $file
 	check "inspect $file tells something" "stdout is empty" [ -s log/out ]

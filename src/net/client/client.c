@@ -395,8 +395,11 @@ hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 	if (!(stray < STRAY_LIMIT * exp2(-m->bits)) || !(largest <= m->bound * 1.01 + 1))
 		FAIL(HEL_ERANGE,
 		     "the result does not decrypt to a score (%.3g stray, %.3g expected): wrong "
-		     "keys or a faulty server",
-		     stray, exp2(-m->bits));
+		     "keys%s or a faulty server",
+		     stray, exp2(-m->bits),
+		     m->measured
+			 ? ", a record unlike those that this model's bounds were measured on,"
+			 : "");
 	for (size_t r = 0; r < count; r++)
 		out[r] = (hel_score){.logit = slots[r].re,
 				     .probability = 1 / (1 + exp(-slots[r].re)),

@@ -1,6 +1,9 @@
 #include "circuit.h"
 #include <string.h>
 
+/* Weights read side by side: of 64, caches lose lines before they are used (three times slower). */
+#define STREAMS ((size_t)12)
+
 /* A rotated input, shared by all terms that need it. */
 typedef struct rotation {
 	const hel_ct *in;
@@ -107,13 +110,17 @@ static void group_limb(void *arg, size_t i)
 	const size_t at = i * ring->n;
 	const uint32_t **weight = j->run->row + 3 * i * j->run->count;
 	const uint32_t **first = weight + j->run->count, **second = first + j->run->count;
-	const hel_key_terms terms = {weight, first, second, j->terms, NULL, 0};
 	for (size_t t = 0; t < j->terms; t++) {
 		weight[t] = j->weight[t]->data + at;
 		first[t] = j->in[t]->part[0] + at;
 		second[t] = j->in[t]->part[1] + at;
 	}
-	ring->k->key_product(j->out[0] + at, j->out[1] + at, &terms, NULL, j->add, ring->at[i]);
+	for (size_t t = 0; t < j->terms; t += STREAMS) {
+		const hel_key_terms terms = {
+		    weight + t, first + t, second + t, HEL_MIN(STREAMS, j->terms - t), NULL, 0};
+		ring->k->key_product(j->out[0] + at, j->out[1] + at, &terms, NULL, j->add || t,
+				     ring->at[i]);
+	}
 }
 
 hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_term *terms,

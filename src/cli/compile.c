@@ -1,5 +1,5 @@
 #include "compile/compile.h"
-#include "cli.h"
+#include "calibration.h"
 #include <math.h>
 #include <string.h>
 
@@ -51,23 +51,23 @@ done:
 }
 
 /* The records of --data, and what the model makes of them with its own activations. */
-typedef struct calibration {
+typedef struct fit_data {
 	hel_records records;
 	hel_samples samples;
 	hel_metrics exact;
 	double *logits; /* exact ones, and room for others */
 	unsigned degree;
 	hel_approximation_kind kind;
-} calibration;
+} fit_data;
 
-static void calibration_clear(calibration *c)
+static void fit_data_clear(fit_data *c)
 {
 	hel_free(c->logits);
 	hel_samples_clear(&c->samples);
 	hel_records_clear(&c->records);
 }
 
-static hel_status calibration_new(calibration *c, const hel_args *args, const hel_dlrm *m)
+static hel_status fit_data_new(fit_data *c, const hel_args *args, const hel_dlrm *m)
 {
 	hel_status st = HEL_OK;
 	size_t paths;
@@ -87,7 +87,7 @@ done:
 }
 
 /* What the polynomials cost on the data; the model with them, written beside the program. */
-static hel_status report_fit(const hel_args *args, json_t *out, calibration *c, const hel_dlrm *m,
+static hel_status report_fit(const hel_args *args, json_t *out, fit_data *c, const hel_dlrm *m,
 			     double margin)
 {
 	hel_status st = HEL_OK;
@@ -127,7 +127,7 @@ done:
  * largest values any record could cause would outgrow the modulus, the range is widened; if that
  * does not help, bounds are measured. */
 static hel_status compile_approximated(hel_program **p, hel_compile_report *r, const hel_args *args,
-				       json_t *out, hel_dlrm *m, calibration *c,
+				       json_t *out, hel_dlrm *m, fit_data *c,
 				       hel_compile_options *options)
 {
 	hel_status st = HEL_OK;
@@ -181,15 +181,28 @@ static void report_bounds(const hel_args *args, json_t *out, const hel_manifest 
 					      "records", given ? "data" : "random"));
 }
 
+/* Where the predicted time goes. */
+static json_t *layer_times(const hel_program *p, const hel_compile_report *r)
+{
+	json_t *layers = json_array();
+	for (uint32_t i = 0; i < p->layers; i++)
+		json_array_append_new(
+		    layers, json_pack("{s:s, s:f}", "layer", p->layer[i], "ms",
+				      1e3 * hel_cost_seconds(&r->machine, r->shape.layer[i].cost)));
+	return layers;
+}
+
 static hel_status run_compile(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
 	hel_dlrm *m = NULL;
 	hel_program *p = NULL;
 	hel_compile_report r = {0};
-	calibration c = {0};
+	fit_data c = {0};
 	hel_writer manifest = {0}, program = {0};
 	uint64_t max_log_n, batch;
+	hel_calibration machine;
+	hel_progress progress;
 	const char *dir = hel_arg(args, "out");
 	TRY(hel_arg_number(&max_log_n, args, "max-log-n", 12, 17, 17));
 	TRY(hel_arg_number(&batch, args, "batch", 1, 1 << HEL_MAX_LOG_BATCH, 1));
@@ -197,10 +210,14 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		FAIL(HEL_EINVAL, "--batch %s: expected a power of two from 1 to %d",
 		     hel_arg(args, "batch"), 1 << HEL_MAX_LOG_BATCH);
 	TRY(hel_dlrm_load(&m, hel_arg(args, "model")));
+	TRY(hel_cli_calibration(&machine, args, out));
+	hel_progress_begin(&progress, "compiling");
 	hel_compile_options options = {.name = hel_arg(args, "name")
 						   ? hel_arg(args, "name")
 						   : last_part(hel_arg(args, "model")),
 				       .pool = args->pool,
+				       .machine = &machine.model,
+				       .progress = &progress,
 				       .max_log_n = (unsigned)max_log_n,
 				       .log_batch = (unsigned)__builtin_ctzll(batch),
 				       .no_monomials = hel_arg(args, "no-monomials") != NULL,
@@ -209,12 +226,12 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		FAIL(HEL_EINVAL,
 		     "the model's name must be plain text of at most %d bytes; see --name",
 		     HEL_MODEL_NAME_MAX);
-	TRY(calibration_new(&c, args, m));
+	TRY(fit_data_new(&c, args, m));
 	options.records = &c.samples;
-	if (hel_arg(args, "activation"))
-		TRY(compile_approximated(&p, &r, args, out, m, &c, &options));
-	else
-		TRY(hel_compile(&p, &r, m, &options));
+	st = hel_arg(args, "activation") ? compile_approximated(&p, &r, args, out, m, &c, &options)
+					 : hel_compile(&p, &r, m, &options);
+	hel_progress_end(&progress);
+	TRY(st);
 	TRY(hel_program_write(&program, p)); /* sets the manifest's id */
 	TRY(hel_manifest_write(&manifest, p->manifest));
 	TRY(hel_dir_make(dir));
@@ -227,7 +244,8 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	for (uint32_t i = 0; i < p->layers; i++)
 		hel_say(args, "  %s\n", p->layer[i]);
 	hel_say(args,
-		"%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per %s; %.1f bits\n",
+		"%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per %s on one "
+		"thread; %.1f bits\n",
 		mf->keys, (double)r.key_bytes / 1e6, (double)r.query_bytes / 1e3, 1e3 * r.seconds,
 		batch > 1 ? "query" : "prediction", mf->bits);
 	if (batch > 1)
@@ -238,18 +256,20 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		"written: %s/manifest.helm (public, %.1f kB), %s/program.helm (server, %.1f kB)\n",
 		dir, (double)manifest.size / 1e3, dir, (double)program.size / 1e3);
 	json_object_update_new(
-	    out, json_pack("{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:I, s:I, s:i}", "log_n",
-			   mf->params.log_n, "levels", mf->params.levels, "log_qp", r.log_qp,
-			   "log_qp_limit", r.log_qp_limit, "keys", (int)mf->keys,
-			   "evaluation_keys_bytes", (json_int_t)r.key_bytes, "query_bytes",
-			   (json_int_t)r.query_bytes, "estimated_ms", 1e3 * r.seconds,
-			   "predicted_bits", mf->bits, "manifest_bytes", (json_int_t)manifest.size,
-			   "program_bytes", (json_int_t)program.size, "batch", (int)batch));
+	    out, json_pack(
+		     "{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:i, s:o}",
+		     "log_n", mf->params.log_n, "levels", mf->params.levels, "log_qp", r.log_qp,
+		     "log_qp_limit", r.log_qp_limit, "keys", (int)mf->keys, "evaluation_keys_bytes",
+		     (json_int_t)r.key_bytes, "query_bytes", (json_int_t)r.query_bytes,
+		     "estimated_ms", 1e3 * r.seconds, "estimated_ms_2_threads",
+		     1e3 * hel_cost_seconds_on(&r.machine, r.shape.cost, 2), "predicted_bits",
+		     mf->bits, "manifest_bytes", (json_int_t)manifest.size, "program_bytes",
+		     (json_int_t)program.size, "batch", (int)batch, "layers", layer_times(p, &r)));
 done:
 	hel_writer_clear(&manifest);
 	hel_writer_clear(&program);
 	hel_compile_report_clear(&r);
-	calibration_clear(&c);
+	fit_data_clear(&c);
 	hel_program_free(p);
 	hel_dlrm_free(m);
 	return st;
@@ -276,6 +296,7 @@ const hel_command hel_command_compile = {
 	  "fraction, a query alone a little more",
 	  false, false},
 	 {"no-monomials", NULL, "do not ask the client for products of features", false, false},
-	 {"no-fusion", NULL, "keep embeddings and first top layer apart", false, false}},
+	 {"no-fusion", NULL, "keep embeddings and first top layer apart", false, false},
+	 HEL_CALIBRATION_OPTION},
     .run = run_compile,
 };

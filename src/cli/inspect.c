@@ -98,7 +98,9 @@ static hel_status show_budget(const hel_args *args, json_t *out, const hel_progr
 	hel_shape shape = {0};
 	TRY(hel_params_new(&params, &p->manifest->params));
 	TRY(hel_program_shape(&shape, p, params));
-	const double all = hel_cost_seconds(&params->spec, shape.cost);
+	const hel_cost_model machine =
+	    hel_cost_model_for(hel_cost_model_default(), hel_cost_bytes(shape.cost));
+	const double all = hel_cost_seconds(&machine, shape.cost);
 	json_t *budget = json_array();
 	json_object_set_new(out, "budget", budget);
 	hel_say(args,
@@ -108,7 +110,7 @@ static hel_status show_budget(const hel_args *args, json_t *out, const hel_progr
 		"levels", "values up to", "error", "bits", "key switches", "time");
 	for (uint32_t i = 0; i < p->layers; i++) {
 		const hel_shape_layer *l = &shape.layer[i];
-		const double share = hel_cost_seconds(&params->spec, l->cost) / all;
+		const double share = hel_cost_seconds(&machine, l->cost) / all;
 		const int name = (int)strcspn(p->layer[i], ":");
 		hel_say(args, "  %-16.*s %2u->%-2u  %12.4g  %12.3g  %8.1f  %12u  %4.0f %%\n",
 			HEL_MIN(name, 16), p->layer[i], l->level_in, l->level_out, l->bound,

@@ -56,6 +56,43 @@ done:
 	return st;
 }
 
+/* The least each layer took: neighbours on the machine only ever add. */
+typedef struct layer_times {
+	const hel_program *p;
+	double *op, *least; /* of one run per op, of all per layer */
+} layer_times;
+
+static hel_status layers_new(layer_times *t, const hel_program *p)
+{
+	hel_status st = HEL_OK;
+	t->p = p;
+	TRY_ALLOC(t->op, hel_alloc(p->ops, sizeof *t->op));
+	TRY_ALLOC(t->least, hel_alloc(p->layers, sizeof *t->least));
+	for (uint32_t i = 0; i < p->layers; i++)
+		t->least[i] = INFINITY;
+done:
+	return st;
+}
+
+static void layers_add(layer_times *t)
+{
+	for (uint32_t i = 0; i < t->p->layers; i++) {
+		double sum = 0;
+		for (uint32_t k = 0; k < t->p->ops; k++)
+			sum += t->p->op[k].layer == i ? t->op[k] : 0;
+		t->least[i] = fmin(t->least[i], sum);
+	}
+}
+
+static json_t *layers_json(const layer_times *t)
+{
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < t->p->layers; i++)
+		json_array_append_new(list, json_pack("{s:s, s:f}", "layer", t->p->layer[i], "ms",
+						      1e3 * t->least[i]));
+	return list;
+}
+
 /* Of all threads: what neighbours on the machine disturb least. */
 static double cpu_seconds(void)
 {
@@ -95,6 +132,7 @@ typedef struct outcome {
 	size_t rows, queries, batch, differ;
 	double *clear, *encrypted, *ms, *cpu;
 	double error, worst; /* mean and largest */
+	layer_times layers;
 } outcome;
 
 static hel_status compare(outcome *o, parties *p, const hel_dlrm *m, const hel_records *records,
@@ -106,16 +144,18 @@ static hel_status compare(outcome *o, parties *p, const hel_dlrm *m, const hel_r
 	o->batch = hel_client_batch(p->client);
 	TRY_ALLOC(score, hel_alloc(o->batch, sizeof *score));
 	TRY_ALLOC(o->clear, hel_alloc(4 * o->rows, sizeof *o->clear));
+	TRY(layers_new(&o->layers, hel_server_program(p->server)));
 	o->encrypted = o->clear + o->rows;
 	o->ms = o->encrypted + o->rows;
 	o->cpu = o->ms + o->rows;
 	hel_progress_begin(&progress, "verifying");
 	for (size_t i = 0; i < o->rows; i++) {
 		if (i % o->batch == 0) {
-			hel_infer_times t = {0};
+			hel_infer_times t = {.op = o->layers.op};
 			TRY(score_batch(score, p, records, i, HEL_MIN(o->batch, o->rows - i), &t));
 			o->ms[o->queries] = 1e3 * (t.read + t.evaluate + t.write);
 			o->cpu[o->queries++] = p->cpu_ms;
+			layers_add(&o->layers);
 		}
 		TRY(hel_dlrm_logit(&o->clear[i], m, samples->value + i * samples->dense,
 				   samples->hot + i * samples->hots));
@@ -172,17 +212,18 @@ static hel_status report(const hel_args *args, json_t *out, const outcome *o, co
 		(double)p->result_bytes / 1e3, (double)hel_peak_rss() / 1e6);
 	json_object_update_new(
 	    out,
-	    json_pack("{s:I, s:f, s:f, s:f, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I, "
-		      "s:I, s:I, s:f}",
+	    json_pack("{s:I, s:f, s:f, s:f, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:I, "
+		      "s:I, s:I, s:I, s:f, s:o}",
 		      "rows", (json_int_t)o->rows, "bits", bits, "predicted_bits", predicted,
 		      "max_error", o->worst, "decisions_differ", (json_int_t)o->differ, "auc_clear",
 		      auc_of(&clear), "auc_encrypted", auc_of(&encrypted), "server_ms_median",
-		      median, "server_ms_p95", p95, "server_ms_min", o->ms[0],
-		      "server_cpu_ms_median", o->cpu[o->queries / 2], "threads", (int)args->threads,
-		      "evaluation_keys_bytes", (json_int_t)p->keys_bytes, "query_bytes",
-		      (json_int_t)p->query_bytes, "result_bytes", (json_int_t)p->result_bytes,
-		      "peak_rss_bytes", (json_int_t)hel_peak_rss(), "batch", (json_int_t)o->batch,
-		      "server_ms_per_row", each));
+		      median, "server_ms_p95", p95, "server_ms_min", o->ms[0], "server_cpu_ms_min",
+		      o->cpu[0], "server_cpu_ms_median", o->cpu[o->queries / 2], "threads",
+		      (int)args->threads, "evaluation_keys_bytes", (json_int_t)p->keys_bytes,
+		      "query_bytes", (json_int_t)p->query_bytes, "result_bytes",
+		      (json_int_t)p->result_bytes, "peak_rss_bytes", (json_int_t)hel_peak_rss(),
+		      "batch", (json_int_t)o->batch, "server_ms_per_row", each, "layers",
+		      layers_json(&o->layers)));
 done:
 	return st;
 }
@@ -207,6 +248,8 @@ static hel_status run_verify(const hel_args *args, json_t *out)
 	TRY(compare(&o, &p, m, &records, &samples, args));
 	TRY(report(args, out, &o, &p, samples.label));
 done:
+	hel_free(o.layers.op);
+	hel_free(o.layers.least);
 	hel_free(o.clear);
 	hel_samples_clear(&samples);
 	hel_records_clear(&records);

@@ -28,7 +28,7 @@ static void choice_clear(choice *c)
 }
 
 /* One decomposition, two rotations and one division at every level. */
-static double digits_seconds(const hel_params_spec *s)
+static double digits_seconds(const hel_params_spec *s, const hel_cost_model *machine)
 {
 	hel_cost cost = {0};
 	for (size_t limbs = 2; limbs <= s->levels + 2u; limbs++) {
@@ -36,10 +36,12 @@ static double digits_seconds(const hel_params_spec *s)
 		hel_cost_add(&cost, hel_cost_product(s, limbs), 2);
 		hel_cost_add(&cost, hel_cost_finish(s, limbs), 1);
 	}
-	return hel_cost_seconds(s, cost);
+	const hel_cost_model m = hel_cost_model_for(machine, hel_cost_bytes(cost));
+	return hel_cost_seconds(&m, cost);
 }
 
-hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, bool precise)
+hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, bool precise,
+			     const hel_cost_model *machine)
 {
 	hel_status st = HEL_OK;
 	hel_params_spec best = {0};
@@ -56,7 +58,7 @@ hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, 
 		/* primes just below 2^30 */
 		if (HEL_PRIME_BITS * (levels + 2 + special) > hel_security_limit(log_n))
 			break;
-		const double seconds = digits_seconds(&spec);
+		const double seconds = digits_seconds(&spec, machine);
 		if (seconds < least) {
 			least = seconds;
 			best = spec;
@@ -81,17 +83,17 @@ static bool too_wide_to_fuse(const hel_dlrm *m)
 
 /* One ring and one way to write the model; no plan where it does not fit. */
 static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool precise, hel_way way,
-			  unsigned log_batch, const hel_objective *objective)
+			  const hel_compile_options *o, const hel_objective *objective)
 {
 	hel_status st = HEL_OK;
 	choice c = {.way = way};
 	if (way.fuse && too_wide_to_fuse(m))
 		goto done;
 	TRY(hel_stages_new(&c.stages, m, way));
-	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise));
+	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise, o->machine));
 	if (!c.params)
 		goto done;
-	st = hel_plan_new(&c.plan, c.stages, c.params, log_batch, objective);
+	st = hel_plan_new(&c.plan, c.stages, c.params, o->log_batch, objective, o->machine);
 	if (st == HEL_EUNSUPPORTED) {
 		st = HEL_OK;
 		goto done;
@@ -121,8 +123,7 @@ static hel_status plan_way(void *arg, size_t i)
 	const hel_way way = {i & 1, !(i & 2), !(i & 4)};
 	if ((way.monomials && j->options->no_monomials) || (way.fuse && j->options->no_fusion))
 		return HEL_OK;
-	return try_way(&j->choice[i], j->m, j->log_n, j->precise, way, j->options->log_batch,
-		       j->objective);
+	return try_way(&j->choice[i], j->m, j->log_n, j->precise, way, j->options, j->objective);
 }
 
 /* All that was planned, and the best of it. */
@@ -140,6 +141,8 @@ static hel_status try_ring(search *found, const hel_dlrm *m, unsigned log_n, boo
 	choice *best = &found->best;
 	ways_job j = {
 	    .m = m, .options = o, .objective = objective, .log_n = log_n, .precise = precise};
+	if (o->progress) /* a guess: which rings fit is not known before */
+		hel_progress_step(o->progress, (log_n - 12) / 6.0);
 	TRY(hel_pool_try(o->pool, WAYS, plan_way, &j));
 	for (size_t i = 0; i < WAYS; i++) {
 		choice *c = &j.choice[i];
@@ -227,7 +230,8 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	r->memory_bytes = weights + run;
 	r->log_qp = c->params->log_qp;
 	r->log_qp_limit = hel_security_limit(c->params->spec.log_n);
-	r->seconds = hel_cost_seconds(&c->params->spec, r->shape.cost);
+	r->machine = hel_cost_model_for(o->machine, hel_cost_bytes(r->shape.cost));
+	r->seconds = hel_cost_seconds(&r->machine, r->shape.cost);
 done:
 	return st;
 }
@@ -357,9 +361,13 @@ done:
 }
 
 hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
-		       const hel_compile_options *options)
+		       const hel_compile_options *given)
 {
 	hel_status st = HEL_OK;
+	hel_compile_options chosen = *given;
+	const hel_compile_options *options = &chosen;
+	if (!chosen.machine)
+		chosen.machine = hel_cost_model_default();
 	const unsigned max_log_n = options->max_log_n ? options->max_log_n : HEL_LOG_N_MAX;
 	hel_program *p = NULL, *q = NULL;
 	hel_compile_report precise = {0};

@@ -166,7 +166,8 @@ typedef struct hel_objective {
  *  candidate is checked slot by slot (hel_linear_check).
  *  @retval HEL_EUNSUPPORTED a layer has more outputs than a record has slots. */
 HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
-				    unsigned log_batch, const hel_objective *objective);
+				    unsigned log_batch, const hel_objective *objective,
+				    const hel_cost_model *machine);
 void hel_plan_free(hel_plan *plan);
 
 /* --- packed.c --------------------------------------------------------------- */
@@ -220,14 +221,18 @@ typedef struct hel_compile_options {
 	unsigned max_log_n;					 /* 0: up to 17 */
 	unsigned log_batch; /* 2^log_batch records in one query */
 	bool no_monomials, no_fusion;
-	hel_pool *pool;		    /* NULL: one thread; the result is the same */
-	const hel_samples *records; /* typical ones; NULL: random ones of the schema */
-	bool proved_only;	    /* fail where bounds cannot be proved */
+	hel_pool *pool;		       /* NULL: one thread; the result is the same */
+	const hel_samples *records;    /* typical ones; NULL: random ones of the schema */
+	bool proved_only;	       /* fail where bounds cannot be proved */
+	const hel_cost_model *machine; /* to be fast on; NULL: the default of this backend */
+	hel_progress *progress;	       /* a step for each way tried; may be NULL */
 } hel_compile_options;
 
 typedef struct hel_compile_report {
 	hel_shape shape;
-	double log_qp, log_qp_limit, seconds;	     /* estimated */
+	double log_qp, log_qp_limit;
+	double seconds;		/* predicted, on one thread: query read, run, result written */
+	hel_cost_model machine; /* it was predicted for, and for this run */
 	size_t key_bytes, query_bytes, memory_bytes; /* memory: weights and one run */
 } hel_compile_report;
 
@@ -242,7 +247,7 @@ HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report
  *  NULL when the ring is too small. precise: one special prime more than a digit has, so that a key
  *  switch costs no more precision than a rescaling. How stages are packed hardly depends on it. */
 HEL_CHECKED hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels,
-					 bool precise);
+					 bool precise, const hel_cost_model *machine);
 void hel_compile_report_clear(hel_compile_report *r);
 
 /* --- bounds.c ---------------------------------------------------------------- */

@@ -16,26 +16,6 @@ void hel_op_levels(unsigned *level, const hel_program *p)
 	}
 }
 
-/* A square or a sum of rotations whose only reader is a rescale divides for it, too. */
-static void find_fused(bool *fused, const hel_program *p)
-{
-	for (size_t i = 0; i < p->ops; i++) {
-		size_t readers = 0, rescale = 0;
-		if (p->op[i].kind != HEL_OP_SQUARE && p->op[i].kind != HEL_OP_ROTATE_SUM)
-			continue;
-		for (size_t k = i + 1; k < p->ops; k++) {
-			const hel_op *op = &p->op[k];
-			bool reads = false;
-			for (uint32_t t = 0; t < hel_op_operands(op); t++)
-				reads |= hel_op_operand(op, t) == i;
-			readers += reads;
-			rescale = reads && op->kind == HEL_OP_RESCALE ? k : rescale;
-		}
-		if (readers == 1 && rescale)
-			fused[i] = fused[rescale] = true;
-	}
-}
-
 /* --- which weights ----------------------------------------------------------------- */
 
 /* Plaintexts of an op. */
@@ -205,7 +185,7 @@ hel_status hel_loaded_open(hel_loaded **out, const hel_program *p, const hel_par
 	hel_loaded *l = NULL;
 	TRY(new_without_data(&l, p, params));
 	TRY_ALLOC(l->fused, hel_alloc(p->ops, sizeof *l->fused));
-	find_fused(l->fused, p);
+	hel_vm_find_fused(l->fused, p);
 	if (o->cache && l->weights) {
 		st = hel_weights_map(l, pool, o);
 		if (st != HEL_OK &&

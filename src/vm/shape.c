@@ -103,6 +103,20 @@ static void charge(shape_machine *s, const hel_op *op, hel_cost c, double times)
 	hel_cost_add(&s->out->layer[op->layer].cost, c, times);
 }
 
+static bool is_fused(const shape_machine *s, const hel_op *op)
+{
+	return s->fused[op - s->p->op];
+}
+
+/* The end of a key switch, with the rescale after it where one op does both. */
+static void charge_finish(shape_machine *s, const hel_op *op, unsigned level)
+{
+	charge(s, op,
+	       is_fused(s, op) ? hel_cost_finish_rescaled(&s->params->spec, level)
+			       : hel_cost_finish(&s->params->spec, s->params->limbs[level]),
+	       1);
+}
+
 static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
@@ -120,6 +134,9 @@ static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 			    hypot(v->bound[p & (s->slots - 1)], s->ranges->feature[v->feature[p]]);
 	}
 	s->out->layer[op->layer].level_in = in->level;
+	const size_t limbs = s->params->limbs[in->level];
+	hel_cost_add(&s->out->cost, hel_cost_read(&s->params->spec, limbs), 1);
+	charge(s, op, hel_cost_copy(&s->params->spec, limbs), 1);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -140,17 +157,20 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 {
 	hel_status st = HEL_OK;
 	const size_t limbs = s->params->limbs[level];
-	unsigned switches = 0;
+	unsigned switches = 0, groups = 0, values = 0;
 	bool giants = false;
 	for (uint32_t k = 0; k < op->terms; k++) {
 		const hel_term *t = &op->term[k];
-		bool new_value = t->baby != 0, new_baby = t->baby != 0, new_giant = t->giant != 0;
+		bool new_value = t->baby != 0, new_baby = true, new_giant = true;
 		for (uint32_t i = 0; i < k; i++) {
 			new_value &= !(op->term[i].value == t->value && op->term[i].baby != 0);
 			new_baby &= !(op->term[i].value == t->value && op->term[i].baby == t->baby);
 			new_giant &= op->term[i].giant != t->giant;
 		}
-		charge(s, op, (hel_cost){.products = 1.2 * (double)limbs}, 1);
+		groups += new_giant;
+		values += new_baby;
+		new_giant &= t->giant != 0;
+		new_baby &= t->baby != 0;
 		if (new_value)
 			charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
 		if (new_baby) {
@@ -166,8 +186,11 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 		TRY(require(s, galois_of(s, t->baby), level));
 		TRY(require(s, galois_of(s, t->giant), level));
 	}
-	if (giants)
-		charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
+	charge(s, op, hel_cost_sum(&s->params->spec, limbs, op->terms, values, groups), 1);
+	charge(s, op,
+	       giants ? hel_cost_finish(&s->params->spec, limbs)
+		      : hel_cost_copy(&s->params->spec, limbs),
+	       1);
 	s->out->layer[op->layer].key_switches += switches;
 	s->out->layer[op->layer].weights += op->terms;
 done:
@@ -205,6 +228,28 @@ done:
 	return st;
 }
 
+/* One decomposition for all; what stands still joins times P, or is added where nothing moves. */
+static void charge_rotate_sum(shape_machine *s, const hel_op *op, unsigned level)
+{
+	const hel_params_spec *spec = &s->params->spec;
+	const size_t limbs = s->params->limbs[level];
+	unsigned moving = 0;
+	for (uint32_t k = 0; k < op->steps; k++)
+		moving += op->step[k] != 0;
+	const unsigned still = op->steps - moving - (moving == 0);
+	charge(s, op, hel_cost_weighted_sum(spec, limbs, still), 1);
+	s->out->layer[op->layer].key_switches += moving;
+	if (!moving) {
+		charge(s, op,
+		       is_fused(s, op) ? hel_cost_rescale(spec, level) : hel_cost_copy(spec, limbs),
+		       1);
+		return;
+	}
+	charge(s, op, hel_cost_decompose(spec, limbs), 1);
+	charge(s, op, hel_cost_product(spec, limbs), moving);
+	charge_finish(s, op, level);
+}
+
 static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
@@ -214,20 +259,15 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 	TRY(new_value(s, op, &v, x->level, x->product));
 	*out = v;
 	v->is_complex = x->is_complex;
-	const size_t limbs = s->params->limbs[x->level];
 	for (uint32_t k = 0; k < op->steps; k++) {
 		for (size_t p = 0; p < s->slots; p++) {
 			size_t q = (size_t)((int64_t)p + op->step[k]) & (s->slots - 1);
 			v->bound[p] += x->bound[q];
 		}
-		if (!op->step[k])
-			continue;
-		TRY(require(s, galois_of(s, op->step[k]), x->level));
-		charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
-		s->out->layer[op->layer].key_switches++;
+		if (op->step[k])
+			TRY(require(s, galois_of(s, op->step[k]), x->level));
 	}
-	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
-	charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
+	charge_rotate_sum(s, op, x->level);
 	TRY(hel_onehots_rotate_sum(s, v, x, op));
 	TRY(check_value(s, op, v));
 done:
@@ -240,8 +280,12 @@ static hel_status charge_product(shape_machine *s, const hel_op *op, unsigned le
 	const size_t limbs = s->params->limbs[level];
 	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
 	charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
-	charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
-	charge(s, op, (hel_cost){.products = 6 * (double)limbs}, 1);
+	charge(s, op, hel_cost_tensor(&s->params->spec, limbs), 1);
+	if (is_fused(s, op)) /* the level's own limbs of what is added, times P */
+		charge(s, op,
+		       hel_cost_weighted_sum(&s->params->spec, s->params->spec.primes_per_level, 1),
+		       1);
+	charge_finish(s, op, level);
 	s->out->layer[op->layer].key_switches++;
 	return require(s, HEL_RELINEARISE, level);
 }
@@ -382,8 +426,8 @@ static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
 		for (uint32_t k = 0; k < op->terms; k++)
 			v->bound[p] += fabs(op->factor[k]) * x[k]->bound[p];
 	}
-	charge(s, op,
-	       (hel_cost){.products = 1.5 * (double)(op->terms * s->params->limbs[v->level])}, 1);
+	const size_t limbs = s->params->limbs[v->level];
+	charge(s, op, hel_cost_weighted_sum(&s->params->spec, limbs, op->terms), 1);
 	TRY(check_value(s, op, v));
 done:
 	hel_free(x);
@@ -417,7 +461,8 @@ static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 	memcpy(v->bound, x->bound, s->slots * sizeof *v->bound);
 	TRY(pass_curve(v, x));
 	TRY(hel_onehots_pass(s, v, x, NULL));
-	charge(s, op, hel_cost_rescale(&s->params->spec, x->level), 1);
+	if (!is_fused(s, op))
+		charge(s, op, hel_cost_rescale(&s->params->spec, x->level), 1);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -439,6 +484,7 @@ static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 		v->bound[p] = x->bound[p] + hypot(w.re, w.im);
 	}
 	TRY(hel_onehots_pass(s, v, x, &s->p->vector[op->index]));
+	charge(s, op, hel_cost_add_plain(&s->params->spec, s->params->limbs[x->level]), 1);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -456,6 +502,9 @@ static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 	    [HEL_OP_MUL] = run_mul,
 	    [HEL_OP_WEIGHTED_SUM] = run_weighted_sum,
 	};
+	shape_machine *s = self(m);
+	if (!is_fused(s, op) || op->kind != HEL_OP_RESCALE)
+		charge(s, op, (hel_cost){.ops = 1}, 1);
 	return run[op->kind](m, op, out);
 }
 
@@ -497,11 +546,14 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	TRY_ALLOC(s.level, hel_alloc(p->ops, sizeof *s.level));
 	TRY_ALLOC(s.product, hel_alloc(p->ops, sizeof *s.product));
 	TRY_ALLOC(s.bound, hel_alloc(p->ops, sizeof *s.bound));
+	TRY_ALLOC(s.fused, hel_alloc(p->ops, sizeof *s.fused));
+	hel_vm_find_fused(s.fused, p);
 	TRY(hel_vm_run(&s.base, p, &value));
 	const shape_value *v = value;
 	if (v->level != 0 || v->product)
 		FAIL(HEL_ELEVEL, "the result ends at level %u%s, expected 0", v->level,
 		     v->product ? ", not rescaled" : "");
+	hel_cost_add(&out->cost, hel_cost_write(&params->spec, params->limbs[0]), 1);
 	double low = INFINITY;
 	for (size_t i = 0; i < s.slots; i++) {
 		out->bound = HEL_MAX(out->bound, v->bound[i]);
@@ -514,6 +566,7 @@ done:
 	free_value(&s.base, value);
 	hel_free(s.level);
 	hel_free(s.product);
+	hel_free(s.fused);
 	for (uint32_t i = 0; s.bound && i < p->ops; i++)
 		hel_free(s.bound[i]);
 	hel_free(s.bound);

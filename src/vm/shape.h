@@ -25,7 +25,8 @@ typedef struct shape_machine {
 	const hel_ranges *ranges;
 	unsigned *level; /* before each op */
 	bool *product;	 /* of its result */
-	double **bound;	 /* kept for every root of a curve, per slot */
+	bool *fused;
+	double **bound; /* kept for every root of a curve, per slot */
 	hel_shape *out;
 	size_t slots;
 } shape_machine;

@@ -9,6 +9,7 @@
 #define HEL_VM_H
 
 #include "ckks/ckks.h"
+#include "cost.h"
 #include "prog/prog.h"
 
 typedef struct hel_machine hel_machine;
@@ -28,6 +29,9 @@ struct hel_machine {
 /** Runs all ops; *result is the last op's value, which the caller frees.
  *  An op's failure names the layer. */
 HEL_CHECKED hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result);
+/** fused[op]: a square or a sum of rotations whose only reader is a rescale divides for it, too, or
+ *  it is that rescale. */
+void hel_vm_find_fused(bool *fused, const hel_program *p);
 /** The largest number of values alive at once. */
 HEL_CHECKED hel_status hel_vm_peak_values(size_t *out, const hel_program *p);
 
@@ -66,12 +70,6 @@ HEL_CHECKED hel_status hel_noise_run(hel_noise *noise, const hel_program *p,
 
 /* --- shape.c --------------------------------------------------------------------- */
 
-typedef struct hel_cost {
-	double ntts;	  /* one-limb transforms */
-	double products;  /* one-limb pointwise products */
-	double key_bytes; /* read during one run */
-} hel_cost;
-
 /** Real records are not like the samples that errors are predicted for. */
 #define HEL_RECORD_MARGIN 2
 
@@ -85,7 +83,7 @@ typedef struct hel_shape_layer {
 typedef struct hel_shape {
 	hel_key_request *key; /* what the program needs, each at its highest level */
 	uint32_t keys;
-	hel_cost cost;
+	hel_cost cost;	  /* with reading the query and writing the result, which no layer has */
 	double bound;	  /* of the result: largest |slot| */
 	double head_room; /* bits between the bounds and their moduli, where they come closest */
 	/* Predicted, HEL_NOISE_MARGIN * HEL_RECORD_MARGIN above the standard deviation: of the
@@ -112,17 +110,6 @@ typedef struct hel_ranges {
 HEL_CHECKED hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
 				     const hel_ranges *ranges, const double *samples, size_t count);
 void hel_shape_clear(hel_shape *s);
-
-/* --- cost.c ---------------------------------------------------------------------- */
-
-/** Costs of the basic operations at a number of limbs, for planners. */
-hel_cost hel_cost_decompose(const hel_params_spec *p, size_t limbs);
-hel_cost hel_cost_product(const hel_params_spec *p, size_t limbs);
-hel_cost hel_cost_finish(const hel_params_spec *p, size_t limbs);
-hel_cost hel_cost_rescale(const hel_params_spec *p, unsigned level);
-void hel_cost_add(hel_cost *sum, hel_cost c, double times);
-/** Estimated seconds on one thread of the machine the constants were measured on. */
-double hel_cost_seconds(const hel_params_spec *p, hel_cost c);
 
 /* --- loaded.c, weights_file.c ------------------------------------------------------ */
 

@@ -1258,6 +1258,49 @@ for model in seed2 digits deep; do # else a mistaken path looks like a broken sy
 		--data data.csv --rows 5
 done
 
+# --- what this machine takes ----------------------------------------------------------------------------------------
+
+section "calibration"
+works "bench --calibrate" bench --calibrate --milliseconds 1 --threads 1 --out machine.json
+predicted() { # FILE|none: fills $ms
+	json "compile --calibration $1" compile --model m-default --out c-machine --calibration "$1"
+	ms=$(number estimated_ms log/out)
+}
+predicted machine.json
+measured_here=$ms
+check "compile says what it goes by" "$(cat log/out)" grep -q '"calibration":"machine.json"' log/out
+cp c-machine/program.helm program.first
+predicted machine.json
+check "one calibration, one program" "the programs differ" cmp -s program.first c-machine/program.helm
+predicted none
+check "compile without one does not" "$(cat log/out)" sh -c '! grep -q calibration log/out'
+json "verify, for the time" verify --model m-default --compiled c-machine --data data.csv --rows 20 --threads 1
+check "the prediction is of the right size" "$measured_here ms predicted, $(cat log/out)" \
+	awk "BEGIN { r = $measured_here / $(number server_cpu_ms_median log/out); exit !(r > 0.3 && r < 3) }"
+# slower kernels are predicted to be slower
+sed 's/"butterflies": [^,]*/"butterflies": 1e-8/' machine.json >slow.json
+predicted slow.json
+check "the calibration drives the prediction" "$ms after $measured_here" awk "BEGIN { exit !($ms > 5 * $measured_here) }"
+sed 's/"cpu": *"/"cpu": "not /' machine.json >other.json
+run compile --model m-default --out c-machine --calibration other.json
+check "another machine's is not used" "exit $code: $message" grep -q "other.json is not used: it was measured on" log/err
+check "and that is no error" "exit $code" [ "$code" = 0 ]
+refuse 4 "compile: a calibration that is none" compile --model m-default --out out/c --calibration data.csv
+says "compile: a calibration that is none: the message names the file" data.csv
+head -c 200 machine.json >cut.json
+refuse 4 "compile: a truncated calibration" compile --model m-default --out out/c --calibration cut.json
+sed 's/"sums": /"sums": -/' machine.json >negative.json
+refuse 4 "compile: a negative time" compile --model m-default --out out/c --calibration negative.json
+says "compile: a negative time: the message names it" sums
+refuse 7 "compile: an absent calibration" compile --model m-default --out out/c --calibration nosuch.json
+HELRM_CALIBRATION=cut.json refuse 4 "compile: HELRM_CALIBRATION is truncated" compile --model m-default --out out/c
+# where nothing is named: the user's cache, if there is one
+mkdir -p cache/helrm
+cp machine.json cache/helrm/calibration.json
+HELRM_CALIBRATION='' XDG_CACHE_HOME=$PWD/cache json "compile with a calibration in the cache" \
+	compile --model m-default --out c-machine
+check "it is used" "$(cat log/out)" grep -q 'cache/helrm/calibration.json' log/out
+
 # --- what compile refuses ---------------------------------------------------------------------------------------
 
 section "compile refuses"

@@ -21,7 +21,8 @@ static inline hel_program *fuzz_weights_program(const hel_params *params)
 	m->inputs = m->features = 1;
 	m->input = hel_alloc(1, sizeof *m->input);
 	fuzz_expect(m->model && m->schema && m->input);
-	m->input[0] = (hel_input){params->spec.levels, 0, {(uint8_t)log_slots, 0, {0}, 1}};
+	m->input[0] =
+	    (hel_input){.level = params->spec.levels, .layout = {(uint8_t)log_slots, 0, {0}, 1}};
 	for (int v = 0; v < 2; v++) {
 		for (size_t i = 0; i < (size_t)1 << log_slots; i++)
 			x[i].re = 0.125 * (double)(i + 1) * (v ? -1 : 1);

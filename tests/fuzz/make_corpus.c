@@ -1,6 +1,7 @@
 /* Writes the corpus anew: make_corpus DIR. All values are invented; all parameters are tiny.
  * Keys and ciphertexts are random: a new run gives other bytes of the same form.
  */
+#include "compile/calibration.h"
 #include "dlrm/dlrm.h"
 #include "fuzz_weights.h"
 #include "net/net.h"
@@ -62,6 +63,23 @@ static const char config[] =
     " \"activation\": {\"kind\": \"quadratic\", \"a\": 0.125, \"b\": 0.5},\n"
     " \"bottom_last_activation\": true, \"training\": {\"epochs\": 3, \"batch\": 8, "
     "\"warmup\": 2,\n \"rate\": 0.01, \"weight_decay\": 1, \"gradient_clip\": 1, \"seed\": 7}}\n";
+
+/* With figures that do not depend on the machine it is made on. */
+static void make_calibration(void)
+{
+	hel_calibration c = {.model = {.efficiency = 0.9, .cache = 0x1p22},
+			     .cpu = "a CPU",
+			     .backend = "avx2",
+			     .version = "0.1.0"};
+	char *text;
+#define SET(name) c.model.seconds.name = 1e-9;
+	HEL_COSTS(SET)
+#undef SET
+	OK(hel_calibration_to_json(&text, &c));
+	save_text("calibration/full.json", text);
+	free(text);
+	save_text("calibration/other.json", "{\"kind\": \"helrm calibration 2\"}");
+}
 
 static void make_texts(void)
 {
@@ -336,7 +354,7 @@ static void make_programs(void)
 	hel_params *wider;
 	hel_shape batch;
 	OK(hel_params_new_insecure_test(&wider, &m.params));
-	OK(hel_shape_run(&batch, &p, wider, &(hel_ranges){.feature = (const double[]){3, 3, 3}}, NULL, 0));
+	OK(hel_shape_run(&batch, &p, wider, &(hel_ranges){.feature = (double[]){3, 3, 3}}, NULL, 0));
 	m.key = batch.key;
 	OK(hel_program_write(&w, &p));
 	save_body("program/batch.bin", &w);
@@ -467,6 +485,7 @@ int main(int argc, char **argv)
 	root = argv[1];
 	OK(hel_random_init());
 	make_texts();
+	make_calibration();
 	make_rows();
 	make_import();
 	make_weights();

@@ -158,7 +158,7 @@ static hel_status read_query(hel_ct **in, const hel_session *session, const void
 	if (inputs != m->inputs)
 		FAIL(HEL_EFORMAT, "a query of %u ciphertexts, expected %u", inputs, m->inputs);
 	for (uint32_t i = 0; i < inputs; i++) {
-		TRY(hel_ct_new(&in[i], s->params));
+		TRY(hel_ct_take(&in[i], session->ev));
 		TRY(form == HEL_CT_SEEDED ? hel_ct_read_seeded(in[i], &r) : hel_ct_read(in[i], &r));
 		if (in[i]->level != m->input[i].level)
 			FAIL(HEL_ELEVEL, "input %u of the query has level %u, expected %u", i,

@@ -354,7 +354,8 @@ static void make_programs(void)
 	hel_params *wider;
 	hel_shape batch;
 	OK(hel_params_new_insecure_test(&wider, &m.params));
-	OK(hel_shape_run(&batch, &p, wider, &(hel_ranges){.feature = (double[]){3, 3, 3}}, NULL, 0));
+	OK(hel_shape_run(&batch, &p, wider, &(hel_ranges){.feature = (double[]){3, 3, 3}}, NULL,
+			 0));
 	m.key = batch.key;
 	OK(hel_program_write(&w, &p));
 	save_body("program/batch.bin", &w);

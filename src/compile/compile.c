@@ -3,9 +3,12 @@
 #include <string.h>
 
 #define SCALE_BITS 30
-#define SAMPLES 256 /* result coefficients: the score and proof that nothing else is there */
-#define MAX_FUSED (1u << 24) /* entries of a fused matrix */
-#define MAX_ATTEMPTS 5	     /* to keep within limits */
+/* Result coefficients that are sent: two for each score, the others prove that nothing else is
+ * there. */
+#define SAMPLES 256u
+#define SAMPLES_PER_RECORD 8u /* at least */
+#define MAX_FUSED (1u << 24)  /* entries of a fused matrix */
+#define MAX_ATTEMPTS 5	      /* to keep within limits */
 #define WANTED_BITS 12.5
 
 /* One complete choice. */
@@ -90,7 +93,7 @@ static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool p
 	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise, o->machine));
 	if (!c.params)
 		goto done;
-	st = hel_plan_new(&c.plan, c.stages, c.params, objective, o->machine);
+	st = hel_plan_new(&c.plan, c.stages, c.params, o->log_batch, objective, o->machine);
 	if (st == HEL_EUNSUPPORTED) {
 		st = HEL_OK;
 		goto done;
@@ -162,7 +165,7 @@ done:
 }
 
 /* Why nothing fits, layer by layer. */
-static hel_status explain(const hel_dlrm *m, unsigned max_log_n)
+static hel_status explain(const hel_dlrm *m, unsigned max_log_n, unsigned log_batch)
 {
 	hel_status st = HEL_OK;
 	hel_stages *s = NULL;
@@ -180,12 +183,17 @@ static hel_status explain(const hel_dlrm *m, unsigned max_log_n)
 		}
 	}
 	const double room = hel_security_limit(max_log_n);
+	char share[48] = "";
+	if (log_batch)
+		snprintf(share, sizeof share, " for each of %u records", 1u << log_batch);
 	st = hel_fail(
 	    HEL_EUNSUPPORTED,
 	    "the model needs %u levels (%s) and %zu slots (layer %s); a ring of N = 2^%u holds "
-	    "%.0f levels and %u slots: remove a layer, make it narrower, or allow a larger ring",
+	    "%.0f levels and %u slots%s: remove a layer, make it narrower, or allow a larger "
+	    "ring%s",
 	    hel_stages_levels(s), text, rows, widest, max_log_n,
-	    fmax(0, floor(room / SCALE_BITS) - 3), 1u << (max_log_n - 1));
+	    fmax(0, floor(room / SCALE_BITS) - 3), 1u << (max_log_n - 1 - log_batch), share,
+	    log_batch ? " or a smaller batch" : "");
 done:
 	hel_stages_free(s);
 	return st;
@@ -201,7 +209,8 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->params = c->params->spec;
 	manifest->degree = (uint8_t)c->stages->degree;
 	manifest->features = (uint32_t)c->stages->features;
-	manifest->samples = (uint32_t)HEL_MIN(SAMPLES, c->params->ring.n);
+	manifest->log_batch = (uint8_t)c->plan->log_batch;
+	manifest->samples = HEL_MAX(SAMPLES, SAMPLES_PER_RECORD << manifest->log_batch);
 	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, o));
 	if (!r->shape.uniform)
 		FAIL(HEL_EUNSUPPORTED, "slots of the result would hold different values");
@@ -363,6 +372,9 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 	hel_program *p = NULL, *q = NULL;
 	hel_compile_report precise = {0};
 	memset(report, 0, sizeof *report);
+	if (options->log_batch > HEL_MAX_LOG_BATCH)
+		FAIL(HEL_EINVAL, "2^%u records in a query, at most 2^%d are possible",
+		     options->log_batch, HEL_MAX_LOG_BATCH);
 	TRY(compile_with(&p, report, m, options, max_log_n, false));
 	if (p && p->manifest->bits < (options->bits > 0 ? options->bits : WANTED_BITS)) {
 		st = compile_with(&q, &precise, m, options, max_log_n, true);
@@ -379,7 +391,7 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 		}
 	}
 	if (!p) {
-		st = explain(m, max_log_n);
+		st = explain(m, max_log_n, options->log_batch);
 		goto done;
 	}
 	*out = p;

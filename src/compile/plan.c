@@ -780,7 +780,8 @@ static double likely_bytes(const hel_stages *s, const hel_params *params)
 }
 
 hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
-			const hel_objective *objective, const hel_cost_model *machine)
+			unsigned log_batch, const hel_objective *objective,
+			const hel_cost_model *machine)
 {
 	hel_status st = HEL_OK;
 	hel_plan *plan = NULL;
@@ -788,12 +789,16 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 		     .params = params,
 		     .objective = *objective,
 		     .machine = hel_cost_model_for(machine, likely_bytes(s, params)),
-		     .log_slots = params->spec.log_n - 1u};
+		     .log_slots = params->spec.log_n - 1u - log_batch};
+	if (log_batch + HEL_MIN_LOG_SLOTS + 1 > params->spec.log_n)
+		FAIL(HEL_EUNSUPPORTED, "2^%u records do not fit the slots of N = 2^%u", log_batch,
+		     params->spec.log_n);
 	TRY_ALLOC(p.states, hel_alloc(s->count * MAX_STATES, sizeof *p.states));
 	TRY_ALLOC(p.count, hel_alloc(s->count, sizeof *p.count));
 	TRY_ALLOC(p.scratch, hel_alloc((size_t)1 << p.log_slots, sizeof *p.scratch));
 	TRY_ALLOC(plan, hel_alloc(1, sizeof *plan));
 	plan->count = s->count;
+	plan->log_batch = log_batch;
 	TRY_ALLOC(plan->packing, hel_alloc(s->count, sizeof *plan->packing));
 	TRY_ALLOC(plan->note, hel_alloc(s->count, sizeof *plan->note));
 	if (hel_stages_levels(s) > params->spec.levels)

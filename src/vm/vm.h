@@ -89,7 +89,6 @@ typedef struct hel_shape {
 	/* Predicted, HEL_NOISE_MARGIN * HEL_RECORD_MARGIN above the standard deviation: of the
 	 * score (the mean over the record's slots) and of a slot's real part. */
 	double error, slot_error;
-	bool uniform;		/* every slot of a record's result is bounded alike */
 	hel_shape_layer *layer; /* one per layer of the program */
 } hel_shape;
 

@@ -376,8 +376,9 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 	TRY(compile_with(&p, report, m, options, max_log_n, false));
 	if (p && p->manifest->bits < (options->bits > 0 ? options->bits : WANTED_BITS)) {
 		st = compile_with(&q, &precise, m, options, max_log_n, true);
-		if (st == HEL_ELIMIT)
-			st = HEL_OK; /* more precise keys are larger */
+		/* more precise keys are larger; and what does not fit with them fits without */
+		if (st == HEL_ELIMIT || st == HEL_ERANGE || st == HEL_EUNSUPPORTED)
+			st = HEL_OK;
 		TRY(st);
 		if (q && q->manifest->bits > p->manifest->bits) {
 			hel_program *swap = p;

@@ -252,7 +252,13 @@ static void test_bound_of_a_linear_model(void **state)
 		assert_ok(hel_compile(&p, &r, m, &(hel_compile_options){0}));
 		print_message("%zu entries in %zu groups: bound %.9g, from tensors %.9g\n", onehots,
 			      places, p->manifest->bound, want);
-		assert_true(!p->manifest->measured && fabs(p->manifest->bound / want - 1) < 1e-5);
+		assert_true(!p->manifest->measured && p->manifest->bound > want * (1 - 1e-5));
+		/* embedding vectors in a ciphertext of their own no longer tell who goes with whom
+		 */
+		if (p->layers == 1)
+			assert_true(p->manifest->bound < want * (1 + 1e-5));
+		else
+			assert_int_equal(3, round);
 		hel_compile_report_clear(&r);
 		hel_program_free(p);
 		hel_dlrm_free(m);

@@ -212,8 +212,6 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->log_batch = (uint8_t)c->plan->log_batch;
 	manifest->samples = HEL_MAX(SAMPLES, SAMPLES_PER_RECORD << manifest->log_batch);
 	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, o));
-	if (!r->shape.uniform)
-		FAIL(HEL_EUNSUPPORTED, "slots of the result would hold different values");
 	manifest->bound = r->shape.bound * (manifest->measured ? HEL_SCORE_MARGIN : 1);
 	manifest->bits = -log2(r->shape.error * sqrt(2 / M_PI)); /* mean |error| of a Gaussian */
 	manifest->keys = r->shape.keys;

@@ -168,7 +168,7 @@ static void test_wide_tables(void **state)
 static void test_bound_of_a_linear_model(void **state)
 {
 	(void)state;
-	for (uint64_t round = 0; round < 4; round++) {
+	for (uint64_t round = 0; round < 6; round++) {
 		hel_prng g;
 		hel_program *p;
 		hel_compile_report r;
@@ -179,7 +179,7 @@ static void test_bound_of_a_linear_model(void **state)
 		c.bottom_layers = 0;
 		c.top_layers = 1;
 		c.top[0] = 1;
-		hel_schema *s = random_schema(&g, 4, 5, round == 3 ? 3000 : 40);
+		hel_schema *s = random_schema(&g, 4, 5, round >= 3 ? 3000 : 40);
 		const size_t onehots = hel_schema_onehots(s), places = hel_schema_hots(s);
 		assert_ok(hel_dlrm_new(&m, &c, s, round));
 		const float *w = hel_tensor_data(m, hel_dlrm_top(m, 0, false));
@@ -203,7 +203,12 @@ static void test_bound_of_a_linear_model(void **state)
 		assert_ok(hel_compile(&p, &r, m, &(hel_compile_options){0}));
 		print_message("%zu entries in %zu groups: bound %.9g, from tensors %.9g\n", onehots,
 			      places, p->manifest->bound, want);
-		assert_true(!p->manifest->measured && fabs(p->manifest->bound / want - 1) < 1e-5);
+		/* the magnitude of a complex slot says less than its real part */
+		bool complex = false;
+		for (uint32_t i = 0; i < p->manifest->inputs; i++)
+			complex |= hel_layout_is_complex(&p->manifest->input[i].layout);
+		const double over = p->manifest->bound / want - 1;
+		assert_true(!p->manifest->measured && over > -1e-5 && over < (complex ? 1 : 1e-5));
 		hel_compile_report_clear(&r);
 		hel_program_free(p);
 		hel_dlrm_free(m);

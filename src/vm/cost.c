@@ -48,6 +48,6 @@ hel_cost hel_cost_finish(const hel_params_spec *p, size_t limbs)
 
 hel_cost hel_cost_rescale(const hel_params_spec *p, unsigned level)
 {
-	const double l = (double)level * p->primes_per_level + 1, k = p->primes_per_level;
+	const double k = p->primes_per_level, l = (level - 1) * k + (p->base ? p->base : k + 1);
 	return (hel_cost){.ntts = 2 * (l + k), .products = 2 * l * (k + 1)};
 }

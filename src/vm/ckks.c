@@ -24,12 +24,13 @@ static void op_levels(unsigned *level, const hel_program *p)
 	}
 }
 
-/* A square or a sum of rotations whose only reader is a rescale divides for it, too. */
+/* A product or a sum of rotations whose only reader is a rescale divides for it, too. */
 static void find_fused(bool *fused, const hel_program *p)
 {
 	for (size_t i = 0; i < p->ops; i++) {
 		size_t readers = 0, rescale = 0;
-		if (p->op[i].kind != HEL_OP_SQUARE && p->op[i].kind != HEL_OP_ROTATE_SUM)
+		const hel_op_kind kind = p->op[i].kind;
+		if (kind != HEL_OP_SQUARE && kind != HEL_OP_MUL && kind != HEL_OP_ROTATE_SUM)
 			continue;
 		for (size_t k = i + 1; k < p->ops; k++) {
 			const hel_op *op = &p->op[k];
@@ -297,9 +298,10 @@ static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
 static hel_status run_mul(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = new_ct(m, out);
-	return st == HEL_OK
-		   ? hel_eval_mul(self(m)->ev, *out, m->value[op->value], m->value[op->index])
-		   : st;
+	if (st != HEL_OK)
+		return st;
+	return (is_fused(m, op) ? hel_eval_mul_rescale : hel_eval_mul)(
+	    self(m)->ev, *out, m->value[op->value], m->value[op->index]);
 }
 
 static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
@@ -354,8 +356,14 @@ static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev,
 			const hel_ct *const *in, double *op_seconds)
 {
+	return hel_ckks_run_many(result, &(uint32_t){l->p->ops - 1}, 1, l, ev, in, op_seconds);
+}
+
+hel_status hel_ckks_run_many(hel_ct **result, const uint32_t *op, size_t count, const hel_loaded *l,
+			     const hel_eval *ev, const hel_ct *const *in, double *op_seconds)
+{
 	hel_status st = HEL_OK;
-	void *value = NULL;
+	void **value = NULL;
 	ckks_machine c = {
 	    .base = {.run = run_op, .free_value = free_value, .timed = timed, .pool = ev->pool},
 	    .l = l,
@@ -370,8 +378,11 @@ hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev
 			st = HEL_EKEY;
 			goto done;
 		}
-	TRY(hel_vm_run(&c.base, l->p, &value));
-	*result = value;
+	TRY_ALLOC(value, hel_alloc(count, sizeof *value));
+	TRY(hel_vm_run_many(&c.base, l->p, op, count, value));
+	for (size_t i = 0; i < count; i++)
+		result[i] = value[i];
 done:
+	hel_free(value);
 	return st;
 }

@@ -27,6 +27,10 @@ struct hel_machine {
 /** Runs all ops; *result is the last op's value, which the caller frees.
  *  An op's failure names the layer. */
 HEL_CHECKED hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result);
+/** The same for several values: result[i] is that of op number op[i], ascending; the last of them
+ *  is the program's last op. */
+HEL_CHECKED hel_status hel_vm_run_many(hel_machine *m, const hel_program *p, const uint32_t *op,
+				       size_t count, void **result);
 /** The largest number of values alive at once. */
 HEL_CHECKED hel_status hel_vm_peak_values(size_t *out, const hel_program *p);
 
@@ -35,6 +39,10 @@ HEL_CHECKED hel_status hel_vm_peak_values(size_t *out, const hel_program *p);
 /** slots[i]: the slot values of input i. result: all slots. */
 HEL_CHECKED hel_status hel_clear_run(hel_complex *result, const hel_program *p,
 				     const hel_complex *const *slots);
+/** result[i]: all slots of the value of op number op[i], as in hel_vm_run_many. */
+HEL_CHECKED hel_status hel_clear_run_many(hel_complex *const *result, const hel_program *p,
+					  const uint32_t *op, size_t count,
+					  const hel_complex *const *slots);
 /** The same for a feature vector, filled into the inputs as the client fills them: the logit. */
 HEL_CHECKED hel_status hel_clear_run_features(double *logit, const hel_program *p,
 					      const double *features);
@@ -131,5 +139,9 @@ HEL_CHECKED hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p,
  *  @retval HEL_ECANCEL the evaluator's `stop` was set between two ops. */
 HEL_CHECKED hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev,
 				    const hel_ct *const *in, double *op_seconds);
+/** The same for the values of several ops, as in hel_vm_run_many. */
+HEL_CHECKED hel_status hel_ckks_run_many(hel_ct **result, const uint32_t *op, size_t count,
+					 const hel_loaded *l, const hel_eval *ev,
+					 const hel_ct *const *in, double *op_seconds);
 
 #endif

@@ -118,7 +118,7 @@ static void print_overview(FILE *out, const char *program, const hel_command *co
 		"model that never sees them.\n\n",
 		program);
 	for (; *commands; commands++)
-		fprintf(out, "  %-9s %s\n", (*commands)->name, (*commands)->summary);
+		fprintf(out, "  %-12s %s\n", (*commands)->name, (*commands)->summary);
 	fprintf(
 	    out,
 	    "\n'%s COMMAND --help' shows a command's options. Exit status: 0 done, 2 usage, 3 bad "

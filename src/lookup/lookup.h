@@ -43,6 +43,7 @@ typedef struct hel_table {
 #define HEL_LOOKUP_DIGITS_MAX 64
 #define HEL_LOOKUP_TABLES_MAX 4096
 #define HEL_LOOKUP_BATCH_MAX 32768
+#define HEL_LOOKUP_DIM_MAX 65536
 
 typedef struct hel_lookup_spec {
 	hel_lookup_method method;
@@ -53,6 +54,27 @@ typedef struct hel_lookup_spec {
 	unsigned log_n;	       /* 0: the smallest ring that is secure and precise enough */
 	unsigned wanted_bits;  /* of precision, relative to the largest output; 0: 15 */
 } hel_lookup_spec;
+
+/* --- tables.c: tables out of foreign files --------------------------------------- */
+
+/** A row a line, numbers apart by blanks, tabs or commas; empty lines are skipped. The caller frees
+ *  *value.
+ *  @retval HEL_EDATA, HEL_ELIMIT names the line. */
+HEL_CHECKED hel_status hel_table_from_text(float **value, size_t *rows, size_t *dim,
+					   const char *text, size_t size);
+
+/** A NumPy array of two dimensions in a file's bytes, which it points into. */
+typedef struct hel_npy {
+	size_t rows, dim;
+	bool wide; /* doubles instead of floats, little-endian */
+	const uint8_t *data;
+} hel_npy;
+
+/** @retval HEL_EFORMAT, HEL_EUNSUPPORTED, HEL_ELIMIT, HEL_ETRUNC what is wrong with it. */
+HEL_CHECKED hel_status hel_npy_open(hel_npy *out, const uint8_t *bytes, size_t size);
+/** Copies all numbers; the caller frees *value.
+ *  @retval HEL_EDATA one is not finite. */
+HEL_CHECKED hel_status hel_npy_read(float **value, const hel_npy *npy);
 
 /* --- packing.c: where everything stands ------------------------------------------ */
 

@@ -58,7 +58,7 @@ static hel_status check_spec(const hel_lookup_spec *s)
 	for (size_t t = 0; t < s->tables; t++) {
 		const hel_table *table = &s->table[t];
 		if (!table->rows || !table->dim || table->dim != s->table[0].dim ||
-		    table->rows > UINT32_MAX || table->dim > 1u << 16)
+		    table->rows > UINT32_MAX || table->dim > HEL_LOOKUP_DIM_MAX)
 			FAIL(HEL_EINVAL, "table %zu has %zu rows of %zu numbers, the first one %zu",
 			     t, table->rows, table->dim, s->table[0].dim);
 		if (!rows && table->rows != (size_t)s->base * s->digits)

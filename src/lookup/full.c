@@ -21,8 +21,8 @@ static unsigned levels(const hel_lookup_spec *s)
 static bool plan_full(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
 {
 	(void)params;
-	const size_t columns = hel_plan_columns(plan, s);
 	plan->pairs = true;
+	const size_t columns = hel_plan_columns(plan, s);
 	plan->column_bits = HEL_MIN(plan->log_slots, hel_log2_ceil(columns));
 	plan->results = (columns + ((size_t)1 << plan->column_bits) - 1) >> plan->column_bits;
 	plan->lane_bits = plan->log_slots - plan->column_bits;

@@ -116,8 +116,8 @@ static void group_limb(void *arg, size_t i)
 			first[t] = j->in[from + t]->part[0] + at;
 			second[t] = j->in[from + t]->part[1] + at;
 		}
-		ring->k->key_product(j->out[0] + at, j->out[1] + at, &terms, NULL,
-				     j->add || from, ring->at[i]);
+		ring->k->key_product(j->out[0] + at, j->out[1] + at, &terms, NULL, j->add || from,
+				     ring->at[i]);
 	}
 }
 

@@ -7,6 +7,22 @@
 #include "cli.h"
 #include "lookup/lookup.h"
 
+/* The tables of a call: rows for those who keep rows, a codebook for those of digits. */
+typedef struct lookup_tables {
+	size_t tables;
+	hel_table table[HEL_MAX_VALUES], codebook;
+	float *owned[HEL_MAX_VALUES + 1];
+	void *map[HEL_MAX_VALUES + 1]; /* files that stay on disk */
+	size_t map_size[HEL_MAX_VALUES + 1];
+	unsigned base, digits;
+	bool rows_given, codebook_given;
+} lookup_tables;
+
+void lookup_tables_clear(lookup_tables *t);
+/** What --rows, --table, --codebook, --base, --digits and --dim ask for; random where they do not.
+ */
+HEL_CHECKED hel_status lookup_tables_read(lookup_tables *t, const hel_args *args);
+
 /** One method at one batch size. Times in milliseconds, of the server unless said. */
 typedef struct lookup_figures {
 	hel_lookup_method method;
@@ -14,7 +30,7 @@ typedef struct lookup_figures {
 	size_t tables, rows, dim, batch; /* rows of all tables */
 	hel_params_spec params;
 	double log_qp;
-	size_t inputs, results, keys;
+	size_t parts, inputs, results, keys;
 	size_t query_bytes, result_bytes, key_bytes; /* on the wire */
 	size_t weight_bytes, memory_bytes;	     /* weights; all of the server, at most */
 	size_t disk_bytes;			     /* of weights that are not kept in memory */
@@ -27,8 +43,9 @@ typedef struct lookup_figures {
 
 typedef struct lookup_plan {
 	hel_lookup_spec spec;
-	double seconds;	     /* to spend on runs */
-	const char *weights; /* a file to keep encoded weights in instead of memory, or NULL */
+	double seconds;	  /* to spend on runs */
+	size_t parts;	  /* of each table, one program each: for tables larger than memory */
+	const char *disk; /* a directory for encoded weights, or NULL: in memory */
 } lookup_plan;
 
 /** Builds, encrypts, runs, checks every output of every run: first codes, last ones, equal digits,

@@ -1,163 +1,9 @@
 /* lookup-bench: all ways to look up encrypted indices, side by side on one table. */
 #include "bench.h"
-#include "dlrm/safetensors.h"
 #include "lookup.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define FILE_MAX ((size_t)16 << 30)
-
-/* The tables of a call: rows for those who keep rows, a codebook for those of digits. */
-typedef struct lookup_tables {
-	size_t tables;
-	hel_table table[HEL_MAX_VALUES], codebook;
-	float *owned[HEL_MAX_VALUES + 1];
-	unsigned base, digits;
-	bool rows_given, codebook_given;
-} lookup_tables;
-
-static void tables_clear(lookup_tables *t)
-{
-	for (size_t i = 0; i < HEL_ARRAY_LEN(t->owned); i++)
-		hel_free(t->owned[i]);
-}
-
-/* --- tables ------------------------------------------------------------------- */
-
-/* The one matrix of a file, or the one that is named. */
-static hel_status from_safetensors(float **value, size_t *rows, size_t *dim, const uint8_t *bytes,
-				   size_t size, const char *name)
-{
-	hel_status st = HEL_OK;
-	hel_safetensors f = {0};
-	hel_stored_tensor tensor;
-	float *v = NULL;
-	const char *key;
-	json_t *entry;
-	size_t matrices = 0;
-	TRY(hel_safetensors_open(&f, bytes, size));
-	json_object_foreach(f.header, key, entry) if (!name || matrices)
-	{
-		if (json_array_size(json_object_get(entry, "shape")) != 2)
-			continue;
-		name = matrices++ ? name : key;
-	}
-	if (matrices > 1)
-		FAIL(HEL_EINVAL, "the file holds %zu matrices: choose one with --tensor, e.g. %s",
-		     matrices, name);
-	if (!name)
-		FAIL(HEL_EFORMAT, "the file holds no matrix");
-	TRY(hel_safetensors_find(&tensor, &f, name));
-	if (!tensor.rows || !tensor.columns || tensor.columns > HEL_LOOKUP_DIM_MAX)
-		FAIL(HEL_ELIMIT, "'%.60s' is %zu x %zu, expected at most %d columns", name,
-		     tensor.rows, tensor.columns, HEL_LOOKUP_DIM_MAX);
-	TRY_ALLOC(v, hel_alloc(tensor.rows * tensor.columns, sizeof *v));
-	TRY(hel_stored_tensor_read(v, &tensor, 0, tensor.rows * tensor.columns, name));
-	*value = v;
-	*rows = tensor.rows;
-	*dim = tensor.columns;
-	v = NULL;
-done:
-	hel_free(v);
-	hel_safetensors_close(&f);
-	return st;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-	const size_t n = strlen(text), m = strlen(end);
-	return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-static hel_status read_table(hel_table *out, float **owned, const hel_args *args, const char *path)
-{
-	hel_status st = HEL_OK;
-	uint8_t *bytes = NULL;
-	size_t size;
-	hel_npy npy;
-	TRY(hel_file_read(path, FILE_MAX, &bytes, &size));
-	if (ends_with(path, ".npy")) {
-		st = hel_npy_open(&npy, bytes, size);
-		out->rows = npy.rows;
-		out->dim = npy.dim;
-		if (st == HEL_OK)
-			st = hel_npy_read(owned, &npy);
-	} else if (ends_with(path, ".safetensors"))
-		st = from_safetensors(owned, &out->rows, &out->dim, bytes, size,
-				      hel_arg(args, "tensor"));
-	else
-		st = hel_table_from_text(owned, &out->rows, &out->dim, (const char *)bytes, size);
-	if (st != HEL_OK) {
-		char detail[400];
-		snprintf(detail, sizeof detail, "%s", hel_error_detail());
-		FAIL(st, "%s: %s", path, detail);
-	}
-	out->value = *owned;
-done:
-	hel_free(bytes);
-	return st;
-}
-
-static hel_status random_table(hel_table *out, float **owned, size_t rows, size_t dim,
-			       uint64_t stream)
-{
-	hel_status st = HEL_OK;
-	const uint8_t seed[HEL_SEED_BYTES] = "lookup table";
-	hel_prng g;
-	hel_prng_init(&g, seed, stream);
-	TRY_ALLOC(*owned, hel_alloc(rows * dim, sizeof **owned));
-	for (size_t i = 0; i < rows * dim; i++)
-		(*owned)[i] = (float)(hel_prng_unit(&g) - 0.5);
-	*out = (hel_table){rows, dim, *owned};
-done:
-	return st;
-}
-
-static hel_status read_rows(lookup_tables *t, const hel_args *args, uint64_t dim)
-{
-	hel_status st = HEL_OK;
-	size_t files, sizes;
-	const char *const *file = hel_arg_all(args, "table", &files);
-	const char *const *rows = hel_arg_all(args, "rows", &sizes);
-	if (files && sizes)
-		FAIL(HEL_EINVAL, "--rows makes random tables, --table reads them: not both");
-	t->rows_given = files || sizes;
-	for (t->tables = 0; t->tables < files; t->tables++)
-		TRY(read_table(&t->table[t->tables], &t->owned[t->tables], args, file[t->tables]));
-	for (; t->tables < HEL_MAX(sizes, 1) && !files; t->tables++) {
-		char *end;
-		const char *text = sizes ? rows[t->tables] : "4096";
-		const unsigned long long n = strtoull(text, &end, 10);
-		if (*text < '0' || *text > '9' || *end || !n || n > UINT32_MAX)
-			FAIL(HEL_EINVAL, "--rows is '%s', expected a whole number from 1", text);
-		TRY(random_table(&t->table[t->tables], &t->owned[t->tables], (size_t)n, dim,
-				 t->tables));
-	}
-done:
-	return st;
-}
-
-static hel_status read_codebook(lookup_tables *t, const hel_args *args, uint64_t dim)
-{
-	hel_status st = HEL_OK;
-	uint64_t base, digits;
-	float **owned = &t->owned[HEL_MAX_VALUES];
-	TRY(hel_arg_number(&base, args, "base", HEL_LOOKUP_BASE_MIN, HEL_LOOKUP_BASE_MAX, 8));
-	TRY(hel_arg_number(&digits, args, "digits", 1, HEL_LOOKUP_DIGITS_MAX, 0));
-	t->base = (unsigned)base;
-	t->codebook_given = hel_arg(args, "codebook") != NULL;
-	if (t->codebook_given) {
-		TRY(read_table(&t->codebook, owned, args, hel_arg(args, "codebook")));
-		t->digits = (unsigned)(digits ? digits : t->codebook.rows / base);
-		goto done; /* whether it fits is the library's to say */
-	}
-	t->digits = (unsigned)(digits ? digits : 8);
-	TRY(random_table(&t->codebook, owned, base * t->digits,
-			 t->rows_given ? t->table[0].dim : dim, 1000));
-done:
-	return st;
-}
 
 /* --- which methods and batches --------------------------------------------------- */
 
@@ -251,7 +97,8 @@ static json_t *figures_json(const lookup_figures *f)
 					    f->params.primes_per_level, "alpha", f->params.alpha,
 					    "special", f->params.special, "log_qp", f->log_qp,
 					    "inputs", (json_int_t)f->inputs, "results",
-					    (json_int_t)f->results, "keys", (json_int_t)f->keys));
+					    (json_int_t)f->results, "keys", (json_int_t)f->keys,
+					    "parts", (json_int_t)f->parts));
 	json_object_update_new(o, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "median_ms",
 					    f->median_ms, "least_ms", f->least_ms, "ms_per_lookup",
 					    f->median_ms / (double)(f->batch * f->tables),
@@ -307,6 +154,7 @@ typedef struct lookup_bench {
 	lookup_tables tables;
 	lookup_plan plan;
 	json_t *results;
+	size_t parts;
 	bool one_method;
 } lookup_bench;
 
@@ -336,6 +184,7 @@ static hel_status run_method(lookup_bench *b, hel_lookup_method method)
 	const char *const *batch = hel_arg_all(b->args, "batch", &count);
 	hel_lookup_spec *s = &b->plan.spec;
 	s->method = method;
+	b->plan.parts = rows ? b->parts : 1;
 	s->tables = rows ? b->tables.tables : 1;
 	s->table = rows ? b->tables.table : &b->tables.codebook;
 	s->base = b->tables.base;
@@ -378,16 +227,17 @@ static hel_status run_lookup_bench(const hel_args *args, json_t *out)
 	hel_status st = HEL_OK;
 	lookup_bench b = {.args = args, .results = json_array()};
 	bool wanted[HEL_LOOKUP_METHODS] = {false};
-	uint64_t dim, log_n, bits, ms;
+	uint64_t log_n, bits, ms, parts;
 	size_t methods = 0;
 	json_object_set_new(out, "results", b.results);
 	TRY(chosen_methods(wanted, args));
-	TRY(hel_arg_number(&dim, args, "dim", 1, HEL_LOOKUP_DIM_MAX, 50));
 	TRY(hel_arg_number(&log_n, args, "log-n", 12, HEL_LOG_N_MAX, 0));
 	TRY(hel_arg_number(&bits, args, "bits", 1, 50, 0));
 	TRY(hel_arg_number(&ms, args, "milliseconds", 1, 1000000, 500));
-	TRY(read_rows(&b.tables, args, dim));
-	TRY(read_codebook(&b.tables, args, dim));
+	TRY(hel_arg_number(&parts, args, "parts", 1, 4096, 1));
+	TRY(lookup_tables_read(&b.tables, args));
+	b.parts = (size_t)parts;
+	b.plan.disk = hel_arg(args, "disk");
 	b.plan.seconds = 1e-3 * (double)ms;
 	b.plan.spec.log_n = (unsigned)log_n;
 	b.plan.spec.wanted_bits = (unsigned)bits;
@@ -402,7 +252,7 @@ static hel_status run_lookup_bench(const hel_args *args, json_t *out)
 			TRY(run_method(&b, (hel_lookup_method)i));
 	TRY(write_results(args, out, b.results));
 done:
-	tables_clear(&b.tables);
+	lookup_tables_clear(&b.tables);
 	return st;
 }
 
@@ -424,6 +274,9 @@ const hel_command hel_command_lookup_bench = {
 	    {"dim", "D", "numbers in a row of random tables (default 50)", false, false},
 	    {"batch", "N", "lookups in one request (default: 1, and a full ciphertext)", false,
 	     true},
+	    {"parts", "N", "programs to cut the tables into (default 1)", false, false},
+	    {"disk", "DIR", "keep weights and random tables on disk there, read as they are used",
+	     false, false},
 	    {"log-n", "N", "the ring, 12 to 17 (default: the smallest that serves)", false, false},
 	    {"bits", "N", "precision wanted, relative to the largest output (default 15)", false,
 	     false},

@@ -53,6 +53,7 @@ typedef struct hel_lookup_spec {
 	size_t batch;	       /* lookups in every table in one request */
 	unsigned log_n;	       /* 0: the smallest ring that is secure and precise enough */
 	unsigned wanted_bits;  /* of precision, relative to the largest output; 0: 15 */
+	double norm;	       /* of hel_lookup_norm for these tables or more; 0: to be found */
 } hel_lookup_spec;
 
 /* --- tables.c: tables out of foreign files --------------------------------------- */
@@ -108,11 +109,15 @@ typedef struct hel_lookup {
 	hel_lane *lane; /* sorted by query, table, first */
 	double norm;	/* outputs are divided by it, and so lie in [-0.9, 0.9] */
 	hel_params *params;
+	bool part; /* params belong to another one */
 	hel_program *program;
 	uint32_t *result; /* ops, plan.results of them */
 	hel_shape shape;
 	double bits; /* predicted precision: mean |error|, relative to norm */
 } hel_lookup;
+
+/** For FULL and GRID: no lookup; the output is 0. */
+#define HEL_LOOKUP_NONE UINT32_MAX
 
 /** Numbers in one code: digits, or 1 for an index. */
 size_t hel_lookup_code_width(const hel_lookup_spec *s);
@@ -131,11 +136,21 @@ void hel_lookup_truth(double *out, const hel_lookup_spec *s, size_t table, const
 
 /* --- params.c: the smallest ring ---------------------------------------------------- */
 
+/** What outputs are divided by so that they lie in [-0.9, 0.9], whatever the codes.
+ *  @retval HEL_EDATA a table holds numbers that are not finite. */
+HEL_CHECKED hel_status hel_lookup_norm(double *out, const hel_lookup_spec *s);
+
 /** Builds the program of a method for the smallest ring that is secure, holds it and reaches the
  *  wanted precision. The tables are borrowed.
  *  @retval HEL_EUNSUPPORTED nothing fits; says what each ring lacks.
  *  @retval HEL_EINVAL the spec is inconsistent; says how. */
 HEL_CHECKED hel_status hel_lookup_new(hel_lookup **out, const hel_lookup_spec *spec);
 void hel_lookup_free(hel_lookup *l);
+/** The same for other rows, e.g. another part of tables too large for one program: parameters
+ * (those of `like`, which must outlive it), packing, keys and norm are shared, so that results of
+ * all parts may be added up. For FULL and GRID.
+ *  @retval HEL_EINVAL the rows do not fit the packing, or numbers are larger. */
+HEL_CHECKED hel_status hel_lookup_like(hel_lookup **out, const hel_lookup *like,
+				       const hel_table *table);
 
 #endif

@@ -114,7 +114,7 @@ static hel_status check_code(const hel_lookup_spec *s, size_t query, size_t tabl
 {
 	hel_status st = HEL_OK;
 	if (hel_lookup_keeps_rows(s->method)) {
-		if (code[0] >= s->table[table].rows)
+		if (code[0] >= s->table[table].rows && code[0] != HEL_LOOKUP_NONE)
 			FAIL(HEL_EDATA, "lookup %zu asks for row %u of table %zu, which has %zu",
 			     query, code[0], table, s->table[table].rows);
 		goto done;
@@ -191,6 +191,8 @@ void hel_lookup_truth(double *out, const hel_lookup_spec *s, size_t table, const
 {
 	const hel_table *t = &s->table[table];
 	memset(out, 0, t->dim * sizeof *out);
+	if (code[0] == HEL_LOOKUP_NONE)
+		return;
 	for (size_t i = 0; i < hel_lookup_code_width(s); i++) {
 		const size_t row = (hel_lookup_keeps_rows(s->method) ? 0 : i * s->base) + code[i];
 		for (size_t k = 0; k < t->dim; k++)

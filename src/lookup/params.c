@@ -71,8 +71,7 @@ done:
 	return st;
 }
 
-/* The largest output any code can have, both of a pair together. */
-static hel_status find_norm(double *out, const hel_lookup_spec *s)
+hel_status hel_lookup_norm(double *out, const hel_lookup_spec *s)
 {
 	hel_status st = HEL_OK;
 	double largest = 0;
@@ -184,7 +183,7 @@ done:
 	return st;
 }
 
-static hel_status build(hel_lookup *l)
+static hel_status build(hel_lookup *l, const hel_lookup *like)
 {
 	hel_status st = HEL_OK;
 	const hel_method *method = hel_method_of(l->spec.method);
@@ -206,7 +205,12 @@ static hel_status build(hel_lookup *l)
 	TRY_ALLOC(l->result, hel_alloc(l->plan.results, sizeof *l->result));
 	TRY_ALLOC(b.vector, hel_alloc(b.slots, sizeof *b.vector));
 	TRY(method->emit(&b));
-	TRY(measure(l));
+	if (like) { /* the dry run would tell the same again */
+		l->bits = like->bits;
+		m->bits = like->program->manifest->bits;
+		m->bound = like->program->manifest->bound;
+	} else
+		TRY(measure(l));
 done:
 	hel_free(b.vector);
 	hel_free(b.transform);
@@ -291,7 +295,7 @@ static hel_status try_ring(hel_lookup **best, const hel_lookup_spec *s, double n
 		snprintf(why + n, why_size - n, " 2^%u: too few slots;", log_n);
 		goto done;
 	}
-	st = build(l);
+	st = build(l, NULL);
 	if (st == HEL_EUNSUPPORTED || st == HEL_ERANGE || st == HEL_ELIMIT) {
 		snprintf(why + n, why_size - n, " 2^%u: %s;", log_n, hel_error_detail());
 		st = HEL_OK;
@@ -321,7 +325,9 @@ hel_status hel_lookup_new(hel_lookup **out, const hel_lookup_spec *spec)
 	double norm = 1;
 	char why[400] = "";
 	TRY(check_spec(spec));
-	TRY(find_norm(&norm, spec));
+	norm = spec->norm;
+	if (norm == 0)
+		TRY(hel_lookup_norm(&norm, spec));
 	const unsigned low = spec->log_n ? spec->log_n : 12;
 	const unsigned high = spec->log_n ? spec->log_n : HEL_LOG_N_MAX;
 	for (unsigned log_n = low; log_n <= high && !best; log_n++)
@@ -338,12 +344,38 @@ done:
 	return st;
 }
 
+hel_status hel_lookup_like(hel_lookup **out, const hel_lookup *like, const hel_table *table)
+{
+	hel_status st = HEL_OK;
+	hel_lookup *l = NULL;
+	double norm = 1;
+	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
+	l->spec = like->spec;
+	l->spec.table = table;
+	l->plan = like->plan;
+	l->norm = like->norm;
+	l->params = like->params;
+	l->part = true;
+	TRY(check_spec(&l->spec));
+	TRY(hel_lookup_norm(&norm, &l->spec));
+	if (!hel_lookup_keeps_rows(l->spec.method) || norm > like->norm ||
+	    hel_plan_ranges(&l->spec, hel_plan_lane_rows(&l->plan)) > 1u << l->plan.lane_bits)
+		FAIL(HEL_EINVAL, "these tables do not fit the packing of the first ones");
+	TRY(build(l, like));
+	*out = l;
+	l = NULL;
+done:
+	hel_lookup_free(l);
+	return st;
+}
+
 void hel_lookup_free(hel_lookup *l)
 {
 	if (!l)
 		return;
 	hel_program_free(l->program);
-	hel_params_free(l->params);
+	if (!l->part)
+		hel_params_free(l->params);
 	hel_shape_clear(&l->shape);
 	hel_free(l->lane);
 	hel_free(l->result);

@@ -1,5 +1,6 @@
 #include "circuit/circuit.h"
 #include "vm.h"
+#include "weight_file.h"
 #include <string.h>
 
 struct hel_loaded {
@@ -8,6 +9,7 @@ struct hel_loaded {
 	hel_pt ***weight; /* [op][term], or [op][0] for add_plain */
 	bool *fused;	  /* [op]: a rescale done by the op before it, or that op */
 	size_t bytes;
+	hel_weight_file *file; /* where all weights' data is; NULL: in memory */
 };
 
 /* The level each op's weights are multiplied or added at. */
@@ -48,6 +50,7 @@ static void find_fused(bool *fused, const hel_program *p)
 typedef struct encode_job {
 	hel_loaded *l;
 	const unsigned *level;
+	size_t *offset; /* of each op in the file */
 } encode_job;
 
 static hel_status encode_vector(hel_pt **out, const hel_loaded *l, uint32_t vector, unsigned level,
@@ -71,6 +74,11 @@ static size_t weights_in(const hel_op *op)
 	return op->kind == HEL_OP_LINEAR ? op->terms : op->kind == HEL_OP_ADD_PLAIN;
 }
 
+static size_t weight_bytes(const hel_params *params, unsigned level)
+{
+	return 4 * params->limbs[level] * params->ring.n;
+}
+
 static hel_status encode_op(void *arg, size_t i)
 {
 	const encode_job *j = arg;
@@ -80,10 +88,15 @@ static hel_status encode_op(void *arg, size_t i)
 	if (!count)
 		goto done;
 	TRY_ALLOC(j->l->weight[i], hel_alloc(count, sizeof *j->l->weight[i]));
-	for (size_t k = 0; k < count; k++)
+	for (size_t k = 0; k < count; k++) {
 		TRY(encode_vector(&j->l->weight[i][k], j->l,
 				  op->terms ? op->term[k].vector : op->index, j->level[i],
 				  op->terms ? HEL_FOR_MUL : HEL_FOR_ADD));
+		if (j->l->file)
+			hel_weight_file_move(j->l->file, j->l->weight[i][k],
+					     j->offset[i] +
+						 k * weight_bytes(j->l->params, j->level[i]));
+	}
 done:
 	return st;
 }
@@ -96,7 +109,7 @@ hel_status hel_ckks_weight_bytes(size_t *out, const hel_program *p, const hel_pa
 	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
 	op_levels(level, p);
 	for (size_t i = 0; i < p->ops; i++)
-		bytes += 4 * weights_in(&p->op[i]) * params->limbs[level[i]] * params->ring.n;
+		bytes += weights_in(&p->op[i]) * weight_bytes(params, level[i]);
 	*out = bytes;
 done:
 	hel_free(level);
@@ -106,9 +119,16 @@ done:
 hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_params *params,
 			  hel_pool *pool)
 {
+	return hel_loaded_new_on_disk(out, p, params, pool, NULL);
+}
+
+hel_status hel_loaded_new_on_disk(hel_loaded **out, const hel_program *p, const hel_params *params,
+				  hel_pool *pool, const char *path)
+{
 	hel_status st = HEL_OK;
 	hel_loaded *l = NULL;
 	unsigned *level = NULL;
+	size_t *offset = NULL;
 	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
 	l->p = p;
 	l->params = params;
@@ -117,15 +137,34 @@ hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_para
 	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
 	find_fused(l->fused, p);
 	op_levels(level, p);
-	encode_job j = {l, level};
-	TRY(hel_pool_try(pool, p->ops, encode_op, &j));
 	TRY(hel_ckks_weight_bytes(&l->bytes, p, params));
+	TRY_ALLOC(offset, hel_alloc(p->ops + 1, sizeof *offset));
+	for (size_t i = 0; i < p->ops; i++)
+		offset[i + 1] = offset[i] + weights_in(&p->op[i]) * weight_bytes(params, level[i]);
+	if (path)
+		TRY(hel_weight_file_new(&l->file, path, l->bytes));
+	encode_job j = {l, level, offset};
+	TRY(hel_pool_try(pool, p->ops, encode_op, &j));
+	hel_loaded_release(l);
 	*out = l;
 	l = NULL;
 done:
 	hel_free(level);
+	hel_free(offset);
 	hel_loaded_free(l);
 	return st;
+}
+
+void hel_loaded_prefetch(const hel_loaded *l)
+{
+	if (l->file)
+		hel_weight_file_prefetch(l->file);
+}
+
+void hel_loaded_release(const hel_loaded *l)
+{
+	if (l->file)
+		hel_weight_file_release(l->file);
 }
 
 void hel_loaded_free(hel_loaded *l)
@@ -133,10 +172,14 @@ void hel_loaded_free(hel_loaded *l)
 	if (!l)
 		return;
 	for (size_t i = 0; l->weight && i < l->p->ops; i++) {
-		for (size_t k = 0; l->weight[i] && k < weights_in(&l->p->op[i]); k++)
+		for (size_t k = 0; l->weight[i] && k < weights_in(&l->p->op[i]); k++) {
+			if (l->file && l->weight[i][k])
+				hel_weight_file_forget(l->file, l->weight[i][k]);
 			hel_pt_free(l->weight[i][k]);
+		}
 		hel_free(l->weight[i]);
 	}
+	hel_weight_file_free(l->file);
 	hel_free(l->weight);
 	hel_free(l->fused);
 	hel_free(l);

@@ -123,6 +123,17 @@ typedef struct hel_loaded hel_loaded;
 
 HEL_CHECKED hel_status hel_loaded_new(hel_loaded **out, const hel_program *p,
 				      const hel_params *params, hel_pool *pool);
+/** The same with the encoded weights in a file instead of memory, in the order in which runs read
+ *  them: for tables larger than memory. The file is made here, nobody else sees it, and it is gone
+ *  with the process. The program's vectors are not needed any more afterwards.
+ *  @retval HEL_EIO, HEL_ESPACE the file cannot be made. */
+HEL_CHECKED hel_status hel_loaded_new_on_disk(hel_loaded **out, const hel_program *p,
+					      const hel_params *params, hel_pool *pool,
+					      const char *path);
+/** Starts to read the weights from disk; returns at once. Nothing to do for those in memory. */
+void hel_loaded_prefetch(const hel_loaded *l);
+/** Takes weights that are on disk out of memory again. */
+void hel_loaded_release(const hel_loaded *l);
 void hel_loaded_free(hel_loaded *l);
 size_t hel_loaded_bytes(const hel_loaded *l);
 /** The same before it is loaded. */

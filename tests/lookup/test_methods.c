@@ -318,7 +318,7 @@ static void test_refuses(void **state)
 		r.code[last] = limit(&spec, 0);
 		assert_status(HEL_EDATA, hel_lookup_fill(r.features, r.l, r.code));
 		assert_non_null(strstr(hel_error_detail(), "lookup 1"));
-		r.code[last] = UINT32_MAX;
+		r.code[last] = UINT32_MAX - 1;
 		assert_status(HEL_EDATA, hel_lookup_fill(r.features, r.l, r.code));
 		assert_true(r.features[0] == 7);
 		teardown(&r);

@@ -351,11 +351,77 @@ static void test_refuses(void **state)
 	hel_free(value);
 }
 
+/* Parts of a table, the second one's weights on disk: their results add up to the whole table's. */
+static void test_parts(void **state)
+{
+	(void)state;
+	enum { ROWS = 900, HALF = ROWS / 2, DIM = 6 };
+	hel_prng g;
+	test_prng(&g, 63);
+	float *value = random_table(&g, ROWS * DIM);
+	const hel_table whole = {ROWS, DIM, value}, low = {HALF, DIM, value};
+	const hel_table high = {ROWS - HALF, DIM, value + HALF * DIM};
+	static const hel_lookup_method methods[] = {HEL_LOOKUP_FULL, HEL_LOOKUP_GRID};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(methods); i++) {
+		hel_lookup_spec spec = {
+		    .method = methods[i], .tables = 1, .table = &whole, .batch = 1};
+		request r;
+		party c;
+		hel_lookup *second;
+		hel_loaded *in_memory;
+		assert_ok(hel_lookup_norm(&spec.norm, &spec));
+		spec.table = &low;
+		setup(&r, &spec);
+		party_setup(&c, &r);
+		assert_ok(hel_lookup_like(&second, r.l, &high));
+		in_memory = c.loaded;
+		/* the first part holds nothing of it, the second one everything */
+		r.code[0] = HEL_LOOKUP_NONE;
+		run_clear(&r);
+		assert_true(worst(&r, r.clear) == 0);
+		run_encrypted(&c, &r);
+		hel_complex *empty = hel_alloc(hel_params_slots(r.l->params), sizeof *empty);
+		memcpy(empty, r.got[0], hel_params_slots(r.l->params) * sizeof *empty);
+
+		hel_lookup *first = r.l;
+		r.l = second;
+		r.code[0] = ROWS - HALF - 1;
+		assert_ok(hel_loaded_new_on_disk(&c.loaded, second->program, second->params, NULL,
+						 "test_parts.tmp"));
+		assert_status(HEL_EIO, hel_loaded_new_on_disk(&in_memory, second->program,
+							      second->params, NULL,
+							      "no/such/directory/weights"));
+		hel_loaded_prefetch(c.loaded);
+		run_clear(&r);
+		run_encrypted(&c, &r);
+		hel_loaded_release(c.loaded);
+		run_encrypted(&c, &r); /* read from disk again */
+		for (size_t p = 0; p < hel_params_slots(first->params); p++) {
+			r.got[0][p].re += empty[p].re;
+			r.got[0][p].im += empty[p].im;
+		}
+		assert_true(worst(&r, r.got) < 0x1p-11 * first->norm);
+		hel_loaded_free(c.loaded);
+		c.loaded = in_memory;
+		r.l = first;
+		hel_lookup_free(second);
+		hel_free(empty);
+		/* larger numbers than the first part's do not fit */
+		value[ROWS * DIM - 1] *= 100;
+		assert_status(HEL_EINVAL, hel_lookup_like(&second, first, &high));
+		value[ROWS * DIM - 1] /= 100;
+		party_teardown(&c, &r);
+		teardown(&r);
+	}
+	hel_free(value);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_codes),
 	    cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_parts),
 	    cmocka_unit_test(test_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,15 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define HEL_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define HEL_MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/** How many bits number `count` things. */
+static inline unsigned hel_log2_ceil(size_t count)
+{
+	unsigned bits = 0;
+	while ((size_t)1 << bits < count)
+		bits++;
+	return bits;
+}
+
 __extension__ typedef unsigned __int128 u128;
 
 /* --- failing (status.c) ------------------------------------------------ */

@@ -13,17 +13,29 @@
 
 /** One packed vector entering a linear transform. map[slot] is the element the slot holds,
  *  HEL_SLOT_ZERO or HEL_SLOT_ANY (anything: gets weight 0). It is rotated by every number whose
- *  bits lie in `diagonals` (hel_subset_sums). */
+ *  bits lie in `diagonals` (hel_subset_sums).
+ *
+ *  Its matrix is dense, or a diagonal of blocks: row r and element e then meet only where
+ *  r mod 2^log_blocks = e >> log_piece, and the matrix is [width][rows >> log_blocks]. */
 typedef struct hel_linear_source {
 	const int32_t *map;
+	const int32_t *imaginary; /* elements in imaginary parts; NULL: there are none */
 	size_t width;
-	const hel_complex *matrix; /* [rows][width] */
+	const hel_complex *matrix; /* [rows][stride] */
+	size_t stride;		   /* 0: width */
+	const int32_t *column; /* of each element, negative: it does not matter; NULL: its number */
+	bool blocks;
+	uint8_t log_blocks, log_piece;
 	uint32_t diagonals;
 } hel_linear_source;
 
 /** y = sum_k matrix_k x_k. Slot p multiplies what it sees after each rotation with the entry of
  *  (target[p], element seen); then the slots are summed over all folds: v += rot(v, 2^bit) for each
- *  bit of `folds` in turn. Outputs from `rows` on are zero. */
+ *  bit of `folds` in turn. Outputs from `rows` on are zero. The bit `slots` stands for adding the
+ *  conjugate: weights are halved and conjugated for imaginary parts, so that the real part of the
+ *  sum is what it would be if all elements stood in slots of their own. Without that fold,
+ * imaginary parts of the result hold anything. Matrices must be real where elements are complex or
+ * there is that fold. */
 typedef struct hel_linear {
 	size_t slots, rows, sources;
 	const hel_linear_source *source;

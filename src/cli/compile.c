@@ -161,6 +161,7 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	const hel_compile_options options = {.name = hel_arg(args, "name")
 							 ? hel_arg(args, "name")
 							 : last_part(hel_arg(args, "model")),
+					     .pool = args->pool,
 					     .max_log_n = (unsigned)max_log_n,
 					     .no_monomials = hel_arg(args, "no-monomials") != NULL,
 					     .no_fusion = hel_arg(args, "no-fusion") != NULL};

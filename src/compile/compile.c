@@ -4,12 +4,15 @@
 
 #define SCALE_BITS 30
 #define SAMPLES 256 /* result coefficients: the score and proof that nothing else is there */
+#define MAX_FUSED (1u << 24) /* entries of a fused matrix */
+#define MAX_ATTEMPTS 5	     /* to keep within limits */
 #define SAMPLE_RECORDS 24
 #define WANTED_BITS 15 /* of the score; below it, keys are made more precise where that fits */
 #define CHECK_TOLERANCE 0x1p-14
 
 /* One complete choice. */
 typedef struct choice {
+	hel_way way;
 	hel_stages *stages;
 	hel_params *params;
 	hel_plan *plan;
@@ -78,44 +81,93 @@ hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, 
 	return st;
 }
 
-/* Tries one ring and one way to write the model; replaces *best when faster. */
-static hel_status try_way(choice *best, const hel_dlrm *m, unsigned log_n, bool precise,
-			  bool monomials, bool fuse, bool *fits)
+/* Whether a matrix from all one-hot entries to the first top layer is out of proportion: it would
+ * never be the cheapest. */
+static bool too_wide_to_fuse(const hel_dlrm *m)
+{
+	const size_t rows = m->config.embedding_dim * m->schema->table_count +
+			    hel_dlrm_bottom_width(m) + m->config.top[0];
+	return hel_schema_onehots(m->schema) * rows > MAX_FUSED;
+}
+
+/* One ring and one way to write the model; no plan where it does not fit. */
+static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool precise, hel_way way,
+			  const hel_objective *objective)
 {
 	hel_status st = HEL_OK;
-	choice c = {0};
-	TRY(hel_stages_new(&c.stages, m, monomials, fuse));
+	choice c = {.way = way};
+	if (way.fuse && too_wide_to_fuse(m))
+		goto done;
+	TRY(hel_stages_new(&c.stages, m, way));
 	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise));
 	if (!c.params)
 		goto done;
-	st = hel_plan_new(&c.plan, c.stages, c.params);
+	st = hel_plan_new(&c.plan, c.stages, c.params, objective);
 	if (st == HEL_EUNSUPPORTED) {
 		st = HEL_OK;
 		goto done;
 	}
 	TRY(st);
-	*fits = true;
-	if (!best->plan || c.plan->seconds < best->plan->seconds) {
-		choice_clear(best);
-		*best = c;
-		c = (choice){0};
-	}
+	*out = c;
+	c = (choice){0};
 done:
 	choice_clear(&c);
 	return st;
 }
 
-static hel_status try_ring(choice *best, const hel_dlrm *m, unsigned log_n, bool precise,
-			   const hel_compile_options *o, bool *fits)
+#define WAYS 8
+
+typedef struct ways_job {
+	const hel_dlrm *m;
+	const hel_compile_options *options;
+	const hel_objective *objective;
+	unsigned log_n;
+	bool precise;
+	choice choice[WAYS];
+} ways_job;
+
+static hel_status plan_way(void *arg, size_t i)
+{
+	ways_job *j = arg;
+	const hel_way way = {i & 1, !(i & 2), !(i & 4)};
+	if ((way.monomials && j->options->no_monomials) || (way.fuse && j->options->no_fusion))
+		return HEL_OK;
+	return try_way(&j->choice[i], j->m, j->log_n, j->precise, way, j->objective);
+}
+
+/* All that was planned, and the best of it. */
+typedef struct search {
+	choice best;
+	hel_alternative seen[HEL_MAX_ALTERNATIVES];
+	size_t count;
+} search;
+
+/* Tries one ring and all ways to write the model; replaces *best when one is better. */
+static hel_status try_ring(search *found, const hel_dlrm *m, unsigned log_n, bool precise,
+			   const hel_compile_options *o, const hel_objective *objective, bool *fits)
 {
 	hel_status st = HEL_OK;
-	for (int way = 0; way < 4; way++) {
-		const bool monomials = way & 1, fuse = !(way & 2);
-		if ((monomials && o->no_monomials) || (fuse && o->no_fusion))
+	choice *best = &found->best;
+	ways_job j = {
+	    .m = m, .options = o, .objective = objective, .log_n = log_n, .precise = precise};
+	TRY(hel_pool_try(o->pool, WAYS, plan_way, &j));
+	for (size_t i = 0; i < WAYS; i++) {
+		choice *c = &j.choice[i];
+		if (!c->plan)
 			continue;
-		TRY(try_way(best, m, log_n, precise, monomials, fuse, fits));
+		*fits = true;
+		if (found->count < HEL_MAX_ALTERNATIVES)
+			found->seen[found->count++] = (hel_alternative){
+			    c->way, c->params->spec, c->plan->value, c->plan->inputs};
+		if (best->plan && best->plan->value <= c->plan->value)
+			continue;
+		choice_clear(best);
+		*best = *c;
+		*c = (choice){0};
 	}
 done:
+	for (size_t i = 0; i < WAYS; i++)
+		choice_clear(&j.choice[i]);
 	return st;
 }
 
@@ -127,7 +179,7 @@ static hel_status explain(const hel_dlrm *m, unsigned max_log_n)
 	char text[320] = "";
 	const char *widest = "";
 	size_t rows = 0;
-	TRY(hel_stages_new(&s, m, true, true));
+	TRY(hel_stages_new(&s, m, (hel_way){true, !too_wide_to_fuse(m), true}));
 	for (size_t i = 0; i < s->count; i++) {
 		size_t n = strlen(text);
 		snprintf(text + n, sizeof text - n, "%s%s %u", i ? ", " : "", s->stage[i].name,
@@ -245,6 +297,10 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	for (uint32_t i = 0; i < manifest->inputs; i++)
 		r->query_bytes += c->params->limbs[manifest->input[i].level] *
 				  hel_packed_size(c->params->ring.n, HEL_PRIME_BITS);
+	size_t weights, run;
+	TRY(hel_ckks_weight_bytes(&weights, p, c->params));
+	TRY(hel_ckks_run_bytes(&run, p, c->params, 1));
+	r->memory_bytes = weights + run;
 	r->log_qp = c->params->log_qp;
 	r->log_qp_limit = hel_security_limit(c->params->spec.log_n);
 	r->seconds = hel_cost_seconds(&c->params->spec, r->shape.cost);
@@ -252,33 +308,124 @@ done:
 	return st;
 }
 
-/* The fastest program; *out stays NULL when nothing fits. */
-static hel_status compile_with(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
-			       const hel_compile_options *options, unsigned max_log_n, bool precise)
+const char *hel_goal_name(hel_goal goal)
+{
+	static const char *const name[] = {
+#define X(goal, name) name,
+	    HEL_GOAL_LIST(X)
+#undef X
+	};
+	return name[goal];
+}
+
+/* An upload is the scarcer good; keys are sent once. The server's own work on an upload (unpacking,
+ * checking, expanding its seed) is 2 ns a byte. */
+static hel_objective objective_of(hel_goal goal)
+{
+	switch (goal) {
+	case HEL_KEYS:
+		return (hel_objective){1e-8, 8e-9, 1e-11};
+	case HEL_QUERY:
+		return (hel_objective){1e-10, 1e-6, 1e-11};
+	case HEL_THROUGHPUT:
+		return (hel_objective){0, 2e-9, 0};
+	case HEL_LATENCY:
+	case HEL_GOALS:
+		break;
+	}
+	return (hel_objective){1e-10, 8e-9, 1e-11};
+}
+
+/* The best choice; without a plan when nothing fits. */
+static hel_status find_choice(search *found, const hel_dlrm *m, const hel_compile_options *o,
+			      const hel_objective *objective, unsigned max_log_n, bool precise)
 {
 	hel_status st = HEL_OK;
-	choice best = {0};
-	hel_program *p = NULL;
-	*out = NULL;
 	for (unsigned log_n = 12, rings = 0; log_n <= max_log_n && rings < 2; log_n++) {
 		bool fits = false;
-		TRY(try_ring(&best, m, log_n, precise, options, &fits));
+		TRY(try_ring(found, m, log_n, precise, o, objective, &fits));
 		rings += fits; /* the smallest ring that fits, and the next in case it needs less */
 	}
-	if (!best.plan)
-		goto done;
-	TRY(hel_emit(&p, best.stages, best.plan, best.params));
+done:
+	return st;
+}
+
+static hel_status build(hel_program **out, hel_compile_report *report, const search *found,
+			const hel_dlrm *m, const hel_compile_options *options)
+{
+	hel_status st = HEL_OK;
+	const choice *c = &found->best;
+	hel_program *p = NULL;
+	TRY(hel_emit(&p, c->stages, c->plan, c->params));
 	bool fits = p->manifest->inputs <= HEL_MAX_INPUTS && p->ops <= HEL_MAX_OPS &&
-		    p->vectors <= HEL_MAX_VECTORS && best.stages->features <= HEL_MAX_FEATURES;
+		    p->vectors <= HEL_MAX_VECTORS && c->stages->features <= HEL_MAX_FEATURES;
 	for (uint32_t i = 0; i < p->ops; i++)
 		fits &= p->op[i].terms <= HEL_MAX_TERMS_PER_OP && p->op[i].steps <= HEL_MAX_STEPS;
 	if (!fits)
 		FAIL(HEL_EUNSUPPORTED, "the program would exceed the limits of its file format");
-	TRY(fill_manifest(p, report, &best, m, options));
+	TRY(fill_manifest(p, report, c, m, options));
+	TRY(hel_plan_explain(&p->plan, c->stages, c->plan, c->params, options->goal, found->seen,
+			     found->count));
 	*out = p;
 	p = NULL;
 done:
-	choice_clear(&best);
+	hel_program_free(p);
+	return st;
+}
+
+/* Raises what a byte is worth where a limit is exceeded; false when none is. */
+static bool tighten(hel_objective *o, const hel_compile_report *r, const hel_compile_options *limit)
+{
+	const struct {
+		size_t is, most;
+		double *worth;
+	} checks[] = {
+	    {r->key_bytes, limit->max_key_bytes, &o->key_byte},
+	    {r->query_bytes, limit->max_query_bytes, &o->query_byte},
+	    {r->memory_bytes, limit->max_memory_bytes, &o->memory_byte},
+	};
+	bool exceeded = false;
+	for (size_t i = 0; i < HEL_ARRAY_LEN(checks); i++)
+		if (checks[i].most && checks[i].is > checks[i].most) {
+			*checks[i].worth = fmax(4 * *checks[i].worth, 1e-9);
+			exceeded = true;
+		}
+	return exceeded;
+}
+
+/* The best program within the limits; *out stays NULL when nothing fits. */
+static hel_status compile_with(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
+			       const hel_compile_options *options, unsigned max_log_n, bool precise)
+{
+	hel_status st = HEL_OK;
+	search found = {0};
+	hel_program *p = NULL;
+	hel_objective objective = objective_of(options->goal);
+	*out = NULL;
+	for (int attempt = 0;; attempt++) {
+		TRY(find_choice(&found, m, options, &objective, max_log_n, precise));
+		if (!found.best.plan)
+			goto done;
+		TRY(build(&p, report, &found, m, options));
+		if (!tighten(&objective, report, options))
+			break;
+		if (attempt == MAX_ATTEMPTS)
+			FAIL(
+			    HEL_ELIMIT,
+			    "no plan was found within the limits; the closest has keys of %.1f MB, "
+			    "queries of %.3f MB and needs %.0f MB of memory",
+			    (double)report->key_bytes / 1e6, (double)report->query_bytes / 1e6,
+			    (double)report->memory_bytes / 1e6);
+		choice_clear(&found.best);
+		found.count = 0;
+		hel_program_free(p);
+		p = NULL;
+		hel_compile_report_clear(report);
+	}
+	*out = p;
+	p = NULL;
+done:
+	choice_clear(&found.best);
 	hel_program_free(p);
 	if (st != HEL_OK)
 		hel_compile_report_clear(report);
@@ -295,7 +442,10 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 	memset(report, 0, sizeof *report);
 	TRY(compile_with(&p, report, m, options, max_log_n, false));
 	if (p && p->manifest->bits < WANTED_BITS) {
-		TRY(compile_with(&q, &precise, m, options, max_log_n, true));
+		st = compile_with(&q, &precise, m, options, max_log_n, true);
+		if (st == HEL_ELIMIT)
+			st = HEL_OK; /* more precise keys are larger */
+		TRY(st);
 		if (q && q->manifest->bits > p->manifest->bits) {
 			hel_program *swap = p;
 			p = q;

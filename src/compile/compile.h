@@ -10,6 +10,33 @@
 #include "dlrm/dlrm.h"
 #include "vm/vm.h"
 
+/* --- blocks.c ------------------------------------------------------------- */
+
+/** Many embedding tables in one product (DESIGN 5.3). 2^log_blocks blocks of 2^log_dim outputs
+ * each: output d of block b is element d * 2^log_blocks + b, so that rotations by multiples of the
+ * number of blocks stay in a block and spill into the next copy, which the fold over copies
+ * completes. A block belongs to one table in all inputs; a long table takes several, whose parts of
+ * the vector the next layer adds up by repeating its columns. */
+typedef struct hel_blocks {
+	const hel_schema *schema; /* borrowed */
+	size_t dim, inputs, used;
+	unsigned log_slots, log_dim, log_blocks, log_piece;
+	bool complex;		/* rows in imaginary parts, too */
+	uint32_t *table, *part; /* of each used block */
+} hel_blocks;
+
+/** The fewest inputs that hold all rows; *out stays NULL when the blocks are too few for the tables
+ *  or too many for the slots. */
+HEL_CHECKED hel_status hel_blocks_new(hel_blocks **out, const hel_schema *s, size_t dim,
+				      unsigned log_slots, unsigned log_blocks, bool complex);
+void hel_blocks_free(hel_blocks *b);
+/** The rows of its table that a block holds in one input; width 0: none. */
+hel_piece hel_blocks_rows(const hel_blocks *b, size_t input, size_t block);
+/** The number (table * dim + d) of an output element, negative for one that is not used. */
+int32_t hel_blocks_column(const hel_blocks *b, size_t element);
+/** Where an input's rows stand: row i of block b is element b * 2^log_piece + i. */
+hel_layout hel_blocks_layout(const hel_blocks *b);
+
 /* --- stages.c ------------------------------------------------------------- */
 
 enum { HEL_FROM_FEATURES = -1 };
@@ -24,23 +51,32 @@ typedef struct hel_stage_source {
 
 /** y = sum of sources + bias, then squared when `square`, or taken through a polynomial in
  *  Chebyshev's basis, for which y lies within -1..1 (borrowed from the model). A stage with
- * `plain_sum` adds up the slots of its one source without a product (its matrix is all ones). */
+ * `plain_sum` adds up the slots of its one source without a product (its matrix is all ones). A
+ * `lookup` holds all embedding vectors, one after the other, from its one source, the one-hot
+ * entries; its matrix is the model's tables. */
 typedef struct hel_stage {
 	char name[HEL_NAME_MAX];
 	size_t rows, sources;
 	hel_stage_source source[2];
 	hel_complex *bias;
-	bool plain_sum, square;
+	bool plain_sum, square, lookup;
 	const hel_approximation *polynomial;
 } hel_stage;
+
+/** Which of the identities below are used where they can be. */
+typedef struct hel_way {
+	bool monomials, fuse, sum;
+} hel_way;
 
 /** What the model computes, with as few levels as exact identities allow:
  *  - linear maps in sequence are multiplied out (fuse: embeddings into the first top layer, too);
  *  - a x^2 + b x = a (x + b/2a)^2 - b^2/4a: shifts go into biases, a into the next matrix;
  *  - monomials: the first dense layer and its activation are one linear map of the products of
  *    dense features, which the client sends (degree 2);
- *  - sum_i w_i z_i^2 = sum_i (sqrt(w_i) z_i)^2: the last product disappears. */
+ *  - sum: sum_i w_i z_i^2 = sum_i (sqrt(w_i) z_i)^2: the last product disappears; but garbage in
+ *    slots would be added, too, where a product would leave it out. */
 typedef struct hel_stages {
+	const hel_dlrm *model; /* borrowed */
 	size_t count, features;
 	unsigned degree;
 	hel_stage *stage;
@@ -49,48 +85,124 @@ typedef struct hel_stages {
 #define HEL_MAX_STAGES (2 * HEL_MAX_LAYERS + 2)
 
 /** @retval HEL_EUNSUPPORTED an activation that ciphertexts cannot take; names the layer. */
-HEL_CHECKED hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, bool monomials,
-				      bool fuse);
+HEL_CHECKED hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, hel_way way);
 void hel_stages_free(hel_stages *s);
 hel_polynomial hel_stage_polynomial(const hel_stage *s);
-/** Levels a stage consumes, and all of them. */
+/** All weights are real, so that imaginary parts may carry something else. */
+bool hel_stage_is_real(const hel_stage *s);
+/** Levels a stage consumes, and all from the first stage on that leads to the last. */
 unsigned hel_stage_levels(const hel_stage *s);
 unsigned hel_stages_levels(const hel_stages *s);
+/** The level at which a stage's product is taken. */
+unsigned hel_stage_level(const hel_stages *s, size_t stage);
+
+/** What a plan is made for. */
+#define HEL_GOAL_LIST(X)                                                                           \
+	X(HEL_LATENCY, "latency")	/* the time of one prediction */                           \
+	X(HEL_KEYS, "keys")		/* what a client uploads once */                           \
+	X(HEL_QUERY, "query")		/* what it uploads for each prediction */                  \
+	X(HEL_THROUGHPUT, "throughput") /* predictions per second of processor time */
+
+typedef enum hel_goal {
+#define X(goal, name) goal,
+	HEL_GOAL_LIST(X)
+#undef X
+	    HEL_GOALS
+} hel_goal;
+
+const char *hel_goal_name(hel_goal goal);
 
 /* --- plan.c ---------------------------------------------------------------- */
 
 /** How one source enters: an earlier stage's value, or a fresh ciphertext. */
 typedef struct hel_packed_source {
-	size_t source;	    /* of the stage */
-	bool fresh;	    /* from the client */
-	uint32_t offset;    /* first column of the source's matrix it carries */
+	size_t source; /* of the stage */
+	bool fresh;    /* from the client */
+	uint32_t
+	    offset; /* first column of the source's matrix it carries; of a lookup: its number */
 	hel_layout layout;  /* of a fresh one */
 	uint32_t diagonals; /* slot bits covered by rotations instead of folds */
 	bool giants;
 } hel_packed_source;
 
 typedef struct hel_packing {
-	hel_layout out;	 /* element order of the result ... */
-	int32_t *result; /* ... and where it is right: per slot the element, ZERO or ANY */
-	uint32_t folds;	 /* slot bits summed over */
+	size_t rows;	    /* of the stage; of a lookup: of all blocks, used or not */
+	hel_layout out;	    /* element order of the result ... */
+	int32_t *result;    /* ... and where it is right: per slot the element, ZERO or ANY */
+	uint32_t folds;	    /* slot bits summed over; bit log_slots: the conjugate is added */
+	bool imaginary;	    /* imaginary parts of the result hold garbage */
+	hel_blocks *blocks; /* of a lookup */
 	uint32_t baby_bits, giant_bits; /* slot bits of the main diagonals */
 	unsigned fold_radix;		/* slot bits per rotate_sum */
 	size_t sources;
 	hel_packed_source *source;
 } hel_packing;
 
+/** Why a stage is packed as it is: the best result with another layout or another baby/giant split,
+ *  as far as this stage. Slot bits as in hel_packing. */
+typedef struct hel_plan_note {
+	double value, up_to_here; /* of the stage alone; with all before it */
+	bool has_runner_up;
+	double runner_up; /* up to here */
+	uint32_t out, folds, baby_bits, giant_bits;
+	size_t inputs;
+} hel_plan_note;
+
 typedef struct hel_plan {
 	size_t count;
 	hel_packing *packing; /* one per stage */
-	double seconds;	      /* estimated, one thread */
+	hel_plan_note *note;  /* one per stage */
+	double value;	      /* estimated seconds on one thread, and what bytes are worth */
 	size_t inputs;
 } hel_plan;
+
+/** What bytes are worth, in seconds: what plans are compared by besides their time. */
+typedef struct hel_objective {
+	double key_byte, query_byte, memory_byte;
+} hel_objective;
 
 /** The cheapest packing of all stages, found by dynamic programming over result layouts. Every
  *  candidate is checked slot by slot (hel_linear_check).
  *  @retval HEL_EUNSUPPORTED a layer has more outputs than slots. */
-HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params);
+HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
+				    const hel_objective *objective);
 void hel_plan_free(hel_plan *plan);
+
+/* --- packed.c --------------------------------------------------------------- */
+
+/** A packed stage as a linear transform of its packed sources, with all that belongs to it. */
+typedef struct hel_packed {
+	hel_linear t;
+	hel_linear_source *source; /* one per packed source */
+	int32_t *maps, *columns;
+	hel_complex *matrix; /* of one lookup at a time */
+} hel_packed;
+
+/** parent[i]: the packing of source i where that is computed. Matrices of lookups are not there
+ *  before hel_packed_lookup. Cost: a few passes over the slots per source. */
+HEL_CHECKED hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packing *k,
+				      const hel_packing *const parent[2], unsigned log_slots);
+/** Fills the matrix of packed source number `source` of a lookup, in place of any other's. */
+HEL_CHECKED hel_status hel_packed_lookup(hel_packed *p, const hel_packing *k, const hel_dlrm *m,
+					 size_t source);
+void hel_packed_free(hel_packed *p);
+
+/* --- explain.c --------------------------------------------------------------- */
+
+/** One way and ring that was planned, and what it came to. */
+typedef struct hel_alternative {
+	hel_way way;
+	hel_params_spec spec;
+	double value;
+	size_t inputs;
+} hel_alternative;
+
+#define HEL_MAX_ALTERNATIVES 32
+
+/** JSON for hel_program's plan: the choice among alternatives, and stage by stage. */
+HEL_CHECKED hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *plan,
+					const hel_params *params, hel_goal goal,
+					const hel_alternative *alternatives, size_t count);
 
 /* --- emit.c ----------------------------------------------------------------- */
 
@@ -101,21 +213,24 @@ HEL_CHECKED hel_status hel_emit(hel_program **out, const hel_stages *s, const he
 /* --- compile.c --------------------------------------------------------------- */
 
 typedef struct hel_compile_options {
-	const char *name;   /* of the model, for people */
-	unsigned max_log_n; /* 0: up to 17 */
+	const char *name; /* of the model, for people */
+	hel_goal goal;
+	size_t max_key_bytes, max_query_bytes, max_memory_bytes; /* 0: any */
+	unsigned max_log_n;					 /* 0: up to 17 */
 	bool no_monomials, no_fusion;
+	hel_pool *pool; /* NULL: one thread; the result is the same */
 } hel_compile_options;
 
 typedef struct hel_compile_report {
 	hel_shape shape;
-	double log_qp, log_qp_limit, seconds; /* estimated */
-	size_t key_bytes, query_bytes;
+	double log_qp, log_qp_limit, seconds;	     /* estimated */
+	size_t key_bytes, query_bytes, memory_bytes; /* memory: weights and one run */
 } hel_compile_report;
 
 /** Chooses ring, moduli, packing and keys by estimated time, then checks the program against the
  *  model on random records in the clear.
  *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, the levels they need, what to change.
- */
+ *  @retval HEL_ELIMIT no plan was found within the limits; names the closest. */
 HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				   const hel_compile_options *options);
 /** One-prime levels with the digit size whose key switches are cheapest over all levels; *out stays

@@ -8,7 +8,8 @@ typedef struct emitter {
 	const hel_params *params;
 	hel_program *p;
 	size_t slots;
-	uint32_t value; /* the latest */
+	uint32_t value;	  /* the latest */
+	uint32_t *result; /* of each stage */
 	uint16_t layer;
 	hel_complex *vector;
 } emitter;
@@ -29,95 +30,107 @@ static hel_status add_unary(emitter *e, hel_op_kind kind)
 	return add_op(e, (hel_op){.kind = kind, .value = e->value});
 }
 
-static hel_status add_input(emitter *e, const hel_packed_source *from, const hel_stage *s,
-			    unsigned level)
+/* The rows of embedding tables that one ciphertext takes: a piece for each block. */
+static hel_status lookup_pieces(hel_input *in, const hel_blocks *b, size_t number, uint32_t first)
 {
-	hel_manifest *m = e->p->manifest;
-	m->input[m->inputs] = (hel_input){
-	    .level = (uint8_t)level,
-	    .first = s->source[from->source].first + from->offset,
-	    .layout = from->layout,
-	};
-	return add_op(e, (hel_op){.kind = HEL_OP_INPUT, .index = m->inputs++});
+	hel_status st = HEL_OK;
+	uint32_t table_first[HEL_MAX_TABLES];
+	for (size_t t = 0; t < b->schema->table_count; t++) {
+		table_first[t] = first;
+		first += (uint32_t)hel_table_width(&b->schema->table[t]);
+	}
+	TRY_ALLOC(in->piece, hel_alloc(b->used, sizeof *in->piece));
+	in->log_piece = (uint8_t)b->log_piece;
+	in->pieces = (uint32_t)b->used;
+	for (size_t i = 0; i < b->used; i++) {
+		in->piece[i] = hel_blocks_rows(b, number, i);
+		if (in->piece[i].width)
+			in->piece[i].first += table_first[b->table[i]];
+	}
+done:
+	return st;
 }
 
-/* The terms of one stage's product; rotations and weights come from the packing's slot maps. */
+static hel_status add_input(emitter *e, const hel_packing *k, const hel_packed_source *from,
+			    const hel_stage *s, unsigned level)
+{
+	hel_status st = HEL_OK;
+	hel_manifest *m = e->p->manifest;
+	hel_input *in = &m->input[m->inputs];
+	const uint32_t first = s->source[from->source].first;
+	*in = (hel_input){.level = (uint8_t)level, .layout = from->layout};
+	if (k->blocks)
+		TRY(lookup_pieces(in, k->blocks, from->offset, first));
+	else
+		in->first = first + from->offset;
+	TRY(add_op(e, (hel_op){.kind = HEL_OP_INPUT, .index = m->inputs++}));
+done:
+	return st;
+}
+
+/* The terms of one packed source; value: the op it comes from. */
+static hel_status add_terms(emitter *e, hel_op *op, const hel_packed *packed, const hel_packing *k,
+			    size_t source, uint32_t value)
+{
+	hel_status st = HEL_OK;
+	const hel_packed_source *from = &k->source[source];
+	const uint32_t bits = from->giants ? k->baby_bits : from->diagonals;
+	const uint32_t giant_bits = from->giants ? k->giant_bits : 0;
+	int32_t *baby = NULL, *giant = NULL;
+	TRY_ALLOC(baby, hel_alloc((size_t)1 << __builtin_popcount(bits), sizeof *baby));
+	TRY_ALLOC(giant, hel_alloc((size_t)1 << __builtin_popcount(giant_bits), sizeof *giant));
+	const size_t babies = hel_subset_sums(baby, bits),
+		     giants = hel_subset_sums(giant, giant_bits);
+	for (size_t g = 0; g < giants; g++)
+		for (size_t b = 0; b < babies; b++) {
+			hel_term *term = &op->term[op->terms];
+			*term = (hel_term){.value = value, .baby = baby[b], .giant = giant[g]};
+			/* a product with zeros is left out, unless nothing else remains */
+			if (!hel_linear_weights(e->vector, &packed->t, source, baby[b], giant[g]) &&
+			    (op->terms || source + 1 < k->sources || b + 1 < babies ||
+			     g + 1 < giants))
+				continue;
+			TRY(hel_program_add_vector(e->p, e->vector, e->params->spec.log_n - 1u,
+						   &term->vector));
+			op->terms++;
+		}
+done:
+	hel_free(baby);
+	hel_free(giant);
+	return st;
+}
+
+/* One stage's product; rotations and weights come from the packing's slot maps. */
 static hel_status add_linear(emitter *e, size_t stage, unsigned level)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &e->s->stage[stage];
 	const hel_packing *k = &e->plan->packing[stage];
-	const size_t babies = (size_t)1 << __builtin_popcount(k->baby_bits);
-	const size_t giants = (size_t)1 << __builtin_popcount(k->giant_bits);
+	const hel_packing *parent[2] = {NULL, NULL};
+	hel_packed *packed = NULL;
+	hel_op op = {.kind = HEL_OP_LINEAR};
 	size_t most = 0;
 	for (size_t i = 0; i < k->sources; i++)
-		most += k->source[i].giants
-			    ? babies * giants
-			    : (size_t)1 << __builtin_popcount(k->source[i].diagonals);
-	int32_t *target = NULL, *map = NULL, *giant = NULL, *baby = NULL;
-	hel_complex *matrix = NULL;
-	hel_op op = {.kind = HEL_OP_LINEAR};
-	const uint32_t before = e->value;
-	TRY_ALLOC(target, hel_alloc(e->slots, sizeof *target));
-	TRY_ALLOC(map, hel_alloc(e->slots, sizeof *map));
-	TRY_ALLOC(giant, hel_alloc(giants, sizeof *giant));
+		most += (size_t)1 << __builtin_popcount(k->source[i].diagonals);
+	for (size_t i = 0; i < s->sources; i++)
+		if (s->source[i].stage >= 0)
+			parent[i] = &e->plan->packing[s->source[i].stage];
+	TRY(hel_packed_new(&packed, s, k, parent, e->params->spec.log_n - 1u));
 	TRY_ALLOC(op.term, hel_alloc(most, sizeof *op.term));
-	hel_subset_sums(giant, k->giant_bits);
-	for (size_t q = 0; q < e->slots; q++)
-		target[q] = hel_layout_at(&k->out, q);
 	for (size_t i = 0; i < k->sources; i++) {
 		const hel_packed_source *from = &k->source[i];
-		const hel_stage_source *whole = &s->source[from->source];
-		uint32_t value = before;
-		if (from->fresh) {
-			TRY(add_input(e, from, s, level));
-			value = e->value;
-		}
-		const size_t width = from->fresh ? from->layout.width : whole->width;
-		TRY_ALLOC(matrix, hel_alloc(s->rows * width, sizeof *matrix));
-		for (size_t r = 0; r < s->rows; r++)
-			memcpy(matrix + r * width, whole->matrix + r * whole->width + from->offset,
-			       width * sizeof *matrix);
-		for (size_t q = 0; q < e->slots; q++)
-			map[q] = from->fresh ? hel_layout_at(&from->layout, q)
-					     : e->plan->packing[stage - 1].result[q];
-		const uint32_t bits = from->giants ? k->baby_bits : from->diagonals;
-		TRY_ALLOC(baby, hel_alloc((size_t)1 << __builtin_popcount(bits), sizeof *baby));
-		const hel_linear_source source = {
-		    .map = map, .width = width, .matrix = matrix, .diagonals = from->diagonals};
-		const size_t steps = hel_subset_sums(baby, bits);
-		const hel_linear t = {.slots = e->slots,
-				      .rows = s->rows,
-				      .sources = 1,
-				      .source = &source,
-				      .target = target};
-		for (size_t g = 0; g < (from->giants ? giants : 1); g++)
-			for (size_t b = 0; b < steps; b++) {
-				hel_term *term = &op.term[op.terms];
-				*term =
-				    (hel_term){.value = value, .baby = baby[b], .giant = giant[g]};
-				/* a product with zeros is left out, unless nothing else remains */
-				if (!hel_linear_weights(e->vector, &t, 0, baby[b], giant[g]) &&
-				    (op.terms || i + 1 < k->sources || b + 1 < steps))
-					continue;
-				TRY(hel_program_add_vector(
-				    e->p, e->vector, e->params->spec.log_n - 1u, &term->vector));
-				op.terms++;
-			}
-		hel_free(matrix);
-		hel_free(baby);
-		matrix = NULL;
-		baby = NULL;
+		const int before = s->source[from->source].stage;
+		if (from->fresh)
+			TRY(add_input(e, k, from, s, level));
+		if (k->blocks)
+			TRY(hel_packed_lookup(packed, k, e->s->model, i));
+		TRY(add_terms(e, &op, packed, k, i, from->fresh ? e->value : e->result[before]));
 	}
 	st = add_op(e, op); /* takes the terms over, or frees them */
 	op.term = NULL;
 done:
 	hel_free(op.term);
-	hel_free(matrix);
-	hel_free(baby);
-	hel_free(target);
-	hel_free(map);
-	hel_free(giant);
+	hel_packed_free(packed);
 	return st;
 }
 
@@ -147,6 +160,8 @@ static hel_status add_bias(emitter *e, size_t stage)
 	const int32_t *result = e->plan->packing[stage].result;
 	bool any = false;
 	uint32_t index;
+	if (!s->bias)
+		return HEL_OK;
 	for (size_t q = 0; q < e->slots; q++) {
 		e->vector[q] = result[q] < 0 ? (hel_complex){0, 0} : s->bias[result[q]];
 		any |= e->vector[q].re != 0 || e->vector[q].im != 0;
@@ -222,8 +237,14 @@ static hel_status add_layer(emitter *e, size_t stage)
 			      ", polynomial of degree %u over +-%.3g", s->polynomial->degree,
 			      s->polynomial->range);
 	if (fresh)
-		n += snprintf(text + n, sizeof text - (size_t)n, "; %zu fresh input%s (%s)", fresh,
-			      fresh > 1 ? "s" : "", "encrypted at this level");
+		n += snprintf(text + n, sizeof text - (size_t)n, "; %zu fresh input%s%s", fresh,
+			      fresh > 1 ? "s" : "",
+			      hel_layout_is_complex(&k->source[k->sources - 1].layout)
+				  ? ", imaginary parts used"
+				  : "");
+	if (k->blocks)
+		n += snprintf(text + n, sizeof text - (size_t)n, "; %zu blocks of %u rows",
+			      k->blocks->used, 1u << k->blocks->log_piece);
 	if (s->plain_sum)
 		n += snprintf(text + n, sizeof text - (size_t)n, "; no product");
 	else
@@ -235,38 +256,61 @@ static hel_status add_layer(emitter *e, size_t stage)
 	return hel_program_add_layer(e->p, text);
 }
 
+/* A square is rescaled by who reads it: the products of a sum are first added up. */
+static hel_status rescale_squares(emitter *e, const hel_stage *s)
+{
+	hel_status st = HEL_OK;
+	for (size_t k = 0; k < s->sources; k++) {
+		const int from = s->source[k].stage;
+		if (from < 0 || !e->s->stage[from].square)
+			continue;
+		e->value = e->result[from];
+		if (!s->plain_sum)
+			TRY(add_unary(e, HEL_OP_RESCALE));
+		e->result[from] = e->value;
+	}
+done:
+	return st;
+}
+
+static hel_status add_stage(emitter *e, size_t i)
+{
+	hel_status st = HEL_OK;
+	const hel_stage *s = &e->s->stage[i];
+	const unsigned level = hel_stage_level(e->s, i);
+	TRY(add_layer(e, i));
+	TRY(rescale_squares(e, s));
+	if (!s->plain_sum)
+		TRY(add_linear(e, i, level));
+	TRY(add_folds(e, &e->plan->packing[i]));
+	TRY(add_unary(e, HEL_OP_RESCALE));
+	TRY(add_bias(e, i));
+	if (s->polynomial)
+		TRY(add_polynomial(e, s, level - 1));
+	if (s->square)
+		TRY(add_unary(e, HEL_OP_SQUARE));
+	e->result[i] = e->value;
+done:
+	return st;
+}
+
 hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan,
 		    const hel_params *params)
 {
 	hel_status st = HEL_OK;
 	emitter e = {.s = s, .plan = plan, .params = params, .slots = params->ring.n / 2};
-	unsigned level = hel_stages_levels(s);
-	bool pending = false; /* a square that still has to be rescaled */
 	TRY_ALLOC(e.p, hel_alloc(1, sizeof *e.p));
 	TRY_ALLOC(e.p->manifest, hel_alloc(1, sizeof *e.p->manifest));
 	TRY_ALLOC(e.p->manifest->input, hel_alloc(plan->inputs, sizeof *e.p->manifest->input));
 	TRY_ALLOC(e.vector, hel_alloc(e.slots, sizeof *e.vector));
-	for (size_t i = 0; i < s->count; i++) {
-		TRY(add_layer(&e, i));
-		if (!s->stage[i].plain_sum) {
-			if (pending)
-				TRY(add_unary(&e, HEL_OP_RESCALE));
-			TRY(add_linear(&e, i, level));
-		}
-		TRY(add_folds(&e, &plan->packing[i]));
-		TRY(add_unary(&e, HEL_OP_RESCALE));
-		TRY(add_bias(&e, i));
-		if (s->stage[i].polynomial)
-			TRY(add_polynomial(&e, &s->stage[i], level - 1));
-		pending = s->stage[i].square;
-		if (pending)
-			TRY(add_unary(&e, HEL_OP_SQUARE));
-		level -= hel_stage_levels(&s->stage[i]);
-	}
+	TRY_ALLOC(e.result, hel_alloc(s->count, sizeof *e.result));
+	for (size_t i = 0; i < s->count; i++)
+		TRY(add_stage(&e, i));
 	*out = e.p;
 	e.p = NULL;
 done:
 	hel_free(e.vector);
+	hel_free(e.result);
 	hel_program_free(e.p);
 	return st;
 }

@@ -1,21 +1,16 @@
 /* Packing by dynamic programming: a state is the layout one stage ends in. */
 #include "compile.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define MAX_STATES 24  /* kept per stage */
+#define MAX_STATES 128	/* kept per stage, a quarter of each kind */
+#define MAX_ALIKE 2	/* of them with one layout */
+#define MAX_CHECKS 1000 /* candidates of each kind tried per stage; more until one is right */
+#define MAX_TRIES 16	/* of them with one layout */
+#define KINDS 8
+#define MAX_BESIDE 4   /* diagonal bits of a second computed source */
 #define MAX_CHUNKS 512 /* fresh ciphertexts per source */
-/* What one more limb of a fresh ciphertext costs: unpacking, checking, expanding its seed, and
- * the client's upload, which is the scarcer good. Per coefficient. */
-#define INPUT_SECONDS (0.25e-3 / 8192)
-
-static unsigned bits_for(size_t count)
-{
-	unsigned bits = 0;
-	while ((size_t)1 << bits < count)
-		bits++;
-	return bits;
-}
 
 static unsigned popcount(uint32_t mask)
 {
@@ -42,7 +37,7 @@ static uint32_t highest(uint32_t mask, unsigned count)
 static hel_layout layout_of(uint32_t mask, unsigned log_slots, size_t width)
 {
 	hel_layout l = {.log_slots = (uint8_t)log_slots, .width = (uint32_t)width};
-	for (uint8_t b = 0; b < log_slots; b++)
+	for (uint8_t b = 0; b <= log_slots; b++) /* imaginary parts last */
 		if (mask >> b & 1)
 			l.position[l.bits++] = b;
 	return l;
@@ -58,27 +53,41 @@ static uint32_t layout_mask(const hel_layout *l)
 
 /* One way to pack a stage, before it is checked. */
 typedef struct candidate {
+	double value; /* with all before it */
+	size_t inputs, number;
 	uint32_t folds, diagonals, out; /* slot bits; diagonals of the main source */
 	uint32_t extra;			/* diagonal bits of fresh sources beside a computed one */
-	double seconds;
+	int parent[2];			/* states of its computed sources' stages */
+	size_t main;			/* which of these has the diagonals */
+	unsigned kind;			/* only candidates of one kind compete */
+	hel_blocks *blocks;		/* of a lookup; borrowed */
 	uint32_t baby_bits;
 	unsigned fold_radix;
 } candidate;
 
 typedef struct state {
-	double seconds;
+	double value;
 	size_t inputs;
-	int parent;    /* in the previous stage's states */
+	int parent[2];
 	bool complete; /* no slot of the result holds garbage */
 	hel_packing packing;
 } state;
 
+typedef struct candidates {
+	candidate *at;
+	size_t count, room;
+} candidates;
+
 typedef struct planner {
 	const hel_stages *s;
 	const hel_params *params;
+	hel_objective objective;
 	unsigned log_slots;
-	state *states; /* [stage][MAX_STATES] */
-	size_t *count; /* per stage */
+	state *states;	  /* [stage][MAX_STATES] */
+	size_t *count;	  /* per stage */
+	candidates found; /* of the stage that is being planned */
+	hel_blocks *blocks[2 * HEL_LOG_N_MAX];
+	size_t ways; /* blocks */
 	int32_t *scratch;
 } planner;
 
@@ -94,12 +103,40 @@ static uint32_t all_bits(const planner *p)
 	return (1u << p->log_slots) - 1;
 }
 
-static const hel_stage_source *computed_source(const hel_stage *s)
+static uint32_t conjugate_bit(const planner *p)
 {
+	return 1u << p->log_slots;
+}
+
+/* The stages that a stage's computed sources come from; returns how many. */
+static size_t computed_sources(const hel_stage *s, const hel_stage_source *out[2])
+{
+	size_t n = 0;
 	for (size_t k = 0; k < s->sources; k++)
 		if (s->source[k].stage >= 0)
-			return &s->source[k];
-	return NULL;
+			out[n++] = &s->source[k];
+	return n;
+}
+
+static bool is_computed(const hel_stage *s)
+{
+	const hel_stage_source *from[2];
+	return computed_sources(s, from) > 0;
+}
+
+static state *state_at(const planner *p, int stage, int index)
+{
+	return p->states + (size_t)stage * MAX_STATES + index;
+}
+
+/* The packing a candidate's computed source has. */
+static const hel_packing *parent_packing(const planner *p, const hel_stage *s, const candidate *c,
+					 size_t source)
+{
+	size_t n = 0;
+	for (size_t k = 0; k < source; k++)
+		n += s->source[k].stage >= 0;
+	return &state_at(p, s->source[source].stage, c->parent[n])->packing;
 }
 
 /* How many ciphertexts a fresh source takes with `bits` index bits each. */
@@ -120,67 +157,116 @@ static size_t fresh_count(const hel_stage *s, uint32_t mask)
 /* The diagonal bits of a candidate's fresh sources, and how many ciphertexts they take. */
 static uint32_t fresh_diagonals(const hel_stage *s, const candidate *c)
 {
-	return computed_source(s) ? c->extra : c->diagonals;
+	return is_computed(s) ? c->extra : c->diagonals;
 }
 
 static size_t fresh_inputs(const hel_stage *s, const candidate *c)
 {
-	return fresh_count(s, c->folds | fresh_diagonals(s, c));
+	return c->blocks ? c->blocks->inputs : fresh_count(s, c->folds | fresh_diagonals(s, c));
 }
 
-/* Fills in the cheapest baby/giant split, the fold radix and the time. */
-static void price(candidate *c, const planner *p, const hel_stage *s, unsigned level)
+/* What a plan is judged by: time, and bytes at what the objective says they are worth. */
+typedef struct price {
+	hel_cost cost;
+	double keys, limbs; /* evaluation keys; limbs of polynomials that are uploaded */
+	double weights;	    /* limbs of encoded weights */
+} price;
+
+static double worth(const planner *p, price x, size_t limbs)
 {
 	const hel_params *params = p->params;
-	const size_t limbs = params->limbs[level];
-	const hel_cost decompose = hel_cost_decompose(&params->spec, limbs);
-	const hel_cost product = hel_cost_product(&params->spec, limbs);
-	const hel_cost finish = hel_cost_finish(&params->spec, limbs);
-	const size_t fresh = fresh_inputs(s, c);
-	const size_t main = computed_source(s) ? 1 : fresh;
+	const double limb = HEL_PRIME_BITS / 8.0 * (double)params->ring.n;
+	const double digits = (double)hel_params_digits_at(params, limbs);
+	const double key = digits * (double)(limbs + params->ring.special) * limb;
+	return hel_cost_seconds(&params->spec, x.cost) + x.keys * key * p->objective.key_byte +
+	       x.limbs * limb * p->objective.query_byte +
+	       x.weights * 4 * (double)params->ring.n * p->objective.memory_byte;
+}
+
+/* One decomposition for several rotations, each with its ModDown: hoisted baby steps. */
+static void add_hoisted(price *x, const hel_params_spec *spec, size_t limbs, double rotations,
+			double times)
+{
+	if (rotations > 0)
+		hel_cost_add(&x->cost, hel_cost_decompose(spec, limbs), times);
+	hel_cost_add(&x->cost, hel_cost_product(spec, limbs), rotations * times);
+	hel_cost_add(&x->cost, hel_cost_finish(spec, limbs), rotations * times);
+	x->keys += rotations; /* all inputs share them */
+}
+
+/* The cheapest split of the main diagonals: hoisted babies per input, giants with one ModDown. */
+static double price_diagonals(candidate *c, const planner *p, size_t limbs, size_t main)
+{
+	const hel_params_spec *spec = &p->params->spec;
 	const unsigned a = popcount(c->diagonals);
 	double best = INFINITY;
-	for (unsigned b1 = 0; b1 <= a && !s->plain_sum; b1++) {
+	for (unsigned b1 = 0; b1 <= a; b1++) {
 		const double babies = exp2(b1) - 1, giants = exp2(a - b1) - 1;
-		hel_cost cost = {0};
-		if (b1)
-			hel_cost_add(&cost, decompose, (double)main);
-		hel_cost_add(&cost, product, babies * (double)main + giants);
-		hel_cost_add(&cost, finish, babies * (double)main + (giants > 0));
-		hel_cost_add(&cost, decompose, giants);
-		double seconds = hel_cost_seconds(&params->spec, cost);
-		if (seconds < best) {
-			best = seconds;
+		price x = {.keys = giants};
+		add_hoisted(&x, spec, limbs, babies, (double)main);
+		hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), giants);
+		hel_cost_add(&x.cost, hel_cost_product(spec, limbs), giants);
+		hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), giants > 0);
+		const double value = worth(p, x, limbs);
+		if (value < best) {
+			best = value;
 			c->baby_bits = lowest(c->diagonals, b1);
 		}
 	}
-	hel_cost rest = {0};
-	double terms = (double)main * exp2(a);
-	if (computed_source(s) && fresh) {
-		const double babies = exp2(popcount(c->extra)) - 1;
-		hel_cost_add(&rest, decompose, babies > 0 ? (double)fresh : 0);
-		hel_cost_add(&rest, product, babies * (double)fresh);
-		hel_cost_add(&rest, finish, babies * (double)fresh);
-		terms += (double)fresh * (babies + 1);
-	}
-	rest.products += terms * 1.2 * (double)limbs;
-	double fold_best = 0;
+	return best;
+}
+
+/* The cheapest number of fold bits that share a decomposition and a ModDown. */
+static double price_folds(candidate *c, const planner *p, size_t limbs)
+{
+	const hel_params_spec *spec = &p->params->spec;
 	const unsigned f = popcount(c->folds);
-	for (unsigned radix = 1; radix <= 2; radix++) {
-		hel_cost cost = {0};
+	double best = INFINITY;
+	for (unsigned radix = 1; radix <= 3; radix++) {
+		price x = {.keys = 0};
 		for (unsigned done = 0; done < f; done += radix) {
-			hel_cost_add(&cost, decompose, 1);
-			hel_cost_add(&cost, product, exp2(HEL_MIN(radix, f - done)) - 1);
-			hel_cost_add(&cost, finish, 1);
+			const double rotations = exp2(HEL_MIN(radix, f - done)) - 1;
+			hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), 1);
+			hel_cost_add(&x.cost, hel_cost_product(spec, limbs), rotations);
+			hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), 1);
+			x.keys += rotations;
 		}
-		double seconds = hel_cost_seconds(&params->spec, cost);
-		if (radix == 1 || seconds < fold_best) {
-			fold_best = seconds;
+		const double value = worth(p, x, limbs);
+		if (value < best) {
+			best = value;
 			c->fold_radix = radix;
 		}
 	}
-	c->seconds = (s->plain_sum ? 0 : best + hel_cost_seconds(&params->spec, rest)) + fold_best +
-		     INPUT_SECONDS * (double)(fresh * limbs * params->ring.n);
+	return best;
+}
+
+/* Fills in the cheapest baby/giant split and the fold radix; returns what the stage alone is
+ * worth. beside: diagonals of a second computed source. */
+static double price_stage(candidate *c, const planner *p, const hel_stage *s, unsigned level,
+			  uint32_t beside)
+{
+	const hel_params_spec *spec = &p->params->spec;
+	const size_t limbs = p->params->limbs[level], fresh = fresh_inputs(s, c);
+	const hel_stage_source *from[2];
+	const size_t computed = computed_sources(s, from), main = computed ? 1 : fresh;
+	const double folds = price_folds(c, p, limbs);
+	if (s->plain_sum)
+		return folds;
+	double terms = (double)main * exp2(popcount(c->diagonals));
+	price x = {.limbs = (double)(fresh * limbs)};
+	if (computed && fresh) {
+		const double babies = exp2(popcount(c->extra)) - 1;
+		add_hoisted(&x, spec, limbs, babies, (double)fresh);
+		terms += (double)fresh * (babies + 1);
+	}
+	if (computed > 1) {
+		const double babies = exp2(popcount(beside)) - 1;
+		add_hoisted(&x, spec, limbs, babies, 1);
+		terms += babies + 1;
+	}
+	x.cost.products += terms * 1.2 * (double)limbs;
+	x.weights = terms * (double)limbs;
+	return price_diagonals(c, p, limbs, main) + folds + worth(p, x, limbs);
 }
 
 /* Packs a fresh source into ciphertexts over the index bits of `mask`. */
@@ -199,61 +285,62 @@ static void add_fresh(hel_packing *k, const planner *p, const hel_stage *s, size
 		};
 }
 
-/* Builds the candidate's transform and measures where it is right. before: the computed source. */
-static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, const candidate *c,
-				const hel_packing *before)
+static void add_lookups(hel_packing *k, const candidate *c)
+{
+	for (size_t i = 0; i < c->blocks->inputs; i++)
+		k->source[k->sources++] = (hel_packed_source){
+		    .fresh = true,
+		    .offset = (uint32_t)i,
+		    .layout = hel_blocks_layout(c->blocks),
+		    .diagonals = c->diagonals,
+		    .giants = true,
+		};
+}
+
+/* The main computed source takes the candidate's diagonals, another what the folds leave. */
+static void add_computed(hel_packing *k, const planner *p, const hel_stage *s, const candidate *c,
+			 size_t source, size_t number)
+{
+	const uint32_t field = layout_mask(&parent_packing(p, s, c, source)->out);
+	k->source[k->sources++] = (hel_packed_source){
+	    .source = source, .diagonals = field & ~c->folds, .giants = number == c->main};
+}
+
+/* Builds the candidate's transform and measures where it is right. */
+static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, const candidate *c)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
 	const size_t slots = (size_t)1 << p->log_slots;
-	hel_linear_source *source = NULL;
-	int32_t *maps = NULL;
+	const hel_packing *parent[2] = {NULL, NULL};
+	hel_packed *packed = NULL;
 	memset(k, 0, sizeof *k);
-	const size_t sources = fresh_inputs(s, c) + 1;
-	TRY_ALLOC(k->source, hel_alloc(sources, sizeof *k->source));
+	TRY_ALLOC(k->source, hel_alloc(fresh_inputs(s, c) + 2, sizeof *k->source));
 	TRY_ALLOC(k->result, hel_alloc(slots, sizeof *k->result));
-	TRY_ALLOC(source, hel_alloc(sources, sizeof *source));
-	k->out = layout_of(c->out, p->log_slots, s->rows);
+	k->blocks = c->blocks;
+	k->rows = c->blocks ? (size_t)1 << (c->blocks->log_blocks + c->blocks->log_dim) : s->rows;
+	k->out = layout_of(c->out, p->log_slots, k->rows);
 	k->folds = c->folds;
 	k->baby_bits = c->baby_bits;
 	k->giant_bits = c->diagonals & ~c->baby_bits;
 	k->fold_radix = c->fold_radix;
-	for (size_t i = 0; i < s->sources; i++)
-		if (s->source[i].stage >= 0)
-			k->source[k->sources++] = (hel_packed_source){
-			    .source = i, .diagonals = c->diagonals, .giants = true};
+	k->imaginary = c->blocks && c->blocks->complex && !(c->folds & conjugate_bit(p));
+	for (size_t i = 0, computed = 0; i < s->sources; i++)
+		if (s->source[i].stage >= 0) {
+			add_computed(k, p, s, c, i, computed++);
+			parent[i] = parent_packing(p, s, c, i);
+		} else if (c->blocks)
+			add_lookups(k, c);
 		else
 			add_fresh(k, p, s, i, c->folds | fresh_diagonals(s, c),
-				  fresh_diagonals(s, c), !computed_source(s));
-
-	TRY_ALLOC(maps, hel_alloc((k->sources + 1) * slots, sizeof *maps));
-	int32_t *target = maps + k->sources * slots;
-	const hel_linear t = {.slots = slots,
-			      .rows = s->rows,
-			      .sources = k->sources,
-			      .source = source,
-			      .folds = c->folds,
-			      .target = target};
-	for (size_t q = 0; q < slots; q++)
-		target[q] = hel_layout_at(&k->out, q);
-	for (size_t i = 0; i < k->sources; i++) {
-		const hel_packed_source *from = &k->source[i];
-		int32_t *map = maps + i * slots;
-		for (size_t q = 0; q < slots; q++)
-			map[q] = from->fresh ? hel_layout_at(&from->layout, q) : before->result[q];
-		source[i] = (hel_linear_source){
-		    .map = map,
-		    .width = from->fresh ? from->layout.width : s->source[from->source].width,
-		    .diagonals = from->diagonals,
-		};
-	}
-	TRY(hel_linear_check(k->result, &t));
+				  fresh_diagonals(s, c), !is_computed(s));
+	TRY(hel_packed_new(&packed, s, k, parent, p->log_slots));
+	TRY(hel_linear_check(k->result, &packed->t));
 	for (size_t q = 0; s->polynomial && q < slots; q++)
 		if (k->result[q] == HEL_SLOT_ZERO) /* p(0) is not */
 			k->result[q] = HEL_SLOT_ANY;
 done:
-	hel_free(source);
-	hel_free(maps);
+	hel_packed_free(packed);
 	if (st != HEL_OK)
 		packing_clear(k);
 	return st;
@@ -263,10 +350,10 @@ done:
  * holds anything else. */
 static bool acceptable(const planner *p, size_t stage, const hel_packing *k, bool *complete)
 {
-	const size_t slots = (size_t)1 << p->log_slots, rows = p->s->stage[stage].rows;
+	const size_t slots = (size_t)1 << p->log_slots;
 	uint8_t *seen = (uint8_t *)p->scratch;
 	size_t found = 0;
-	memset(seen, 0, rows);
+	memset(seen, 0, k->rows);
 	*complete = true;
 	bool everywhere = true;
 	for (size_t q = 0; q < slots; q++) {
@@ -278,107 +365,96 @@ static bool acceptable(const planner *p, size_t stage, const hel_packing *k, boo
 			found++;
 		}
 	}
-	return found == rows && (everywhere || stage + 1 < p->s->count);
+	return found == k->rows && (everywhere || stage + 1 < p->s->count);
 }
 
-/* Keeps a packing when it is among the cheapest of its class and the cheapest with its result.
- * Complete layouts (right in every slot) have places of their own: sums need them. */
-static void keep(planner *p, size_t stage, hel_packing *k, bool complete, double seconds,
-		 size_t inputs, int parent)
+/* Keeps a packing unless it is no better than those that are kept: candidates come cheapest first.
+ * Complete layouts (right in every slot) have places of their own, for sums need them, and no
+ * layout may take all places. */
+static bool keep(planner *p, size_t stage, hel_packing *k, bool complete, const candidate *c)
 {
-	state *states = p->states + stage * MAX_STATES, *slot = NULL, *worst = NULL;
 	const size_t bytes = sizeof(int32_t) << p->log_slots;
-	size_t rivals = 0;
+	size_t rivals = 0, alike = 0;
 	for (size_t i = 0; i < p->count[stage]; i++) {
-		if (states[i].complete != complete)
+		const state *x = state_at(p, (int)stage, (int)i);
+		if (x->complete != complete || x->packing.imaginary != k->imaginary)
 			continue;
 		rivals++;
-		if (memcmp(states[i].packing.result, k->result, bytes) == 0)
-			slot = &states[i];
-		if (!worst || states[i].seconds > worst->seconds)
-			worst = &states[i];
+		alike += layout_mask(&x->packing.out) == c->out;
+		if (memcmp(x->packing.result, k->result, bytes) == 0)
+			return false;
 	}
-	if (!slot && rivals < MAX_STATES / 2)
-		slot = &states[p->count[stage]++];
-	else {
-		if (!slot)
-			slot = worst;
-		if (slot->seconds <= seconds) {
-			packing_clear(k);
-			return;
-		}
-		packing_clear(&slot->packing);
-	}
-	*slot = (state){.seconds = seconds,
-			.inputs = inputs,
-			.parent = parent,
-			.complete = complete,
-			.packing = *k};
-	memset(k, 0, sizeof *k);
+	if (rivals >= MAX_STATES / 4 || alike >= MAX_ALIKE)
+		return false;
+	*state_at(p, (int)stage, (int)p->count[stage]++) = (state){
+	    .value = c->value,
+	    .inputs = c->inputs,
+	    .parent = {c->parent[0], c->parent[1]},
+	    .complete = complete,
+	    .packing = *k,
+	};
+	return true;
 }
 
-static hel_status consider(planner *p, size_t stage, candidate *c, int parent)
+static int cheaper(const void *a, const void *b)
 {
-	hel_status st = HEL_OK;
-	const hel_stage *s = &p->s->stage[stage];
-	const state *before = parent >= 0 ? p->states + (stage - 1) * MAX_STATES + parent : NULL;
-	hel_packing k;
-	bool complete;
-	TRY(try_candidate(&k, p, stage, c, before ? &before->packing : NULL));
-	if (acceptable(p, stage, &k, &complete))
-		keep(p, stage, &k, complete, c->seconds + (before ? before->seconds : 0),
-		     fresh_inputs(s, c) + (before ? before->inputs : 0), parent);
-	else
-		packing_clear(&k);
-done:
-	return st;
+	const candidate *x = a, *y = b;
+	if (x->value != y->value)
+		return x->value < y->value ? -1 : 1;
+	return x->number < y->number ? -1 : 1; /* deterministic */
 }
 
-/* Three ways to place the outputs among the slot bits that are not summed over. */
-static hel_status place_outputs(planner *p, size_t stage, candidate c, unsigned level, int parent)
+/* Cheaper candidates of the same kind. */
+static size_t tries_before(const candidates *f, size_t index)
 {
-	hel_status st = HEL_OK;
-	const hel_stage *s = &p->s->stage[stage];
-	const unsigned j = bits_for(s->rows);
-	const uint32_t open = all_bits(p) & ~c.folds;
-	/* the bit above a run of folds absorbs their carry */
-	const uint32_t guarded = open & ~(c.folds << 1);
-	const uint32_t choices[] = {lowest(open, j), highest(open, j), highest(guarded, j)};
-	price(&c, p, s, level);
-	for (size_t i = 0; i < HEL_ARRAY_LEN(choices); i++) {
-		bool again = false;
-		for (size_t k = 0; k < i; k++)
-			again |= choices[k] == choices[i];
-		c.out = choices[i];
-		if (!again && popcount(c.out) == j)
-			TRY(consider(p, stage, &c, parent));
-	}
-done:
-	return st;
+	size_t tries = 0;
+	for (size_t i = 0; i < index && tries < MAX_TRIES; i++)
+		tries += f->at[i].out == f->at[index].out && f->at[i].kind == f->at[index].kind;
+	return tries;
 }
 
-/* A stage that starts from the client's ciphertexts alone: their layout is free. Elements stand at
- * the top slot bits, so that folds run around the whole vector and end right in every slot. */
-static hel_status plan_fresh(planner *p, size_t stage, unsigned level)
+/* Checks candidates, the cheapest first, until there are enough. */
+static hel_status choose(planner *p, size_t stage)
 {
 	hel_status st = HEL_OK;
-	const hel_stage *s = &p->s->stage[stage];
-	const unsigned j = bits_for(s->rows), c = p->log_slots;
-	size_t widest = 1;
-	for (size_t k = 0; k < s->sources; k++)
-		widest = HEL_MAX(widest, s->source[k].width);
-	const unsigned most = HEL_MIN(bits_for(widest), c);
-	for (unsigned bits = 0; bits <= most; bits++) {
-		if (fresh_count(s, (1u << bits) - 1) > MAX_CHUNKS)
+	const candidates *f = &p->found;
+	qsort(f->at, f->count, sizeof *f->at, cheaper);
+	size_t checks[KINDS] = {0};
+	for (size_t i = 0; i < f->count; i++) {
+		hel_packing k;
+		bool complete;
+		if (p->count[stage] == MAX_STATES)
+			break;
+		if (p->count[stage] &&
+		    (checks[f->at[i].kind] >= MAX_CHECKS || tries_before(f, i) >= MAX_TRIES))
 			continue;
-		const uint32_t field = highest(all_bits(p), bits);
-		const unsigned least = bits + j > c ? bits + j - c : 0;
-		for (unsigned a = least; a <= bits; a++) {
-			candidate k = {.diagonals = lowest(field, a)};
-			k.folds = field & ~k.diagonals;
-			TRY(place_outputs(p, stage, k, level, -1));
-		}
+		TRY(try_candidate(&k, p, stage, &f->at[i]));
+		checks[f->at[i].kind]++;
+		if (!acceptable(p, stage, &k, &complete) ||
+		    !keep(p, stage, &k, complete, &f->at[i]))
+			packing_clear(&k);
 	}
+done:
+	return st;
+}
+
+static hel_status consider(planner *p, const candidate *c)
+{
+	hel_status st = HEL_OK;
+	candidates *f = &p->found;
+	if (f->count == f->room) {
+		const size_t room = f->room ? 2 * f->room : 256;
+		candidate *more;
+		TRY_ALLOC(more, hel_alloc(room, sizeof *more));
+		if (f->count)
+			memcpy(more, f->at, f->count * sizeof *more);
+		hel_free(f->at);
+		f->at = more;
+		f->room = room;
+	}
+	f->at[f->count] = *c;
+	f->at[f->count].number = f->count;
+	f->count++;
 done:
 	return st;
 }
@@ -386,8 +462,10 @@ done:
 /* Diagonal bits that give fresh sources room beside the folds: right below them. */
 static uint32_t extra_bits(const planner *p, const hel_stage *s, uint32_t folds)
 {
+	const uint32_t conjugate = folds & conjugate_bit(p);
 	uint32_t extra = 0;
-	while (fresh_count(s, folds | extra) > 8) {
+	folds &= all_bits(p);
+	while (fresh_count(s, conjugate | folds | extra) > 8) {
 		uint32_t next = folds | extra ? (((folds | extra) & -(folds | extra)) >> 1) : 1;
 		if (!folds)
 			next = extra + 1;
@@ -398,25 +476,151 @@ static uint32_t extra_bits(const planner *p, const hel_stage *s, uint32_t folds)
 	return extra;
 }
 
-static hel_status plan_computed(planner *p, size_t stage, unsigned level)
+/* All bits below the highest of a mask. */
+static uint32_t below_top(uint32_t mask)
+{
+	return mask ? (1u << (31 - __builtin_clz(mask))) - 1 : 0;
+}
+
+/* Ways to place the outputs among the slot bits that are not summed over. other: the slot bits of a
+ * second computed source. Bits that number nothing may be summed over as well, with weights in one
+ * copy only: that makes a vector that is right somewhere right everywhere. */
+static hel_status place_outputs(planner *p, size_t stage, const candidate *from, uint32_t other)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
-	for (int parent = 0; parent < (int)p->count[stage - 1]; parent++) {
-		const state *before = p->states + (stage - 1) * MAX_STATES + parent;
-		const uint32_t field = layout_mask(&before->packing.out);
-		const unsigned k = popcount(field);
-		for (unsigned a = 0; a <= k; a++)
-			for (int low = 0; low < (a > 0 && a < k ? 2 : 1); low++) {
-				candidate c = {.diagonals =
-						   low ? highest(field, a) : lowest(field, a)};
-				c.folds = field & ~c.diagonals;
-				if (s->plain_sum && a)
-					continue;
-				if (s->sources > 1)
-					c.extra = extra_bits(p, s, c.folds);
-				TRY(place_outputs(p, stage, c, level, parent));
+	const unsigned j = hel_log2_ceil(s->rows);
+	const unsigned level = hel_stage_level(p->s, stage) + s->plain_sum;
+	const uint32_t open = all_bits(p) & ~from->folds;
+	/* the bit above a run of folds absorbs their carry */
+	const uint32_t guarded = open & ~(from->folds << 1);
+	const uint32_t choices[] = {lowest(open, j), highest(open, j), highest(guarded, j)};
+	for (int spread = 0; spread < (is_computed(s) && !s->plain_sum ? 2 : 1); spread++)
+		for (size_t i = 0; i < HEL_ARRAY_LEN(choices); i++) {
+			candidate c = *from;
+			bool again = popcount(choices[i]) != j;
+			for (size_t k = 0; k < i; k++)
+				again |= choices[k] == choices[i];
+			c.out = choices[i];
+			c.kind = from->kind + (unsigned)spread;
+			if (spread)
+				c.folds |= open & ~c.out & ~c.diagonals;
+			/* folds that end above all outputs are likely right everywhere */
+			c.kind |= (c.folds & all_bits(p) & below_top(c.out)) == 0 ? 2 : 0;
+			if (again || (spread && c.folds == from->folds) ||
+			    popcount(other & ~c.folds) > MAX_BESIDE)
+				continue;
+			if (is_computed(s) && fresh_count(s, 1))
+				c.extra = extra_bits(p, s, c.folds);
+			c.value += price_stage(&c, p, s, level, other & ~c.folds);
+			c.inputs += fresh_inputs(s, &c);
+			TRY(consider(p, &c));
+		}
+done:
+	return st;
+}
+
+/* A stage that starts from the client's ciphertexts alone: their layout is free. Elements stand at
+ * the top slot bits, so that folds run around the whole vector and end right in every slot. */
+static hel_status plan_fresh(planner *p, size_t stage)
+{
+	hel_status st = HEL_OK;
+	const hel_stage *s = &p->s->stage[stage];
+	const unsigned j = hel_log2_ceil(s->rows), c = p->log_slots;
+	size_t widest = 1;
+	for (size_t k = 0; k < s->sources; k++)
+		widest = HEL_MAX(widest, s->source[k].width);
+	const unsigned most = HEL_MIN(hel_log2_ceil(widest), c);
+	for (unsigned complex = 0; complex <= hel_stage_is_real(s); complex++)
+		for (unsigned bits = 0; bits + complex <= most; bits++) {
+			if (fresh_count(s, (1u << (bits + complex)) - 1) > MAX_CHUNKS)
+				continue;
+			const uint32_t field = highest(all_bits(p), bits);
+			const unsigned least = bits + j > c ? bits + j - c : 0;
+			for (unsigned a = least; a <= bits; a++) {
+				candidate k = {.diagonals = lowest(field, a)};
+				k.folds = (field & ~k.diagonals) | (complex ? conjugate_bit(p) : 0);
+				TRY(place_outputs(p, stage, &k, 0));
 			}
+		}
+done:
+	return st;
+}
+
+/* The number of blocks, and whether conjugates are added here or by the next layer. */
+static hel_status plan_lookup(planner *p, size_t stage)
+{
+	hel_status st = HEL_OK;
+	const hel_stage *s = &p->s->stage[stage];
+	const hel_dlrm *m = p->s->model;
+	for (int complex = 0; complex < 2; complex++)
+		for (unsigned b = hel_log2_ceil(m->schema->table_count); b <= p->log_slots; b++) {
+			hel_blocks **blocks = &p->blocks[p->ways];
+			TRY(hel_blocks_new(blocks, m->schema, m->config.embedding_dim, p->log_slots,
+					   b, complex));
+			if (!*blocks)
+				continue;
+			p->ways++;
+			const uint32_t out = (1u << ((*blocks)->log_dim + b)) - 1;
+			candidate c = {.blocks = *blocks, .out = out};
+			c.inputs = (*blocks)->inputs;
+			c.diagonals = out & ~((1u << b) - 1);
+			for (int here = complex; here >= 0; here--) {
+				c.folds = (all_bits(p) & ~out) | (here ? conjugate_bit(p) : 0);
+				c.value = price_stage(&c, p, s, hel_stage_level(p->s, stage), 0);
+				TRY(consider(p, &c));
+			}
+		}
+done:
+	return st;
+}
+
+/* All splits of the main source's slot bits into diagonals and folds. */
+static hel_status split_field(planner *p, size_t stage, candidate c, uint32_t main, uint32_t other)
+{
+	hel_status st = HEL_OK;
+	const hel_stage *s = &p->s->stage[stage];
+	const uint32_t conjugate = c.folds;
+	const unsigned k = popcount(main);
+	for (unsigned a = 0; a <= k; a++)
+		for (int low = 0; low < (a > 0 && a < k ? 2 : 1); low++) {
+			if (s->plain_sum && a)
+				continue;
+			c.diagonals = low ? highest(main, a) : lowest(main, a);
+			c.folds = (main & ~c.diagonals) | conjugate;
+			TRY(place_outputs(p, stage, &c, other));
+		}
+done:
+	return st;
+}
+
+static hel_status plan_computed(planner *p, size_t stage)
+{
+	hel_status st = HEL_OK;
+	const hel_stage *s = &p->s->stage[stage];
+	const hel_stage_source *from[2] = {NULL, NULL};
+	const size_t sources = computed_sources(s, from);
+	const size_t first = p->count[from[0]->stage];
+	const size_t second = sources > 1 ? p->count[from[1]->stage] : 1;
+	const bool real = hel_stage_is_real(s);
+	for (size_t i = 0; i < first * second; i++) {
+		candidate c = {.parent = {(int)(i / second), (int)(i % second)}};
+		uint32_t field[2] = {0, 0};
+		bool imaginary = false;
+		c.kind = 4; /* right everywhere before */
+		for (size_t k = 0; k < sources; k++) {
+			const state *before = state_at(p, from[k]->stage, c.parent[k]);
+			field[k] = layout_mask(&before->packing.out);
+			imaginary |= before->packing.imaginary;
+			c.kind = before->complete ? c.kind : 0;
+			c.value += before->value;
+			c.inputs += before->inputs;
+		}
+		if (imaginary && (!real || s->plain_sum))
+			continue;
+		c.folds = imaginary ? conjugate_bit(p) : 0;
+		c.main = popcount(field[1]) > popcount(field[0]);
+		TRY(split_field(p, stage, c, field[c.main], field[!c.main]));
 	}
 done:
 	return st;
@@ -439,8 +643,8 @@ static void drop_incomplete(planner *p, size_t stage)
 	p->count[stage] = kept;
 }
 
-/* Polynomials cost the same in every packing. top: the first stage's level. */
-static hel_status polynomial_seconds(double *seconds, const planner *p, unsigned level)
+/* Polynomials cost the same in every packing. */
+static hel_status polynomial_seconds(double *seconds, const planner *p)
 {
 	hel_status st = HEL_OK;
 	const hel_params_spec *spec = &p->params->spec;
@@ -452,7 +656,7 @@ static hel_status polynomial_seconds(double *seconds, const planner *p, unsigned
 			TRY(hel_schedule_new(&schedule, &poly));
 		}
 		for (size_t k = 0; schedule && k < schedule->count; k++) {
-			const unsigned at = level - 1 - schedule->step[k].depth;
+			const unsigned at = hel_stage_level(p->s, i) - 1 - schedule->step[k].depth;
 			hel_cost cost = {0};
 			if (schedule->step[k].product) {
 				hel_cost_add(&cost, hel_cost_decompose(spec, at + 2), 1);
@@ -463,67 +667,109 @@ static hel_status polynomial_seconds(double *seconds, const planner *p, unsigned
 			*seconds += hel_cost_seconds(spec, cost);
 		}
 		hel_schedule_free(schedule);
-		level -= hel_stage_levels(s);
 	}
 done:
 	return st;
 }
 
-static void follow(hel_plan *plan, planner *p, size_t best)
+/* What the chosen state and the best other one come to. */
+static hel_plan_note note_of(const planner *p, size_t stage, int chosen)
 {
-	plan->seconds = p->states[(p->s->count - 1) * MAX_STATES + best].seconds;
-	plan->inputs = p->states[(p->s->count - 1) * MAX_STATES + best].inputs;
-	for (size_t stage = p->s->count; stage-- > 0;) {
-		state *x = p->states + stage * MAX_STATES + best;
-		plan->packing[stage] = x->packing;
-		memset(&x->packing, 0, sizeof x->packing);
-		best = (size_t)HEL_MAX(x->parent, 0);
+	const state *x = state_at(p, (int)stage, chosen), *other = NULL;
+	const hel_stage_source *from[2];
+	const size_t sources = computed_sources(&p->s->stage[stage], from);
+	hel_plan_note note = {.value = x->value, .up_to_here = x->value};
+	for (size_t k = 0; k < sources; k++)
+		note.value -= state_at(p, from[k]->stage, x->parent[k])->value;
+	for (size_t i = 0; i < p->count[stage]; i++) {
+		const state *y = state_at(p, (int)stage, (int)i);
+		if (y != x && (!other || y->value < other->value))
+			other = y;
 	}
+	if (!other)
+		return note;
+	note.has_runner_up = true;
+	note.runner_up = other->value;
+	note.out = layout_mask(&other->packing.out);
+	note.folds = other->packing.folds;
+	note.baby_bits = other->packing.baby_bits;
+	note.giant_bits = other->packing.giant_bits;
+	note.inputs = other->inputs;
+	return note;
 }
 
-hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params)
+/* Moves the chosen states' packings, from the last stage back. */
+static void follow(hel_plan *plan, planner *p, size_t stage, int index)
+{
+	state *x = state_at(p, (int)stage, index);
+	const hel_stage_source *from[2];
+	const size_t sources = computed_sources(&p->s->stage[stage], from);
+	plan->note[stage] = note_of(p, stage, index);
+	plan->packing[stage] = x->packing;
+	memset(&x->packing, 0, sizeof x->packing);
+	for (size_t i = 0; i < p->ways; i++)
+		if (p->blocks[i] == plan->packing[stage].blocks)
+			p->blocks[i] = NULL; /* the plan's from here on */
+	for (size_t k = 0; k < sources; k++)
+		follow(plan, p, (size_t)from[k]->stage, x->parent[k]);
+}
+
+static hel_status plan_stage(planner *p, size_t i)
+{
+	hel_status st = HEL_OK;
+	const hel_stage *s = &p->s->stage[i];
+	if (s->rows > (size_t)1 << p->log_slots)
+		FAIL(HEL_EUNSUPPORTED,
+		     "layer %s has %zu outputs, a ciphertext of N = 2^%u %u slots", s->name,
+		     s->rows, p->params->spec.log_n, 1u << p->log_slots);
+	if (s->plain_sum)
+		drop_incomplete(p, i - 1);
+	p->found.count = 0;
+	TRY(s->lookup	     ? plan_lookup(p, i)
+	    : is_computed(s) ? plan_computed(p, i)
+			     : plan_fresh(p, i));
+	TRY(choose(p, i));
+	if (!p->count[i])
+		FAIL(HEL_EUNSUPPORTED, "layer %s finds no packing at N = 2^%u", s->name,
+		     p->params->spec.log_n);
+done:
+	return st;
+}
+
+hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
+			const hel_objective *objective)
 {
 	hel_status st = HEL_OK;
 	hel_plan *plan = NULL;
-	planner p = {.s = s, .params = params, .log_slots = params->spec.log_n - 1u};
-	unsigned level = hel_stages_levels(s);
+	planner p = {.s = s,
+		     .params = params,
+		     .objective = *objective,
+		     .log_slots = params->spec.log_n - 1u};
 	TRY_ALLOC(p.states, hel_alloc(s->count * MAX_STATES, sizeof *p.states));
 	TRY_ALLOC(p.count, hel_alloc(s->count, sizeof *p.count));
 	TRY_ALLOC(p.scratch, hel_alloc((size_t)1 << p.log_slots, sizeof *p.scratch));
 	TRY_ALLOC(plan, hel_alloc(1, sizeof *plan));
 	plan->count = s->count;
 	TRY_ALLOC(plan->packing, hel_alloc(s->count, sizeof *plan->packing));
-	if (level > params->spec.levels)
-		FAIL(HEL_ELEVEL, "%u levels needed, %u given", level, params->spec.levels);
-	for (size_t i = 0; i < s->count; i++) {
-		if (s->stage[i].rows > (size_t)1 << p.log_slots)
-			FAIL(HEL_EUNSUPPORTED,
-			     "layer %s has %zu outputs, a ciphertext of N = 2^%u %u slots",
-			     s->stage[i].name, s->stage[i].rows, params->spec.log_n,
-			     1u << p.log_slots);
-		if (s->stage[i].plain_sum)
-			drop_incomplete(&p, i - 1);
-		/* a sum runs on the product of the square before it, one level higher */
-		TRY(computed_source(&s->stage[i])
-			? plan_computed(&p, i, level + s->stage[i].plain_sum)
-			: plan_fresh(&p, i, level));
-		if (!p.count[i])
-			FAIL(HEL_EUNSUPPORTED, "layer %s finds no packing at N = 2^%u",
-			     s->stage[i].name, params->spec.log_n);
-		level -= hel_stage_levels(&s->stage[i]);
-	}
-	const state *last = p.states + (s->count - 1) * MAX_STATES;
-	size_t best = 0;
-	for (size_t i = 1; i < p.count[s->count - 1]; i++)
-		if (last[i].seconds < last[best].seconds)
-			best = i;
-	follow(plan, &p, best);
-	TRY(polynomial_seconds(&plan->seconds, &p, hel_stages_levels(s)));
+	TRY_ALLOC(plan->note, hel_alloc(s->count, sizeof *plan->note));
+	if (hel_stages_levels(s) > params->spec.levels)
+		FAIL(HEL_ELEVEL, "%u levels needed, %u given", hel_stages_levels(s),
+		     params->spec.levels);
+	for (size_t i = 0; i < s->count; i++)
+		TRY(plan_stage(&p, i));
+	const state *best = state_at(&p, (int)s->count - 1, 0); /* the cheapest came first */
+	plan->value = best->value;
+	plan->inputs = best->inputs;
+	follow(plan, &p, s->count - 1, 0);
+	TRY(polynomial_seconds(&plan->value, &p));
 	*out = plan;
 	plan = NULL;
 done:
 	for (size_t i = 0; p.states && i < s->count * MAX_STATES; i++)
 		packing_clear(&p.states[i].packing);
+	for (size_t i = 0; i < p.ways; i++)
+		hel_blocks_free(p.blocks[i]);
+	hel_free(p.found.at);
 	hel_free(p.states);
 	hel_free(p.count);
 	hel_free(p.scratch);
@@ -535,8 +781,11 @@ void hel_plan_free(hel_plan *plan)
 {
 	if (!plan)
 		return;
-	for (size_t i = 0; plan->packing && i < plan->count; i++)
+	for (size_t i = 0; plan->packing && i < plan->count; i++) {
+		hel_blocks_free(plan->packing[i].blocks);
 		packing_clear(&plan->packing[i]);
+	}
 	hel_free(plan->packing);
+	hel_free(plan->note);
 	hel_free(plan);
 }

@@ -43,6 +43,7 @@ static hel_status apply_layer(expression *e, const hel_dlrm *m, const hel_tensor
 	const float *w = hel_tensor_data(m, weight), *b = hel_tensor_data(m, bias);
 	const size_t rows = weight->rows, in = weight->columns;
 	expression out = {.rows = rows, .sources = e->sources};
+	uint32_t *used = NULL;
 	TRY_ALLOC(out.bias, hel_alloc(rows, sizeof *out.bias));
 	for (size_t i = 0; i < rows; i++) {
 		out.bias[i].re = (double)b[i];
@@ -54,19 +55,28 @@ static hel_status apply_layer(expression *e, const hel_dlrm *m, const hel_tensor
 		out.source[k] = e->source[k];
 		out.source[k].matrix = NULL;
 		TRY_ALLOC(out.source[k].matrix, hel_alloc(rows * width, sizeof(hel_complex)));
-		for (size_t i = 0; i < rows; i++)
-			for (size_t j = 0; j < in; j++) {
+		hel_free(used);
+		TRY_ALLOC(used, hel_alloc(width, sizeof *used));
+		for (size_t j = 0; j < in; j++) {
+			/* rows of selections and tables are mostly zeros */
+			const hel_complex *from = e->source[k].matrix + j * width;
+			size_t count = 0;
+			for (uint32_t c = 0; c < width; c++)
+				if (from[c].re != 0)
+					used[count++] = c;
+			for (size_t i = 0; i < rows; i++) {
 				const double f = (double)w[i * in + j];
-				const hel_complex *from = e->source[k].matrix + j * width;
 				hel_complex *to = out.source[k].matrix + i * width;
-				for (size_t c = 0; f != 0 && c < width; c++)
-					to[c].re += f * from[c].re;
+				for (size_t c = 0; c < count; c++)
+					to[used[c]].re += f * from[used[c]].re;
 			}
+		}
 	}
 	expression_clear(e);
 	*e = out;
 	out = (expression){0};
 done:
+	hel_free(used);
 	expression_clear(&out);
 	return st;
 }
@@ -147,24 +157,40 @@ done:
 	return st;
 }
 
-/* The rows of all embedding vectors below those of e. */
+/* `more` rows of zeros below those of e. */
+static hel_status grow(expression *e, size_t more)
+{
+	hel_status st = HEL_OK;
+	const size_t old = e->rows, rows = old + more;
+	hel_complex *taller = NULL;
+	for (size_t k = 0; k <= e->sources; k++) {
+		const size_t width = k < e->sources ? e->source[k].width : 1;
+		hel_complex **whole = k < e->sources ? &e->source[k].matrix : &e->bias;
+		TRY_ALLOC(taller, hel_alloc(rows * width, sizeof *taller));
+		if (old)
+			memcpy(taller, *whole, old * width * sizeof *taller);
+		hel_free(*whole);
+		*whole = taller;
+	}
+	e->rows = rows;
+done:
+	return st;
+}
+
+/* The rows of all embedding vectors below those of e, as products of the one-hot entries. */
 static hel_status append_tables(expression *e, const hel_dlrm *m, uint32_t first)
 {
 	hel_status st = HEL_OK;
 	const hel_schema *schema = m->schema;
 	const size_t dim = m->config.embedding_dim, onehots = hel_schema_onehots(schema);
-	const size_t old = e->rows, rows = old + dim * schema->table_count;
+	const size_t old = e->rows;
 	/* a source of features right before the one-hot entries takes them in */
 	const bool merge = e->sources && e->source[0].stage == HEL_FROM_FEATURES &&
 			   e->source[0].first + e->source[0].width == first;
 	const size_t at = merge ? e->source[0].width : 0, width = at + onehots;
-	hel_complex *matrix = NULL, *bias = NULL;
-	TRY_ALLOC(bias, hel_alloc(rows, sizeof *bias));
-	if (old)
-		memcpy(bias, e->bias, old * sizeof *bias);
-	hel_free(e->bias);
-	e->bias = bias;
-	TRY_ALLOC(matrix, hel_alloc(rows * width, sizeof *matrix));
+	hel_complex *matrix = NULL;
+	TRY(grow(e, dim * schema->table_count));
+	TRY_ALLOC(matrix, hel_alloc(e->rows * width, sizeof *matrix));
 	for (size_t r = 0; merge && r < old; r++)
 		memcpy(matrix + r * width, e->source[0].matrix + r * at, at * sizeof *matrix);
 	for (size_t t = 0, column = at; t < schema->table_count; t++)
@@ -172,27 +198,34 @@ static hel_status append_tables(expression *e, const hel_dlrm *m, uint32_t first
 			for (size_t k = 0; k < dim; k++)
 				matrix[(old + t * dim + k) * width + column].re =
 				    (double)hel_tensor_data(m, hel_dlrm_table(m, t))[i * dim + k];
-	if (merge) {
+	if (merge)
 		hel_free(e->source[0].matrix);
-		e->source[0].width = width;
-		e->source[0].matrix = matrix;
-	} else {
-		/* the other source's new rows are zero */
-		for (size_t k = 0; k < e->sources; k++) {
-			hel_complex *taller = hel_alloc(rows * e->source[k].width, sizeof *taller);
-			if (!taller) {
-				hel_free(matrix);
-				FAIL(HEL_ENOMEM, "out of memory for the embedding matrix");
-			}
-			memcpy(taller, e->source[k].matrix,
-			       old * e->source[k].width * sizeof *taller);
-			hel_free(e->source[k].matrix);
-			e->source[k].matrix = taller;
-		}
-		e->source[e->sources++] =
-		    (hel_stage_source){HEL_FROM_FEATURES, first, width, matrix};
-	}
-	e->rows = rows;
+	e->source[merge ? 0 : e->sources++] = (hel_stage_source){
+	    HEL_FROM_FEATURES, merge ? e->source[0].first : first, width, matrix};
+done:
+	return st;
+}
+
+/* The same as a stage of its own, which ends where the expression needs it. */
+static hel_status append_lookup(hel_stages *s, expression *e, const hel_dlrm *m, uint32_t first)
+{
+	hel_status st = HEL_OK;
+	const size_t width = m->config.embedding_dim * m->schema->table_count, old = e->rows;
+	expression lookup = {
+	    .rows = width,
+	    .sources = 1,
+	    .source = {{.stage = HEL_FROM_FEATURES,
+			.first = first,
+			.width = hel_schema_onehots(m->schema)}},
+	};
+	push_stage(s, &lookup, "embeddings", false)->lookup = true;
+	TRY(grow(e, width));
+	hel_stage_source *source = &e->source[e->sources];
+	*source = (hel_stage_source){.stage = (int)s->count - 1, .width = width};
+	TRY_ALLOC(source->matrix, hel_alloc(e->rows * width, sizeof *source->matrix));
+	e->sources++;
+	for (size_t i = 0; i < width; i++)
+		source->matrix[(old + i) * width + i].re = 1;
 done:
 	return st;
 }
@@ -240,7 +273,7 @@ static hel_status activation_stage(hel_stages *s, expression *e, const hel_dlrm 
 			name, kind, kind);
 }
 
-static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool fuse)
+static hel_status lower(hel_stages *s, const hel_dlrm *m, hel_way way)
 {
 	hel_status st = HEL_OK;
 	const hel_dlrm_config *c = &m->config;
@@ -250,7 +283,7 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool f
 	const size_t dense = schema->dense_count;
 	size_t activation = 0;
 	/* decided first, because it moves the one-hot entries */
-	const bool expand = monomials && is_quadratic(m) && dense && c->bottom_layers &&
+	const bool expand = way.monomials && is_quadratic(m) && dense && c->bottom_layers &&
 			    (c->bottom_layers > 1 || c->bottom_last_activation);
 	s->degree = expand ? 2 : 1;
 	s->features = hel_features_width(dense, hel_schema_onehots(schema), s->degree);
@@ -269,13 +302,9 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool f
 			TRY(activation_stage(s, &e, m, activation, name));
 		activation++;
 	}
+	const uint32_t first = (uint32_t)(s->features - hel_schema_onehots(schema));
 	if (schema->table_count)
-		TRY(append_tables(&e, m, (uint32_t)(s->features - hel_schema_onehots(schema))));
-	if (!fuse) {
-		const size_t rows = e.rows;
-		push_stage(s, &e, "embeddings", false);
-		TRY(identity(&e, (int)s->count - 1, 0, rows, 1, 0));
-	}
+		TRY(way.fuse ? append_tables(&e, m, first) : append_lookup(s, &e, m, first));
 	for (size_t i = 0; i < c->top_layers; i++) {
 		snprintf(name, sizeof name, "top_l.%zu", i);
 		TRY(apply_layer(&e, m, hel_dlrm_top(m, i, false), hel_dlrm_top(m, i, true)));
@@ -283,7 +312,8 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, bool monomials, bool f
 			break;
 		TRY(activation_stage(s, &e, m, activation++, name));
 	}
-	if (e.sources == 1 && e.source[0].stage >= 0 && s->stage[e.source[0].stage].square)
+	if (way.sum && e.sources == 1 && e.source[0].stage >= 0 &&
+	    s->stage[e.source[0].stage].square)
 		TRY(sum_of_squares(s, &e, name));
 	else
 		push_stage(s, &e, name, false);
@@ -292,13 +322,14 @@ done:
 	return st;
 }
 
-hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, bool monomials, bool fuse)
+hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, hel_way way)
 {
 	hel_status st = HEL_OK;
 	hel_stages *s = NULL;
 	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
+	s->model = m;
 	TRY_ALLOC(s->stage, hel_alloc(HEL_MAX_STAGES, sizeof *s->stage));
-	TRY(lower(s, m, monomials, fuse));
+	TRY(lower(s, m, way));
 	*out = s;
 	s = NULL;
 done:
@@ -330,10 +361,29 @@ hel_polynomial hel_stage_polynomial(const hel_stage *s)
 	return (hel_polynomial){HEL_CHEBYSHEV, s->polynomial->degree, s->polynomial->c};
 }
 
+bool hel_stage_is_real(const hel_stage *s)
+{
+	bool real = true;
+	for (size_t k = 0; k < s->sources && !s->lookup; k++)
+		for (size_t i = 0; i < s->rows * s->source[k].width; i++)
+			real &= s->source[k].matrix[i].im == 0;
+	return real;
+}
+
+unsigned hel_stage_level(const hel_stages *s, size_t stage)
+{
+	unsigned level = hel_stage_levels(&s->stage[stage]);
+	for (size_t i = stage + 1; i < s->count; i++)
+		for (size_t k = 0; k < s->stage[i].sources; k++)
+			if (s->stage[i].source[k].stage == (int)stage)
+				level += hel_stage_level(s, i); /* each value is read once */
+	return level;
+}
+
 unsigned hel_stages_levels(const hel_stages *s)
 {
 	unsigned levels = 0;
 	for (size_t i = 0; i < s->count; i++)
-		levels += hel_stage_levels(&s->stage[i]);
+		levels = HEL_MAX(levels, hel_stage_level(s, i));
 	return levels;
 }

@@ -1,5 +1,5 @@
-/* Embedding kinds as people write them: full, hash(m), digits(base), frequent(K),
- * frequent(K)+digits(base), frequent(K)+hash(m). */
+/* Embedding kinds as people write them: full, hash(m), digits(base), digits(base,count),
+ * frequent(K), frequent(K)+digits(base), frequent(K)+hash(m). */
 #include "rows.h"
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@ static hel_status bad_embedding(const char *text)
 	return hel_fail(
 	    HEL_EINVAL,
 	    "'%.60s' is no embedding; expected full, hash(ROWS), digits(BASE), "
+	    "digits(BASE,DIGITS), "
 	    "frequent(VALUES), frequent(VALUES)+digits(BASE) or frequent(VALUES)+hash(ROWS)",
 	    text);
 }
@@ -25,6 +26,21 @@ static uint32_t call_of(const char *text, const char *name, uint32_t low, const 
 		return 0;
 	*end = after + 1;
 	return (uint32_t)v;
+}
+
+/* "digits(base)" or "digits(base,count)": the base, or 0. */
+static uint32_t digits_of(uint32_t *count, const char *text, const char **end)
+{
+	unsigned base;
+	int length = 0;
+	*count = 0;
+	if (sscanf(text, "digits(%9u,%2u)%n", &base, count, &length) == 2 && length && base >= 2 &&
+	    *count >= 2 && *count <= HEL_MAX_DIGITS && !strpbrk(text, " +-")) {
+		*end = text + length;
+		return base;
+	}
+	*count = 0;
+	return call_of(text, "digits", 2, end);
 }
 
 hel_status hel_embedding_parse(hel_embedding *out, const char *text)
@@ -46,11 +62,12 @@ hel_status hel_embedding_parse(hel_embedding *out, const char *text)
 		return bad_embedding(text);
 	if (*at || !e.own) {
 		const char *tail = at;
-		if ((e.base = call_of(tail, "digits", 2, &at)))
-			e.digits = 0;
-		else if ((e.base = call_of(tail, "hash", 1, &at)))
+		e.base = digits_of(&e.digits, tail, &at);
+		if (!e.base) {
+			e.base = call_of(tail, "hash", 1, &at);
 			e.digits = 1;
-		else
+		}
+		if (!e.base)
 			return bad_embedding(text);
 		if (e.base > HEL_MAX_BASE)
 			return hel_fail(HEL_EINVAL, "'%.60s': at most %u rows can be hashed to",
@@ -70,7 +87,9 @@ void hel_embedding_describe(char *out, size_t size, hel_embedding e)
 		snprintf(own, sizeof own, e.base ? "frequent(all)" : "full");
 	else if (e.own)
 		snprintf(own, sizeof own, "frequent(%u)", e.own);
-	if (e.base)
+	if (e.digits > 1)
+		snprintf(tail, sizeof tail, "digits(%u,%u)", e.base, e.digits);
+	else if (e.base)
 		snprintf(tail, sizeof tail, e.digits == 1 ? "hash(%u)" : "digits(%u)", e.base);
 	snprintf(out, size, "%s%s%s", own, *own && *tail ? "+" : "", tail);
 }

@@ -14,6 +14,7 @@
 #define HEL_NAME_MAX 64	 /* bytes of a column name, zero included */
 #define HEL_MAX_DENSE 1024
 #define HEL_MAX_TABLES 1024
+#define HEL_MAX_DIGITS 32
 #define HEL_MAX_VOCABULARY (1u << 24)
 #define HEL_SCHEMA_TEXT_MAX (64u << 20)
 

@@ -23,7 +23,8 @@ typedef struct hel_embedding {
 	uint32_t own, base, digits;
 } hel_embedding;
 
-/** full, hash(m), digits(base), frequent(K), frequent(K)+digits(base), frequent(K)+hash(m). */
+/** full, hash(m), digits(base), digits(base,count), frequent(K), frequent(K)+digits(base),
+ * frequent(K)+hash(m). */
 HEL_CHECKED hel_status hel_embedding_parse(hel_embedding *out, const char *text);
 void hel_embedding_describe(char *out, size_t size, hel_embedding e);
 

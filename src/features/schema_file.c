@@ -160,8 +160,8 @@ static hel_status read_table(hel_table_field *t, const json_t *object)
 	TRY(hashed ? read_prints(t, object) : read_values(t, json_object_get(object, "values")));
 	bool ok = base == floor(base) && base >= 0 && base <= 1 << 20;
 	if (ok && hashed) /* one group of any size is plain hashing */
-		ok =
-		    base > 0 ? digits == floor(digits) && digits >= 1 && digits <= 32 : digits == 1;
+		ok = base > 0 ? digits == floor(digits) && digits >= 1 && digits <= HEL_MAX_DIGITS
+			      : digits == 1;
 	else if (ok)
 		ok = base != 1 &&
 		     digits == (base > 0 ? hel_digits_for(t->values + 1, (uint32_t)base) : 1);

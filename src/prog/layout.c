@@ -8,6 +8,20 @@ int32_t hel_layout_at(const hel_layout *l, size_t slot)
 	return index < l->width ? (int32_t)index : HEL_SLOT_ZERO;
 }
 
+void hel_layout_map(int32_t *map, const hel_layout *l, bool imaginary)
+{
+	const size_t slots = (size_t)1 << l->log_slots;
+	uint32_t bit[32] = {0}; /* what each slot bit adds to the index */
+	for (unsigned j = 0; j < l->bits; j++)
+		bit[l->position[j]] = 1u << j;
+	map[0] = (int32_t)(imaginary ? bit[l->log_slots] : 0);
+	for (size_t p = 1; p < slots; p++)
+		map[p] = map[p & (p - 1)] | (int32_t)bit[__builtin_ctzl(p)];
+	for (size_t p = 0; p < slots; p++)
+		if ((uint32_t)map[p] >= l->width)
+			map[p] = HEL_SLOT_ZERO;
+}
+
 bool hel_layout_is_complex(const hel_layout *l)
 {
 	bool is = false;

@@ -37,6 +37,8 @@ typedef struct hel_layout {
 
 /** The element in a slot (or an imaginary part), or HEL_SLOT_ZERO. */
 int32_t hel_layout_at(const hel_layout *layout, size_t slot);
+/** The same for all 2^log_slots slots (imaginary: imaginary parts) at once. */
+void hel_layout_map(int32_t *map, const hel_layout *layout, bool imaginary);
 /** Whether elements stand in imaginary parts, too. */
 bool hel_layout_is_complex(const hel_layout *layout);
 HEL_CHECKED hel_status hel_layout_check(const hel_layout *layout);
@@ -168,6 +170,7 @@ typedef struct hel_program {
 	hel_manifest *manifest; /* owned */
 	uint32_t layers;
 	char **layer; /* names and packing, for people */
+	char *plan;   /* JSON: what was chosen, and what next to it; for people, may be NULL */
 	uint32_t ops;
 	hel_op *op; /* the last one is the result */
 	uint32_t vectors;
@@ -181,6 +184,7 @@ HEL_CHECKED hel_status hel_program_add_op(hel_program *p, const hel_op *op);
  */
 HEL_CHECKED hel_status hel_program_add_vector(hel_program *p, const hel_complex *slots,
 					      unsigned log_slots, uint32_t *index);
+#define HEL_PLAN_TEXT_MAX (1u << 20)
 HEL_CHECKED hel_status hel_program_add_layer(hel_program *p, const char *text);
 HEL_CHECKED hel_status hel_program_write(hel_writer *w, hel_program *p);
 HEL_CHECKED hel_status hel_program_read(hel_program **out, const void *bytes, size_t size);

@@ -34,6 +34,7 @@ void hel_program_free(hel_program *p)
 	for (uint32_t i = 0; i < p->vectors; i++)
 		hel_free(p->vector[i].value);
 	hel_free(p->layer);
+	hel_free(p->plan);
 	hel_free(p->op);
 	hel_free(p->vector);
 	hel_free(p);
@@ -138,6 +139,7 @@ hel_status hel_program_write(hel_writer *w, hel_program *p)
 	hel_write_u32(w, p->layers);
 	for (uint32_t i = 0; i < p->layers; i++)
 		hel_write_text(w, p->layer[i]);
+	hel_write_text(w, p->plan ? p->plan : "");
 	hel_write_u32(w, p->vectors);
 	for (uint32_t i = 0; i < p->vectors; i++) {
 		const hel_vector *v = &p->vector[i];
@@ -284,6 +286,10 @@ hel_status hel_program_read(hel_program **out, const void *bytes, size_t size)
 			FAIL(HEL_EFORMAT, "a layer's name is not plain text");
 		}
 	}
+	p->plan = hel_read_text(&r, HEL_PLAN_TEXT_MAX, "plan");
+	TRY(r.status);
+	if (!hel_is_text(p->plan))
+		FAIL(HEL_EFORMAT, "the program's plan is not plain text");
 	uint32_t vectors = hel_read_u32_max(&r, HEL_MAX_VECTORS, "number of vectors");
 	TRY(r.status);
 	if (hel_reader_left(&r) < 6 * (size_t)vectors)

@@ -23,6 +23,13 @@ static void test_layout(void **state)
 	assert_ok(hel_layout_check(&l));
 	assert_true(hel_layout_is_complex(&l));
 	assert_int_equal(5, hel_layout_at(&l, 64 + 2));
+	for (int imaginary = 0; imaginary < 2; imaginary++) {
+		int32_t map[64];
+		hel_layout_map(map, &l, imaginary);
+		for (size_t slot = 0; slot < 64; slot++)
+			assert_int_equal(hel_layout_at(&l, slot + 64 * (size_t)imaginary),
+					 map[slot]);
+	}
 	l.position[2] = 5;
 	l.width = 9;
 	assert_status(HEL_EFORMAT, hel_layout_check(&l));

@@ -1,0 +1,114 @@
+/* A plan in words that programs can read: stored with the program, shown by inspect. */
+#include "compile.h"
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+static json_t *bits_json(uint32_t mask)
+{
+	json_t *a = json_array();
+	for (int bit = 0; mask >> bit; bit++)
+		if (mask >> bit & 1)
+			json_array_append_new(a, json_integer(bit));
+	return a;
+}
+
+static uint32_t layout_bits(const hel_layout *l)
+{
+	uint32_t mask = 0;
+	for (unsigned j = 0; j < l->bits; j++)
+		mask |= 1u << l->position[j];
+	return mask;
+}
+
+static double ms(double seconds)
+{
+	return round(1e6 * seconds) / 1e3;
+}
+
+/* The inputs a stage reads from the client. */
+static json_t *fresh_json(const hel_packing *k)
+{
+	size_t count = 0;
+	uint32_t field = 0;
+	bool complex = false;
+	for (size_t i = 0; i < k->sources; i++)
+		if (k->source[i].fresh) {
+			count++;
+			field |= layout_bits(&k->source[i].layout);
+			complex |= hel_layout_is_complex(&k->source[i].layout);
+		}
+	return count ? json_pack("{s:I, s:b, s:o}", "ciphertexts", (json_int_t)count, "complex",
+				 complex, "bits", bits_json(field))
+		     : json_null();
+}
+
+static json_t *stage_json(const hel_stages *s, size_t i, const hel_plan *plan)
+{
+	const hel_stage *stage = &s->stage[i];
+	const hel_packing *k = &plan->packing[i];
+	const hel_plan_note *n = &plan->note[i];
+	json_int_t width = 0, blocks = k->blocks ? (json_int_t)k->blocks->used : 0;
+	json_t *from = json_array();
+	for (size_t j = 0; j < stage->sources; j++) {
+		width += (json_int_t)stage->source[j].width;
+		json_array_append_new(from,
+				      stage->source[j].stage < 0
+					  ? json_string("client")
+					  : json_string(s->stage[stage->source[j].stage].name));
+	}
+	json_t *o = json_pack(
+	    "{s:s, s:o, s:i, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:b, s:I, s:f, s:f}",
+	    "name", stage->name, "from", from, "level", (int)hel_stage_level(s, i), "columns",
+	    width, "rows", (json_int_t)stage->rows, "then",
+	    stage->square	? "square"
+	    : stage->polynomial ? "polynomial"
+				: "nothing",
+	    "client", fresh_json(k), "babies", bits_json(k->baby_bits), "giants",
+	    bits_json(k->giant_bits), "folds", bits_json(k->folds), "fold_radix",
+	    (int)k->fold_radix, "out", bits_json(layout_bits(&k->out)), "product",
+	    !stage->plain_sum, "blocks", blocks, "ms", ms(n->value), "up_to_here_ms",
+	    ms(n->up_to_here));
+	if (n->has_runner_up)
+		json_object_set_new(
+		    o, "runner_up",
+		    json_pack("{s:f, s:o, s:o, s:o, s:o, s:I}", "up_to_here_ms", ms(n->runner_up),
+			      "out", bits_json(n->out), "folds", bits_json(n->folds), "babies",
+			      bits_json(n->baby_bits), "giants", bits_json(n->giant_bits), "inputs",
+			      (json_int_t)n->inputs));
+	return o;
+}
+
+static json_t *alternative_json(const hel_alternative *a)
+{
+	return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:b, s:I, s:f}", "log_n",
+			 (int)a->spec.log_n, "levels", (int)a->spec.levels, "alpha",
+			 (int)a->spec.alpha, "special", (int)a->spec.special, "monomials",
+			 a->way.monomials, "fused", a->way.fuse, "sum_of_squares", a->way.sum,
+			 "inputs", (json_int_t)a->inputs, "ms", ms(a->value));
+}
+
+hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *plan,
+			    const hel_params *params, hel_goal goal,
+			    const hel_alternative *alternatives, size_t count)
+{
+	hel_status st = HEL_OK;
+	json_t *stages = json_array(), *others = json_array(), *all = NULL;
+	char *text = NULL;
+	for (size_t i = 0; i < s->count; i++)
+		json_array_append_new(stages, stage_json(s, i, plan));
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(others, alternative_json(&alternatives[i]));
+	all = json_pack("{s:s, s:i, s:i, s:f, s:O, s:O}", "objective", hel_goal_name(goal), "log_n",
+			(int)params->spec.log_n, "slot_bits", (int)params->spec.log_n - 1, "ms",
+			ms(plan->value), "stages", stages, "alternatives", others);
+	text = all ? json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(7)) : NULL;
+	TRY_ALLOC(text, text);
+	TRY_ALLOC(*out, hel_strdup(text));
+done:
+	free(text);
+	json_decref(stages);
+	json_decref(others);
+	json_decref(all);
+	return st;
+}

@@ -1,0 +1,138 @@
+/* From slot layouts to the transform that circuit derives weights from. */
+#include "compile.h"
+#include <string.h>
+
+/* Where the elements of a fresh ciphertext stand; rows that a block does not have are zero. */
+static void map_fresh(int32_t *map, const hel_packed_source *from, const hel_blocks *b,
+		      bool imaginary, size_t slots)
+{
+	hel_layout_map(map, &from->layout, imaginary);
+	for (size_t q = 0; b && q < slots; q++)
+		if (map[q] >= 0) {
+			const size_t block = (size_t)map[q] >> b->log_piece;
+			const size_t row = (size_t)map[q] & (((size_t)1 << b->log_piece) - 1);
+			if (row >= hel_blocks_rows(b, from->offset, block).width)
+				map[q] = HEL_SLOT_ZERO;
+		}
+}
+
+/* A value's copies along folds over bits that are not its own would be added up: one remains. */
+static void map_computed(int32_t *map, const hel_packing *parent, uint32_t folds, size_t slots)
+{
+	uint32_t field = 0;
+	for (unsigned j = 0; j < parent->out.bits; j++)
+		field |= 1u << parent->out.position[j];
+	const uint32_t others = folds & (uint32_t)(slots - 1) & ~field;
+	for (size_t q = 0; q < slots; q++)
+		map[q] = q & others ? HEL_SLOT_ANY : parent->result[q];
+}
+
+/* Which elements of a source matter: rows that are there, outputs of blocks that are used. */
+static void fill_columns(int32_t *column, size_t width, const hel_packed_source *from,
+			 const hel_blocks *rows, const hel_blocks *outputs)
+{
+	for (size_t e = 0; e < width; e++)
+		if (outputs)
+			column[e] = hel_blocks_column(outputs, e);
+		else
+			column[e] =
+			    (e & (((size_t)1 << rows->log_piece) - 1)) <
+				    hel_blocks_rows(rows, from->offset, e >> rows->log_piece).width
+				? (int32_t)e
+				: -1;
+}
+
+static hel_status fill_source(hel_packed *p, const hel_stage *s, const hel_packing *k,
+			      const hel_packing *parent, size_t i, int32_t *columns)
+{
+	const hel_packed_source *from = &k->source[i];
+	const hel_stage_source *whole = &s->source[from->source];
+	const size_t slots = p->t.slots;
+	int32_t *map = p->maps + 2 * i * slots;
+	hel_linear_source *to = &p->source[i];
+	*to = (hel_linear_source){.map = map, .diagonals = from->diagonals};
+	if (from->fresh) {
+		map_fresh(map, from, k->blocks, false, slots);
+		if (hel_layout_is_complex(&from->layout)) {
+			map_fresh(map + slots, from, k->blocks, true, slots);
+			to->imaginary = map + slots;
+		}
+		to->width = from->layout.width;
+	} else {
+		map_computed(map, parent, k->folds, slots);
+		to->width = parent->rows;
+	}
+	if (k->blocks) {
+		to->blocks = true;
+		to->log_blocks = (uint8_t)k->blocks->log_blocks;
+		to->log_piece = (uint8_t)k->blocks->log_piece;
+	} else {
+		to->matrix = whole->matrix + (from->fresh ? from->offset : 0);
+		to->stride = whole->width;
+	}
+	if (k->blocks || (parent && parent->blocks)) {
+		to->column = columns;
+		fill_columns(columns, to->width, from, k->blocks, parent ? parent->blocks : NULL);
+	}
+	return HEL_OK;
+}
+
+hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packing *k,
+			  const hel_packing *const parent[2], unsigned log_slots)
+{
+	hel_status st = HEL_OK;
+	const size_t slots = (size_t)1 << log_slots;
+	hel_packed *p = NULL;
+	TRY_ALLOC(p, hel_alloc(1, sizeof *p));
+	TRY_ALLOC(p->source, hel_alloc(k->sources, sizeof *p->source));
+	TRY_ALLOC(p->maps, hel_alloc((2 * k->sources + 1) * slots, sizeof *p->maps));
+	TRY_ALLOC(p->columns, hel_alloc(2 * slots * k->sources, sizeof *p->columns));
+	int32_t *target = p->maps + 2 * k->sources * slots;
+	hel_layout_map(target, &k->out, false);
+	p->t = (hel_linear){.slots = slots,
+			    .rows = k->rows,
+			    .sources = k->sources,
+			    .source = p->source,
+			    .folds = k->folds,
+			    .target = target};
+	for (size_t i = 0; i < k->sources; i++)
+		TRY(fill_source(p, s, k, k->source[i].fresh ? NULL : parent[k->source[i].source], i,
+				p->columns + 2 * i * slots));
+	*out = p;
+	p = NULL;
+done:
+	hel_packed_free(p);
+	return st;
+}
+
+hel_status hel_packed_lookup(hel_packed *p, const hel_packing *k, const hel_dlrm *m, size_t source)
+{
+	hel_status st = HEL_OK;
+	const hel_blocks *b = k->blocks;
+	const size_t dims = (size_t)1 << b->log_dim, width = p->source[source].width;
+	if (!p->matrix)
+		TRY_ALLOC(p->matrix, hel_alloc(width * dims, sizeof *p->matrix));
+	memset(p->matrix, 0, width * dims * sizeof *p->matrix);
+	for (size_t block = 0; block < b->used; block++) {
+		const hel_piece rows = hel_blocks_rows(b, k->source[source].offset, block);
+		const float *table = hel_tensor_data(m, hel_dlrm_table(m, b->table[block]));
+		hel_complex *to = p->matrix + (block << b->log_piece) * dims;
+		for (size_t i = 0; i < rows.width; i++)
+			for (size_t d = 0; d < b->dim; d++)
+				to[i * dims + d].re = (double)table[(rows.first + i) * b->dim + d];
+	}
+	p->source[source].matrix = p->matrix;
+done:
+	return st;
+}
+
+void hel_packed_free(hel_packed *p)
+{
+	if (!p)
+		return;
+	hel_free(p->source);
+	hel_free(p->maps);
+	hel_free(p->columns);
+	hel_free(p->matrix);
+	hel_free(p);
+}

@@ -39,7 +39,6 @@ const hel_method *hel_method_of(hel_lookup_method method);
 
 /* --- packing.c -------------------------------------------------------------- */
 
-unsigned hel_log2_ceil(size_t n);
 /** Columns a table needs. */
 size_t hel_plan_columns(const hel_packing_plan *plan, const hel_lookup_spec *s);
 /** One lane for each query and table, columns as far as they fit, folds for the rest. */

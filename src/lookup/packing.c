@@ -2,14 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-unsigned hel_log2_ceil(size_t n)
-{
-	unsigned bits = 0;
-	while (((size_t)1 << bits) < n)
-		bits++;
-	return bits;
-}
-
 size_t hel_plan_columns(const hel_packing_plan *plan, const hel_lookup_spec *s)
 {
 	const size_t dim = s->table[0].dim;

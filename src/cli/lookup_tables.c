@@ -137,8 +137,8 @@ static hel_status random_table(hel_table *out, lookup_tables *t, size_t at, size
 		snprintf(path, sizeof path, "%s/helrm-table-%zu.tmp", disk, at);
 		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd < 0 || unlink(path) || posix_fallocate(fd, 0, (off_t)t->map_size[at]))
-			FAIL(HEL_EIO, "cannot make %s with %zu MB: %s", path,
-			     t->map_size[at] >> 20, strerror(errno));
+			FAIL(HEL_EIO, "cannot make %s with %zu MB: %s", path, t->map_size[at] >> 20,
+			     strerror(errno));
 		void *map = mmap(NULL, t->map_size[at], PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		if (map == MAP_FAILED)
 			FAIL(HEL_EIO, "cannot map %s: %s", path, strerror(errno));

@@ -93,8 +93,9 @@ typedef struct hel_packing_plan {
 	size_t
 	    select; /* GRID: rows of a lane are this many times 2^select_bits times the entries */
 	unsigned select_bits;
-	size_t babies; /* rotations of inputs; of sums turns / babies */
-	bool pairs;    /* a slot holds two outputs: real and imaginary part */
+	size_t babies;	/* rotations of inputs; of sums turns / babies */
+	bool sums_only; /* babies is 1: sums have a product's scale, at which errors are small */
+	bool pairs;	/* a slot holds two outputs: real and imaginary part */
 } hel_packing_plan;
 
 typedef struct hel_lane {

@@ -44,7 +44,7 @@ size_t hel_plan_babies(const hel_packing_plan *plan, const hel_params *params, u
 	const size_t limbs = params->limbs[level];
 	size_t best = 1;
 	double least = INFINITY;
-	for (unsigned bits = 0; bits <= plan->turn_bits; bits++) {
+	for (unsigned bits = 0; bits <= (plan->sums_only ? 0 : plan->turn_bits); bits++) {
 		const double babies = exp2(bits), giants = exp2(plan->turn_bits - bits);
 		hel_cost c = {0};
 		if (bits)

@@ -224,6 +224,12 @@ static const struct {
 	uint8_t primes, scale_bits, base;
 } styles[] = {{1, 28, 1}, {1, 30, 0}, {2, 58, 0}};
 
+/* What is tried in a ring, from fast to precise. */
+static const struct {
+	uint8_t style;
+	bool sums_only;
+} ways[] = {{0, false}, {1, false}, {0, true}, {1, true}, {2, false}};
+
 /* One decomposition, two products and one division at every level. */
 static double switching_seconds(const hel_params_spec *s)
 {
@@ -275,7 +281,7 @@ static hel_status choose_params(hel_params **out, unsigned log_n, unsigned level
 
 /* Replaces *best when it is precise enough and cheaper. why: what is wrong with it otherwise. */
 static hel_status try_ring(hel_lookup **best, const hel_lookup_spec *s, double norm, unsigned log_n,
-			   size_t style, char *why, size_t why_size)
+			   size_t style, bool sums_only, char *why, size_t why_size)
 {
 	hel_status st = HEL_OK;
 	hel_lookup *l = NULL;
@@ -288,6 +294,7 @@ static hel_status try_ring(hel_lookup **best, const hel_lookup_spec *s, double n
 	l->spec = *s;
 	l->norm = norm;
 	l->plan.log_slots = log_n - 1;
+	l->plan.sums_only = sums_only;
 	TRY(choose_params(&l->params, log_n, method->levels(s), style));
 	if (!l->params)
 		goto done;
@@ -331,9 +338,10 @@ hel_status hel_lookup_new(hel_lookup **out, const hel_lookup_spec *spec)
 	const unsigned low = spec->log_n ? spec->log_n : 12;
 	const unsigned high = spec->log_n ? spec->log_n : HEL_LOG_N_MAX;
 	for (unsigned log_n = low; log_n <= high && !best; log_n++)
-		for (size_t i = 0; i < HEL_ARRAY_LEN(styles); i++)
-			if (!best || styles[i].primes == 1)
-				TRY(try_ring(&best, spec, norm, log_n, i, why, sizeof why));
+		for (size_t i = 0; i < HEL_ARRAY_LEN(ways); i++)
+			if (!best || i == 1) /* the first two differ in time only */
+				TRY(try_ring(&best, spec, norm, log_n, ways[i].style,
+					     ways[i].sums_only, why, sizeof why));
 	if (!best)
 		FAIL(HEL_EUNSUPPORTED, "%s: no ring fits:%s", hel_lookup_name(spec->method),
 		     *why ? why : " none is secure with so many levels");

@@ -388,9 +388,9 @@ static void test_parts(void **state)
 		r.code[0] = ROWS - HALF - 1;
 		assert_ok(hel_loaded_new_on_disk(&c.loaded, second->program, second->params, NULL,
 						 "test_parts.tmp"));
-		assert_status(HEL_EIO, hel_loaded_new_on_disk(&in_memory, second->program,
-							      second->params, NULL,
-							      "no/such/directory/weights"));
+		assert_status(HEL_EIO,
+			      hel_loaded_new_on_disk(&in_memory, second->program, second->params,
+						     NULL, "no/such/directory/weights"));
 		hel_loaded_prefetch(c.loaded);
 		run_clear(&r);
 		run_encrypted(&c, &r);

@@ -62,6 +62,8 @@ HEL_API hel_status hel_fail(hel_status status, const char *format, ...)
 
 /** `count * size` zeroed bytes aligned to HEL_ALIGN; NULL when too large or out of memory. */
 void *hel_alloc(size_t count, size_t size) __attribute__((malloc));
+/** The same, contents undefined: for large buffers that are filled at once. */
+void *hel_alloc_raw(size_t count, size_t size) __attribute__((malloc));
 void hel_free(void *p);
 /** Wipes `bytes` bytes, then frees. */
 void hel_free_secret(void *p, size_t bytes);
@@ -181,6 +183,13 @@ HEL_CHECKED hel_status hel_container_open(hel_reader *body, hel_kind kind, const
 int hel_container_kind(const void *bytes, size_t size);
 /** BLAKE2b-256. */
 void hel_hash(uint8_t out[HEL_HASH_BYTES], const void *bytes, size_t size);
+
+#define HEL_CHECKSUM_BYTES 16
+
+/** Against accidents only, and about five times as fast: Poly1305 under a key that need not be
+ *  secret but must be random, like a hash. */
+void hel_checksum(uint8_t out[HEL_CHECKSUM_BYTES], const void *bytes, size_t size,
+		  const uint8_t key[HEL_HASH_BYTES]);
 
 /* --- randomness (random.c) ----------------------------------------------- */
 

@@ -21,7 +21,8 @@ hel_status hel_file_read(const char *path, size_t limit, uint8_t **bytes, size_t
 		FAIL(HEL_ELIMIT, "%s has %jd bytes, at most %zu are allowed", path,
 		     (intmax_t)info.st_size, limit);
 	size_t want = (size_t)info.st_size, got = 0;
-	TRY_ALLOC(buffer, hel_alloc(want + 1, 1));
+	TRY_ALLOC(buffer, hel_alloc_raw(want + 1, 1));
+	buffer[want] = 0;
 	while (got < want) {
 		ssize_t n = read(fd, buffer + got, want - got);
 		if (n < 0 && errno == EINTR)
@@ -123,8 +124,8 @@ static const struct {
 	const char *name;
 	uint16_t version;
 } kinds[] = {
-    [HEL_KIND_MANIFEST] = {"manifest", 2},
-    [HEL_KIND_PROGRAM] = {"server program", 2},
+    [HEL_KIND_MANIFEST] = {"manifest", 3},	/* 2: pieces; 3: measured bounds */
+    [HEL_KIND_PROGRAM] = {"server program", 3}, /* like its manifest */
     [HEL_KIND_SECRET_KEY] = {"secret key", 1},
     [HEL_KIND_EVALUATION_KEYS] = {"evaluation keys", 1},
     [HEL_KIND_QUERY] = {"encrypted query", 2}, /* 2: says its form */
@@ -143,6 +144,15 @@ const char *hel_kind_name(hel_kind kind)
 void hel_hash(uint8_t out[HEL_HASH_BYTES], const void *bytes, size_t size)
 {
 	crypto_generichash(out, HEL_HASH_BYTES, bytes, size, NULL, 0);
+}
+
+void hel_checksum(uint8_t out[HEL_CHECKSUM_BYTES], const void *bytes, size_t size,
+		  const uint8_t key[HEL_HASH_BYTES])
+{
+	_Static_assert(crypto_onetimeauth_KEYBYTES == HEL_HASH_BYTES &&
+			   crypto_onetimeauth_BYTES == HEL_CHECKSUM_BYTES,
+		       "a hash is a key");
+	crypto_onetimeauth(out, bytes, size, key);
 }
 
 void hel_container_begin_sized(hel_writer *w, hel_kind kind, uint64_t size)

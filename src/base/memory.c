@@ -18,7 +18,7 @@ static bool must_fail(void)
 	       atomic_fetch_sub(&fail_at, 1) == 1;
 }
 
-void *hel_alloc(size_t count, size_t size)
+static void *take(size_t count, size_t size, bool zero)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX - HEL_ALIGN ||
@@ -26,9 +26,19 @@ void *hel_alloc(size_t count, size_t size)
 		return NULL;
 	bytes = (HEL_MAX(bytes, 1) + HEL_ALIGN - 1) / HEL_ALIGN * HEL_ALIGN;
 	void *p = aligned_alloc(HEL_ALIGN, bytes);
-	if (p)
+	if (p && zero)
 		memset(p, 0, bytes);
 	return p;
+}
+
+void *hel_alloc(size_t count, size_t size)
+{
+	return take(count, size, true);
+}
+
+void *hel_alloc_raw(size_t count, size_t size)
+{
+	return take(count, size, false);
 }
 
 void hel_free(void *p)

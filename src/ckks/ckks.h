@@ -116,7 +116,12 @@ double hel_params_log_special(const hel_params *p);
 /** N real coefficients, unscaled, to slots. */
 HEL_CHECKED hel_status hel_embed(const hel_params *p, hel_complex *slots,
 				 const double *coefficients);
-/** Encodes at any scale; limbs on the pool. */
+/** Encodes at any scale into memory of the caller, limbs of the level times N words, undefined on
+ *  failure; limbs on the pool. */
+HEL_CHECKED hel_status hel_encode_into(uint32_t *data, const hel_params *p,
+				       const hel_complex *slots, unsigned level, double scale,
+				       hel_pt_use use, hel_pool *pool);
+/** The same into memory of its own. */
 HEL_CHECKED hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *slots,
 				     unsigned level, double scale, hel_pt_use use, hel_pool *pool);
 

@@ -62,29 +62,29 @@ static bool round_all(const hel_params *p, const encoding *e, double limit)
 
 typedef struct residue_job {
 	const encoding *e;
-	hel_pt *pt;
+	const hel_ring *ring;
+	hel_pt_use use;
+	uint32_t *data;
 } residue_job;
 
 /* In Montgomery form at once for products: the transform keeps the factor. */
 static void residue_limb(void *arg, size_t l)
 {
 	const residue_job *j = arg;
-	const hel_ring *ring = &j->pt->params->ring;
+	const hel_ring *ring = j->ring;
 	const uint32_t q = ring->prime[l].q, one = hel_to_mont(1, q);
-	uint32_t *r = j->pt->data + l * ring->n;
-	ring->k->residues(
-	    r, j->e->high, j->e->low,
-	    hel_words_factor_of(j->pt->use == HEL_FOR_MUL ? hel_to_mont(one, q) : one, q),
-	    ring->at[l]);
+	uint32_t *r = j->data + l * ring->n;
+	ring->k->residues(r, j->e->high, j->e->low,
+			  hel_words_factor_of(j->use == HEL_FOR_MUL ? hel_to_mont(one, q) : one, q),
+			  ring->at[l]);
 	ring->k->ntt_forward(r, ring->at + l, 1);
 }
 
-hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *slots,
-			 unsigned level, double scale, hel_pt_use use, hel_pool *pool)
+hel_status hel_encode_into(uint32_t *data, const hel_params *p, const hel_complex *slots,
+			   unsigned level, double scale, hel_pt_use use, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	const size_t n = p->ring.n;
-	hel_pt *pt = NULL;
 	encoding e = {0};
 	if (level > p->spec.levels)
 		FAIL(HEL_ELEVEL, "level %u, at most %u exists", level, p->spec.levels);
@@ -94,9 +94,6 @@ hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *s
 	e.im = e.re + n / 2;
 	e.coefficients = e.re + n;
 	e.low = e.high + n;
-	TRY_ALLOC(pt, hel_alloc(1, sizeof *pt));
-	*pt = (hel_pt){.params = p, .level = level, .scale = scale, .use = use};
-	TRY_ALLOC(pt->data, hel_alloc(limbs * n, sizeof *pt->data));
 	to_coefficients(p, &e, slots, scale);
 	/* half the modulus, and what two words hold */
 	double limit = 0.5;
@@ -105,12 +102,27 @@ hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *s
 	if (!hel_reveal(round_all(p, &e, HEL_MIN(limit, 0x1p62))))
 		FAIL(HEL_ERANGE, "a value is not finite or too large for scale 2^%.1f",
 		     log2(scale));
-	hel_pool_for(pool, limbs, residue_limb, &(residue_job){&e, pt});
-	*out = pt;
-	pt = NULL;
+	hel_pool_for(pool, limbs, residue_limb, &(residue_job){&e, &p->ring, use, data});
 done:
 	hel_free_secret(e.re, 2 * n * sizeof *e.re);
 	hel_free_secret(e.high, 2 * n * sizeof *e.high);
+	return st;
+}
+
+hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *slots,
+			 unsigned level, double scale, hel_pt_use use, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_pt *pt = NULL;
+	if (level > p->spec.levels)
+		FAIL(HEL_ELEVEL, "level %u, at most %u exists", level, p->spec.levels);
+	TRY_ALLOC(pt, hel_alloc(1, sizeof *pt));
+	*pt = (hel_pt){.params = p, .level = level, .scale = scale, .use = use};
+	TRY_ALLOC(pt->data, hel_alloc(p->limbs[level] * p->ring.n, sizeof *pt->data));
+	TRY(hel_encode_into(pt->data, p, slots, level, scale, use, pool));
+	*out = pt;
+	pt = NULL;
+done:
 	hel_pt_free(pt);
 	return st;
 }

@@ -18,10 +18,11 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-bench_work bench_work_of(const hel_params *p, double bytes, hel_cost cost)
+/* Most of a product is its reduction: a term of a sum counts for half of one. */
+bench_work bench_work_of(double bytes, hel_cost c)
 {
-	const double n = (double)p->ring.n;
-	return (bench_work){bytes, n * (cost.products + cost.ntts * p->spec.log_n / 2)};
+	return (bench_work){bytes, c.butterflies + c.products + c.conversion_sums + c.divisions +
+				       2 * c.sums + 0.5 * c.conversion_terms + c.sum_terms};
 }
 
 static void report(bench *b, const char *name, unsigned log_n, size_t limbs, bench_work work,
@@ -186,8 +187,8 @@ static hel_status bench_heart(bench *b, const char *name, const char *config_tex
 	TRY(hel_client_encrypt(&h.query, client, &records, 0, HEL_UNKNOWN_IS_ERROR));
 	const hel_params *params = hel_server_params(server);
 	TRY(bench_measure(b, name, params->spec.log_n, params->ring.chain,
-			  bench_work_of(params, report.shape.cost.key_bytes, report.shape.cost),
-			  run_heart, &h));
+			  bench_work_of(report.shape.cost.key_bytes, report.shape.cost), run_heart,
+			  &h));
 done:
 	hel_writer_clear(&h.query);
 	hel_writer_clear(&h.result);
@@ -240,7 +241,6 @@ static hel_status measure_machine(bench *b, json_t *out)
 	hel_status st = HEL_OK;
 	const size_t bytes = (size_t)64 << 20;
 	uint8_t *from = NULL;
-	char cpu[128] = "unknown", line[256];
 	TRY_ALLOC(from, hel_alloc(2 * bytes, 1));
 	double best = INFINITY;
 	for (int i = 0; i < 8; i++) {
@@ -250,23 +250,16 @@ static hel_status measure_machine(bench *b, json_t *out)
 	}
 	b->copy_rate = 2 * (double)bytes / best;
 	TRY(measure_products(b));
-	FILE *f = fopen("/proc/cpuinfo", "r");
-	while (f && fgets(line, sizeof line, f))
-		if (strncmp(line, "model name", 10) == 0 && strchr(line, ':')) {
-			snprintf(cpu, sizeof cpu, "%s", strchr(line, ':') + 2);
-			cpu[strcspn(cpu, "\n")] = 0;
-			break;
-		}
-	if (f)
-		fclose(f);
+	hel_calibration here;
+	hel_calibration_here(&here);
 	json_t *machine = json_pack(
-	    "{s:s, s:I, s:s, s:s, s:s, s:s, s:f, s:f, s:s}", "cpu", cpu, "cores",
+	    "{s:s, s:I, s:s, s:s, s:s, s:s, s:f, s:f, s:s}", "cpu", here.cpu, "cores",
 	    (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "compiler", __VERSION__, "flags",
 	    HELRM_FLAGS, "backend", hel_kernels_get()->name, "version", HELRM_VERSION,
 	    "memory_bytes_per_second", b->copy_rate, "products_per_second", b->product_rate,
 	    "commit", getenv("HELRM_COMMIT") ? getenv("HELRM_COMMIT") : "unknown");
 	json_object_set_new(out, "machine", machine);
-	hel_say(b->args, "%s, backend %s, memory %.1f GB/s, %.2f G products/s\n", cpu,
+	hel_say(b->args, "%s, backend %s, memory %.1f GB/s, %.2f G products/s\n", here.cpu,
 		hel_kernels_get()->name, b->copy_rate / 1e9, b->product_rate / 1e9);
 done:
 	hel_free(from);
@@ -390,6 +383,8 @@ static hel_status run_bench(const hel_args *args, json_t *out)
 		return compare(args, out, files[0], files[1]);
 	if (count)
 		return hel_fail(HEL_EINVAL, "--compare takes two files");
+	if (hel_arg(args, "calibrate"))
+		return bench_calibrate(args, out);
 	TRY(hel_arg_number(&ms, args, "milliseconds", 1, 100000, 500));
 	bench b = {.args = args,
 		   .results = json_array(),
@@ -411,10 +406,16 @@ done:
 const hel_command hel_command_bench = {
     .name = "bench",
     .summary = "Time kernels, operations, layers and the heart models on this machine",
-    .option = {{"out", "FILE", "write the results as JSON", false, false},
-	       {"plot", "FILE", "draw them as SVG (needs gnuplot)", false, false},
-	       {"only", "TEXT", "only figures whose name contains this", false, false},
-	       {"milliseconds", "N", "time to spend on each figure (default 500)", false, false},
-	       {"compare", "OLD NEW", "compare two result files instead", false, true}},
+    .option =
+	{{"out", "FILE", "write the results as JSON", false, false},
+	 {"plot", "FILE", "draw them as SVG (needs gnuplot)", false, false},
+	 {"only", "TEXT", "only figures whose name contains this", false, false},
+	 {"milliseconds", "N", "time to spend on each figure (default 500; 20 with --calibrate)",
+	  false, false},
+	 {"compare", "OLD NEW", "compare two result files instead", false, true},
+	 {"calibrate", NULL,
+	  "measure what compile's predictions stand on instead (half a minute); --out: default "
+	  "helrm/calibration.json in $XDG_CACHE_HOME or ~/.cache",
+	  false, false}},
     .run = run_bench,
 };

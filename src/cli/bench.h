@@ -5,6 +5,7 @@
 #define HEL_CLI_BENCH_H
 
 #include "cli.h"
+#include "compile/calibration.h"
 #include "compile/compile.h"
 
 typedef struct bench {
@@ -24,7 +25,7 @@ typedef struct bench_work {
 	double bytes, products;
 } bench_work;
 
-bench_work bench_work_of(const hel_params *p, double bytes, hel_cost cost);
+bench_work bench_work_of(double bytes, hel_cost cost);
 bool bench_wanted(const bench *b, const char *name);
 /** Times fn until the time is spent, and reports. */
 HEL_CHECKED hel_status bench_measure(bench *b, const char *name, unsigned log_n, size_t limbs,
@@ -41,5 +42,9 @@ HEL_CHECKED hel_status bench_measure_machine(const hel_args *args, json_t *out);
 
 HEL_CHECKED hel_status bench_ring(bench *b, unsigned log_n, size_t limbs);
 HEL_CHECKED hel_status bench_layers(bench *b, unsigned log_n, size_t limbs);
+
+/* --- bench_calibrate.c -------------------------------------------------------------- */
+
+HEL_CHECKED hel_status bench_calibrate(const hel_args *args, json_t *out);
 
 #endif

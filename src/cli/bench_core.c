@@ -197,7 +197,8 @@ static hel_status ring_open(ring_bench *r, const bench *b, unsigned log_n, size_
 	hel_status st = HEL_OK;
 	hel_key_request requests[600];
 	memset(r, 0, sizeof *r);
-	TRY(hel_choose_digits(&r->params, log_n, (unsigned)limbs - 2, false));
+	TRY(hel_choose_digits(&r->params, log_n, (unsigned)limbs - 2, false,
+			      hel_cost_model_default()));
 	if (!r->params)
 		FAIL(HEL_ESECURITY, "%zu limbs do not fit N = 2^%u", limbs, log_n);
 	const hel_params *p = r->params;
@@ -227,6 +228,14 @@ done:
 	return st;
 }
 
+/* Transforms and pointwise products, in limbs. */
+static hel_cost transforms(const hel_params *p, double transforms, double products)
+{
+	const double n = (double)p->ring.n;
+	return (hel_cost){.butterflies = transforms * n * p->ring.log_n / 2,
+			  .products = products * n};
+}
+
 hel_status bench_ring(bench *b, unsigned log_n, size_t limbs)
 {
 	hel_status st = HEL_OK;
@@ -235,13 +244,13 @@ hel_status bench_ring(bench *b, unsigned log_n, size_t limbs)
 	const hel_params *p = r.params;
 	const hel_params_spec *spec = &p->spec;
 	const double limb = 4.0 * (double)p->ring.n, l = (double)limbs;
-	const hel_cost product = hel_cost_product(spec, limbs), ntt = {.ntts = 1};
+	const hel_cost product = hel_cost_product(spec, limbs), ntt = transforms(p, 1, 0);
 	hel_cost rotate = product, hoisted = product, mul;
 	hel_cost_add(&hoisted, hel_cost_finish(spec, limbs), 1);
 	hel_cost_add(&rotate, hel_cost_decompose(spec, limbs), 1);
 	hel_cost_add(&rotate, hel_cost_finish(spec, limbs), 1);
 	mul = rotate;
-	hel_cost_add(&mul, (hel_cost){.products = 6 * l}, 1);
+	hel_cost_add(&mul, hel_cost_tensor(spec, limbs), 1);
 	const double key = product.key_bytes;
 	const struct {
 		const char *name;
@@ -260,17 +269,17 @@ hel_status bench_ring(bench *b, unsigned log_n, size_t limbs)
 	    {"mul_relin_rescale", limbs, key + 6 * l * limb, mul, run_mul, 0, false},
 	    {"rescale", limbs, 4 * l * limb, hel_cost_rescale(spec, r.level), run_rescale, 0,
 	     false},
-	    {"encode", limbs, l * limb, {.ntts = l, .products = 2 * l}, run_encode, 0, false},
-	    {"encrypt", limbs, 2 * l * limb, {.ntts = l, .products = l}, run_encrypt, 0, true},
-	    {"decrypt", limbs, 8 * limb, {.ntts = 4, .products = 4}, run_decrypt, 0, true},
-	    {"mul_plain", limbs, 5 * l * limb, {.products = 2 * l}, run_mul_plain, 0, true},
-	    {"add", limbs, 6 * l * limb, {.products = 0}, run_add, 0, true},
+	    {"encode", limbs, l * limb, transforms(p, l, 2 * l), run_encode, 0, false},
+	    {"encrypt", limbs, 2 * l * limb, transforms(p, l, l), run_encrypt, 0, true},
+	    {"decrypt", limbs, 8 * limb, transforms(p, 4, 4), run_decrypt, 0, true},
+	    {"mul_plain", limbs, 5 * l * limb, transforms(p, 0, 2 * l), run_mul_plain, 0, true},
+	    {"add", limbs, 6 * l * limb, transforms(p, 0, 0), run_add, 0, true},
 	};
 	hel_say(b->args,
 		"-- N = 2^%u, %zu limbs, log2(QP) = %.0f: digits of %u primes, %u special primes\n",
 		log_n, limbs, hel_params_log_qp(p), spec->alpha, spec->special);
 	for (size_t i = 0; i < HEL_ARRAY_LEN(rows); i++) {
-		const bench_work work = bench_work_of(p, rows[i].bytes, rows[i].cost);
+		const bench_work work = bench_work_of(rows[i].bytes, rows[i].cost);
 		if (b->threads > 1 && rows[i].one_thread)
 			continue;
 		if (rows[i].more)

@@ -1,6 +1,7 @@
 #include "cli.h"
 #include <ctype.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,9 @@ int hel_cli_main(int argc, char **argv, const char *program, const hel_command *
 				print_help(program, *c);
 				return 0;
 			}
+		/* vectors and ciphertexts come and go by the thousand: keep their pages */
+		mallopt(M_MMAP_THRESHOLD, 4 << 20);
+		mallopt(M_TRIM_THRESHOLD, 64 << 20);
 		return run_command(program, *c, argc - 2, argv + 2);
 	}
 	fprintf(stderr, "%s: unknown command '%s'; see '%s --help'\n", program, argv[1], program);

@@ -1,5 +1,5 @@
 #include "compile/compile.h"
-#include "cli.h"
+#include "calibration.h"
 #include <math.h>
 #include <string.h>
 
@@ -51,45 +51,43 @@ done:
 }
 
 /* The records of --data, and what the model makes of them with its own activations. */
-typedef struct calibration {
+typedef struct fit_data {
 	hel_records records;
 	hel_samples samples;
 	hel_metrics exact;
 	double *logits; /* exact ones, and room for others */
 	unsigned degree;
 	hel_approximation_kind kind;
-} calibration;
+} fit_data;
 
-static void calibration_clear(calibration *c)
+static void fit_data_clear(fit_data *c)
 {
 	hel_free(c->logits);
 	hel_samples_clear(&c->samples);
 	hel_records_clear(&c->records);
 }
 
-static hel_status calibration_new(calibration *c, const hel_args *args, const hel_dlrm *m)
+static hel_status fit_data_new(fit_data *c, const hel_args *args, const hel_dlrm *m)
 {
 	hel_status st = HEL_OK;
 	size_t paths;
 	const char *const *path = hel_arg_all(args, "data", &paths);
 	const hel_dataset *set = hel_dataset_by_name(m->schema->dataset);
-	TRY(parse_activation(&c->degree, &c->kind, hel_arg(args, "activation"), m));
-	if (m->approximation)
-		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
 	if (!paths)
-		FAIL(HEL_EINVAL, "--activation needs --data FILE: labelled records to learn the "
-				 "activations' ranges from");
+		goto done;
+	if (!set) {
+		st = HEL_EFORMAT;
+		goto done;
+	}
 	TRY(hel_records_read(&c->records, set, path, paths));
 	TRY(hel_samples_new(&c->samples, m->schema, &c->records, NULL, c->records.count,
 			    HEL_UNKNOWN_IS_MISSING));
-	TRY_ALLOC(c->logits, hel_alloc(2 * c->samples.count, sizeof *c->logits));
-	TRY(metrics_of(&c->exact, c->logits, m, &c->samples));
 done:
 	return st;
 }
 
 /* What the polynomials cost on the data; the model with them, written beside the program. */
-static hel_status report_fit(const hel_args *args, json_t *out, calibration *c, const hel_dlrm *m,
+static hel_status report_fit(const hel_args *args, json_t *out, fit_data *c, const hel_dlrm *m,
 			     double margin)
 {
 	hel_status st = HEL_OK;
@@ -126,25 +124,72 @@ done:
 }
 
 /* Compiles with polynomials for activations. A polynomial grows fast beyond its range; where the
- * largest values any record could cause would outgrow the modulus, the range is widened. */
+ * largest values any record could cause would outgrow the modulus, the range is widened; if that
+ * does not help, bounds are measured. */
 static hel_status compile_approximated(hel_program **p, hel_compile_report *r, const hel_args *args,
-				       json_t *out, hel_dlrm *m, const hel_compile_options *options)
+				       json_t *out, hel_dlrm *m, fit_data *c,
+				       hel_compile_options *options)
 {
 	hel_status st = HEL_OK;
-	calibration c = {0};
-	double margin = 1.25;
-	TRY(calibration_new(&c, args, m));
+	static const double first = 1.25, last = 30;
+	double margin = first;
+	TRY(parse_activation(&c->degree, &c->kind, hel_arg(args, "activation"), m));
+	if (m->approximation)
+		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
+	if (!c->samples.count)
+		FAIL(HEL_EINVAL, "--activation needs --data FILE: labelled records to learn the "
+				 "activations' ranges from");
+	TRY_ALLOC(c->logits, hel_alloc(2 * c->samples.count, sizeof *c->logits));
+	TRY(metrics_of(&c->exact, c->logits, m, &c->samples));
+	options->proved_only = true;
 	for (;; margin *= 1.5) {
-		TRY(hel_dlrm_approximate(m, &c.samples, c.degree, c.kind, margin));
+		TRY(hel_dlrm_approximate(m, &c->samples, c->degree, c->kind, margin));
 		st = hel_compile(p, r, m, options);
-		if (st != HEL_ERANGE || margin > 30)
+		if (st != HEL_ERANGE || !options->proved_only)
 			break;
+		if (margin > last) {
+			options->proved_only = false;
+			margin = first / 1.5;
+		}
 	}
 	TRY(st);
-	TRY(report_fit(args, out, &c, m, margin));
+	TRY(report_fit(args, out, c, m, margin));
 done:
-	calibration_clear(&c);
 	return st;
+}
+
+/* Which records errors were predicted for, and what is known of values. */
+static void report_bounds(const hel_args *args, json_t *out, const hel_manifest *m,
+			  const hel_compile_report *r, size_t given)
+{
+	char records[64] = "random records; --data FILE: for real ones";
+	if (given)
+		snprintf(records, sizeof records, "records of --data");
+	hel_say(args, "errors predicted for %s\n", records);
+	if (m->measured)
+		hel_say(args,
+			"bounds MEASURED on %s, not proved: head room 2^%.0f; scores beyond +-%.4g "
+			"are refused\n",
+			given ? "records of --data" : "random records", r->shape.head_room,
+			m->bound);
+	else
+		hel_say(args, "bounds proved for every record: |logit| stays below %.4g\n",
+			m->bound);
+	json_object_update_new(out, json_pack("{s:s, s:f, s:f, s:s}", "bounds",
+					      m->measured ? "measured" : "proved", "bound",
+					      m->bound, "head_room_bits", r->shape.head_room,
+					      "records", given ? "data" : "random"));
+}
+
+/* Where the predicted time goes. */
+static json_t *layer_times(const hel_program *p, const hel_compile_report *r)
+{
+	json_t *layers = json_array();
+	for (uint32_t i = 0; i < p->layers; i++)
+		json_array_append_new(
+		    layers, json_pack("{s:s, s:f}", "layer", p->layer[i], "ms",
+				      1e3 * hel_cost_seconds(&r->machine, r->shape.layer[i].cost)));
+	return layers;
 }
 
 static hel_status run_compile(const hel_args *args, json_t *out)
@@ -153,26 +198,35 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	hel_dlrm *m = NULL;
 	hel_program *p = NULL;
 	hel_compile_report r = {0};
+	fit_data c = {0};
 	hel_writer manifest = {0}, program = {0};
 	uint64_t max_log_n;
+	hel_calibration machine;
+	hel_progress progress;
 	const char *dir = hel_arg(args, "out");
 	TRY(hel_arg_number(&max_log_n, args, "max-log-n", 12, 17, 17));
 	TRY(hel_dlrm_load(&m, hel_arg(args, "model")));
-	const hel_compile_options options = {.name = hel_arg(args, "name")
-							 ? hel_arg(args, "name")
-							 : last_part(hel_arg(args, "model")),
-					     .pool = args->pool,
-					     .max_log_n = (unsigned)max_log_n,
-					     .no_monomials = hel_arg(args, "no-monomials") != NULL,
-					     .no_fusion = hel_arg(args, "no-fusion") != NULL};
+	TRY(hel_cli_calibration(&machine, args, out));
+	hel_progress_begin(&progress, "compiling");
+	hel_compile_options options = {.name = hel_arg(args, "name")
+						   ? hel_arg(args, "name")
+						   : last_part(hel_arg(args, "model")),
+				       .pool = args->pool,
+				       .machine = &machine.model,
+				       .progress = &progress,
+				       .max_log_n = (unsigned)max_log_n,
+				       .no_monomials = hel_arg(args, "no-monomials") != NULL,
+				       .no_fusion = hel_arg(args, "no-fusion") != NULL};
 	if (strlen(options.name) > HEL_MODEL_NAME_MAX || !hel_is_text(options.name))
 		FAIL(HEL_EINVAL,
 		     "the model's name must be plain text of at most %d bytes; see --name",
 		     HEL_MODEL_NAME_MAX);
-	if (hel_arg(args, "activation"))
-		TRY(compile_approximated(&p, &r, args, out, m, &options));
-	else
-		TRY(hel_compile(&p, &r, m, &options));
+	TRY(fit_data_new(&c, args, m));
+	options.records = &c.samples;
+	st = hel_arg(args, "activation") ? compile_approximated(&p, &r, args, out, m, &c, &options)
+					 : hel_compile(&p, &r, m, &options);
+	hel_progress_end(&progress);
+	TRY(st);
 	TRY(hel_program_write(&program, p)); /* sets the manifest's id */
 	TRY(hel_manifest_write(&manifest, p->manifest));
 	TRY(hel_dir_make(dir));
@@ -184,26 +238,30 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		mf->params.log_n, mf->params.levels, r.log_qp, r.log_qp_limit);
 	for (uint32_t i = 0; i < p->layers; i++)
 		hel_say(args, "  %s\n", p->layer[i]);
-	hel_say(
-	    args,
-	    "%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per prediction; %.1f bits\n",
-	    mf->keys, (double)r.key_bytes / 1e6, (double)r.query_bytes / 1e3, 1e3 * r.seconds,
-	    mf->bits);
+	hel_say(args,
+		"%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per prediction on one "
+		"thread; %.1f bits\n",
+		mf->keys, (double)r.key_bytes / 1e6, (double)r.query_bytes / 1e3, 1e3 * r.seconds,
+		mf->bits);
+	report_bounds(args, out, mf, &r, c.samples.count);
 	hel_say(args,
 		"written: %s/manifest.helm (public, %.1f kB), %s/program.helm (server, %.1f kB)\n",
 		dir, (double)manifest.size / 1e3, dir, (double)program.size / 1e3);
 	json_object_update_new(
-	    out, json_pack("{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:I, s:I}", "log_n",
-			   mf->params.log_n, "levels", mf->params.levels, "log_qp", r.log_qp,
-			   "log_qp_limit", r.log_qp_limit, "keys", (int)mf->keys,
+	    out, json_pack("{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:o}",
+			   "log_n", mf->params.log_n, "levels", mf->params.levels, "log_qp",
+			   r.log_qp, "log_qp_limit", r.log_qp_limit, "keys", (int)mf->keys,
 			   "evaluation_keys_bytes", (json_int_t)r.key_bytes, "query_bytes",
 			   (json_int_t)r.query_bytes, "estimated_ms", 1e3 * r.seconds,
-			   "predicted_bits", mf->bits, "manifest_bytes", (json_int_t)manifest.size,
-			   "program_bytes", (json_int_t)program.size));
+			   "estimated_ms_2_threads",
+			   1e3 * hel_cost_seconds_on(&r.machine, r.shape.cost, 2), "predicted_bits",
+			   mf->bits, "manifest_bytes", (json_int_t)manifest.size, "program_bytes",
+			   (json_int_t)program.size, "layers", layer_times(p, &r)));
 done:
 	hel_writer_clear(&manifest);
 	hel_writer_clear(&program);
 	hel_compile_report_clear(&r);
+	fit_data_clear(&c);
 	hel_program_free(p);
 	hel_dlrm_free(m);
 	return st;
@@ -220,9 +278,13 @@ const hel_command hel_command_compile = {
 	  "evaluate relu, silu, sigmoid or gelu by a polynomial of degree N (2 to 63), fitted by "
 	  "least squares (chebyshev:N: by interpolation) to what --data feeds it",
 	  false, false},
-	 {"data", "FILE", "labelled records for --activation", false, true},
+	 {"data", "FILE",
+	  "typical records, a few hundred or more: precision is predicted for them, bounds that "
+	  "cannot be proved are measured on them; labelled ones for --activation",
+	  false, true},
 	 {"max-log-n", "N", "largest ring degree allowed, as log2 (12 to 17)", false, false},
 	 {"no-monomials", NULL, "do not ask the client for products of features", false, false},
-	 {"no-fusion", NULL, "keep embeddings and first top layer apart", false, false}},
+	 {"no-fusion", NULL, "keep embeddings and first top layer apart", false, false},
+	 HEL_CALIBRATION_OPTION},
     .run = run_compile,
 };

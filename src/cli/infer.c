@@ -1,5 +1,21 @@
-#include "cli.h"
-#include "net/net.h"
+#include "infer.h"
+
+hel_status hel_open_server(hel_server **out, const hel_args *args, const void *program, size_t size)
+{
+	hel_progress progress;
+	const hel_server_options o = {
+	    .load = {.cache = hel_arg(args, "cache"), .progress = &progress}};
+	hel_progress_begin(&progress, "loading weights");
+	const hel_status st = hel_server_open(out, program, size, args->pool, &o);
+	hel_progress_end(&progress);
+	const char *note = st == HEL_OK ? hel_loaded_note(hel_server_weights(*out)) : "";
+	if (*note)
+		fprintf(stderr, "--cache: %s%s\n", note,
+			hel_loaded_origin(hel_server_weights(*out)) == HEL_WEIGHTS_IN_MEMORY
+			    ? "; weights stay in memory"
+			    : "");
+	return st;
+}
 
 static void report_layers(const hel_args *args, json_t *out, const hel_program *p,
 			  const double *op_seconds)
@@ -27,7 +43,9 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	hel_infer_times times = {0};
 	double start = hel_clock();
 	TRY(hel_arg_file(&program, &program_size, args, "program"));
-	TRY(hel_server_new(&s, program, program_size, args->pool));
+	TRY(hel_open_server(&s, args, program, program_size));
+	hel_free(program);
+	program = NULL;
 	const double loaded = hel_clock();
 	TRY(hel_arg_file(&keys, &keys_size, args, "keys"));
 	TRY(hel_session_new(&session, s, keys, keys_size));
@@ -35,13 +53,15 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	keys = NULL;
 	const double ready = hel_clock();
 	const hel_program *p = hel_server_program(s);
+	const size_t weights = hel_loaded_bytes(hel_server_weights(s));
+	const char *origin = hel_weights_origin_text(hel_loaded_origin(hel_server_weights(s)));
 	TRY_ALLOC(times.op, hel_alloc(p->ops, sizeof *times.op));
 	TRY(hel_arg_file(&query, &query_size, args, "query"));
 	TRY(hel_server_infer(&w, session, query, query_size, &times));
 	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
 	const double total = hel_clock() - start;
-	hel_say(args, "load program   %8.2f ms (%.1f MB of encoded weights)\n",
-		1e3 * (loaded - start), (double)hel_server_weight_bytes(s) / 1e6);
+	hel_say(args, "load program   %8.2f ms (%.1f MB of weights, %s)\n", 1e3 * (loaded - start),
+		(double)weights / 1e6, origin);
 	hel_say(args, "load keys      %8.2f ms (%.1f MB on disk)\n", 1e3 * (ready - loaded),
 		(double)keys_size / 1e6);
 	hel_say(args, "read query     %8.2f ms\nevaluate       %8.2f ms on %u thread%s\n",
@@ -53,13 +73,14 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 		1e3 * times.write, (double)w.size / 1e3, 1e3 * total, (double)hel_peak_rss() / 1e6);
 	json_object_update_new(
 	    out,
-	    json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I, s:I}", "load_program_ms",
-		      1e3 * (loaded - start), "load_keys_ms", 1e3 * (ready - loaded), "read_ms",
-		      1e3 * times.read, "evaluate_ms", 1e3 * times.evaluate, "write_ms",
-		      1e3 * times.write, "total_ms", 1e3 * total, "threads", (int)args->threads,
-		      "evaluation_keys_bytes", (json_int_t)keys_size, "query_bytes",
-		      (json_int_t)query_size, "result_bytes", (json_int_t)w.size, "peak_rss_bytes",
-		      (json_int_t)hel_peak_rss()));
+	    json_pack("{s:f, s:I, s:s, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I, s:I}",
+		      "load_program_ms", 1e3 * (loaded - start), "weight_bytes",
+		      (json_int_t)weights, "weights", origin, "load_keys_ms",
+		      1e3 * (ready - loaded), "read_ms", 1e3 * times.read, "evaluate_ms",
+		      1e3 * times.evaluate, "write_ms", 1e3 * times.write, "total_ms", 1e3 * total,
+		      "threads", (int)args->threads, "evaluation_keys_bytes", (json_int_t)keys_size,
+		      "query_bytes", (json_int_t)query_size, "result_bytes", (json_int_t)w.size,
+		      "peak_rss_bytes", (json_int_t)hel_peak_rss()));
 done:
 	hel_free(times.op);
 	hel_writer_clear(&w);
@@ -77,6 +98,7 @@ const hel_command hel_command_infer = {
     .option = {{"program", "FILE", "program.helm", true, false},
 	       {"keys", "FILE", "the client's evaluation.keys", true, false},
 	       {"query", "FILE", "the encrypted query", true, false},
-	       {"out", "FILE", "the encrypted result", true, false}},
+	       {"out", "FILE", "the encrypted result", true, false},
+	       HEL_CACHE_OPTION},
     .run = run_infer,
 };

@@ -3,6 +3,7 @@
 #include "compile/compile.h"
 #include "dlrm/dlrm.h"
 #include "prog/prog.h"
+#include "vm/vm.h"
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -71,10 +72,14 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 				    (int)m->key[i].level, "bytes", (json_int_t)bytes));
 	}
 	hel_say(args,
-		"  together %.2f MB\n|logit| stays below %.4g; at least %.1f bits are right\n",
-		(double)total / 1e6, m->bound, m->bits);
+		"  together %.2f MB\n|logit| stays below %.4g (%s); at least %.1f bits are right\n",
+		(double)total / 1e6, m->bound,
+		m->measured ? "MEASURED on sample records, not proved: others are refused"
+			    : "proved for every record",
+		m->bits);
 	json_object_set_new(out, "evaluation_keys_bytes", json_integer((json_int_t)total));
 	json_object_set_new(out, "bound", json_real(m->bound));
+	json_object_set_new(out, "bounds", json_string(m->measured ? "measured" : "proved"));
 	json_object_set_new(out, "predicted_bits", json_real(m->bits));
 done:
 	hel_params_free(params);
@@ -89,16 +94,19 @@ static hel_status show_budget(const hel_args *args, json_t *out, const hel_progr
 	hel_shape shape = {0};
 	TRY(hel_params_new(&params, &p->manifest->params));
 	TRY(hel_program_shape(&shape, p, params));
-	const double all = hel_cost_seconds(&params->spec, shape.cost);
+	const hel_cost_model machine =
+	    hel_cost_model_for(hel_cost_model_default(), hel_cost_bytes(shape.cost));
+	const double all = hel_cost_seconds(&machine, shape.cost);
 	json_t *budget = json_array();
 	json_object_set_new(out, "budget", budget);
 	hel_say(args,
-		"error budget (errors per slot, for values as records cause them; the score "
-		"averages them):\n  %-16s %6s  %12s  %12s  %8s  %12s  %6s\n",
-		"layer", "levels", "values up to", "error", "bits", "key switches", "time");
+		"error budget (errors per slot, for values as random records cause them%s; the "
+		"score averages them):\n  %-16s %6s  %12s  %12s  %8s  %12s  %6s\n",
+		p->manifest->measured ? " that resemble real ones, measured, too" : "", "layer",
+		"levels", "values up to", "error", "bits", "key switches", "time");
 	for (uint32_t i = 0; i < p->layers; i++) {
 		const hel_shape_layer *l = &shape.layer[i];
-		const double share = hel_cost_seconds(&params->spec, l->cost) / all;
+		const double share = hel_cost_seconds(&machine, l->cost) / all;
 		const int name = (int)strcspn(p->layer[i], ":");
 		hel_say(args, "  %-16.*s %2u->%-2u  %12.4g  %12.3g  %8.1f  %12u  %4.0f %%\n",
 			HEL_MIN(name, 16), p->layer[i], l->level_in, l->level_out, l->bound,
@@ -177,6 +185,25 @@ done:
 	return st;
 }
 
+/* Only its head: whether the weights are whole is checked where they are used. */
+static hel_status show_weights(const hel_args *args, json_t *out, const hel_weights_head *h)
+{
+	char program[2 * HEL_HASH_BYTES + 1], params[2 * HEL_HASH_BYTES + 1];
+	hex(program, h->program, HEL_HASH_BYTES);
+	hex(params, h->params, HEL_HASH_BYTES);
+	hel_say(args,
+		"encoded weights, made by --cache or serve; made again when they are missing\n"
+		"of the program file that ends with %.16s..., for parameters %.16s...\n"
+		"%llu weights, %.1f MB\n",
+		program, params, (unsigned long long)h->weights,
+		(double)(h->bytes - h->data) / 1e6);
+	json_object_update_new(out,
+			       json_pack("{s:s, s:s, s:s, s:I, s:I}", "kind", "encoded weights",
+					 "program", program, "parameters_id", params, "weights",
+					 (json_int_t)h->weights, "bytes", (json_int_t)h->bytes));
+	return HEL_OK;
+}
+
 static hel_status show_model(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -211,6 +238,18 @@ static hel_status run_inspect(const hel_args *args, json_t *out)
 		return show_model(args, out);
 	TRY(hel_file_read(args->operand, HEL_FILE_MAX, &bytes, &size));
 	const int kind = hel_container_kind(bytes, size);
+	hel_weights_head weights;
+	const hel_status is_weights =
+	    kind ? HEL_EFORMAT : hel_weights_head_read(&weights, bytes, size);
+	if (is_weights == HEL_OK) {
+		hel_say(args, "%s: ", args->operand);
+		st = show_weights(args, out, &weights);
+		goto done;
+	}
+	if (!kind && is_weights != HEL_EFORMAT && *bytes) { /* damaged: the head says how */
+		st = is_weights;
+		goto done;
+	}
 	if (!kind)
 		FAIL(HEL_EFORMAT, "%s is not a helrm file", args->operand);
 	hel_say(args, "%s: %s, %.1f kB\n", args->operand, hel_kind_name((hel_kind)kind),

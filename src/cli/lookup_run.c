@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MAX_RUNS 64
 #define TOLERANCE 0x1p-8 /* an output further off is wrong, not imprecise */
@@ -104,9 +105,14 @@ static hel_status load_part(run *r, size_t part)
 	char path[4096];
 	snprintf(path, sizeof path, "%s/helrm-weights-%zu.tmp", r->plan->disk ? r->plan->disk : "",
 		 part);
-	if (r->plan->disk)
-		TRY(hel_loaded_new_on_disk(&r->loaded[part], p, r->l->params, r->args->pool, path));
-	else
+	if (r->plan->disk) {
+		/* of this run alone: the mapping outlives the name */
+		hel_random_bytes(p->hash, sizeof p->hash);
+		TRY(hel_loaded_open(&r->loaded[part], p, r->l->params, r->args->pool,
+				    &(hel_load_options){.cache = path, .cache_only = true}));
+		unlink(path);
+		hel_loaded_release(r->loaded[part]);
+	} else
 		TRY(hel_loaded_new(&r->loaded[part], p, r->l->params, r->args->pool));
 	for (uint32_t i = 0; i < p->vectors; i++) {
 		hel_free(p->vector[i].value);

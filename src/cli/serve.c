@@ -1,7 +1,6 @@
 /* serve: the private-prediction service. */
 #include "cli.h"
 #include "net/server/service.h"
-#include <malloc.h>
 #include <signal.h>
 #include <time.h>
 
@@ -48,9 +47,6 @@ static hel_status run_serve(const hel_args *args, json_t *out)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	/* bodies and ciphertexts come and go by the thousand: keep their pages */
-	mallopt(M_MMAP_THRESHOLD, 4 << 20);
-	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	TRY(hel_service_open(&s, settings, args->pool));
 	while (!atomic_load(&end_asked)) {
 		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);

@@ -1,5 +1,6 @@
 /* tune: what do depth, width, activation and compression cost, and what do they buy? */
 #include "tune.h"
+#include "calibration.h"
 #include "compile/compile.h"
 #include <math.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ static const char builtin[] =
 typedef struct tuning {
 	const hel_args *args;
 	const hel_dataset *set;
+	hel_calibration machine;
 	hel_cache *cache;
 	hel_dlrm_config base;
 	hel_split split;
@@ -43,11 +45,11 @@ typedef struct tuning {
 /* --- one candidate -------------------------------------------------------------------------- */
 
 /* Predicts what the model costs; relu and what fits no ring leave the reason. */
-static hel_status predict_cost(hel_candidate *c, const hel_dlrm *m)
+static hel_status predict_cost(const tuning *t, hel_candidate *c, const hel_dlrm *m)
 {
 	hel_program *p = NULL;
 	hel_compile_report r = {0};
-	const hel_compile_options options = {.name = "candidate"};
+	const hel_compile_options options = {.name = "candidate", .machine = &t->machine.model};
 	if (c->onehots > COMPILED_MAX) {
 		snprintf(c->why, sizeof c->why,
 			 "%zu one-hot entries; tune compiles models of at most %d", c->onehots,
@@ -113,7 +115,7 @@ static hel_status run_seed(tuning *t, hel_candidate *c, const hel_schema *learne
 	c->log_loss += metrics.log_loss / (double)t->seeds;
 	*auc = metrics.auc;
 	if (seed == 0)
-		TRY(predict_cost(c, m));
+		TRY(predict_cost(t, c, m));
 done:
 	hel_free(text);
 	hel_free(logits);
@@ -304,6 +306,7 @@ static hel_status run_tune(const hel_args *args, json_t *out)
 		     "tune is for data sets read as a stream; compare networks for "
 		     "'%s' with 'train --cv'",
 		     t->set->name);
+	TRY(hel_cli_calibration(&t->machine, args, out));
 	TRY(hel_arg_number(&t->seeds, args, "seeds", 1, 64, 2));
 	TRY(hel_arg_number(&rows, args, "rows", 1000, UINT64_MAX, 1000000));
 	TRY(read_within(&t->within, args));
@@ -373,6 +376,7 @@ const hel_command hel_command_tune = {
 		false},
 	       {"seed", "N", "of the split and the first training", false, false},
 	       {"cache", "FILE", "keep the rows in binary for the next run", false, false},
-	       {"max-malformed", "N", "rows that may be left out (default 0)", false, false}},
+	       {"max-malformed", "N", "rows that may be left out (default 0)", false, false},
+	       HEL_CALIBRATION_OPTION},
     .run = run_tune,
 };

@@ -6,9 +6,7 @@
 #define SAMPLES 256 /* result coefficients: the score and proof that nothing else is there */
 #define MAX_FUSED (1u << 24) /* entries of a fused matrix */
 #define MAX_ATTEMPTS 5	     /* to keep within limits */
-#define SAMPLE_RECORDS 24
 #define WANTED_BITS 15 /* of the score; below it, keys are made more precise where that fits */
-#define CHECK_TOLERANCE 0x1p-14
 
 /* One complete choice. */
 typedef struct choice {
@@ -26,20 +24,8 @@ static void choice_clear(choice *c)
 	memset(c, 0, sizeof *c);
 }
 
-hel_status hel_feature_bounds(double **out, const hel_schema *s, unsigned degree)
-{
-	hel_status st = HEL_OK;
-	const size_t d = s->dense_count, onehots = hel_schema_onehots(s);
-	const size_t width = hel_features_width(d, onehots, degree);
-	TRY_ALLOC(*out, hel_alloc(width, sizeof **out));
-	for (size_t i = 0; i < width; i++)
-		(*out)[i] = i < d ? s->clip : i < width - onehots ? s->clip * s->clip : 1;
-done:
-	return st;
-}
-
 /* One decomposition, two rotations and one division at every level. */
-static double digits_seconds(const hel_params_spec *s)
+static double digits_seconds(const hel_params_spec *s, const hel_cost_model *machine)
 {
 	hel_cost cost = {0};
 	for (size_t limbs = 2; limbs <= s->levels + 2u; limbs++) {
@@ -47,10 +33,12 @@ static double digits_seconds(const hel_params_spec *s)
 		hel_cost_add(&cost, hel_cost_product(s, limbs), 2);
 		hel_cost_add(&cost, hel_cost_finish(s, limbs), 1);
 	}
-	return hel_cost_seconds(s, cost);
+	const hel_cost_model m = hel_cost_model_for(machine, hel_cost_bytes(cost));
+	return hel_cost_seconds(&m, cost);
 }
 
-hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, bool precise)
+hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, bool precise,
+			     const hel_cost_model *machine)
 {
 	hel_status st = HEL_OK;
 	hel_params_spec best = {0};
@@ -67,7 +55,7 @@ hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, 
 		/* primes just below 2^30 */
 		if (HEL_PRIME_BITS * (levels + 2 + special) > hel_security_limit(log_n))
 			break;
-		const double seconds = digits_seconds(&spec);
+		const double seconds = digits_seconds(&spec, machine);
 		if (seconds < least) {
 			least = seconds;
 			best = spec;
@@ -92,17 +80,17 @@ static bool too_wide_to_fuse(const hel_dlrm *m)
 
 /* One ring and one way to write the model; no plan where it does not fit. */
 static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool precise, hel_way way,
-			  const hel_objective *objective)
+			  const hel_compile_options *o, const hel_objective *objective)
 {
 	hel_status st = HEL_OK;
 	choice c = {.way = way};
 	if (way.fuse && too_wide_to_fuse(m))
 		goto done;
 	TRY(hel_stages_new(&c.stages, m, way));
-	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise));
+	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise, o->machine));
 	if (!c.params)
 		goto done;
-	st = hel_plan_new(&c.plan, c.stages, c.params, objective);
+	st = hel_plan_new(&c.plan, c.stages, c.params, objective, o->machine);
 	if (st == HEL_EUNSUPPORTED) {
 		st = HEL_OK;
 		goto done;
@@ -132,7 +120,7 @@ static hel_status plan_way(void *arg, size_t i)
 	const hel_way way = {i & 1, !(i & 2), !(i & 4)};
 	if ((way.monomials && j->options->no_monomials) || (way.fuse && j->options->no_fusion))
 		return HEL_OK;
-	return try_way(&j->choice[i], j->m, j->log_n, j->precise, way, j->objective);
+	return try_way(&j->choice[i], j->m, j->log_n, j->precise, way, j->options, j->objective);
 }
 
 /* All that was planned, and the best of it. */
@@ -150,6 +138,8 @@ static hel_status try_ring(search *found, const hel_dlrm *m, unsigned log_n, boo
 	choice *best = &found->best;
 	ways_job j = {
 	    .m = m, .options = o, .objective = objective, .log_n = log_n, .precise = precise};
+	if (o->progress) /* a guess: which rings fit is not known before */
+		hel_progress_step(o->progress, (log_n - 12) / 6.0);
 	TRY(hel_pool_try(o->pool, WAYS, plan_way, &j));
 	for (size_t i = 0; i < WAYS; i++) {
 		choice *c = &j.choice[i];
@@ -201,78 +191,6 @@ done:
 	return st;
 }
 
-/* SAMPLE_RECORDS random records as feature vectors; the program in the clear against the model on
- * each where there is a model. The caller frees *samples. */
-static hel_status sample_features(double **samples, const hel_program *p, const hel_schema *s,
-				  const hel_dlrm *m)
-{
-	hel_status st = HEL_OK;
-	const size_t width = p->manifest->features;
-	double *dense = NULL, *all = NULL;
-	uint32_t *hot = NULL;
-	const uint8_t seed[HEL_SEED_BYTES] = "compile";
-	hel_prng g;
-	hel_prng_init(&g, seed, 0);
-	if (width != hel_features_width(s->dense_count, hel_schema_onehots(s), p->manifest->degree))
-		FAIL(HEL_EFORMAT, "the manifest has %zu features, its schema does not", width);
-	TRY_ALLOC(dense, hel_alloc(s->dense_count, sizeof *dense));
-	TRY_ALLOC(hot, hel_alloc(hel_schema_hots(s), sizeof *hot));
-	TRY_ALLOC(all, hel_alloc(SAMPLE_RECORDS * width, sizeof *all));
-	for (size_t n = 0; n < SAMPLE_RECORDS; n++) {
-		double want, got;
-		hel_schema_random(s, &g, dense, hot);
-		hel_features_fill(all + n * width, s, dense, hot, p->manifest->degree);
-		if (!m)
-			continue;
-		TRY(hel_dlrm_logit(&want, m, dense, hot));
-		TRY(hel_clear_run_features(&got, p, all + n * width));
-		if (!(fabs(got - want) <= CHECK_TOLERANCE * fmax(1, fabs(want))))
-			FAIL(HEL_ERANGE,
-			     "the compiled program gives %.9g where the model gives %.9g: its "
-			     "weights are too large for single precision",
-			     got, want);
-	}
-	*samples = all;
-	all = NULL;
-done:
-	hel_free(dense);
-	hel_free(hot);
-	hel_free(all);
-	return st;
-}
-
-/* The dry run of a program for its schema. */
-static hel_status shape_of(hel_shape *out, const hel_program *p, const hel_params *params,
-			   const hel_schema *s, const hel_dlrm *m)
-{
-	hel_status st = HEL_OK;
-	double *bounds = NULL, *samples = NULL;
-	TRY(hel_feature_bounds(&bounds, s, p->manifest->degree));
-	TRY(sample_features(&samples, p, s, m));
-	TRY(hel_shape_run(out, p, params, bounds, samples, SAMPLE_RECORDS));
-done:
-	hel_free(bounds);
-	hel_free(samples);
-	return st;
-}
-
-hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_params *params)
-{
-	hel_status st = HEL_OK;
-	hel_schema *s = NULL;
-	const hel_manifest *m = p->manifest;
-	TRY(hel_schema_from_json(&s, m->schema, strlen(m->schema)));
-	if (m->features != hel_features_width(s->dense_count, hel_schema_onehots(s), m->degree))
-		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema does not", m->features);
-	if ((uint64_t)m->features * SAMPLE_RECORDS > 1u << 28 ||
-	    (uint64_t)m->inputs << (m->params.log_n - 1) > 1u << 27)
-		FAIL(HEL_ELIMIT, "too many features or inputs for a dry run");
-	TRY(shape_of(out, p, params, s, NULL));
-done:
-	hel_schema_free(s);
-	return st;
-}
-
 static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const choice *c,
 				const hel_dlrm *m, const hel_compile_options *o)
 {
@@ -284,10 +202,10 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->degree = (uint8_t)c->stages->degree;
 	manifest->features = (uint32_t)c->stages->features;
 	manifest->samples = (uint32_t)HEL_MIN(SAMPLES, c->params->ring.n);
-	TRY(shape_of(&r->shape, p, c->params, m->schema, m));
+	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, o));
 	if (!r->shape.uniform)
 		FAIL(HEL_EUNSUPPORTED, "slots of the result would hold different values");
-	manifest->bound = r->shape.bound;
+	manifest->bound = r->shape.bound * (manifest->measured ? HEL_SCORE_MARGIN : 1);
 	manifest->bits = -log2(r->shape.error * sqrt(2 / M_PI)); /* mean |error| of a Gaussian */
 	manifest->keys = r->shape.keys;
 	TRY_ALLOC(manifest->key, hel_alloc(manifest->keys, sizeof *manifest->key));
@@ -303,7 +221,8 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	r->memory_bytes = weights + run;
 	r->log_qp = c->params->log_qp;
 	r->log_qp_limit = hel_security_limit(c->params->spec.log_n);
-	r->seconds = hel_cost_seconds(&c->params->spec, r->shape.cost);
+	r->machine = hel_cost_model_for(o->machine, hel_cost_bytes(r->shape.cost));
+	r->seconds = hel_cost_seconds(&r->machine, r->shape.cost);
 done:
 	return st;
 }
@@ -433,9 +352,13 @@ done:
 }
 
 hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
-		       const hel_compile_options *options)
+		       const hel_compile_options *given)
 {
 	hel_status st = HEL_OK;
+	hel_compile_options chosen = *given;
+	const hel_compile_options *options = &chosen;
+	if (!chosen.machine)
+		chosen.machine = hel_cost_model_default();
 	const unsigned max_log_n = options->max_log_n ? options->max_log_n : HEL_LOG_N_MAX;
 	hel_program *p = NULL, *q = NULL;
 	hel_compile_report precise = {0};

@@ -1,6 +1,6 @@
 /* compile.h -- from a trained DLRM to a program: exact algebra first (stages.c),
  * then packing (plan.c), then ops (emit.c), around them the choice of
- * parameters (compile.c).
+ * parameters (compile.c); what records do to it (bounds.c).
  */
 #ifndef HEL_COMPILE_H
 #define HEL_COMPILE_H
@@ -165,7 +165,7 @@ typedef struct hel_objective {
  *  candidate is checked slot by slot (hel_linear_check).
  *  @retval HEL_EUNSUPPORTED a layer has more outputs than slots. */
 HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
-				    const hel_objective *objective);
+				    const hel_objective *objective, const hel_cost_model *machine);
 void hel_plan_free(hel_plan *plan);
 
 /* --- packed.c --------------------------------------------------------------- */
@@ -218,31 +218,59 @@ typedef struct hel_compile_options {
 	size_t max_key_bytes, max_query_bytes, max_memory_bytes; /* 0: any */
 	unsigned max_log_n;					 /* 0: up to 17 */
 	bool no_monomials, no_fusion;
-	hel_pool *pool; /* NULL: one thread; the result is the same */
+	hel_pool *pool;		       /* NULL: one thread; the result is the same */
+	const hel_samples *records;    /* typical ones; NULL: random ones of the schema */
+	bool proved_only;	       /* fail where bounds cannot be proved */
+	const hel_cost_model *machine; /* to be fast on; NULL: the default of this backend */
+	hel_progress *progress;	       /* a step for each way tried; may be NULL */
 } hel_compile_options;
 
 typedef struct hel_compile_report {
 	hel_shape shape;
-	double log_qp, log_qp_limit, seconds;	     /* estimated */
+	double log_qp, log_qp_limit;
+	double seconds;		/* predicted, on one thread: query read, run, result written */
+	hel_cost_model machine; /* it was predicted for, and for this run */
 	size_t key_bytes, query_bytes, memory_bytes; /* memory: weights and one run */
 } hel_compile_report;
 
 /** Chooses ring, moduli, packing and keys by estimated time, then checks the program against the
  *  model on random records in the clear.
  *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, the levels they need, what to change.
- *  @retval HEL_ELIMIT no plan was found within the limits; names the closest. */
+ *  @retval HEL_ELIMIT no plan was found within the limits; names the closest.
+ *  @retval HEL_ERANGE values outgrow the modulus, see hel_dry_run. */
 HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				   const hel_compile_options *options);
 /** One-prime levels with the digit size whose key switches are cheapest over all levels; *out stays
  *  NULL when the ring is too small. precise: one special prime more than a digit has, so that a key
  *  switch costs no more precision than a rescaling. How stages are packed hardly depends on it. */
 HEL_CHECKED hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels,
-					 bool precise);
+					 bool precise, const hel_cost_model *machine);
 void hel_compile_report_clear(hel_compile_report *r);
-/** The dry run of a compiled program, for records that its manifest's schema allows. */
+
+/* --- bounds.c ---------------------------------------------------------------- */
+
+/* Where bounds are measured: scores up to this many times the largest one are accepted ... */
+#define HEL_SCORE_MARGIN 256
+/* ... which leaves at least this many bits to where scores wrap around; and this many are left
+ * between values and modulus everywhere. */
+#define HEL_SCORE_ROOM 12
+#define HEL_HEAD_ROOM 4
+/* The result's slots show errors of at least this many sums. */
+#define HEL_INDEPENDENT_SUMS 8
+
+/** The dry run of a program that m was compiled to. Bounds are proved for all records that the
+ *  schema allows; where those do not fit the modulus, *measured becomes true and they are the
+ *  largest values that records cause. Checks the program against the model on sample records.
+ *  @retval HEL_ERANGE neither fits. */
+HEL_CHECKED hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
+				   const hel_params *params, const hel_dlrm *m,
+				   const hel_compile_options *o);
+/** The same for a program alone, on random records of its manifest's schema; where its bounds were
+ *  measured, on ones with Gaussian dense values, closer to those that they were measured on. */
 HEL_CHECKED hel_status hel_program_shape(hel_shape *out, const hel_program *p,
 					 const hel_params *params);
-/** |feature| bounds that the schema guarantees. The caller frees them. */
-HEL_CHECKED hel_status hel_feature_bounds(double **out, const hel_schema *s, unsigned degree);
+/** What the schema guarantees of every record's feature vector. */
+HEL_CHECKED hel_status hel_ranges_new(hel_ranges *out, const hel_schema *s, unsigned degree);
+void hel_ranges_clear(hel_ranges *r);
 
 #endif

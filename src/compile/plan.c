@@ -11,6 +11,7 @@
 #define KINDS 8
 #define MAX_BESIDE 4   /* diagonal bits of a second computed source */
 #define MAX_CHUNKS 512 /* fresh ciphertexts per source */
+#define LIKELY_KEYS 16
 
 static unsigned popcount(uint32_t mask)
 {
@@ -82,6 +83,7 @@ typedef struct planner {
 	const hel_stages *s;
 	const hel_params *params;
 	hel_objective objective;
+	hel_cost_model machine; /* for what the run reads, about */
 	unsigned log_slots;
 	state *states;	  /* [stage][MAX_STATES] */
 	size_t *count;	  /* per stage */
@@ -178,7 +180,7 @@ static double worth(const planner *p, price x, size_t limbs)
 	const double limb = HEL_PRIME_BITS / 8.0 * (double)params->ring.n;
 	const double digits = (double)hel_params_digits_at(params, limbs);
 	const double key = digits * (double)(limbs + params->ring.special) * limb;
-	return hel_cost_seconds(&params->spec, x.cost) + x.keys * key * p->objective.key_byte +
+	return hel_cost_seconds(&p->machine, x.cost) + x.keys * key * p->objective.key_byte +
 	       x.limbs * limb * p->objective.query_byte +
 	       x.weights * 4 * (double)params->ring.n * p->objective.memory_byte;
 }
@@ -264,7 +266,9 @@ static double price_stage(candidate *c, const planner *p, const hel_stage *s, un
 		add_hoisted(&x, spec, limbs, babies, 1);
 		terms += babies + 1;
 	}
-	x.cost.products += terms * 1.2 * (double)limbs;
+	hel_cost_add(&x.cost, hel_cost_sum(spec, limbs, terms, (double)(fresh + 1), 1), 1);
+	hel_cost_add(&x.cost, hel_cost_read(spec, limbs), (double)fresh);
+	hel_cost_add(&x.cost, hel_cost_copy(spec, limbs), (double)fresh);
 	x.weights = terms * (double)limbs;
 	return price_diagonals(c, p, limbs, main) + folds + worth(p, x, limbs);
 }
@@ -664,7 +668,7 @@ static hel_status polynomial_seconds(double *seconds, const planner *p)
 				hel_cost_add(&cost, hel_cost_finish(spec, at + 2), 1);
 			} else
 				hel_cost_add(&cost, hel_cost_rescale(spec, at), 1);
-			*seconds += hel_cost_seconds(spec, cost);
+			*seconds += hel_cost_seconds(&p->machine, cost);
 		}
 		hel_schedule_free(schedule);
 	}
@@ -736,14 +740,31 @@ done:
 	return st;
 }
 
+/* Weights, with what each slot of theirs takes, and a few keys. */
+static double likely_bytes(const hel_stages *s, const hel_params *params)
+{
+	const size_t top = params->limbs[params->spec.levels];
+	double bytes = LIKELY_KEYS * hel_cost_product(&params->spec, top).key_bytes;
+	for (size_t i = 0; i < s->count; i++) {
+		const double limbs = (double)params->limbs[hel_stage_level(s, i)];
+		for (size_t k = 0; k < s->stage[i].sources; k++)
+			/* a row of a table is multiplied with its entry alone */
+			bytes += 8 * limbs * (double)s->stage[i].source[k].width *
+				 (s->stage[i].lookup ? (double)s->model->config.embedding_dim
+						     : (double)s->stage[i].rows);
+	}
+	return bytes;
+}
+
 hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
-			const hel_objective *objective)
+			const hel_objective *objective, const hel_cost_model *machine)
 {
 	hel_status st = HEL_OK;
 	hel_plan *plan = NULL;
 	planner p = {.s = s,
 		     .params = params,
 		     .objective = *objective,
+		     .machine = hel_cost_model_for(machine, likely_bytes(s, params)),
 		     .log_slots = params->spec.log_n - 1u};
 	TRY_ALLOC(p.states, hel_alloc(s->count * MAX_STATES, sizeof *p.states));
 	TRY_ALLOC(p.count, hel_alloc(s->count, sizeof *p.count));

@@ -116,6 +116,9 @@ size_t hel_table_width(const hel_table_field *t);
 size_t hel_schema_onehots(const hel_schema *s);
 /** How many entries can be 1 at once: one per table or digit. */
 size_t hel_schema_hots(const hel_schema *s);
+/** group[i]: which of a record's hel_schema_hots places may name one-hot entry i. So of the entries
+ *  of one group at most one is 1. */
+void hel_schema_groups(uint32_t *group, const hel_schema *s);
 
 /** Fills the place of an entry that is not there: a known value of a table whose tail has digits.
  */

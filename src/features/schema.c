@@ -137,6 +137,20 @@ size_t hel_schema_hots(const hel_schema *s)
 	return n;
 }
 
+void hel_schema_groups(uint32_t *group, const hel_schema *s)
+{
+	uint32_t place = 0;
+	for (size_t i = 0; i < s->table_count; i++) {
+		const hel_table_field *t = &s->table[i];
+		const uint32_t width = (uint32_t)hel_table_width(t);
+		/* entries before the digits: of a missing or known value, in the first place */
+		const uint32_t alone = !t->base ? width : t->hashed ? t->values + 1 : 0;
+		for (uint32_t k = 0; k < width; k++)
+			*group++ = place + (k < alone ? 0 : (k - alone) / t->base);
+		place += t->digits;
+	}
+}
+
 static hel_status unknown_category(const hel_table_field *t, const char *text, size_t row)
 {
 	char known[160] = "";

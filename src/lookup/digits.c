@@ -58,19 +58,11 @@ static void fill(double *features, const hel_lookup *l, size_t lane, const uint3
 	}
 }
 
-/* One of each p entries is 1: their mean, as in full.c. */
-static double bound(const hel_lookup_spec *s)
-{
-	return 1 / (double)s->base;
-}
-
 const hel_method hel_method_digits = {
     .name = "digits",
-    .small_values = true,
     .entries = entries,
     .levels = levels,
     .plan = plan_digits,
     .emit = emit,
     .fill = fill,
-    .bound = bound,
 };

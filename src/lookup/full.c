@@ -78,20 +78,12 @@ static void fill(double *features, const hel_lookup *l, size_t lane, const uint3
 	features[hel_plan_feature(plan, false, at >> plan->turn_bits, at & (turns - 1), lane)] = 1;
 }
 
-/* At most one entry is 1: what the dry run adds up as if all were there, is their mean. */
-static double bound(const hel_lookup_spec *s)
-{
-	return 1 / (double)entries(s);
-}
-
 const hel_method hel_method_full = {
     .name = "full",
     .keeps_rows = true,
-    .small_values = true,
     .entries = entries,
     .levels = levels,
     .plan = plan_full,
     .emit = emit,
     .fill = fill,
-    .bound = bound,
 };

@@ -42,13 +42,12 @@ static double price(const hel_packing_plan *plan, const hel_params *p)
 	const double scan = (double)ciphertexts(plan->sources) * (double)p->limbs[2];
 	const double pick = (double)ciphertexts(plan->select) * (double)p->limbs[1];
 	const double bytes = (scan + pick) * (double)hel_packed_size(p->ring.n, HEL_PRIME_BITS);
-	const double terms =
-	    (double)(plan->sources * plan->select) * exp2(plan->turn_bits) * (double)p->limbs[2];
-	hel_cost rotations = {.products = 1.2 * terms};
-	hel_cost_add(&rotations, hel_cost_product(&p->spec, p->limbs[2]),
-		     (double)plan->sources * exp2((plan->turn_bits + 1) / 2u));
-	hel_cost_add(&rotations, hel_cost_product(&p->spec, p->limbs[1]), 2 * (double)plan->select);
-	return bytes * SECONDS_BYTE + hel_cost_seconds(&p->spec, rotations);
+	const double terms = (double)(plan->sources * plan->select) * exp2(plan->turn_bits);
+	const double turned = (double)plan->sources * exp2((plan->turn_bits + 1) / 2u);
+	hel_cost c = hel_cost_sum(&p->spec, p->limbs[2], terms, turned, (double)plan->select);
+	hel_cost_add(&c, hel_cost_product(&p->spec, p->limbs[2]), turned);
+	hel_cost_add(&c, hel_cost_product(&p->spec, p->limbs[1]), 2 * (double)plan->select);
+	return bytes * SECONDS_BYTE + hel_cost_seconds(hel_cost_model_default(), c);
 }
 
 /* Even, or 1. */
@@ -270,20 +269,12 @@ static void fill(double *features, const hel_lookup *l, size_t lane, const uint3
 	picks[feature(plan, plan->select, a, plan->select_bits, q, lane)] = 1;
 }
 
-/* At most one entry of each kind is 1. */
-static double bound(const hel_lookup_spec *s)
-{
-	return 1 / sqrt((double)largest(s));
-}
-
 const hel_method hel_method_grid = {
     .name = "grid",
     .keeps_rows = true,
-    .small_values = true,
     .entries = largest,
     .levels = levels,
     .plan = plan_grid,
     .emit = emit,
     .fill = fill,
-    .bound = bound,
 };

@@ -22,15 +22,15 @@ typedef struct hel_method {
 	const char *name;
 	bool keeps_rows;
 	bool complex_input;
-	bool small_values; /* what the dry run knows of inputs bounds its values as sharply as
-			      one-hots do: fit for a base of one prime */
 	size_t (*entries)(const hel_lookup_spec *s);
 	unsigned (*levels)(const hel_lookup_spec *s); /* all, the table's product included */
 	/* Pre-set: log_slots, column and lane demands; picks the rest. */
 	bool (*plan)(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params);
 	hel_status (*emit)(hel_builder *b);
 	void (*fill)(double *features, const hel_lookup *l, size_t lane, const uint32_t *code);
-	double (*bound)(const hel_lookup_spec *s); /* of every feature */
+	/* Of every feature. NULL: they are one-hot, so that the norm bounds all values, and a base
+	 * of one prime holds them. */
+	double (*bound)(const hel_lookup_spec *s);
 } hel_method;
 
 extern const hel_method hel_method_full, hel_method_digits, hel_method_coded, hel_method_roots,

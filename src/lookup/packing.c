@@ -54,7 +54,8 @@ size_t hel_plan_babies(const hel_packing_plan *plan, const hel_params *params, u
 		hel_cost_add(&c, hel_cost_decompose(spec, limbs), (double)sums * (giants - 1));
 		hel_cost_add(&c, hel_cost_product(spec, limbs), (double)sums * (giants - 1));
 		/* a key must be made, sent and kept: a millisecond each */
-		const double seconds = hel_cost_seconds(spec, c) + 1e-3 * (babies + giants);
+		const double seconds =
+		    hel_cost_seconds(hel_cost_model_default(), c) + 1e-3 * (babies + giants);
 		if (seconds < least) {
 			least = seconds;
 			best = (size_t)1 << bits;

@@ -148,22 +148,30 @@ done:
 	return st;
 }
 
-/* The dry run: keys, cost, errors. */
+/* The dry run: keys, cost, errors. Where inputs are one-hot, bounds are known without it: no value
+ * of any op is larger than the largest output. */
 static hel_status measure(hel_lookup *l)
 {
 	hel_status st = HEL_OK;
 	hel_manifest *m = l->program->manifest;
-	double *bound = NULL, *samples = NULL;
+	const hel_method *method = hel_method_of(l->spec.method);
+	double *samples = NULL;
+	hel_ranges ranges = {0};
 	const uint8_t seed[HEL_SEED_BYTES] = "lookup";
 	hel_prng g;
 	hel_prng_init(&g, seed, 0);
-	TRY_ALLOC(bound, hel_alloc(m->features, sizeof *bound));
+	TRY_ALLOC(ranges.feature, hel_alloc(m->features, sizeof *ranges.feature));
 	TRY_ALLOC(samples, hel_alloc(SAMPLES * (size_t)m->features, sizeof *samples));
 	for (uint32_t i = 0; i < m->features; i++)
-		bound[i] = hel_method_of(l->spec.method)->bound(&l->spec);
+		ranges.feature[i] = method->bound ? method->bound(&l->spec) : 1;
+	if (!method->bound) {
+		TRY_ALLOC(ranges.measured, hel_alloc(l->program->ops, sizeof *ranges.measured));
+		for (uint32_t i = 0; i < l->program->ops; i++)
+			ranges.measured[i] = 1;
+	}
 	for (size_t i = 0; i < SAMPLES; i++)
 		TRY(random_codes(samples + i * m->features, l, &g));
-	TRY(hel_shape_run(&l->shape, l->program, l->params, bound, samples, SAMPLES));
+	TRY(hel_shape_run(&l->shape, l->program, l->params, &ranges, samples, SAMPLES));
 	/* Of an output, relative to the largest one; mean |error| of a Gaussian, as in manifests.
 	 * Slots without weights have hardly any error. */
 	const hel_packing_plan *plan = &l->plan;
@@ -178,7 +186,8 @@ static hel_status measure(hel_lookup *l)
 	TRY_ALLOC(m->key, hel_alloc(m->keys, sizeof *m->key));
 	memcpy(m->key, l->shape.key, m->keys * sizeof *m->key);
 done:
-	hel_free(bound);
+	hel_free(ranges.feature);
+	hel_free(ranges.measured);
 	hel_free(samples);
 	return st;
 }
@@ -241,7 +250,7 @@ static double switching_seconds(const hel_params_spec *s)
 		hel_cost_add(&cost, hel_cost_product(s, limbs), 2);
 		hel_cost_add(&cost, hel_cost_finish(s, limbs), 1);
 	}
-	return hel_cost_seconds(s, cost);
+	return hel_cost_seconds(hel_cost_model_default(), cost);
 }
 
 /* The cheapest digits; *out stays NULL when the ring is too small. */
@@ -288,7 +297,7 @@ static hel_status try_ring(hel_lookup **best, const hel_lookup_spec *s, double n
 	const hel_method *method = hel_method_of(s->method);
 	const size_t n = strlen(why);
 	const unsigned wanted = s->wanted_bits ? s->wanted_bits : WANTED_BITS;
-	if (styles[style].base && !method->small_values)
+	if (styles[style].base && method->bound)
 		return HEL_OK;
 	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
 	l->spec = *s;
@@ -314,8 +323,9 @@ static hel_status try_ring(hel_lookup **best, const hel_lookup_spec *s, double n
 			 styles[style].scale_bits);
 		goto done;
 	}
-	if (!*best || hel_cost_seconds(&l->params->spec, l->shape.cost) <
-			  hel_cost_seconds(&(*best)->params->spec, (*best)->shape.cost)) {
+	const hel_cost_model *model = hel_cost_model_default();
+	if (!*best ||
+	    hel_cost_seconds(model, l->shape.cost) < hel_cost_seconds(model, (*best)->shape.cost)) {
 		hel_lookup_free(*best);
 		*best = l;
 		l = NULL;

@@ -169,7 +169,7 @@ static unsigned fold_radix(const hel_builder *b, unsigned bits, size_t limbs)
 				     exp2(HEL_MIN(left, radix)) - 1);
 			hel_cost_add(&c, hel_cost_finish(&b->params->spec, limbs), 1);
 		}
-		const double seconds = hel_cost_seconds(&b->params->spec, c);
+		const double seconds = hel_cost_seconds(hel_cost_model_default(), c);
 		if (seconds < least) {
 			least = seconds;
 			best = radix;

@@ -58,14 +58,22 @@ typedef struct hel_session hel_session; /* one client's evaluation keys */
 
 HEL_CHECKED hel_status hel_server_new(hel_server **out, const void *program, size_t size,
 				      hel_pool *pool);
-/** The same with parameters that are shared with other models and with sessions, and borrowed.
- *  @retval HEL_EPARAMS the program has others. */
-HEL_CHECKED hel_status hel_server_new_sharing(hel_server **out, const void *program, size_t size,
-					      const hel_params *params, hel_pool *pool);
+/** Parameters that are shared with other models and with sessions, and borrowed; or NULL. */
+typedef struct hel_server_options {
+	const hel_params *params;
+	hel_load_options load;
+} hel_server_options;
+
+/** The same with a choice of where weights are kept, see hel_loaded_open.
+ *  @retval HEL_EPARAMS the program has other parameters. */
+HEL_CHECKED hel_status hel_server_open(hel_server **out, const void *program, size_t size,
+				       hel_pool *pool, const hel_server_options *o);
 void hel_server_free(hel_server *s);
+/** Without its vectors: they are encoded. */
 const hel_program *hel_server_program(const hel_server *s);
 const hel_params *hel_server_params(const hel_server *s);
-size_t hel_server_weight_bytes(const hel_server *s);
+/** Its weights: how large, from where. */
+const hel_loaded *hel_server_weights(const hel_server *s);
 
 HEL_CHECKED hel_status hel_session_new(hel_session **out, const hel_server *s, const void *keys,
 				       size_t size);

@@ -68,6 +68,7 @@ hel_status hel_manifest_write(hel_writer *w, hel_manifest *m)
 		}
 	}
 	hel_write_u32(&file, m->samples);
+	hel_write_u8(&file, m->measured);
 	hel_write_f64(&file, m->bound);
 	hel_write_f64(&file, m->bits);
 	hel_write_u32(&file, m->keys);
@@ -157,11 +158,14 @@ hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 	for (uint32_t i = 0; i < m->inputs; i++)
 		TRY(read_input(&m->input[i], m, &r));
 	m->samples = hel_read_u32_max(&r, 4096, "number of samples");
+	const uint8_t measured = hel_read_u8(&r);
+	m->measured = measured;
 	m->bound = hel_read_f64(&r);
 	m->bits = hel_read_f64(&r);
 	m->keys = hel_read_u32_max(&r, 4096, "number of evaluation keys");
 	TRY(r.status);
-	if (!m->samples || !(m->bound > 0) || !isfinite(m->bound) || !isfinite(m->bits))
+	if (!m->samples || measured > 1 || !(m->bound > 0) || !isfinite(m->bound) ||
+	    !isfinite(m->bits))
 		FAIL(HEL_EFORMAT, "the manifest's result is out of range");
 	TRY_ALLOC(m->key, hel_alloc(m->keys, sizeof *m->key));
 	for (uint32_t i = 0; i < m->keys; i++) {

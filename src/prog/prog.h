@@ -73,8 +73,10 @@ typedef struct hel_manifest {
 	uint32_t inputs;
 	hel_input *input;
 	uint32_t samples; /* coefficients of the result that are sent */
-	double bound;	  /* |logit| stays below it for every record within the schema's ranges */
-	double bits;	  /* predicted precision of the logit */
+	bool measured;	  /* the bound is what records showed and a margin, not a proof */
+	double bound; /* |logit| stays below it, or is refused; unless measured, proved for every
+		       * record within the schema's ranges */
+	double bits;  /* predicted precision of the logit */
 	uint32_t keys;
 	hel_key_request *key;
 	uint8_t id[HEL_HASH_BYTES]; /* hash of the manifest's bytes */
@@ -175,9 +177,12 @@ typedef struct hel_program {
 	hel_op *op; /* the last one is the result */
 	uint32_t vectors;
 	hel_vector *vector;
+	uint8_t hash[HEL_HASH_BYTES]; /* of the file that was read or written; 0 before */
 } hel_program;
 
 void hel_program_free(hel_program *p);
+/** Frees the vectors' values: once they are encoded, runs on ciphertexts need them no more. */
+void hel_program_drop_vectors(hel_program *p);
 /** Appends; grows the arrays. The op's arrays are taken over on success. */
 HEL_CHECKED hel_status hel_program_add_op(hel_program *p, const hel_op *op);
 /** Stores slot values with their smallest period; *index is its number, shared with an equal one.

@@ -40,6 +40,15 @@ void hel_program_free(hel_program *p)
 	hel_free(p);
 }
 
+void hel_program_drop_vectors(hel_program *p)
+{
+	for (uint32_t i = 0; i < p->vectors; i++)
+		hel_free(p->vector[i].value);
+	hel_free(p->vector);
+	p->vector = NULL;
+	p->vectors = 0;
+}
+
 /* Room for one more element; capacities are powers of two. */
 static hel_status reserve(void *array, uint32_t count, size_t size)
 {
@@ -168,7 +177,8 @@ hel_status hel_program_write(hel_writer *w, hel_program *p)
 		for (uint32_t k = 0; k < op->steps; k++)
 			hel_write_u32(w, (uint32_t)op->step[k]);
 	}
-	st = hel_container_end(w);
+	TRY(hel_container_end(w));
+	memcpy(p->hash, w->bytes + w->size - HEL_HASH_BYTES, HEL_HASH_BYTES);
 done:
 	hel_writer_clear(&manifest);
 	return st;
@@ -186,12 +196,13 @@ static hel_status read_vector(hel_vector *v, unsigned log_slots, hel_reader *r)
 	const size_t count = ((size_t)1 << v->log_period) * (is_complex ? 2 : 1);
 	if (hel_reader_left(r) < count * sizeof(float))
 		FAIL(HEL_ETRUNC, "the program ends inside a vector");
-	TRY_ALLOC(v->value, hel_alloc(count, sizeof *v->value));
-	for (size_t i = 0; i < count; i++) {
-		v->value[i] = hel_read_f32(r);
-		if (!isfinite(v->value[i]))
-			FAIL(HEL_EFORMAT, "a vector of the program is not finite");
-	}
+	TRY_ALLOC(v->value, hel_alloc_raw(count, sizeof *v->value));
+	memcpy(v->value, hel_read_bytes(r, count * sizeof *v->value), count * sizeof *v->value);
+	bool finite = true;
+	for (size_t i = 0; i < count; i++)
+		finite &= isfinite(v->value[i]) != 0;
+	if (!finite)
+		FAIL(HEL_EFORMAT, "a vector of the program is not finite");
 done:
 	return st;
 }
@@ -271,6 +282,7 @@ hel_status hel_program_read(hel_program **out, const void *bytes, size_t size)
 	hel_reader r;
 	TRY(hel_container_open(&r, HEL_KIND_PROGRAM, bytes, size));
 	TRY_ALLOC(p, hel_alloc(1, sizeof *p));
+	memcpy(p->hash, (const uint8_t *)bytes + size - HEL_HASH_BYTES, HEL_HASH_BYTES);
 	uint64_t manifest = hel_read_u64(&r);
 	const uint8_t *inside = hel_read_bytes(&r, (size_t)HEL_MIN(manifest, SIZE_MAX));
 	TRY(r.status);

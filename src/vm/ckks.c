@@ -1,194 +1,6 @@
 #include "circuit/circuit.h"
-#include "vm.h"
-#include "weight_file.h"
+#include "loaded.h"
 #include <string.h>
-
-struct hel_loaded {
-	const hel_program *p;
-	const hel_params *params;
-	hel_pt ***weight; /* [op][term], or [op][0] for add_plain */
-	bool *fused;	  /* [op]: a rescale done by the op before it, or that op */
-	size_t bytes;
-	hel_weight_file *file; /* where all weights' data is; NULL: in memory */
-};
-
-/* The level each op's weights are multiplied or added at. */
-static void op_levels(unsigned *level, const hel_program *p)
-{
-	for (size_t i = 0; i < p->ops; i++) {
-		const hel_op *op = &p->op[i];
-		level[i] = op->kind == HEL_OP_INPUT	     ? p->manifest->input[op->index].level
-			   : op->kind == HEL_OP_WEIGHTED_SUM ? op->index
-							     : level[hel_op_operand(op, 0)];
-		/* below level 0 the run itself reports it */
-		if (op->kind == HEL_OP_RESCALE && level[i])
-			level[i]--;
-	}
-}
-
-/* A product or a sum of rotations whose only reader is a rescale divides for it, too. */
-static void find_fused(bool *fused, const hel_program *p)
-{
-	for (size_t i = 0; i < p->ops; i++) {
-		size_t readers = 0, rescale = 0;
-		const hel_op_kind kind = p->op[i].kind;
-		if (kind != HEL_OP_SQUARE && kind != HEL_OP_MUL && kind != HEL_OP_ROTATE_SUM)
-			continue;
-		for (size_t k = i + 1; k < p->ops; k++) {
-			const hel_op *op = &p->op[k];
-			bool reads = false;
-			for (uint32_t t = 0; t < hel_op_operands(op); t++)
-				reads |= hel_op_operand(op, t) == i;
-			readers += reads;
-			rescale = reads && op->kind == HEL_OP_RESCALE ? k : rescale;
-		}
-		if (readers == 1 && rescale)
-			fused[i] = fused[rescale] = true;
-	}
-}
-
-typedef struct encode_job {
-	hel_loaded *l;
-	const unsigned *level;
-	size_t *offset; /* of each op in the file */
-} encode_job;
-
-static hel_status encode_vector(hel_pt **out, const hel_loaded *l, uint32_t vector, unsigned level,
-				hel_pt_use use)
-{
-	hel_status st = HEL_OK;
-	const size_t slots = hel_params_slots(l->params);
-	hel_complex *full = NULL;
-	TRY_ALLOC(full, hel_alloc(slots, sizeof *full));
-	for (size_t i = 0; i < slots; i++)
-		full[i] = hel_vector_at(&l->p->vector[vector], i);
-	TRY(hel_encode(out, l->params, full, level, use));
-done:
-	hel_free(full);
-	return st;
-}
-
-/* Plaintexts of an op. */
-static size_t weights_in(const hel_op *op)
-{
-	return op->kind == HEL_OP_LINEAR ? op->terms : op->kind == HEL_OP_ADD_PLAIN;
-}
-
-static size_t weight_bytes(const hel_params *params, unsigned level)
-{
-	return 4 * params->limbs[level] * params->ring.n;
-}
-
-static hel_status encode_op(void *arg, size_t i)
-{
-	const encode_job *j = arg;
-	const hel_op *op = &j->l->p->op[i];
-	hel_status st = HEL_OK;
-	const size_t count = weights_in(op);
-	if (!count)
-		goto done;
-	TRY_ALLOC(j->l->weight[i], hel_alloc(count, sizeof *j->l->weight[i]));
-	for (size_t k = 0; k < count; k++) {
-		TRY(encode_vector(&j->l->weight[i][k], j->l,
-				  op->terms ? op->term[k].vector : op->index, j->level[i],
-				  op->terms ? HEL_FOR_MUL : HEL_FOR_ADD));
-		if (j->l->file)
-			hel_weight_file_move(j->l->file, j->l->weight[i][k],
-					     j->offset[i] +
-						 k * weight_bytes(j->l->params, j->level[i]));
-	}
-done:
-	return st;
-}
-
-hel_status hel_ckks_weight_bytes(size_t *out, const hel_program *p, const hel_params *params)
-{
-	hel_status st = HEL_OK;
-	unsigned *level = NULL;
-	size_t bytes = 0;
-	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
-	op_levels(level, p);
-	for (size_t i = 0; i < p->ops; i++)
-		bytes += weights_in(&p->op[i]) * weight_bytes(params, level[i]);
-	*out = bytes;
-done:
-	hel_free(level);
-	return st;
-}
-
-hel_status hel_loaded_new(hel_loaded **out, const hel_program *p, const hel_params *params,
-			  hel_pool *pool)
-{
-	return hel_loaded_new_on_disk(out, p, params, pool, NULL);
-}
-
-hel_status hel_loaded_new_on_disk(hel_loaded **out, const hel_program *p, const hel_params *params,
-				  hel_pool *pool, const char *path)
-{
-	hel_status st = HEL_OK;
-	hel_loaded *l = NULL;
-	unsigned *level = NULL;
-	size_t *offset = NULL;
-	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
-	l->p = p;
-	l->params = params;
-	TRY_ALLOC(l->weight, hel_alloc(p->ops, sizeof *l->weight));
-	TRY_ALLOC(l->fused, hel_alloc(p->ops, sizeof *l->fused));
-	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
-	find_fused(l->fused, p);
-	op_levels(level, p);
-	TRY(hel_ckks_weight_bytes(&l->bytes, p, params));
-	TRY_ALLOC(offset, hel_alloc(p->ops + 1, sizeof *offset));
-	for (size_t i = 0; i < p->ops; i++)
-		offset[i + 1] = offset[i] + weights_in(&p->op[i]) * weight_bytes(params, level[i]);
-	if (path)
-		TRY(hel_weight_file_new(&l->file, path, l->bytes));
-	encode_job j = {l, level, offset};
-	TRY(hel_pool_try(pool, p->ops, encode_op, &j));
-	hel_loaded_release(l);
-	*out = l;
-	l = NULL;
-done:
-	hel_free(level);
-	hel_free(offset);
-	hel_loaded_free(l);
-	return st;
-}
-
-void hel_loaded_prefetch(const hel_loaded *l)
-{
-	if (l->file)
-		hel_weight_file_prefetch(l->file);
-}
-
-void hel_loaded_release(const hel_loaded *l)
-{
-	if (l->file)
-		hel_weight_file_release(l->file);
-}
-
-void hel_loaded_free(hel_loaded *l)
-{
-	if (!l)
-		return;
-	for (size_t i = 0; l->weight && i < l->p->ops; i++) {
-		for (size_t k = 0; l->weight[i] && k < weights_in(&l->p->op[i]); k++) {
-			if (l->file && l->weight[i][k])
-				hel_weight_file_forget(l->file, l->weight[i][k]);
-			hel_pt_free(l->weight[i][k]);
-		}
-		hel_free(l->weight[i]);
-	}
-	hel_weight_file_free(l->file);
-	hel_free(l->weight);
-	hel_free(l->fused);
-	hel_free(l);
-}
-
-size_t hel_loaded_bytes(const hel_loaded *l)
-{
-	return l->bytes;
-}
 
 #define MANY_TERMS 4096 /* beyond, counting would take long: every one as if it were distinct */
 
@@ -215,7 +27,7 @@ hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p, const hel_param
 	unsigned *level = NULL;
 	TRY_ALLOC(level, hel_alloc(p->ops, sizeof *level));
 	TRY(hel_vm_peak_values(&values, p));
-	op_levels(level, p);
+	hel_op_levels(level, p);
 	for (size_t i = 0; i < p->ops; i++) {
 		const size_t turns = rotations(&p->op[i]);
 		rotated = HEL_MAX(rotated, turns);
@@ -272,10 +84,10 @@ static hel_status new_ct(hel_machine *m, void **out)
 	return st;
 }
 
-static hel_pt *const *weights_of(hel_machine *m, const hel_op *op)
+static const hel_pt *weight_of(hel_machine *m, const hel_op *op, uint32_t k)
 {
 	const hel_loaded *l = self(m)->l;
-	return l->weight[op - l->p->op];
+	return &l->weight[l->of[l->first[op - l->p->op] + k]].pt;
 }
 
 static bool is_fused(hel_machine *m, const hel_op *op)
@@ -305,7 +117,7 @@ static hel_status run_linear(hel_machine *m, const hel_op *op, void **out)
 	TRY_ALLOC(terms, hel_alloc(op->terms, sizeof *terms));
 	for (uint32_t k = 0; k < op->terms; k++)
 		terms[k] = (hel_linear_term){.in = m->value[op->term[k].value],
-					     .weight = weights_of(m, op)[k],
+					     .weight = weight_of(m, op, k),
 					     .baby = op->term[k].baby,
 					     .giant = op->term[k].giant};
 	TRY(hel_linear_apply(self(m)->ev, *out, terms, op->terms));
@@ -376,9 +188,9 @@ static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = new_ct(m, out);
-	return st == HEL_OK ? hel_eval_add_plain(self(m)->ev, *out, m->value[op->value],
-						 weights_of(m, op)[0])
-			    : st;
+	return st == HEL_OK
+		   ? hel_eval_add_plain(self(m)->ev, *out, m->value[op->value], weight_of(m, op, 0))
+		   : st;
 }
 
 static hel_status run_op(hel_machine *m, const hel_op *op, void **out)

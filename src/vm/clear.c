@@ -92,6 +92,7 @@ typedef struct clear_machine {
 	hel_machine base;
 	const hel_program *p;
 	const hel_complex *const *in;
+	double *largest; /* see hel_clear_measure; may be NULL */
 	size_t slots;
 } clear_machine;
 
@@ -107,23 +108,24 @@ static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 	const clear_machine *c = (const clear_machine *)(const void *)m;
 	TRY_ALLOC(*out, hel_alloc(c->slots, sizeof(hel_complex)));
 	hel_clear_op(*out, c->p, op, (const hel_complex *const *)m->value, c->in);
+	const hel_complex *v = *out;
+	for (size_t i = 0; c->largest && i < c->slots; i++) {
+		double *largest = &c->largest[op - c->p->op];
+		*largest = HEL_MAX(*largest, hypot(v[i].re, v[i].im));
+	}
 done:
 	return st;
 }
 
-hel_status hel_clear_run(hel_complex *result, const hel_program *p, const hel_complex *const *slots)
-{
-	return hel_clear_run_many(&result, p, &(uint32_t){p->ops - 1}, 1, slots);
-}
-
-hel_status hel_clear_run_many(hel_complex *const *result, const hel_program *p, const uint32_t *op,
-			      size_t count, const hel_complex *const *slots)
+static hel_status run_many(hel_complex *const *result, double *largest, const hel_program *p,
+			   const uint32_t *op, size_t count, const hel_complex *const *slots)
 {
 	hel_status st = HEL_OK;
 	clear_machine c = {
 	    .base = {.run = run_op, .free_value = free_value},
 	    .p = p,
 	    .in = slots,
+	    .largest = largest,
 	    .slots = (size_t)1 << (p->manifest->params.log_n - 1),
 	};
 	void **value = NULL;
@@ -138,6 +140,62 @@ done:
 	return st;
 }
 
+static hel_status run(hel_complex *result, double *largest, const hel_program *p,
+		      const hel_complex *const *slots)
+{
+	return run_many(&result, largest, p, &(uint32_t){p->ops - 1}, 1, slots);
+}
+
+hel_status hel_clear_run_many(hel_complex *const *result, const hel_program *p, const uint32_t *op,
+			      size_t count, const hel_complex *const *slots)
+{
+	return run_many(result, NULL, p, op, count, slots);
+}
+
+hel_status hel_clear_run(hel_complex *result, const hel_program *p, const hel_complex *const *slots)
+{
+	return run(result, NULL, p, slots);
+}
+
+/* Slots of all inputs, and room for a result behind them; to be freed together. */
+static hel_status inputs_new(hel_complex **block, const hel_complex ***in, const hel_manifest *m)
+{
+	hel_status st = HEL_OK;
+	const size_t slots = (size_t)1 << (m->params.log_n - 1);
+	TRY_ALLOC(*block, hel_alloc((m->inputs + 1) * slots, sizeof **block));
+	TRY_ALLOC(*in, hel_alloc(m->inputs + 1, sizeof **in));
+	for (uint32_t i = 0; i <= m->inputs; i++)
+		(*in)[i] = *block + i * slots;
+done:
+	return st;
+}
+
+static void fill_inputs(hel_complex *block, const hel_manifest *m, const double *features)
+{
+	const size_t slots = (size_t)1 << (m->params.log_n - 1);
+	for (uint32_t i = 0; i < m->inputs; i++)
+		hel_input_fill(block + i * slots, &m->input[i], features);
+}
+
+hel_status hel_clear_measure(double *largest, const hel_program *p, const double *features,
+			     size_t count)
+{
+	hel_status st = HEL_OK;
+	const hel_manifest *m = p->manifest;
+	hel_complex *block = NULL;
+	const hel_complex **in = NULL;
+	TRY(inputs_new(&block, &in, m));
+	hel_complex *result = block + ((size_t)m->inputs << (m->params.log_n - 1));
+	for (size_t k = 0; k < count; k++) {
+		fill_inputs(block, m, features + k * m->features);
+		TRY(run(result, largest, p, in));
+	}
+done:
+	hel_free(block);
+	hel_free(in);
+	return st;
+}
+
 hel_status hel_clear_run_features(double *logit, const hel_program *p, const double *features)
 {
 	hel_status st = HEL_OK;
@@ -145,12 +203,8 @@ hel_status hel_clear_run_features(double *logit, const hel_program *p, const dou
 	const size_t slots = (size_t)1 << (m->params.log_n - 1);
 	hel_complex *block = NULL;
 	const hel_complex **in = NULL;
-	TRY_ALLOC(block, hel_alloc((m->inputs + 1) * slots, sizeof *block));
-	TRY_ALLOC(in, hel_alloc(m->inputs, sizeof *in));
-	for (uint32_t i = 0; i < m->inputs; i++) {
-		hel_input_fill(block + i * slots, &m->input[i], features);
-		in[i] = block + i * slots;
-	}
+	TRY(inputs_new(&block, &in, m));
+	fill_inputs(block, m, features);
 	hel_complex *result = block + m->inputs * slots;
 	TRY(hel_clear_run(result, p, in));
 	double sum = 0;

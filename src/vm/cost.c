@@ -1,53 +1,241 @@
-/* What operations cost, in counts that parameters alone decide. */
-#include "vm.h"
+#include "cost.h"
 #include <math.h>
-
-/* Microseconds on one core of an AVX2 EPYC, from test_kernels --bench: per butterfly layer and
- * coefficient, and per product. Planning needs their ratio only. */
-#define SECONDS_NTT (10.4e-6 / (8192 * 13))
-#define SECONDS_PRODUCT (1.8e-6 / 8192)
-/* One term of a base conversion, in products: most of a product is its reduction. */
-#define CONVERT_TERM 0.47
-#define SECONDS_KEY_BYTE 0.05e-9
+#include <string.h>
 
 void hel_cost_add(hel_cost *sum, hel_cost c, double times)
 {
-	sum->ntts += times * c.ntts;
-	sum->products += times * c.products;
-	sum->key_bytes += times * c.key_bytes;
+#define ADD(name) sum->name += times * c.name;
+	HEL_COSTS(ADD)
+#undef ADD
 }
 
-double hel_cost_seconds(const hel_params_spec *p, hel_cost c)
+double hel_cost_bytes(hel_cost c)
 {
-	const double n = exp2(p->log_n);
-	return c.ntts * n * p->log_n * SECONDS_NTT + c.products * n * SECONDS_PRODUCT +
-	       c.key_bytes * SECONDS_KEY_BYTE;
+	return c.key_bytes + c.weight_bytes + c.value_bytes;
+}
+
+hel_cost_model hel_cost_model_for(const hel_cost_model *m, double bytes)
+{
+	hel_cost_model r = *m;
+	const double missed = bytes > m->cache ? 1 - m->cache / bytes : 0;
+	r.seconds.key_bytes *= missed;
+	r.seconds.key_strays *= missed;
+	r.seconds.weight_bytes *= missed;
+	r.seconds.value_bytes *= missed;
+	r.cache = 0;
+	return r;
+}
+
+double hel_cost_seconds(const hel_cost_model *m, hel_cost c)
+{
+	return hel_cost_seconds_on(m, c, 1);
+}
+
+double hel_cost_seconds_on(const hel_cost_model *m, hel_cost c, unsigned threads)
+{
+	const hel_cost *s = &m->seconds;
+	double all = 0;
+	if (threads == 1)
+		c.forks = 0;
+#define ADD(name) all += c.name * s->name;
+	HEL_COSTS(ADD)
+#undef ADD
+	/* queries and results are read, copied and written by one thread */
+	const double serial = c.input_words * s->input_words + c.result_words * s->result_words +
+			      c.copies * s->copies + c.ops * s->ops + c.forks * s->forks;
+	return serial + (all - serial) / (1 + (threads - 1) * m->efficiency);
+}
+
+size_t hel_cost_limbs(const hel_params_spec *p, unsigned level)
+{
+	return level * p->primes_per_level + (p->base ? p->base : p->primes_per_level + 1u);
+}
+
+static double transforms(const hel_params_spec *p, double count)
+{
+	return count * exp2(p->log_n) * p->log_n / 2;
+}
+
+/* What does not stay in a core's second-level cache, of terms over `run` limbs that are read again
+ * for every target. */
+static double far(const hel_params_spec *p, double terms, double run)
+{
+	const double cache = 1 << 20, bytes = 4 * exp2(p->log_n) * run;
+	return bytes > cache ? terms * (1 - cache / bytes) : 0;
 }
 
 hel_cost hel_cost_decompose(const hel_params_spec *p, size_t limbs)
 {
-	const double l = (double)limbs, d = (double)((limbs + p->alpha - 1) / p->alpha);
-	const double new_limbs = d * (l + p->special) - l;
-	return (hel_cost){.ntts = l + new_limbs,
-			  .products = l + new_limbs * (CONVERT_TERM * p->alpha + 1)};
+	const double n = exp2(p->log_n), rows = (double)limbs + p->special;
+	double raised = 0, terms = 0;
+	for (size_t at = 0; at < limbs; at += p->alpha) {
+		const double size = (double)HEL_MIN(p->alpha, limbs - at);
+		raised += rows - size;
+		terms += (rows - size) * size;
+	}
+	return (hel_cost){.butterflies = transforms(p, (double)limbs + raised),
+			  .conversion_terms = n * terms,
+			  .conversion_far = far(p, n * terms, (double)limbs),
+			  .conversion_sums = n * raised,
+			  .forks = 2};
 }
 
 hel_cost hel_cost_product(const hel_params_spec *p, size_t limbs)
 {
-	const double d = (double)((limbs + p->alpha - 1) / p->alpha);
-	const double rows = (double)limbs + p->special;
-	return (hel_cost){.products = 2 * rows * (0.6 * d + 1),
-			  .key_bytes = 8 * d * rows * exp2(p->log_n)};
+	const double n = exp2(p->log_n), rows = (double)limbs + p->special;
+	const double digits = (double)((limbs + p->alpha - 1) / p->alpha);
+	return (hel_cost){
+	    .sum_terms = n * rows * digits, .sums = n * rows, .key_bytes = 8 * n * rows * digits};
+}
+
+/* Both halves divided by a run of primes, over the other `limbs`. */
+static hel_cost division(const hel_params_spec *p, size_t run, size_t limbs)
+{
+	const double n = exp2(p->log_n), l = (double)limbs, k = (double)run;
+	const double exact = run > 1; /* then the quotient is one more sum, and one more term */
+	const double terms = 2 * n * l * (k + exact);
+	return (hel_cost){.butterflies = transforms(p, 2 * (l + k)),
+			  .conversion_terms = terms + 2 * n * exact * k,
+			  .conversion_far = far(p, terms, k + exact),
+			  .conversion_sums = 2 * n * (l + exact),
+			  .divisions = 2 * n * l,
+			  .forks = 2 + exact};
 }
 
 hel_cost hel_cost_finish(const hel_params_spec *p, size_t limbs)
 {
-	const double l = (double)limbs, k = p->special;
-	return (hel_cost){.ntts = 2 * (l + k), .products = 2 * l * (CONVERT_TERM * k + 2)};
+	return division(p, p->special, limbs);
+}
+
+hel_cost hel_cost_finish_rescaled(const hel_params_spec *p, unsigned level)
+{
+	return division(p, p->special + p->primes_per_level, hel_cost_limbs(p, level - 1));
 }
 
 hel_cost hel_cost_rescale(const hel_params_spec *p, unsigned level)
 {
-	const double k = p->primes_per_level, l = (level - 1) * k + (p->base ? p->base : k + 1);
-	return (hel_cost){.ntts = 2 * (l + k), .products = 2 * l * (k + 1)};
+	return division(p, p->primes_per_level, hel_cost_limbs(p, level - 1));
+}
+
+hel_cost hel_cost_sum(const hel_params_spec *p, size_t limbs, double terms, double values,
+		      double groups)
+{
+	const double words = exp2(p->log_n) * (double)limbs;
+	return (hel_cost){.sum_terms = words * terms,
+			  .sums = words * groups,
+			  .weight_bytes = 4 * words * terms,
+			  .value_bytes = 8 * words * values,
+			  .forks = groups};
+}
+
+hel_cost hel_cost_tensor(const hel_params_spec *p, size_t limbs)
+{
+	return (hel_cost){.products = 4 * exp2(p->log_n) * (double)limbs, .forks = 1};
+}
+
+hel_cost hel_cost_weighted_sum(const hel_params_spec *p, size_t limbs, double terms)
+{
+	const double words = exp2(p->log_n) * (double)limbs;
+	return (hel_cost){.products = 2 * words * terms, .copies = words, .forks = 1};
+}
+
+hel_cost hel_cost_add_plain(const hel_params_spec *p, size_t limbs)
+{
+	hel_cost c = hel_cost_copy(p, limbs);
+	c.products = exp2(p->log_n) * (double)limbs;
+	c.weight_bytes = 4 * exp2(p->log_n) * (double)limbs;
+	return c;
+}
+
+hel_cost hel_cost_read(const hel_params_spec *p, size_t limbs)
+{
+	return (hel_cost){.input_words = exp2(p->log_n) * (double)limbs};
+}
+
+hel_cost hel_cost_copy(const hel_params_spec *p, size_t limbs)
+{
+	return (hel_cost){.copies = exp2(p->log_n) * (double)limbs};
+}
+
+hel_cost hel_cost_write(const hel_params_spec *p, size_t limbs)
+{
+	return (hel_cost){.butterflies = transforms(p, (double)limbs),
+			  .result_words = exp2(p->log_n) * (double)limbs,
+			  .forks = 1};
+}
+
+/* helrm bench --calibrate wrote these (docs/performance.md). */
+static const struct {
+	const char *backend;
+	hel_cost_model model;
+} defaults[] = {
+    {"scalar",
+     {{.butterflies = 1.74e-09,
+       .conversion_terms = 1.38e-09,
+       .conversion_far = 1.24e-09,
+       .conversion_sums = 0,
+       .divisions = 2.16e-09,
+       .products = 1.36e-09,
+       .sum_terms = 1.71e-09,
+       .sums = 4.59e-09,
+       .key_bytes = 2.42e-11,
+       .key_strays = 4e-11,
+       .weight_bytes = 6.86e-11,
+       .value_bytes = 1.03e-10,
+       .copies = 1.12e-10,
+       .input_words = 1.22e-08,
+       .result_words = 1.01e-08,
+       .ops = 0,
+       .forks = 1e-05},
+      0.9,
+      4.1943e+06}},
+    {"avx2",
+     {{.butterflies = 2.18e-10,
+       .conversion_terms = 1.73e-10,
+       .conversion_far = 1.55e-10,
+       .conversion_sums = 0,
+       .divisions = 2.7e-10,
+       .products = 1.7e-10,
+       .sum_terms = 2.13e-10,
+       .sums = 5.73e-10,
+       .key_bytes = 2.42e-11,
+       .key_strays = 4e-11,
+       .weight_bytes = 6.86e-11,
+       .value_bytes = 1.03e-10,
+       .copies = 1.12e-10,
+       .input_words = 1.22e-08,
+       .result_words = 1.01e-08,
+       .ops = 0,
+       .forks = 1e-05},
+      0.9,
+      4.1943e+06}},
+    {"avx512",
+     {{.butterflies = 1.08e-10,
+       .conversion_terms = 1.05e-10,
+       .conversion_far = 1.1e-10,
+       .conversion_sums = 9.16e-11,
+       .divisions = 1.51e-10,
+       .products = 1.23e-10,
+       .sum_terms = 1.38e-10,
+       .sums = 4.92e-10,
+       .key_bytes = 3.43e-11,
+       .key_strays = 4e-11,
+       .weight_bytes = 5.56e-11,
+       .value_bytes = 6.77e-11,
+       .copies = 1.46e-10,
+       .input_words = 1.24e-08,
+       .result_words = 9.98e-09,
+       .ops = 0,
+       .forks = 1e-05},
+      0.9,
+      4.1943e+06}},
+};
+
+const hel_cost_model *hel_cost_model_default(void)
+{
+	const char *name = hel_kernels_get()->name;
+	for (size_t i = 1; i < HEL_ARRAY_LEN(defaults); i++)
+		if (strcmp(defaults[i].backend, name) == 0)
+			return &defaults[i].model;
+	return &defaults[0].model;
 }

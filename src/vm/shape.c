@@ -1,6 +1,6 @@
 /* The dry run: what a program needs and what it may do to its values. Bounds hold for every record
- * and every slot; errors are predicted by noise.c. */
-#include "vm.h"
+ * and every slot, unless measured ones are given; errors are predicted by noise.c. */
+#include "shape.h"
 #include <math.h>
 #include <string.h>
 
@@ -8,28 +8,6 @@
  * one at |x| <= b is its largest value there. Sums and products of functions of one value would
  * otherwise be bounded as if they were independent: T_8 of [-1, 1] by 723. */
 #define CURVE 512
-
-typedef struct shape_value {
-	unsigned level;
-	bool product; /* scale squared, to be rescaled */
-	bool is_complex;
-	double *bound; /* of |v|, per slot */
-	/* A function of the value of op `root`: at both signs of each point. NULL: itself. */
-	double (*curve)[2];
-	size_t root;
-} shape_value;
-
-typedef struct shape_machine {
-	hel_machine base;
-	const hel_program *p;
-	const hel_params *params;
-	const double *feature_bound;
-	unsigned *level; /* before each op */
-	bool *product;	 /* of its result */
-	double **bound;	 /* kept for every root of a curve, per slot */
-	hel_shape *out;
-	size_t slots;
-} shape_machine;
 
 static shape_machine *self(hel_machine *m)
 {
@@ -43,6 +21,8 @@ static void free_value(hel_machine *m, void *value)
 	if (v) {
 		hel_free(v->bound);
 		hel_free(v->curve);
+		hel_free(v->feature);
+		hel_onehots_free(v->onehots);
 	}
 	hel_free(v);
 }
@@ -72,19 +52,23 @@ static double scale_of(const shape_machine *s, const shape_value *v)
 	return v->product ? scale * scale : scale;
 }
 
-/* Bounds hold, and the value fits its modulus with the error on top. */
-static hel_status check_value(const shape_machine *s, const hel_op *op, const shape_value *v)
+/* The value fits its modulus with the error on top. Measured bounds replace proved ones. */
+static hel_status check_value(const shape_machine *s, const hel_op *op, shape_value *v)
 {
 	double bound = 0, log_q = 0;
-	for (size_t p = 0; p < s->slots; p++)
+	for (size_t p = 0; p < s->slots; p++) {
+		if (s->ranges->measured)
+			v->bound[p] = s->ranges->measured[op - s->p->op];
 		bound = HEL_MAX(bound, v->bound[p]);
+	}
 	for (size_t i = 0; i < s->params->limbs[v->level]; i++)
 		log_q += log2(s->params->ring.prime[i].q);
 	hel_shape_layer *layer = &s->out->layer[op->layer];
 	layer->level_out = v->level;
 	layer->bound = bound;
-	double need = log2(bound + 1) + log2(scale_of(s, v)) + 1;
-	if (!(need < log_q))
+	const double need = log2(bound + 1) + log2(scale_of(s, v)) + 1;
+	s->out->head_room = fmin(s->out->head_room, log_q - need);
+	if (!s->ranges->measured && !(need < log_q))
 		return hel_fail(HEL_ERANGE,
 				"values up to %.3g need %.0f bits, the modulus has %.0f; lower the "
 				"clip range or the weights (more weight decay)",
@@ -114,6 +98,20 @@ static void charge(shape_machine *s, const hel_op *op, hel_cost c, double times)
 	hel_cost_add(&s->out->layer[op->layer].cost, c, times);
 }
 
+static bool is_fused(const shape_machine *s, const hel_op *op)
+{
+	return s->fused[op - s->p->op];
+}
+
+/* The end of a key switch, with the rescale after it where one op does both. */
+static void charge_finish(shape_machine *s, const hel_op *op, unsigned level)
+{
+	charge(s, op,
+	       is_fused(s, op) ? hel_cost_finish_rescaled(&s->params->spec, level)
+			       : hel_cost_finish(&s->params->spec, s->params->limbs[level]),
+	       1);
+}
+
 static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
@@ -123,12 +121,17 @@ static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 	TRY(new_value(s, op, &v, in->level, false));
 	*out = v;
 	v->is_complex = hel_layout_is_complex(&in->layout);
-	for (size_t p = 0; p < s->slots; p++) {
-		const int32_t re = hel_input_at(in, p), im = hel_input_at(in, p + s->slots);
-		v->bound[p] =
-		    hypot(re < 0 ? 0 : s->feature_bound[re], im < 0 ? 0 : s->feature_bound[im]);
+	TRY_ALLOC(v->feature, hel_alloc(2 * s->slots, sizeof *v->feature));
+	for (size_t p = 0; p < 2 * s->slots; p++) {
+		v->feature[p] = hel_input_at(in, p);
+		if (v->feature[p] >= 0)
+			v->bound[p & (s->slots - 1)] =
+			    hypot(v->bound[p & (s->slots - 1)], s->ranges->feature[v->feature[p]]);
 	}
 	s->out->layer[op->layer].level_in = in->level;
+	const size_t limbs = s->params->limbs[in->level];
+	hel_cost_add(&s->out->cost, hel_cost_read(&s->params->spec, limbs), 1);
+	charge(s, op, hel_cost_copy(&s->params->spec, limbs), 1);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -149,17 +152,20 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 {
 	hel_status st = HEL_OK;
 	const size_t limbs = s->params->limbs[level];
-	unsigned switches = 0;
+	unsigned switches = 0, groups = 0, values = 0;
 	bool giants = false;
 	for (uint32_t k = 0; k < op->terms; k++) {
 		const hel_term *t = &op->term[k];
-		bool new_value = t->baby != 0, new_baby = t->baby != 0, new_giant = t->giant != 0;
+		bool new_value = t->baby != 0, new_baby = true, new_giant = true;
 		for (uint32_t i = 0; i < k; i++) {
 			new_value &= !(op->term[i].value == t->value && op->term[i].baby != 0);
 			new_baby &= !(op->term[i].value == t->value && op->term[i].baby == t->baby);
 			new_giant &= op->term[i].giant != t->giant;
 		}
-		charge(s, op, (hel_cost){.products = 1.2 * (double)limbs}, 1);
+		groups += new_giant;
+		values += new_baby;
+		new_giant &= t->giant != 0;
+		new_baby &= t->baby != 0;
 		if (new_value)
 			charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
 		if (new_baby) {
@@ -175,8 +181,11 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 		TRY(require(s, hel_galois_of_rotation(s->params, t->baby), level));
 		TRY(require(s, hel_galois_of_rotation(s->params, t->giant), level));
 	}
-	if (giants)
-		charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
+	charge(s, op, hel_cost_sum(&s->params->spec, limbs, op->terms, values, groups), 1);
+	charge(s, op,
+	       giants ? hel_cost_finish(&s->params->spec, limbs)
+		      : hel_cost_copy(&s->params->spec, limbs),
+	       1);
 	s->out->layer[op->layer].key_switches += switches;
 	s->out->layer[op->layer].weights += op->terms;
 done:
@@ -206,11 +215,34 @@ static hel_status run_linear(hel_machine *m, const hel_op *op, void **out)
 			v->bound[p] += hypot(w.re, w.im) * x->bound[r];
 		}
 	}
+	TRY(hel_onehots_linear(s, v, op));
 	TRY(charge_linear(s, op, v->level));
 	s->out->layer[op->layer].level_in = v->level;
 	TRY(check_value(s, op, v));
 done:
 	return st;
+}
+
+/* One decomposition for all; what stands still joins times P, or is added where nothing moves. */
+static void charge_rotate_sum(shape_machine *s, const hel_op *op, unsigned level)
+{
+	const hel_params_spec *spec = &s->params->spec;
+	const size_t limbs = s->params->limbs[level];
+	unsigned moving = 0;
+	for (uint32_t k = 0; k < op->steps; k++)
+		moving += op->step[k] != 0;
+	const unsigned still = op->steps - moving - (moving == 0);
+	charge(s, op, hel_cost_weighted_sum(spec, limbs, still), 1);
+	s->out->layer[op->layer].key_switches += moving;
+	if (!moving) {
+		charge(s, op,
+		       is_fused(s, op) ? hel_cost_rescale(spec, level) : hel_cost_copy(spec, limbs),
+		       1);
+		return;
+	}
+	charge(s, op, hel_cost_decompose(spec, limbs), 1);
+	charge(s, op, hel_cost_product(spec, limbs), moving);
+	charge_finish(s, op, level);
 }
 
 static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
@@ -222,20 +254,16 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 	TRY(new_value(s, op, &v, x->level, x->product));
 	*out = v;
 	v->is_complex = x->is_complex;
-	const size_t limbs = s->params->limbs[x->level];
 	for (uint32_t k = 0; k < op->steps; k++) {
 		for (size_t p = 0; p < s->slots; p++) {
 			size_t q = (size_t)((int64_t)p + op->step[k]) & (s->slots - 1);
 			v->bound[p] += x->bound[q];
 		}
-		if (!op->step[k])
-			continue;
-		TRY(require(s, hel_galois_of_step(s->params, op->step[k]), x->level));
-		charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
-		s->out->layer[op->layer].key_switches++;
+		if (op->step[k])
+			TRY(require(s, hel_galois_of_step(s->params, op->step[k]), x->level));
 	}
-	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
-	charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
+	charge_rotate_sum(s, op, x->level);
+	TRY(hel_onehots_rotate_sum(s, v, x, op));
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -247,8 +275,12 @@ static hel_status charge_product(shape_machine *s, const hel_op *op, unsigned le
 	const size_t limbs = s->params->limbs[level];
 	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
 	charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
-	charge(s, op, hel_cost_finish(&s->params->spec, limbs), 1);
-	charge(s, op, (hel_cost){.products = 6 * (double)limbs}, 1);
+	charge(s, op, hel_cost_tensor(&s->params->spec, limbs), 1);
+	if (is_fused(s, op)) /* the level's own limbs of what is added, times P */
+		charge(s, op,
+		       hel_cost_weighted_sum(&s->params->spec, s->params->spec.primes_per_level, 1),
+		       1);
+	charge_finish(s, op, level);
 	s->out->layer[op->layer].key_switches++;
 	return require(s, HEL_RELINEARISE, level);
 }
@@ -391,8 +423,8 @@ static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
 		for (uint32_t k = 0; k < op->terms; k++)
 			v->bound[p] += fabs(op->factor[k]) * x[k]->bound[p];
 	}
-	charge(s, op,
-	       (hel_cost){.products = 1.5 * (double)(op->terms * s->params->limbs[v->level])}, 1);
+	const size_t limbs = s->params->limbs[v->level];
+	charge(s, op, hel_cost_weighted_sum(&s->params->spec, limbs, op->terms), 1);
 	TRY(check_value(s, op, v));
 done:
 	hel_free(x);
@@ -425,7 +457,9 @@ static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 	*out = v;
 	memcpy(v->bound, x->bound, s->slots * sizeof *v->bound);
 	TRY(pass_curve(v, x));
-	charge(s, op, hel_cost_rescale(&s->params->spec, x->level), 1);
+	TRY(hel_onehots_pass(s, v, x, NULL));
+	if (!is_fused(s, op))
+		charge(s, op, hel_cost_rescale(&s->params->spec, x->level), 1);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -446,6 +480,8 @@ static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 		hel_complex w = hel_vector_at(&s->p->vector[op->index], p);
 		v->bound[p] = x->bound[p] + hypot(w.re, w.im);
 	}
+	TRY(hel_onehots_pass(s, v, x, &s->p->vector[op->index]));
+	charge(s, op, hel_cost_add_plain(&s->params->spec, s->params->limbs[x->level]), 1);
 	TRY(check_value(s, op, v));
 done:
 	return st;
@@ -463,6 +499,9 @@ static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 	    [HEL_OP_MUL] = run_mul,
 	    [HEL_OP_WEIGHTED_SUM] = run_weighted_sum,
 	};
+	shape_machine *s = self(m);
+	if (!is_fused(s, op) || op->kind != HEL_OP_RESCALE)
+		charge(s, op, (hel_cost){.ops = 1}, 1);
 	return run[op->kind](m, op, out);
 }
 
@@ -485,7 +524,7 @@ done:
 }
 
 hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
-			 const double *feature_bound, const double *samples, size_t count)
+			 const hel_ranges *ranges, const double *samples, size_t count)
 {
 	hel_status st = HEL_OK;
 	void *value = NULL;
@@ -493,21 +532,25 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	    .base = {.run = run_op, .free_value = free_value},
 	    .p = p,
 	    .params = params,
-	    .feature_bound = feature_bound,
+	    .ranges = ranges,
 	    .out = out,
 	    .slots = params->ring.n / 2,
 	};
 	memset(out, 0, sizeof *out);
+	out->head_room = INFINITY;
 	TRY_ALLOC(out->key, hel_alloc(HEL_MAX_KEYS, sizeof *out->key));
 	TRY_ALLOC(out->layer, hel_alloc(p->layers, sizeof *out->layer));
 	TRY_ALLOC(s.level, hel_alloc(p->ops, sizeof *s.level));
 	TRY_ALLOC(s.product, hel_alloc(p->ops, sizeof *s.product));
 	TRY_ALLOC(s.bound, hel_alloc(p->ops, sizeof *s.bound));
+	TRY_ALLOC(s.fused, hel_alloc(p->ops, sizeof *s.fused));
+	hel_vm_find_fused(s.fused, p);
 	TRY(hel_vm_run(&s.base, p, &value));
 	const shape_value *v = value;
 	if (v->level != 0 || v->product)
 		FAIL(HEL_ELEVEL, "the result ends at level %u%s, expected 0", v->level,
 		     v->product ? ", not rescaled" : "");
+	hel_cost_add(&out->cost, hel_cost_write(&params->spec, params->limbs[0]), 1);
 	double low = INFINITY;
 	for (size_t i = 0; i < s.slots; i++) {
 		out->bound = HEL_MAX(out->bound, v->bound[i]);
@@ -520,6 +563,7 @@ done:
 	free_value(&s.base, value);
 	hel_free(s.level);
 	hel_free(s.product);
+	hel_free(s.fused);
 	for (uint32_t i = 0; s.bound && i < p->ops; i++)
 		hel_free(s.bound[i]);
 	hel_free(s.bound);

@@ -48,6 +48,26 @@ done:
 	return st;
 }
 
+void hel_vm_find_fused(bool *fused, const hel_program *p)
+{
+	for (size_t i = 0; i < p->ops; i++) {
+		size_t readers = 0, rescale = 0;
+		const hel_op_kind kind = p->op[i].kind;
+		if (kind != HEL_OP_SQUARE && kind != HEL_OP_MUL && kind != HEL_OP_ROTATE_SUM)
+			continue;
+		for (size_t k = i + 1; k < p->ops; k++) {
+			const hel_op *op = &p->op[k];
+			bool reads = false;
+			for (uint32_t t = 0; t < hel_op_operands(op); t++)
+				reads |= hel_op_operand(op, t) == i;
+			readers += reads;
+			rescale = reads && op->kind == HEL_OP_RESCALE ? k : rescale;
+		}
+		if (readers == 1 && rescale)
+			fused[i] = fused[rescale] = true;
+	}
+}
+
 hel_status hel_vm_peak_values(size_t *out, const hel_program *p)
 {
 	hel_status st = HEL_OK;

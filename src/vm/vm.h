@@ -8,6 +8,7 @@
 #define HEL_VM_H
 
 #include "ckks/ckks.h"
+#include "cost.h"
 #include "prog/prog.h"
 
 typedef struct hel_machine hel_machine;
@@ -31,6 +32,9 @@ HEL_CHECKED hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **r
  *  is the program's last op. */
 HEL_CHECKED hel_status hel_vm_run_many(hel_machine *m, const hel_program *p, const uint32_t *op,
 				       size_t count, void **result);
+/** fused[op]: a product of ciphertexts or a sum of rotations whose only reader is a rescale divides
+ * for it, too, or it is that rescale. */
+void hel_vm_find_fused(bool *fused, const hel_program *p);
 /** The largest number of values alive at once. */
 HEL_CHECKED hel_status hel_vm_peak_values(size_t *out, const hel_program *p);
 
@@ -46,6 +50,11 @@ HEL_CHECKED hel_status hel_clear_run_many(hel_complex *const *result, const hel_
 /** The same for a feature vector, filled into the inputs as the client fills them: the logit. */
 HEL_CHECKED hel_status hel_clear_run_features(double *logit, const hel_program *p,
 					      const double *features);
+
+/** largest[op] becomes the largest |slot| after that op, over `count` feature vectors, one after
+ * the other, unless it was larger. */
+HEL_CHECKED hel_status hel_clear_measure(double *largest, const hel_program *p,
+					 const double *features, size_t count);
 
 /** One op: out from the values of the ops before it and the slots of all inputs. */
 void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
@@ -68,12 +77,6 @@ HEL_CHECKED hel_status hel_noise_run(hel_noise *noise, const hel_program *p,
 
 /* --- shape.c --------------------------------------------------------------------- */
 
-typedef struct hel_cost {
-	double ntts;	  /* one-limb transforms */
-	double products;  /* one-limb pointwise products */
-	double key_bytes; /* read during one run */
-} hel_cost;
-
 /** Real records are not like the samples that errors are predicted for. */
 #define HEL_RECORD_MARGIN 2
 
@@ -87,8 +90,9 @@ typedef struct hel_shape_layer {
 typedef struct hel_shape {
 	hel_key_request *key; /* what the program needs, each at its highest level */
 	uint32_t keys;
-	hel_cost cost;
-	double bound; /* of the result: largest |slot| */
+	hel_cost cost;	  /* with reading the query and writing the result, which no layer has */
+	double bound;	  /* of the result: largest |slot| */
+	double head_room; /* bits between the bounds and their moduli, where they come closest */
 	/* Predicted, HEL_NOISE_MARGIN * HEL_RECORD_MARGIN above the standard deviation: of the
 	 * score (coefficient 0) and of a slot's real part. */
 	double error, slot_error;
@@ -96,49 +100,88 @@ typedef struct hel_shape {
 	hel_shape_layer *layer; /* one per layer of the program */
 } hel_shape;
 
-/** Dry run. feature_bound[i] >= |feature i|. samples: `count` typical feature vectors, one after
+#define HEL_NO_GROUP UINT32_MAX
+
+/** What records can be: |feature i| <= feature[i], and of the features of one group (group[i], or
+ *  HEL_NO_GROUP) at most one is not 0. groups: how many; 0: group is not looked at. */
+typedef struct hel_ranges {
+	double *feature;
+	uint32_t *group, groups;
+	double *measured; /* per op, see hel_clear_measure: the bounds, not proved; NULL: proved */
+} hel_ranges;
+
+/** Dry run. samples: `count` typical feature vectors, one after
  *  the other, for which errors are predicted; without any they are not.
  *  @retval HEL_ELEVEL  levels run out; the message names the layer.
- *  @retval HEL_ERANGE  a value could exceed the modulus. */
+ *  @retval HEL_ERANGE  a value could exceed the modulus (never with measured bounds). */
 HEL_CHECKED hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
-				     const double *feature_bound, const double *samples,
-				     size_t count);
+				     const hel_ranges *ranges, const double *samples, size_t count);
 void hel_shape_clear(hel_shape *s);
 
-/* --- cost.c ---------------------------------------------------------------------- */
+/* --- loaded.c, weights_file.c ------------------------------------------------------ */
 
-/** Costs of the basic operations at a number of limbs, for planners. */
-hel_cost hel_cost_decompose(const hel_params_spec *p, size_t limbs);
-hel_cost hel_cost_product(const hel_params_spec *p, size_t limbs);
-hel_cost hel_cost_finish(const hel_params_spec *p, size_t limbs);
-hel_cost hel_cost_rescale(const hel_params_spec *p, unsigned level);
-void hel_cost_add(hel_cost *sum, hel_cost c, double times);
-/** Estimated seconds on one thread of the machine the constants were measured on. */
-double hel_cost_seconds(const hel_params_spec *p, hel_cost c);
+/** A program with its weights encoded, each at its levels only: shared by any number of runs. */
+typedef struct hel_loaded hel_loaded;
+
+/** Where the weights are. */
+typedef enum hel_weights_origin {
+	HEL_WEIGHTS_IN_MEMORY, /* encoded now */
+	HEL_WEIGHTS_WRITTEN,   /* encoded now into a file, and mapped */
+	HEL_WEIGHTS_MAPPED,    /* mapped from a file: pages that processes share */
+} hel_weights_origin;
+
+typedef struct hel_load_options {
+	const char *cache;	 /* a file of encoded weights to map, made when needed; or NULL */
+	bool cache_only;	 /* fail rather than do without it */
+	hel_progress *progress;	 /* begun by the caller; or NULL */
+	const atomic_bool *stop; /* loading ends with HEL_ECANCEL once it is set; or NULL */
+} hel_load_options;
+
+/** Loads a program that was read or written. A cache that is missing, damaged, or made for another
+ *  program, other parameters or by another encoder is made anew, all or nothing; one that cannot be
+ *  written is done without, and hel_loaded_note says why. Any number of processes may open one at
+ *  the same time; one makes it. A file that is no cache is left alone.
+ *  Cost: encoding, or with a valid cache reading and hashing it; both on the pool. */
+HEL_CHECKED hel_status hel_loaded_open(hel_loaded **out, const hel_program *p,
+				       const hel_params *params, hel_pool *pool,
+				       const hel_load_options *o);
+/** The same in memory. */
+HEL_CHECKED hel_status hel_loaded_new(hel_loaded **out, const hel_program *p,
+				      const hel_params *params, hel_pool *pool);
+/** Starts to read mapped weights from disk, and returns at once; lets them go again. For programs
+ *  whose weights are larger than memory, one of which is read while another runs. Nothing to do for
+ *  weights in memory. */
+void hel_loaded_prefetch(const hel_loaded *l);
+void hel_loaded_release(const hel_loaded *l);
+void hel_loaded_free(hel_loaded *l);
+/** Of all weights. */
+size_t hel_loaded_bytes(const hel_loaded *l);
+hel_weights_origin hel_loaded_origin(const hel_loaded *l);
+const char *hel_weights_origin_text(hel_weights_origin origin);
+/** Why the cache is not used or was made anew, "" when there is nothing to say. */
+const char *hel_loaded_note(const hel_loaded *l);
+/** hel_loaded_bytes before it is loaded. */
+HEL_CHECKED hel_status hel_ckks_weight_bytes(size_t *out, const hel_program *p,
+					     const hel_params *params);
+
+/** What a cache says about itself. */
+typedef struct hel_weights_head {
+	uint8_t program[HEL_HASH_BYTES]; /* hash of the program's file */
+	uint8_t params[HEL_HASH_BYTES];	 /* fingerprint of the parameters */
+	uint8_t encoder[HEL_HASH_BYTES]; /* hash of what the encoder makes of known vectors */
+	uint64_t weights, data, bytes;	 /* how many, where they begin, bytes of the file */
+} hel_weights_head;
+
+#define HEL_WEIGHTS_HEAD_BYTES 256
+
+/** The head of a file of `size` bytes in all. bytes: its first HEL_WEIGHTS_HEAD_BYTES, or all.
+ *  @retval HEL_EFORMAT no cache. @retval HEL_EVERSION, HEL_ETRUNC, HEL_EHASH one to be made anew.
+ */
+HEL_CHECKED hel_status hel_weights_head_read(hel_weights_head *out, const void *bytes,
+					     uint64_t size);
 
 /* --- ckks.c ---------------------------------------------------------------------- */
 
-/** A program with its weights encoded, each at its level only: shared by any number of runs. */
-typedef struct hel_loaded hel_loaded;
-
-HEL_CHECKED hel_status hel_loaded_new(hel_loaded **out, const hel_program *p,
-				      const hel_params *params, hel_pool *pool);
-/** The same with the encoded weights in a file instead of memory, in the order in which runs read
- *  them: for tables larger than memory. The file is made here, nobody else sees it, and it is gone
- *  with the process. The program's vectors are not needed any more afterwards.
- *  @retval HEL_EIO, HEL_ESPACE the file cannot be made. */
-HEL_CHECKED hel_status hel_loaded_new_on_disk(hel_loaded **out, const hel_program *p,
-					      const hel_params *params, hel_pool *pool,
-					      const char *path);
-/** Starts to read the weights from disk; returns at once. Nothing to do for those in memory. */
-void hel_loaded_prefetch(const hel_loaded *l);
-/** Takes weights that are on disk out of memory again. */
-void hel_loaded_release(const hel_loaded *l);
-void hel_loaded_free(hel_loaded *l);
-size_t hel_loaded_bytes(const hel_loaded *l);
-/** The same before it is loaded. */
-HEL_CHECKED hel_status hel_ckks_weight_bytes(size_t *out, const hel_program *p,
-					     const hel_params *params);
 /** Bytes that one run with `threads` threads may take beside weights and keys: values, rotated
  *  inputs, key-switching scratch. Meant for admission: an upper bound, not a forecast. */
 HEL_CHECKED hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p,

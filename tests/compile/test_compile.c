@@ -206,6 +206,55 @@ static void test_wide_tables(void **state)
 	hel_dlrm_free(m);
 }
 
+/* Without activations the logit is linear in the record: the bound is what its weights allow when
+ * of every table one row is looked up. Here from the model's tensors, there from the program. */
+static void test_bound_of_a_linear_model(void **state)
+{
+	(void)state;
+	for (uint64_t round = 0; round < 4; round++) {
+		hel_prng g;
+		hel_program *p;
+		hel_compile_report r;
+		hel_dlrm *m;
+		test_prng(&g, 40 + round);
+		hel_dlrm_config c = hel_dlrm_config_default();
+		c.embedding_dim = 3;
+		c.bottom_layers = 0;
+		c.top_layers = 1;
+		c.top[0] = 1;
+		hel_schema *s = random_schema(&g, 4, 5, round == 3 ? 3000 : 40);
+		const size_t onehots = hel_schema_onehots(s), places = hel_schema_hots(s);
+		assert_ok(hel_dlrm_new(&m, &c, s, round));
+		const float *w = hel_tensor_data(m, hel_dlrm_top(m, 0, false));
+		double want = fabs((double)hel_tensor_data(m, hel_dlrm_top(m, 0, true))[0]);
+		for (size_t i = 0; i < s->dense_count; i++, w++)
+			want += s->clip * fabs((double)*w);
+		uint32_t *group = hel_alloc(onehots, sizeof *group), *entry = group;
+		double *most = hel_alloc(places, sizeof *most);
+		hel_schema_groups(group, s);
+		for (size_t t = 0; t < s->table_count; t++, w += 3) {
+			const float *row = hel_tensor_data(m, hel_dlrm_table(m, t));
+			for (size_t i = hel_table_width(&s->table[t]); i; i--, row += 3, entry++) {
+				double v = 0;
+				for (int k = 0; k < 3; k++)
+					v += (double)w[k] * (double)row[k];
+				most[*entry] = fmax(most[*entry], fabs(v));
+			}
+		}
+		for (size_t k = 0; k < places; k++)
+			want += most[k];
+		assert_ok(hel_compile(&p, &r, m, &(hel_compile_options){0}));
+		print_message("%zu entries in %zu groups: bound %.9g, from tensors %.9g\n", onehots,
+			      places, p->manifest->bound, want);
+		assert_true(!p->manifest->measured && fabs(p->manifest->bound / want - 1) < 1e-5);
+		hel_compile_report_clear(&r);
+		hel_program_free(p);
+		hel_dlrm_free(m);
+		hel_free(group);
+		hel_free(most);
+	}
+}
+
 static void test_refuses(void **state)
 {
 	(void)state;
@@ -238,6 +287,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_random_models),
 	    cmocka_unit_test(test_wide_tables),
+	    cmocka_unit_test(test_bound_of_a_linear_model),
 	    cmocka_unit_test(test_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

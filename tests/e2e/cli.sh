@@ -407,10 +407,34 @@ for threads in 1 2 3; do
 done
 check "2 threads, same result" "results differ" cmp -s r1.ct r2.ct
 check "3 threads, same result" "results differ" cmp -s r1.ct r3.ct
+works "encrypt for deep" encrypt --manifest c-deep/manifest.helm --key k-deep/secret.key --input one.csv --out q-deep.ct
 on_server
 works "helrm-server infer" infer --program c-default/program.helm --keys k-default/evaluation.keys \
 	--query q.ct --out rs.ct
 check "helrm-server, same result" "results differ" cmp -s r1.ct rs.ct
+# encoded weights in a file: made, mapped, damaged, of another program, not a cache at all
+on_server
+cached() { # WHAT ORIGIN WHAT-IS-SAID
+	run infer --program c-default/program.helm --keys k-default/evaluation.keys \
+		--query q.ct --out rc.ct --cache default.weights --json
+	check "infer --cache: $1" "exit $code: $message" [ "$code" -eq 0 ]
+	check "infer --cache: $1: message" "says '$message'" sh -c 'grep -q "$1" log/err || [ -z "$1" ]' sh "$3"
+	check "infer --cache: $1: weights" "not '$2'" grep -q "\"weights\":\"$2\"" log/out
+	check "infer --cache: $1: same result" "results differ" cmp -s r1.ct rc.ct
+}
+cached "made" "encoded into the cache" ""
+cached "there" "mapped" ""
+printf 'X' | dd of=default.weights bs=1 seek=9000 conv=notrunc 2>/dev/null
+cached "damaged" "encoded into the cache" "made anew: .* is damaged in weight 0"
+run infer --program c-deep/program.helm --keys k-deep/evaluation.keys \
+	--query q-deep.ct --out rd.ct --cache default.weights
+check "infer --cache for another program" "exit $code: $message" [ "$code" -eq 0 ]
+cached "of another program" "encoded into the cache" "of another program"
+cp default.weights kept.weights
+cp one.csv default.weights
+cached "no cache" "encoded" "left alone; weights stay in memory"
+check "infer --cache: no cache: left alone" "overwritten" cmp -s one.csv default.weights
+mv kept.weights default.weights
 on_helrm
 cp r1.ct r.ct
 works "encrypt again" encrypt --manifest c-default/manifest.helm --key k-default/secret.key --input one.csv --out q2.ct
@@ -419,7 +443,6 @@ if cmp -s q.ct q2.ct; then
 else
 	ok "two queries of one record differ"
 fi
-works "encrypt for deep" encrypt --manifest c-deep/manifest.helm --key k-deep/secret.key --input one.csv --out q-deep.ct
 works "infer for deep" infer --program c-deep/program.helm --keys k-deep/evaluation.keys --query q-deep.ct --out r-deep.ct
 
 # Files carry all they need: they work elsewhere, under other names, without the model.
@@ -458,7 +481,7 @@ json "helrm-server infer --json" infer --program c-twin/program.helm --keys k-js
 on_helrm
 json "decrypt --json" decrypt --manifest c-twin/manifest.helm --key k-json/secret.key --input r-json
 for file in c-default/manifest.helm c-deep/program.helm k-default/secret.key k-default/evaluation.keys \
-	k-default/public.key q.ct q-public.ct r.ct \
+	k-default/public.key q.ct q-public.ct r.ct default.weights \
 	m-default m-deep m-digits; do
 	works "inspect $file" inspect $file
 	check "inspect $file tells something" "stdout is empty" [ -s log/out ]
@@ -1181,6 +1204,49 @@ for model in seed2 digits deep; do # else a mistaken path looks like a broken sy
 	refuse any "verify: compiled from another model ($model)" verify --model m-default --compiled c-$model \
 		--data data.csv --rows 5
 done
+
+# --- what this machine takes ----------------------------------------------------------------------------------------
+
+section "calibration"
+works "bench --calibrate" bench --calibrate --milliseconds 1 --threads 1 --out machine.json
+predicted() { # FILE|none: fills $ms
+	json "compile --calibration $1" compile --model m-default --out c-machine --calibration "$1"
+	ms=$(number estimated_ms log/out)
+}
+predicted machine.json
+measured_here=$ms
+check "compile says what it goes by" "$(cat log/out)" grep -q '"calibration":"machine.json"' log/out
+cp c-machine/program.helm program.first
+predicted machine.json
+check "one calibration, one program" "the programs differ" cmp -s program.first c-machine/program.helm
+predicted none
+check "compile without one does not" "$(cat log/out)" sh -c '! grep -q calibration log/out'
+json "verify, for the time" verify --model m-default --compiled c-machine --data data.csv --rows 20 --threads 1
+check "the prediction is of the right size" "$measured_here ms predicted, $(cat log/out)" \
+	awk "BEGIN { r = $measured_here / $(number server_cpu_ms_median log/out); exit !(r > 0.3 && r < 3) }"
+# slower kernels are predicted to be slower
+sed 's/"butterflies": [^,]*/"butterflies": 1e-8/' machine.json >slow.json
+predicted slow.json
+check "the calibration drives the prediction" "$ms after $measured_here" awk "BEGIN { exit !($ms > 5 * $measured_here) }"
+sed 's/"cpu": *"/"cpu": "not /' machine.json >other.json
+run compile --model m-default --out c-machine --calibration other.json
+check "another machine's is not used" "exit $code: $message" grep -q "other.json is not used: it was measured on" log/err
+check "and that is no error" "exit $code" [ "$code" = 0 ]
+refuse 4 "compile: a calibration that is none" compile --model m-default --out out/c --calibration data.csv
+says "compile: a calibration that is none: the message names the file" data.csv
+head -c 200 machine.json >cut.json
+refuse 4 "compile: a truncated calibration" compile --model m-default --out out/c --calibration cut.json
+sed 's/"sums": /"sums": -/' machine.json >negative.json
+refuse 4 "compile: a negative time" compile --model m-default --out out/c --calibration negative.json
+says "compile: a negative time: the message names it" sums
+refuse 7 "compile: an absent calibration" compile --model m-default --out out/c --calibration nosuch.json
+HELRM_CALIBRATION=cut.json refuse 4 "compile: HELRM_CALIBRATION is truncated" compile --model m-default --out out/c
+# where nothing is named: the user's cache, if there is one
+mkdir -p cache/helrm
+cp machine.json cache/helrm/calibration.json
+HELRM_CALIBRATION='' XDG_CACHE_HOME=$PWD/cache json "compile with a calibration in the cache" \
+	compile --model m-default --out c-machine
+check "it is used" "$(cat log/out)" grep -q 'cache/helrm/calibration.json' log/out
 
 # --- what compile refuses ---------------------------------------------------------------------------------------
 

@@ -75,6 +75,21 @@ refused() { # MESSAGE COMMAND...
 		failed=$((failed + 1))
 	fi
 }
+# A clip range so wide that no bound can be proved: bounds are measured on typical records.
+printf '{"bottom": [16], "top": [16, 1], "activation": {"kind": "quadratic", "a": 1, "b": 1},
+	"bottom_last_activation": true, "clip": 1000}\n' >"$work/config.json"
+"$helrm" train --data "$data" --config "$work/config.json" --out "$work/wide" >/dev/null
+refused "typical records with --data" "$helrm" compile --model "$work/wide" --out "$work/none"
+"$helrm" compile --model "$work/wide" --data "$data" --out "$work/wide.c" --json >"$work/compiled"
+holds "measured: head room" "$(field head_room_bits "$work/compiled")" ">=" 4
+"$helrm" verify --model "$work/wide" --compiled "$work/wide.c" --data "$data" --rows 20 --json >"$work/json"
+holds "measured: bits" "$(field bits "$work/json")" ">=" "$(field predicted_bits "$work/json")"
+for file in manifest program; do
+	bounds=$("$helrm" inspect "$work/wide.c/$file.helm" | grep -c MEASURED)
+	holds "measured: $file says so" "$bounds" "==" 1
+	bounds=$("$helrm" inspect "$work/codesigned.c/$file.helm" | grep -c "proved for every record")
+	holds "proved: $file says so" "$bounds" "==" 1
+done
 set -- "$helrm" compile --model "$work/relu" --out "$work/none" --data "$data" --activation
 refused "compile with --activation relu=poly:7" "$helrm" compile --model "$work/relu" --out "$work/none"
 refused "activation is relu" "$@" silu=poly:7

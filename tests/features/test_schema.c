@@ -81,6 +81,49 @@ static void test_digits(void **state)
 	hel_records_clear(&r);
 }
 
+/* Whatever the record, each place of its hots names an entry of that place's group. */
+static void test_groups(void **state)
+{
+	(void)state;
+	static const struct {
+		bool hashed;
+		uint32_t base, digits, values;
+	} kinds[] = {{false, 0, 1, 7}, {false, 3, 3, 20}, {true, 0, 1, 5},
+		     {true, 1, 1, 9},  {true, 4, 3, 6},	  {true, 16, 2, 0}};
+	hel_schema *s;
+	hel_prng g;
+	uint32_t group[400], hots[16], seen[400] = {0};
+	double dense[1];
+	test_prng(&g, 77);
+	assert_ok(hel_schema_new(&s, 1, HEL_ARRAY_LEN(kinds)));
+	s->clip = 3;
+	for (size_t i = 0; i < s->table_count; i++) {
+		static const uint32_t hash[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+		hel_table_field *t = &s->table[i];
+		t->values = kinds[i].values;
+		t->base = kinds[i].base;
+		t->digits = kinds[i].digits;
+		if (kinds[i].hashed)
+			assert_ok(hel_table_know(s, i, hash, kinds[i].values, true));
+	}
+	const size_t onehots = hel_schema_onehots(s), places = hel_schema_hots(s);
+	assert_true(onehots <= HEL_ARRAY_LEN(group) && places <= HEL_ARRAY_LEN(hots));
+	hel_schema_groups(group, s);
+	for (int n = 0; n < 20000; n++) {
+		hel_schema_random(s, &g, dense, hots);
+		for (uint32_t k = 0; k < places; k++)
+			if (hots[k] != HEL_NO_HOT) {
+				assert_true(hots[k] < onehots && group[hots[k]] == k);
+				seen[hots[k]] = 1;
+			}
+	}
+	size_t named = 0;
+	for (size_t i = 0; i < onehots; i++)
+		named += seen[i];
+	assert_true(named + 16 > onehots); /* all, but digits no number of rows needs */
+	hel_schema_free(s);
+}
+
 static void test_json_round_trip(void **state)
 {
 	(void)state;
@@ -193,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_learns_from_its_rows_only),
 	    cmocka_unit_test(test_digits),
+	    cmocka_unit_test(test_groups),
 	    cmocka_unit_test(test_json_round_trip),
 	    cmocka_unit_test(test_feature_vector),
 	    cmocka_unit_test(test_hashed_json),

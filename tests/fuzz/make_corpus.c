@@ -1,8 +1,9 @@
 /* Writes the corpus anew: make_corpus DIR. All values are invented; all parameters are tiny.
  * Keys and ciphertexts are random: a new run gives other bytes of the same form.
  */
+#include "compile/calibration.h"
 #include "dlrm/dlrm.h"
-#include "fuzz_params.h"
+#include "fuzz_weights.h"
 #include "net/net.h"
 #include <zlib.h>
 
@@ -62,6 +63,23 @@ static const char config[] =
     " \"activation\": {\"kind\": \"quadratic\", \"a\": 0.125, \"b\": 0.5},\n"
     " \"bottom_last_activation\": true, \"training\": {\"epochs\": 3, \"batch\": 8, "
     "\"warmup\": 2,\n \"rate\": 0.01, \"weight_decay\": 1, \"gradient_clip\": 1, \"seed\": 7}}\n";
+
+/* With figures that do not depend on the machine it is made on. */
+static void make_calibration(void)
+{
+	hel_calibration c = {.model = {.efficiency = 0.9, .cache = 0x1p22},
+			     .cpu = "a CPU",
+			     .backend = "avx2",
+			     .version = "0.1.0"};
+	char *text;
+#define SET(name) c.model.seconds.name = 1e-9;
+	HEL_COSTS(SET)
+#undef SET
+	OK(hel_calibration_to_json(&text, &c));
+	save_text("calibration/full.json", text);
+	free(text);
+	save_text("calibration/other.json", "{\"kind\": \"helrm calibration 2\"}");
+}
 
 static void make_texts(void)
 {
@@ -314,7 +332,8 @@ static void make_programs(void)
 	for (size_t i = 0; i < HEL_ARRAY_LEN(ops); i++)
 		OK(hel_program_add_op(&p, &ops[i]));
 	hel_shape shape;
-	OK(hel_shape_run(&shape, &p, params, (const double[]){3, 3, 3}, NULL, 0));
+	OK(hel_shape_run(&shape, &p, params, &(hel_ranges){.feature = (double[]){3, 3, 3}}, NULL,
+			 0));
 	m.key = shape.key;
 	m.keys = shape.keys;
 	hel_writer w = {0};
@@ -410,6 +429,33 @@ static void make_ciphertexts(size_t set, unsigned level)
 	hel_secret_key_free(secret);
 }
 
+/* What fuzz_weights_file reads: the size, the beginning of the file. */
+static void make_weights_files(void)
+{
+	static const char path[] = "weights_file.tmp";
+	const hel_load_options o = {.cache = path};
+	hel_program *p = fuzz_weights_program(fuzz_params(0));
+	hel_loaded *l;
+	uint8_t *bytes;
+	size_t size;
+	hel_writer w = {0};
+	OK(hel_loaded_open(&l, p, fuzz_params(0), NULL, &o));
+	OK(hel_file_read(path, 1 << 20, &bytes, &size));
+	hel_write_u64(&w, size);
+	hel_write_bytes(&w, bytes, 512);
+	save("weights_file/good.bin", w.bytes, w.size);
+	save("weights_file/head.bin", w.bytes, 8 + HEL_WEIGHTS_HEAD_BYTES);
+	w.bytes[8 + 24]++; /* where the weights begin */
+	save("weights_file/moved.bin", w.bytes, w.size);
+	memset(w.bytes + 8, 0, w.size - 8);
+	save("weights_file/blank.bin", w.bytes, w.size);
+	hel_writer_clear(&w);
+	hel_free(bytes);
+	hel_loaded_free(l);
+	hel_program_free(p);
+	remove(path);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -417,11 +463,13 @@ int main(int argc, char **argv)
 	root = argv[1];
 	OK(hel_random_init());
 	make_texts();
+	make_calibration();
 	make_rows();
 	make_import();
 	make_weights();
 	make_manifests();
 	make_programs();
+	make_weights_files();
 	make_keys(0, (hel_key_request[]){{HEL_RELINEARISE, 1}, {5, 0}, {31, 0}}, 3,
 		  "keys/three.bin");
 	make_keys(1, (hel_key_request[]){{5, 0}}, 1, "keys/two_primes.bin");

@@ -274,6 +274,7 @@ static void test_models(void **state)
 	kill(s.pid, SIGHUP);
 	usleep(500000);
 	assert_int_equal(request(&r, s.port, "GET", "/v1/models/other/manifest", "", NULL, 0), 404);
+	assert_true(access(path("data/weights/other.weights"), F_OK) < 0);
 	server_stop(&s);
 	user_clear(&u);
 	user_clear(&other);
@@ -321,6 +322,59 @@ static void test_quota(void **state)
 	server_stop(&s);
 	for (int i = 0; i < 3; i++)
 		user_clear(&u[i]);
+}
+
+static void assert_appears(const char *file)
+{
+	for (int i = 0; i < 200 && access(path(file), F_OK); i++)
+		usleep(50000);
+	assert_int_equal(0, access(path(file), F_OK));
+}
+
+/* Weights are encoded before the first query, mapped by the next server, never believed blindly. */
+static void test_weights(void **state)
+{
+	(void)state;
+	static const char file[] = "data/weights/heart.weights";
+	server s;
+	user u = {0};
+	server_start(&s, fast);
+	assert_appears(file); /* nobody has asked yet */
+	assert_ok(user_make(&u, s.url, "heart"));
+	assert_ok(user_predict(&u, "heart", 0, want));
+	assert_true(metric(s.port, "helrm_models_encoded_total") == 1);
+	assert_true(metric(s.port, "helrm_model_loads_total") == 1);
+	server_stop(&s);
+	write_file("data/weights/gone.weights", "x", 1);
+	write_file("data/weights/heart.weights.partial", "x", 1);
+	server_start(&s, fast);
+	assert_ok(user_connect(&u, s.url, 20));
+	assert_ok(user_predict(&u, "heart", 1, want));
+	assert_true(metric(s.port, "helrm_models_encoded_total") == 0);
+	assert_true(access(path("data/weights/gone.weights"), F_OK) < 0);
+	assert_true(access(path("data/weights/heart.weights.partial"), F_OK) < 0);
+	server_stop(&s);
+	/* damaged: the last weight, whose checksum no head shows */
+	int fd = open(path(file), O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	const off_t end = lseek(fd, 0, SEEK_END);
+	assert_int_equal(4, pwrite(fd, "\1\2\3\4", 4, end - 100));
+	close(fd);
+	server_start(&s, fast);
+	assert_ok(user_connect(&u, s.url, 20));
+	assert_ok(user_predict(&u, "heart", 2, want));
+	assert_true(metric(s.port, "helrm_models_encoded_total") == 1);
+	server_stop(&s);
+	/* not writable: from memory */
+	unlink(path(file));
+	assert_int_equal(0, mkdir(path(file), 0700));
+	write_file("data/weights/heart.weights/x", "x", 1);
+	server_start(&s, fast);
+	assert_ok(user_connect(&u, s.url, 20));
+	assert_ok(user_predict(&u, "heart", 3, want));
+	assert_true(metric(s.port, "helrm_models_encoded_total") >= 1);
+	server_stop(&s);
+	user_clear(&u);
 }
 
 /* Rates, queue, memory: refused with Retry-After, never a crash. */
@@ -538,6 +592,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test_setup(test_bounds, fresh_data),
 	    cmocka_unit_test_setup(test_bad_sessions, fresh_data),
 	    cmocka_unit_test_setup(test_models, fresh_data),
+	    cmocka_unit_test_setup(test_weights, fresh_data),
 	    cmocka_unit_test_setup(test_quota, fresh_data),
 	    cmocka_unit_test_setup(test_admission, fresh_data),
 	    cmocka_unit_test_setup(test_drain, fresh_data),

@@ -80,6 +80,7 @@ static hel_program *make_program(void)
 	m->input = hel_alloc(1, sizeof *m->input);
 	m->input[0] = (hel_input){.level = 2, .layout = {3, 2, {0, 1}, 4}};
 	m->samples = 4;
+	m->measured = true;
 	m->bound = 10;
 	m->bits = 15;
 	m->keys = 1;

@@ -297,8 +297,11 @@ hel_status hel_client_decrypt(hel_score *out, const hel_client *c, const void *r
 	    !(fabs(coefficient[0]) <= m->bound * 1.01 + 1))
 		FAIL(HEL_ERANGE,
 		     "the result does not decrypt to a score (%.3g stray, %.3g expected): wrong "
-		     "keys or a faulty server",
-		     stray, exp2(-m->bits));
+		     "keys%s or a faulty server",
+		     stray, exp2(-m->bits),
+		     m->measured
+			 ? ", a record unlike those that this model's bounds were measured on,"
+			 : "");
 	out->logit = coefficient[0];
 	out->probability = 1 / (1 + exp(-out->logit));
 	out->bits = m->bits;

@@ -1,32 +1,11 @@
-#include "service.h"
+#include "catalog.h"
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define MODELS_MAX 1024
-
-/* A file that was refused is not read again until it changes. */
-typedef struct refusal {
-	char name[HEL_ROUTE_NAME_MAX + 1];
-	struct timespec changed;
-	uint64_t inode, bytes;
-} refusal;
-
-struct hel_catalog {
-	const hel_settings *settings;
-	hel_budget *budget;
-	hel_counters *metrics;
-	hel_pool *pool;
-	pthread_mutex_t lock; /* of all below and of models' counts */
-	hel_model *model[MODELS_MAX];
-	size_t models;
-	hel_params *params[MODELS_MAX]; /* of any model ever, until the end: key sets share them */
-	size_t params_count;
-	refusal refused[MODELS_MAX];
-	size_t refusals;
-};
+#include <time.h>
+#include <unistd.h>
 
 static void model_free(hel_model *m)
 {
@@ -118,8 +97,7 @@ static bool is_name(const char *name)
 		   size;
 }
 
-/* Reads and checks a whole file, but keeps only what describes it: weights are encoded when the
- * first query comes. */
+/* Reads and checks a whole file, but keeps only what describes it: see loading.c for weights. */
 static hel_status model_new(hel_model **out, hel_catalog *c, const char *name, const char *path,
 			    const struct stat *info)
 {
@@ -155,6 +133,7 @@ static hel_status model_new(hel_model **out, hel_catalog *c, const char *name, c
 	TRY_ALLOC(m->manifest_bytes, hel_alloc(w.size, 1));
 	memcpy(m->manifest_bytes, w.bytes, w.size);
 	m->manifest_size = w.size;
+	memcpy(m->program, p->hash, sizeof m->program);
 	m->manifest = p->manifest;
 	p->manifest = NULL;
 	*out = m;
@@ -291,7 +270,7 @@ done:
 	hel_model_release(old);
 }
 
-void hel_catalog_scan(hel_catalog *c)
+static void scan(hel_catalog *c)
 {
 	DIR *dir = opendir(c->settings->models);
 	if (!dir) {
@@ -315,6 +294,8 @@ void hel_catalog_scan(hel_catalog *c)
 			continue;
 		}
 		hel_log("info", "model_removed", "{s:s}", "model", c->model[i]->name);
+		char weights[WEIGHTS_PATH_MAX];
+		unlink(hel_weights_path(weights, c, c->model[i]->name));
 		pthread_mutex_lock(&c->lock);
 		hel_model *gone = c->model[i];
 		c->model[i] = c->model[--c->models];
@@ -324,29 +305,104 @@ void hel_catalog_scan(hel_catalog *c)
 	hel_free(seen);
 }
 
+/* Of models that are gone, and of what a killed server was writing. */
+static void remove_orphans(hel_catalog *c)
+{
+	char path[WEIGHTS_PATH_MAX], name[WEIGHTS_PATH_MAX];
+	snprintf(path, sizeof path, "%s/" WEIGHTS_DIR, c->settings->data);
+	DIR *dir = c->models ? opendir(path) : NULL;
+	for (struct dirent *e; dir && (e = readdir(dir));) {
+		bool wanted = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+		for (size_t i = 0; i < c->models && !wanted; i++) {
+			snprintf(name, sizeof name, "%s.weights", c->model[i]->name);
+			wanted = strcmp(e->d_name, name) == 0;
+		}
+		if (!wanted && unlinkat(dirfd(dir), e->d_name, 0) == 0)
+			hel_log("info", "orphan_removed", "{s:s}", "file", e->d_name);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void *keeper(void *arg)
+{
+	hel_catalog *c = arg;
+	struct timespec until;
+	hel_catalog_prepare(c);
+	pthread_mutex_lock(&c->lock);
+	while (!atomic_load(&c->stop)) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += (time_t)c->settings->reload_seconds;
+		while (!c->asked && !atomic_load(&c->stop) &&
+		       pthread_cond_clockwait(&c->wake, &c->lock, CLOCK_MONOTONIC, &until) !=
+			   ETIMEDOUT)
+			;
+		c->asked = false;
+		pthread_mutex_unlock(&c->lock);
+		if (!atomic_load(&c->stop)) {
+			scan(c);
+			hel_catalog_prepare(c);
+		}
+		pthread_mutex_lock(&c->lock);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
 hel_status hel_catalog_open(hel_catalog **out, const hel_settings *settings, hel_budget *budget,
 			    hel_counters *metrics, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	hel_catalog *c = NULL;
+	char weights[WEIGHTS_PATH_MAX];
 	TRY_ALLOC(c, hel_alloc(1, sizeof *c));
 	*c =
 	    (hel_catalog){.settings = settings, .budget = budget, .metrics = metrics, .pool = pool};
 	pthread_mutex_init(&c->lock, NULL);
-	hel_catalog_scan(c);
+	pthread_cond_init(&c->wake, NULL);
+	snprintf(weights, sizeof weights, "%s/" WEIGHTS_DIR, settings->data);
+	if (hel_dir_make(weights) != HEL_OK)
+		hel_log("error", "weights_uncached", "{s:s}", "reason", hel_error_detail());
+	scan(c);
+	remove_orphans(c);
+	if (pthread_create(&c->keeper, NULL, keeper, c))
+		FAIL(HEL_ENOMEM, "cannot start a thread");
+	c->kept = true;
 	*out = c;
+	c = NULL;
 done:
+	hel_catalog_close(c);
 	return st;
+}
+
+void hel_catalog_look(hel_catalog *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->asked = true;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void hel_catalog_stop(hel_catalog *c)
+{
+	if (!c || !c->kept)
+		return;
+	atomic_store(&c->stop, true);
+	hel_catalog_look(c);
+	pthread_join(c->keeper, NULL);
+	c->kept = false;
 }
 
 void hel_catalog_close(hel_catalog *c)
 {
 	if (!c)
 		return;
+	hel_catalog_stop(c);
 	for (size_t i = 0; i < c->models; i++)
 		hel_model_release(c->model[i]);
 	for (size_t i = 0; i < c->params_count; i++)
 		hel_params_free(c->params[i]);
+	pthread_cond_destroy(&c->wake);
 	pthread_mutex_destroy(&c->lock);
 	hel_free(c);
 }
@@ -376,112 +432,4 @@ size_t hel_catalog_loaded(hel_catalog *c)
 		loaded += c->model[i]->server != NULL;
 	pthread_mutex_unlock(&c->lock);
 	return loaded;
-}
-
-/* The loaded model that was used longest ago and that nobody uses now loses its weights. */
-static bool unload_one(hel_catalog *c, const hel_model *but)
-{
-	hel_model *oldest = NULL;
-	hel_server *weights = NULL;
-	hel_scratch **idle = NULL;
-	size_t idle_count = 0;
-	pthread_mutex_lock(&c->lock);
-	for (size_t i = 0; i < c->models; i++) {
-		hel_model *m = c->model[i];
-		if (m != but && m->server && m->refs == 1 && (!oldest || m->used < oldest->used))
-			oldest = m;
-	}
-	if (oldest) {
-		weights = oldest->server;
-		oldest->server = NULL;
-		idle = oldest->idle;
-		idle_count = oldest->idle_count;
-		oldest->idle = NULL;
-		oldest->idle_count = 0;
-		hel_budget_give(c->budget, oldest->weight_bytes);
-	}
-	pthread_mutex_unlock(&c->lock);
-	if (weights)
-		hel_log("info", "model_unloaded", "{s:s}", "model", oldest->name);
-	hel_server_free(weights);
-	for (size_t i = 0; i < idle_count; i++)
-		hel_scratch_free(idle[i]);
-	hel_free(idle);
-	return weights != NULL;
-}
-
-static hel_status load(hel_server **out, hel_model *m)
-{
-	hel_status st = HEL_OK;
-	hel_catalog *c = m->catalog;
-	uint8_t *bytes = NULL;
-	size_t size;
-	hel_server *server = NULL;
-	TRY(hel_file_read(m->path, HEL_PROGRAM_MAX, &bytes, &size));
-	TRY(hel_server_new_sharing(&server, bytes, size, m->params, c->pool));
-	if (memcmp(hel_server_program(server)->manifest->id, m->manifest->id, HEL_HASH_BYTES) != 0)
-		FAIL(HEL_EBUSY, "the model '%s' is just being replaced", m->name);
-	*out = server;
-	server = NULL;
-done:
-	hel_free(bytes);
-	hel_server_free(server);
-	return st;
-}
-
-hel_status hel_model_ready(const hel_server **out, hel_model *m)
-{
-	hel_status st = HEL_OK;
-	hel_catalog *c = m->catalog;
-	hel_server *server = NULL;
-	bool reserved = false;
-	pthread_mutex_lock(&m->loading);
-	pthread_mutex_lock(&c->lock);
-	m->used = hel_clock();
-	server = m->server; /* stays while the model is counted: unload_one leaves those alone */
-	pthread_mutex_unlock(&c->lock);
-	if (server) {
-		*out = server;
-		goto done;
-	}
-	while (!(reserved = hel_budget_take(c->budget, m->weight_bytes)) && unload_one(c, m))
-		;
-	if (!reserved)
-		FAIL(HEL_EBUSY, "no memory for the weights of '%s' now", m->name);
-	TRY(load(&server, m));
-	pthread_mutex_lock(&c->lock);
-	m->server = server;
-	pthread_mutex_unlock(&c->lock);
-	hel_count(&c->metrics->model_loads, 1);
-	*out = server;
-done:
-	if (st != HEL_OK && reserved)
-		hel_budget_give(c->budget, m->weight_bytes);
-	pthread_mutex_unlock(&m->loading);
-	return st;
-}
-
-hel_scratch *hel_model_scratch(hel_model *m)
-{
-	hel_scratch *scratch = NULL;
-	pthread_mutex_lock(&m->catalog->lock);
-	if (m->idle_count)
-		scratch = m->idle[--m->idle_count];
-	pthread_mutex_unlock(&m->catalog->lock);
-	return scratch ? scratch : hel_scratch_new();
-}
-
-void hel_model_done(hel_model *m, hel_scratch *scratch, double seconds)
-{
-	pthread_mutex_lock(&m->catalog->lock);
-	if (!m->idle)
-		m->idle = hel_alloc((size_t)m->catalog->settings->workers, sizeof(hel_scratch *));
-	if (scratch && m->idle && m->idle_count < m->catalog->settings->workers) {
-		m->idle[m->idle_count++] = scratch;
-		scratch = NULL;
-	}
-	if (seconds > 0)
-		m->seconds = m->seconds > 0 ? 0.8 * (double)m->seconds + 0.2 * seconds : seconds;
-	pthread_mutex_unlock(&m->catalog->lock);
-	hel_scratch_free(scratch);
 }

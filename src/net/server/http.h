@@ -82,7 +82,7 @@ struct hel_service {
 	atomic_bool draining; /* nothing new */
 	atomic_bool closing;  /* nobody waits any more */
 	atomic_ullong requests;
-	double scanned, swept;
+	double swept;
 	/* http.c */
 	pthread_mutex_t lock; /* of connections, waiting requests, API keys, address buckets */
 	hel_connection *connections;

@@ -27,10 +27,11 @@ void hel_server_free(hel_server *s)
 	hel_free(s);
 }
 
-hel_status hel_server_new_sharing(hel_server **out, const void *program, size_t size,
-				  const hel_params *params, hel_pool *pool)
+hel_status hel_server_open(hel_server **out, const void *program, size_t size, hel_pool *pool,
+			   const hel_server_options *o)
 {
 	hel_status st = HEL_OK;
+	const hel_params *params = o->params;
 	hel_server *s = NULL;
 	TRY(hel_random_init());
 	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
@@ -42,7 +43,8 @@ hel_status hel_server_new_sharing(hel_server **out, const void *program, size_t 
 	if (!params)
 		TRY(hel_params_new(&s->own, spec));
 	s->params = params ? params : s->own;
-	TRY(hel_loaded_new(&s->loaded, s->program, s->params, pool));
+	TRY(hel_loaded_open(&s->loaded, s->program, s->params, pool, &o->load));
+	hel_program_drop_vectors(s->program);
 	*out = s;
 	s = NULL;
 done:
@@ -52,7 +54,7 @@ done:
 
 hel_status hel_server_new(hel_server **out, const void *program, size_t size, hel_pool *pool)
 {
-	return hel_server_new_sharing(out, program, size, NULL, pool);
+	return hel_server_open(out, program, size, pool, &(hel_server_options){0});
 }
 
 const hel_program *hel_server_program(const hel_server *s)
@@ -65,9 +67,9 @@ const hel_params *hel_server_params(const hel_server *s)
 	return s->params;
 }
 
-size_t hel_server_weight_bytes(const hel_server *s)
+const hel_loaded *hel_server_weights(const hel_server *s)
 {
-	return hel_loaded_bytes(s->loaded);
+	return s->loaded;
 }
 
 void hel_session_free(hel_session *session)
@@ -156,7 +158,7 @@ static hel_status read_query(hel_ct **in, const hel_session *session, const void
 	if (inputs != m->inputs)
 		FAIL(HEL_EFORMAT, "a query of %u ciphertexts, expected %u", inputs, m->inputs);
 	for (uint32_t i = 0; i < inputs; i++) {
-		TRY(hel_ct_new(&in[i], s->params));
+		TRY(hel_ct_take(&in[i], session->ev));
 		TRY(form == HEL_CT_SEEDED ? hel_ct_read_seeded(in[i], &r) : hel_ct_read(in[i], &r));
 		if (in[i]->level != m->input[i].level)
 			FAIL(HEL_ELEVEL, "input %u of the query has level %u, expected %u", i,

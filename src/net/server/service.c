@@ -16,11 +16,11 @@ hel_status hel_service_open(hel_service **out, const hel_settings *settings, hel
 	if (!s->settings.workers)
 		s->settings.workers = (uint64_t)HEL_MAX(1, sysconf(_SC_NPROCESSORS_ONLN));
 	hel_budget_init(&s->budget, (size_t)s->settings.memory << 20);
+	TRY(hel_store_open(&s->store, &s->settings, &s->metrics)); /* makes and locks the data */
 	TRY(hel_catalog_open(&s->catalog, &s->settings, &s->budget, &s->metrics, pool));
-	TRY(hel_store_open(&s->store, &s->settings, &s->metrics));
 	TRY(hel_queue_open(&s->queue, &s->settings, s->store, &s->budget, &s->metrics,
 			   hel_http_wake, s));
-	s->scanned = s->swept = hel_clock();
+	s->swept = hel_clock();
 	TRY(hel_http_open(s));
 	hel_log("info", "listening", "{s:s, s:i, s:b, s:i, s:I, s:s}", "address",
 		s->settings.listen, "port", (int)s->port, "tls", s->cert != NULL, "workers",
@@ -47,11 +47,8 @@ void hel_service_tick(hel_service *s, bool reload)
 	if (reload) {
 		if (hel_http_load_api_keys(s) != HEL_OK)
 			hel_log("error", "api_keys_refused", "{s:s}", "reason", hel_error_detail());
+		hel_catalog_look(s->catalog);
 		hel_log("info", "reload", "{}");
-	}
-	if (reload || now - s->scanned >= (double)s->settings.reload_seconds) {
-		s->scanned = now;
-		hel_catalog_scan(s->catalog);
 	}
 	if (now - s->swept >= 1) {
 		s->swept = now;
@@ -76,6 +73,7 @@ void hel_service_close(hel_service *s)
 			nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 		}
 	}
+	hel_catalog_stop(s->catalog);
 	hel_http_close(s);
 	hel_queue_close(s->queue);
 	hel_store_close(s->store);

@@ -20,7 +20,8 @@
 	  "where to listen ([v6]:port too); port 0 takes a free one")                              \
 	X(TEXT, models, "models", "models", 0, 0, "DIR",                                           \
 	  "models: NAME.helm or NAME/program.helm, reloaded when replaced")                        \
-	X(TEXT, data, "data", "data", 0, 0, "DIR", "registry and uploaded keys; one server only")  \
+	X(TEXT, data, "data", "data", 0, 0, "DIR",                                                 \
+	  "registry, keys, encoded weights; one server only")                                      \
 	X(TEXT, tls_cert, "tls-cert", "", 0, 0, "FILE", "certificate chain (PEM) for HTTPS")       \
 	X(TEXT, tls_key, "tls-key", "", 0, 0, "FILE", "its private key (PEM)")                     \
 	X(TEXT, client_ca, "client-ca", "", 0, 0, "FILE",                                          \
@@ -128,9 +129,10 @@ void hel_log(const char *level, const char *event, const char *format, ...);
 	X(refused_access, "Requests refused for a wrong token, API key or certificate")            \
 	X(connections_slow, "Connections cut for slowness")                                        \
 	X(model_loads, "Models loaded")                                                            \
+	X(models_encoded, "Models encoded, as their cache was missing or not usable")              \
 	X(model_refusals, "Model files refused")
 
-#define HEL_STAGE_LIST(X) X(queue) X(read) X(evaluate) X(write) X(request)
+#define HEL_STAGE_LIST(X) X(queue) X(load) X(read) X(evaluate) X(write) X(request)
 
 #define HEL_BUCKETS 14 /* 1 ms, 2 ms, ... 8.2 s; the last is infinite */
 
@@ -180,7 +182,8 @@ typedef struct hel_bucket {
 /** Seconds until the next one is allowed; 0 when this one is. */
 double hel_bucket_take(hel_bucket *b, uint64_t rate);
 
-/* --- catalog.c: the models --------------------------------------------------------------- */
+/* --- catalog.c, loading.c: the models
+ * --------------------------------------------------------------- */
 
 typedef struct hel_catalog hel_catalog;
 
@@ -205,8 +208,10 @@ typedef struct hel_model {
 	unsigned refs;
 	pthread_mutex_t loading;
 	hel_server *server;
-	size_t weight_bytes;
-	hel_scratch **idle; /* one per evaluation that ran at the same time */
+	size_t weight_bytes; /* encoded, and the program: mapped pages count, runs need them */
+	uint8_t program[HEL_HASH_BYTES]; /* hash of the file */
+	bool prepared;			 /* its cache was looked for; the keeper's alone */
+	hel_scratch **idle;		 /* one per evaluation that ran at the same time */
 	size_t idle_count;
 	double used;		/* when last */
 	_Atomic double seconds; /* what an evaluation takes; read under other locks */
@@ -215,9 +220,12 @@ typedef struct hel_model {
 HEL_CHECKED hel_status hel_catalog_open(hel_catalog **out, const hel_settings *settings,
 					hel_budget *budget, hel_counters *metrics, hel_pool *pool);
 void hel_catalog_close(hel_catalog *c);
-/** Takes in new and changed files and drops removed ones; a bad file is refused, logged, and the
- *  version in service stays. */
-void hel_catalog_scan(hel_catalog *c);
+/** Looks at the directory now; a thread does so every `reload_seconds`. It takes in new and changed
+ *  files and drops removed ones; a bad file is refused, logged, and the version in service stays.
+ */
+void hel_catalog_look(hel_catalog *c);
+/** Ends that thread, and loads wherever they are going on. */
+void hel_catalog_stop(hel_catalog *c);
 /** A counted model, NULL when there is none of that name. */
 hel_model *hel_catalog_find(hel_catalog *c, const char *name);
 void hel_model_release(hel_model *m);

@@ -1,0 +1,254 @@
+/* What records do to a program: bounds of its values, proved from the schema or, where the proof
+ * outgrows the modulus, measured; and errors, predicted on records. */
+#include "compile.h"
+#include <math.h>
+#include <string.h>
+
+#define SAMPLE_RECORDS 24    /* errors are predicted for */
+#define MEASURED_RECORDS 256 /* bounds are measured on */
+#define CHECK_TOLERANCE 0x1p-14
+
+hel_status hel_ranges_new(hel_ranges *out, const hel_schema *s, unsigned degree)
+{
+	hel_status st = HEL_OK;
+	hel_ranges r = {.groups = (uint32_t)hel_schema_hots(s)};
+	const size_t d = s->dense_count, onehots = hel_schema_onehots(s);
+	const size_t width = hel_features_width(d, onehots, degree);
+	TRY_ALLOC(r.feature, hel_alloc(width, sizeof *r.feature));
+	TRY_ALLOC(r.group, hel_alloc(width, sizeof *r.group));
+	for (size_t i = 0; i < width; i++) {
+		r.feature[i] = i < d ? s->clip : i < width - onehots ? s->clip * s->clip : 1;
+		r.group[i] = HEL_NO_GROUP;
+	}
+	hel_schema_groups(r.group + width - onehots, s);
+	*out = r;
+	r = (hel_ranges){0};
+done:
+	hel_ranges_clear(&r);
+	return st;
+}
+
+void hel_ranges_clear(hel_ranges *r)
+{
+	hel_free(r->feature);
+	hel_free(r->group);
+	hel_free(r->measured);
+	memset(r, 0, sizeof *r);
+}
+
+/* Records one after the other: evenly spread over those given, or random ones. */
+typedef struct record_source {
+	const hel_schema *schema;
+	const hel_samples *given; /* NULL: random */
+	bool standard;		  /* random dense values are Gaussian, as standardised ones are */
+	unsigned degree;
+	size_t next, count;
+	hel_prng random;
+	double *dense;
+	uint32_t *hot;
+} record_source;
+
+static void source_clear(record_source *r)
+{
+	hel_free(r->dense);
+	hel_free(r->hot);
+}
+
+static hel_status source_new(record_source *r, const hel_schema *schema, const hel_samples *given,
+			     unsigned degree, size_t count)
+{
+	static const uint8_t seed[HEL_SEED_BYTES] = "compile";
+	hel_status st = HEL_OK;
+	*r = (record_source){.schema = schema, .degree = degree, .count = count};
+	if (given && given->count) {
+		r->given = given;
+		r->count = HEL_MIN(count, given->count);
+	}
+	hel_prng_init(&r->random, seed, 0);
+	TRY_ALLOC(r->dense, hel_alloc(schema->dense_count, sizeof *r->dense));
+	TRY_ALLOC(r->hot, hel_alloc(hel_schema_hots(schema), sizeof *r->hot));
+done:
+	return st;
+}
+
+/* The next record, and its feature vector. */
+static void next_record(double *features, record_source *r)
+{
+	if (r->given) {
+		const size_t row = r->next * r->given->count / r->count;
+		memcpy(r->dense, r->given->value + row * r->given->dense,
+		       r->given->dense * sizeof *r->dense);
+		memcpy(r->hot, r->given->hot + row * r->given->hots,
+		       r->given->hots * sizeof *r->hot);
+	} else
+		hel_schema_random(r->schema, &r->random, r->dense, r->hot);
+	for (size_t i = 0; r->standard && i < r->schema->dense_count; i++)
+		r->dense[i] =
+		    fmax(-r->schema->clip, fmin(hel_prng_normal(&r->random), r->schema->clip));
+	r->next++;
+	hel_features_fill(features, r->schema, r->dense, r->hot, r->degree);
+}
+
+/* The program in the clear against the model. */
+static hel_status check_record(const hel_program *p, const hel_dlrm *m, const record_source *r,
+			       const double *features)
+{
+	hel_status st = HEL_OK;
+	double want, got;
+	TRY(hel_dlrm_logit(&want, m, r->dense, r->hot));
+	TRY(hel_clear_run_features(&got, p, features));
+	if (!(fabs(got - want) <= CHECK_TOLERANCE * fmax(1, fabs(want))))
+		FAIL(HEL_ERANGE,
+		     "the compiled program gives %.9g where the model gives %.9g: its weights are "
+		     "too large for single precision",
+		     got, want);
+done:
+	return st;
+}
+
+/* The feature vectors of *count records that errors are predicted for, the program checked on each
+ * where there is a model. The caller frees *samples. */
+static hel_status sample_features(double **samples, size_t *count, const hel_program *p,
+				  const hel_schema *s, const hel_dlrm *m, const hel_samples *given,
+				  bool standard)
+{
+	hel_status st = HEL_OK;
+	const size_t width = p->manifest->features;
+	double *all = NULL;
+	record_source r = {0};
+	if (width != hel_features_width(s->dense_count, hel_schema_onehots(s), p->manifest->degree))
+		FAIL(HEL_EFORMAT, "the manifest has %zu features, its schema does not", width);
+	TRY(source_new(&r, s, given, p->manifest->degree, SAMPLE_RECORDS));
+	r.standard = standard;
+	TRY_ALLOC(all, hel_alloc(r.count * width, sizeof *all));
+	for (size_t n = 0; n < r.count; n++) {
+		next_record(all + n * width, &r);
+		if (m)
+			TRY(check_record(p, m, &r, all + n * width));
+	}
+	*samples = all;
+	*count = r.count;
+	all = NULL;
+done:
+	source_clear(&r);
+	hel_free(all);
+	return st;
+}
+
+/* The largest slots after each op, don't-care ones included. The caller frees *largest. */
+static hel_status measure(double **largest, const hel_program *p, const hel_schema *s,
+			  const hel_samples *given, bool standard, size_t records)
+{
+	hel_status st = HEL_OK;
+	double *features = NULL;
+	record_source r = {0};
+	hel_progress progress;
+	hel_progress_begin(&progress, "no bound can be proved: measuring values");
+	TRY(source_new(&r, s, given, p->manifest->degree, records));
+	r.standard = standard;
+	TRY_ALLOC(features, hel_alloc(p->manifest->features, sizeof *features));
+	TRY_ALLOC(*largest, hel_alloc(p->ops, sizeof **largest));
+	for (size_t n = 0; n < r.count; n++) {
+		next_record(features, &r);
+		TRY(hel_clear_measure(*largest, p, features, 1));
+		hel_progress_step(&progress, (double)(n + 1) / (double)r.count);
+	}
+done:
+	hel_progress_end(&progress);
+	source_clear(&r);
+	hel_free(features);
+	return st;
+}
+
+/* How many sums with errors of their own the result holds: it is one sum in every slot, of as many
+ * slots as were rotated past it since the last product. */
+static double independent_sums(const hel_program *p, size_t slots)
+{
+	double summed = 1;
+	for (uint32_t i = p->ops - 1;;) {
+		const hel_op *op = &p->op[i];
+		summed *= op->kind == HEL_OP_ROTATE_SUM ? op->steps
+			  : op->kind == HEL_OP_LINEAR	? op->terms
+							: 1;
+		if (op->kind != HEL_OP_ROTATE_SUM && op->kind != HEL_OP_RESCALE &&
+		    op->kind != HEL_OP_ADD_PLAIN)
+			return (double)slots / summed;
+		i = op->value;
+	}
+}
+
+/* Measured bounds need room for records that were not measured, and a result that shows when there
+ * was not enough: docs/cryptography.md, section 7. */
+static hel_status check_room(const hel_shape *shape, const hel_program *p, const hel_params *params)
+{
+	hel_status st = HEL_OK;
+	const double sums = independent_sums(p, hel_params_slots(params));
+	double log_q = 0;
+	for (size_t i = 0; i < params->limbs[0]; i++)
+		log_q += log2(params->ring.prime[i].q);
+	const double scores = log_q - log2(shape->bound * HEL_SCORE_MARGIN * params->scale[0]) - 1;
+	if (shape->head_room < HEL_HEAD_ROOM || scores < HEL_SCORE_ROOM)
+		FAIL(HEL_ERANGE,
+		     "no bound that fits the modulus can be proved, and the values of sample "
+		     "records leave %.0f bits of head room (%d are needed) and scores %.0f (%d); "
+		     "lower the clip range or the weights (more weight decay), or give typical "
+		     "records with --data",
+		     shape->head_room, HEL_HEAD_ROOM, scores, HEL_SCORE_ROOM);
+	if (sums < HEL_INDEPENDENT_SUMS)
+		FAIL(HEL_ERANGE,
+		     "no bound that fits the modulus can be proved, and the result would hold only "
+		     "%.3g sums that could tell (%d are needed): make the last hidden layer "
+		     "narrower, lower the clip range or the weights (more weight decay)",
+		     sums, HEL_INDEPENDENT_SUMS);
+done:
+	return st;
+}
+
+hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
+		       const hel_params *params, const hel_dlrm *m, const hel_compile_options *o)
+{
+	hel_status st = HEL_OK;
+	const hel_schema *s = m->schema;
+	hel_ranges ranges = {0};
+	double *samples = NULL;
+	size_t count;
+	TRY(hel_ranges_new(&ranges, s, p->manifest->degree));
+	TRY(sample_features(&samples, &count, p, s, m, o->records, false));
+	st = hel_shape_run(out, p, params, &ranges, samples, count);
+	*measured = st == HEL_ERANGE && !o->proved_only;
+	if (!*measured)
+		goto done;
+	TRY(measure(&ranges.measured, p, s, o->records, false, MEASURED_RECORDS));
+	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
+	TRY(check_room(out, p, params));
+done:
+	hel_ranges_clear(&ranges);
+	hel_free(samples);
+	return st;
+}
+
+hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_params *params)
+{
+	hel_status st = HEL_OK;
+	hel_schema *s = NULL;
+	hel_ranges ranges = {0};
+	double *samples = NULL;
+	size_t count;
+	const hel_manifest *m = p->manifest;
+	TRY(hel_schema_from_json(&s, m->schema, strlen(m->schema)));
+	if (m->features != hel_features_width(s->dense_count, hel_schema_onehots(s), m->degree))
+		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema does not", m->features);
+	if ((uint64_t)m->features * SAMPLE_RECORDS > 1u << 28 ||
+	    (uint64_t)m->inputs << (m->params.log_n - 1) > 1u << 27)
+		FAIL(HEL_ELIMIT, "too many features or inputs for a dry run");
+	TRY(hel_ranges_new(&ranges, s, m->degree));
+	TRY(sample_features(&samples, &count, p, s, NULL, NULL, m->measured));
+	if (m->measured)
+		TRY(measure(&ranges.measured, p, s, NULL, true, SAMPLE_RECORDS));
+	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
+done:
+	hel_ranges_clear(&ranges);
+	hel_free(samples);
+	hel_schema_free(s);
+	return st;
+}

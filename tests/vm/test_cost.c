@@ -1,0 +1,218 @@
+/* Costs counted two ways: what shape says, and what kernels were asked for. */
+#include "../ckks/fixture.h"
+#include "random_program.h"
+#include "vm/vm.h"
+
+static hel_cost counted;
+static const hel_kernels *real;
+
+static void count_transforms(const hel_prime *p, size_t limbs)
+{
+	counted.butterflies += (double)limbs * p->n * p->log_n / 2;
+}
+static void ntt_forward(uint32_t *a, const hel_prime *const *primes, size_t limbs)
+{
+	count_transforms(primes[0], limbs);
+	real->ntt_forward(a, primes, limbs);
+}
+static void ntt_inverse(uint32_t *r, const uint32_t *a, const hel_factor *f, bool centre,
+			const hel_prime *const *primes, size_t limbs)
+{
+	count_transforms(primes[0], limbs);
+	real->ntt_inverse(r, a, f, centre, primes, limbs);
+}
+static void count_conversion(const hel_conversion *x, double n)
+{
+	counted.conversion_terms += n * (double)(x->count + (x->u != NULL));
+	counted.conversion_sums += n;
+}
+static void raise_(uint32_t *r, const hel_conversion *x, const hel_prime *prime)
+{
+	count_transforms(prime, 1);
+	count_conversion(x, prime->n);
+	real->raise(r, x, prime);
+}
+static void lower(uint32_t *r, const hel_division *d, uint32_t *work, const hel_prime *prime)
+{
+	count_transforms(prime, 1);
+	count_conversion(&d->x, prime->n);
+	counted.divisions += prime->n;
+	real->lower(r, d, work, prime);
+}
+static void quotient(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t count, uint32_t n)
+{
+	counted.conversion_terms += n * (double)count;
+	counted.conversion_sums += n;
+	real->quotient(u, y, inv, count, n);
+}
+static void key_product(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
+			const hel_permutation *p, bool add, const hel_prime *prime)
+{
+	counted.sum_terms += prime->n * (double)terms->count;
+	counted.sums += prime->n;
+	real->key_product(r0, r1, terms, p, add, prime);
+}
+static void tensor(uint32_t *const d[3], const uint32_t *const a[2], const uint32_t *const b[2],
+		   const hel_prime *prime)
+{
+	counted.products += 4.0 * prime->n;
+	real->tensor(d, a, b, prime);
+}
+static void sum(uint32_t *r, const uint32_t *a, const uint32_t *b, const hel_prime *const *primes,
+		size_t limbs)
+{
+	counted.products += (double)limbs * primes[0]->n;
+	real->add(r, a, b, primes, limbs);
+}
+static void scale_add(uint32_t *r, const uint32_t *a, const hel_factor *f,
+		      const hel_prime *const *primes, size_t limbs)
+{
+	counted.products += (double)limbs * primes[0]->n;
+	real->scale_add(r, a, f, primes, limbs);
+}
+
+static const hel_kernels *counting(void)
+{
+	static hel_kernels k;
+	real = hel_kernels_get();
+	k = *real;
+	k.ntt_forward = ntt_forward;
+	k.ntt_inverse = ntt_inverse;
+	k.raise = raise_;
+	k.lower = lower;
+	k.quotient = quotient;
+	k.key_product = key_product;
+	k.tensor = tensor;
+	k.add = sum;
+	k.scale_add = scale_add;
+	return &k;
+}
+
+/* What the kernels were asked for in one run, and what shape says of its layers. */
+static bool count_run(hel_cost *shape_says, hel_params_spec spec, uint64_t seed)
+{
+	hel_prng g;
+	hel_params *params;
+	hel_shape shape;
+	double bound[FEATURES];
+	test_prng(&g, seed);
+	hel_program *p = random_program(spec, &g);
+	assert_ok(hel_params_new_insecure_test(&params, &spec));
+	for (int i = 0; i < FEATURES; i++)
+		bound[i] = 1;
+	const hel_status fits =
+	    hel_shape_run(&shape, p, params, &(hel_ranges){.feature = bound}, NULL, 0);
+	if (fits == HEL_OK) {
+		hel_secret_key *secret;
+		hel_keys *keys;
+		hel_eval *ev;
+		hel_loaded *loaded;
+		hel_pt *pt;
+		hel_ct *in, *out;
+		hel_complex *x = hel_alloc(hel_params_slots(params), sizeof *x);
+		assert_ok(hel_secret_key_new(&secret, params));
+		assert_ok(hel_keys_generate(&keys, secret, shape.key, shape.keys, NULL));
+		assert_ok(hel_eval_new(&ev, params, keys, NULL));
+		assert_ok(hel_loaded_new(&loaded, p, params, NULL));
+		assert_ok(hel_encode(&pt, params, x, spec.levels, HEL_FOR_ADD));
+		assert_ok(hel_ct_new(&in, params));
+		assert_ok(hel_encrypt(in, secret, pt));
+		params->ring.k = counting();
+		counted = (hel_cost){0};
+		assert_ok(hel_ckks_run(&out, loaded, ev, (const hel_ct *const[]){in, in}, NULL));
+		*shape_says = shape.layer[0].cost;
+		hel_ct_free(out);
+		hel_ct_free(in);
+		hel_pt_free(pt);
+		hel_free(x);
+		hel_loaded_free(loaded);
+		hel_eval_free(ev);
+		hel_keys_free(keys);
+		hel_secret_key_free(secret);
+		hel_shape_clear(&shape);
+	}
+	hel_params_free(params);
+	hel_program_free(p);
+	return fits == HEL_OK;
+}
+
+static void test_counts(void **state)
+{
+	(void)state;
+	static const hel_params_spec specs[] = {
+	    {9, 5, 1, 30, 2, 3}, {9, 5, 1, 30, 1, 1}, {9, 3, 2, 50, 3, 4}, {9, 4, 1, 30, 6, 6}};
+	unsigned ran = 0;
+	for (uint64_t round = 0; round < 40; round++) {
+		hel_cost says;
+		if (!count_run(&says, specs[round % HEL_ARRAY_LEN(specs)], 500 + round))
+			continue;
+		ran++;
+#define SAME(name)                                                                                 \
+	if (says.name != counted.name)                                                             \
+		fail_msg("round %d: " #name " %g, counted %g", (int)round, says.name, counted.name);
+		SAME(butterflies)
+		SAME(conversion_terms)
+		SAME(conversion_sums)
+		SAME(divisions)
+		SAME(sum_terms)
+		SAME(sums)
+		SAME(products)
+#undef SAME
+	}
+	print_message("%u programs counted\n", ran);
+	assert_true(ran >= 20);
+}
+
+/* More limbs never cost less, more digits never fewer keys, more threads never more time. */
+static void test_monotonic(void **state)
+{
+	(void)state;
+	const hel_cost_model *m = hel_cost_model_default();
+	for (uint8_t alpha = 1; alpha < 8; alpha++) {
+		const hel_params_spec spec = {14, 20, 1, 30, alpha, alpha};
+		double before = 0, keys = 0;
+		for (unsigned level = 1; level <= 20; level++) {
+			const size_t limbs = hel_cost_limbs(&spec, level);
+			hel_cost c = hel_cost_decompose(&spec, limbs);
+			hel_cost_add(&c, hel_cost_product(&spec, limbs), 3);
+			hel_cost_add(&c, hel_cost_finish(&spec, limbs), 2);
+			hel_cost_add(&c, hel_cost_finish_rescaled(&spec, level), 1);
+			hel_cost_add(&c, hel_cost_rescale(&spec, level), 1);
+			hel_cost_add(&c, hel_cost_sum(&spec, limbs, 5, 2, 1), 1);
+			hel_cost_add(&c, hel_cost_tensor(&spec, limbs), 1);
+			hel_cost_add(&c, hel_cost_weighted_sum(&spec, limbs, 2), 1);
+			hel_cost_add(&c, hel_cost_add_plain(&spec, limbs), 1);
+			hel_cost_add(&c, hel_cost_read(&spec, limbs), 1);
+			hel_cost_add(&c, hel_cost_write(&spec, limbs), 1);
+			const double seconds = hel_cost_seconds(m, c);
+			assert_true(seconds > before && c.key_bytes > keys);
+			assert_true(hel_cost_seconds_on(m, c, 2) < seconds);
+			before = seconds;
+			keys = c.key_bytes;
+		}
+	}
+}
+
+/* A run that fits the cache reads for nothing, one far beyond it pays for every byte. */
+static void test_cache(void **state)
+{
+	(void)state;
+	hel_cost_model m = *hel_cost_model_default();
+	m.cache = 1e6;
+	m.seconds.key_bytes = 1e-9;
+	const hel_cost c = {.key_bytes = 1e6, .sums = 1};
+	const hel_cost_model small = hel_cost_model_for(&m, 1e6),
+			     large = hel_cost_model_for(&m, 1e9);
+	assert_true(hel_cost_seconds(&small, c) == m.seconds.sums);
+	assert_true(fabs(hel_cost_seconds(&large, c) / 1e-3 - 1) < 0.002);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_counts),
+	    cmocka_unit_test(test_monotonic),
+	    cmocka_unit_test(test_cache),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -242,7 +242,6 @@ static double roots_bound(const hel_lookup_spec *s)
 
 const hel_method hel_method_coded = {
     .name = "coded",
-    .entries = entries,
     .levels = coded_levels,
     .plan = plan_coded,
     .emit = emit_coded,
@@ -252,7 +251,6 @@ const hel_method hel_method_coded = {
 const hel_method hel_method_roots = {
     .name = "roots",
     .complex_input = true,
-    .entries = entries,
     .levels = roots_levels,
     .plan = plan_roots,
     .emit = emit_roots,

@@ -60,7 +60,6 @@ static void fill(double *features, const hel_lookup *l, size_t lane, const uint3
 
 const hel_method hel_method_digits = {
     .name = "digits",
-    .entries = entries,
     .levels = levels,
     .plan = plan_digits,
     .emit = emit,

@@ -81,7 +81,6 @@ static void fill(double *features, const hel_lookup *l, size_t lane, const uint3
 const hel_method hel_method_full = {
     .name = "full",
     .keeps_rows = true,
-    .entries = entries,
     .levels = levels,
     .plan = plan_full,
     .emit = emit,

@@ -272,7 +272,6 @@ static void fill(double *features, const hel_lookup *l, size_t lane, const uint3
 const hel_method hel_method_grid = {
     .name = "grid",
     .keeps_rows = true,
-    .entries = largest,
     .levels = levels,
     .plan = plan_grid,
     .emit = emit,

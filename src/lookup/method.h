@@ -22,9 +22,8 @@ typedef struct hel_method {
 	const char *name;
 	bool keeps_rows;
 	bool complex_input;
-	size_t (*entries)(const hel_lookup_spec *s);
 	unsigned (*levels)(const hel_lookup_spec *s); /* all, the table's product included */
-	/* Pre-set: log_slots, column and lane demands; picks the rest. */
+	/* log_slots is set; picks the rest. False: too few slots. */
 	bool (*plan)(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params);
 	hel_status (*emit)(hel_builder *b);
 	void (*fill)(double *features, const hel_lookup *l, size_t lane, const uint32_t *code);

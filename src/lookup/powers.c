@@ -197,7 +197,6 @@ static double bound(const hel_lookup_spec *s)
 const hel_method hel_method_powers = {
     .name = "powers",
     .complex_input = true,
-    .entries = entries,
     .levels = levels,
     .plan = plan_powers,
     .emit = emit,

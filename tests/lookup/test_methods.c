@@ -416,13 +416,45 @@ static void test_parts(void **state)
 	hel_free(value);
 }
 
+/* Memory that runs out anywhere is an error and leaves nothing behind (the leak sanitizer looks).
+ */
+static void test_out_of_memory(void **state)
+{
+	(void)state;
+	hel_prng g;
+	test_prng(&g, 64);
+	float *value = random_table(&g, 16 * 4);
+	const hel_table table = {16, 4, value};
+	for (int method = 0; method < HEL_LOOKUP_METHODS; method++) {
+		const hel_lookup_spec spec = {.method = (hel_lookup_method)method,
+					      .tables = 1,
+					      .table = &table,
+					      .base = 4,
+					      .digits = 4,
+					      .batch = 1};
+		if (method == HEL_LOOKUP_CODED)
+			continue; /* a large ring: slow */
+		bool failed = true;
+		for (long n = 1; failed; n += 1 + n / 6) {
+			hel_lookup *l = NULL;
+			hel_alloc_fail_at(n);
+			const hel_status st = hel_lookup_new(&l, &spec);
+			hel_alloc_fail_at(0);
+			failed = st == HEL_ENOMEM;
+			assert_true(failed || st == HEL_OK);
+			assert_int_equal(failed, l == NULL);
+			hel_lookup_free(l);
+		}
+	}
+	hel_free(value);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_codes),
-	    cmocka_unit_test(test_rows),
-	    cmocka_unit_test(test_parts),
-	    cmocka_unit_test(test_refuses),
+	    cmocka_unit_test(test_codes),	  cmocka_unit_test(test_rows),
+	    cmocka_unit_test(test_parts),	  cmocka_unit_test(test_refuses),
+	    cmocka_unit_test(test_out_of_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

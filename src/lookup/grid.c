@@ -219,7 +219,7 @@ static hel_status emit(hel_builder *b)
 	unsigned bits = lane_positions(position, plan, plan->lane_bits, plan->turn_bits);
 	TRY(emit_vectors(b, scan, plan->sources, 2, position, bits));
 	plan->babies = hel_plan_babies(plan, b->params, 2, scans, picks);
-	for (size_t a = 0; a < picks; a++) {
+	for (size_t a = picks; a-- > 0;) { /* the fullest last: errors are read off it */
 		b->selecting = a;
 		TRY(hel_emit_product(b, scan, scans, 0, weight));
 		TRY(hel_emit_unary(b, HEL_OP_RESCALE));

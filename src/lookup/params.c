@@ -179,10 +179,10 @@ static hel_status measure(hel_lookup *l)
 	const double used =
 	    (double)l->lanes * (double)hel_plan_columns(plan, &l->spec) /
 	    ((double)plan->results * exp2(plan->lane_bits + plan->column_bits - plan->select_bits));
-	double error = l->shape.slot_error / sqrt(used);
+	double error = l->shape.slot_error;
 	if (plan->select) /* the selection lets a sum's error through in one slot of many */
 		error = hypot(error, l->shape.layer[0].error);
-	l->bits = -log2(error / margin * sqrt(2 / M_PI) / LARGEST);
+	l->bits = -log2(error / margin / sqrt(used) * sqrt(2 / M_PI) / LARGEST);
 	m->bits = -log2(l->shape.slot_error * sqrt(2 / M_PI));
 	m->bound = fmax(l->shape.bound, LARGEST);
 	m->keys = l->shape.keys;

@@ -145,12 +145,25 @@ HEL_API HEL_CHECKED hel_status hel_access_keys(const hel_access *access, const h
  *  @retval HEL_EDATA the text is no such data. */
 HEL_API HEL_CHECKED hel_status hel_client_count(size_t *records, const hel_client *client,
 						const char *text, size_t size);
+/** How many records one query can hold: 1, or the power of two the model was compiled for. A full
+ *  query takes the server as long as one of a single record.
+ *  - Errors: none.
+ *  - Cost: none. */
+HEL_API size_t hel_client_batch(const hel_client *client);
 /** Encrypts one record, from 0.
  *  - Cost: one encoding and encryption per input, some milliseconds.
  *  @retval HEL_EDATA names what is wrong with it. */
 HEL_API HEL_CHECKED hel_status hel_client_query(uint8_t **query, size_t *query_size,
 						const hel_client *client, const char *text,
 						size_t size, size_t record);
+
+/** Encrypts records [first, first + count) into one query; nobody sees how many they are.
+ *  - Cost: that of one record.
+ *  @retval HEL_EINVAL there are no such records, or more than hel_client_batch.
+ *  @retval HEL_EDATA names what is wrong with which of them. */
+HEL_API HEL_CHECKED hel_status hel_client_query_batch(uint8_t **query, size_t *query_size,
+						      const hel_client *client, const char *text,
+						      size_t size, size_t first, size_t count);
 
 /** What a model makes of a record. */
 typedef struct hel_score {
@@ -168,6 +181,14 @@ typedef struct hel_score {
  *  @retval HEL_ERANGE it does not decrypt to a score. */
 HEL_API HEL_CHECKED hel_status hel_client_score(hel_score *out, const hel_client *client,
 						const void *result, size_t size);
+/** The scores of the first `count` records of a query, as many as were put into it. All of the
+ *  result is checked.
+ *  - Cost: one decryption.
+ *  @retval HEL_EINVAL more than hel_client_batch are asked for.
+ *  @retval HEL_EMODEL, HEL_ECLIENT, HEL_ERANGE as above. */
+HEL_API HEL_CHECKED hel_status hel_client_score_batch(hel_score *out, size_t count,
+						      const hel_client *client, const void *result,
+						      size_t size);
 
 /* --- a server (helrm-transport) ---------------------------------------------------------- */
 

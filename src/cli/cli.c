@@ -236,6 +236,16 @@ static int run_command(const char *program, const hel_command *c, int argc, char
 	return exit_code(st);
 }
 
+/* How many arguments name the command: one, two ("inspect plan"), or 0 when they name another. */
+static int matches(const hel_command *c, int argc, char **argv)
+{
+	const char *space = strchr(c->name, ' ');
+	const size_t first = space ? (size_t)(space - c->name) : strlen(c->name);
+	if (strlen(argv[1]) != first || memcmp(argv[1], c->name, first) != 0)
+		return 0;
+	return !space ? 1 : argc > 2 && strcmp(argv[2], space + 1) == 0 ? 2 : 0;
+}
+
 int hel_cli_main(int argc, char **argv, const char *program, const hel_command *const *commands)
 {
 	if (argc < 2) {
@@ -251,7 +261,8 @@ int hel_cli_main(int argc, char **argv, const char *program, const hel_command *
 		return 0;
 	}
 	for (const hel_command *const *c = commands; *c; c++) {
-		if (strcmp((*c)->name, argv[1]) != 0)
+		const int words = matches(*c, argc, argv);
+		if (!words)
 			continue;
 		for (int i = 2; i < argc; i++)
 			if (strcmp(argv[i], "--help") == 0) {
@@ -261,7 +272,7 @@ int hel_cli_main(int argc, char **argv, const char *program, const hel_command *
 		/* vectors and ciphertexts come and go by the thousand: keep their pages */
 		mallopt(M_MMAP_THRESHOLD, 4 << 20);
 		mallopt(M_TRIM_THRESHOLD, 64 << 20);
-		return run_command(program, *c, argc - 2, argv + 2);
+		return run_command(program, *c, argc - 1 - words, argv + 1 + words);
 	}
 	fprintf(stderr, "%s: unknown command '%s'; see '%s --help'\n", program, argv[1], program);
 	return EXIT_USAGE;

@@ -192,6 +192,19 @@ static json_t *layer_times(const hel_program *p, const hel_compile_report *r)
 	return layers;
 }
 
+static hel_status parse_goal(hel_goal *out, const hel_args *args)
+{
+	const char *text = hel_arg(args, "optimize");
+	*out = HEL_LATENCY;
+	if (!text)
+		return HEL_OK;
+	for (*out = 0; *out < HEL_GOALS; ++*out)
+		if (strcmp(text, hel_goal_name(*out)) == 0)
+			return HEL_OK;
+	return hel_fail(HEL_EINVAL, "--optimize %s: expected latency, keys, query or throughput",
+			text);
+}
+
 static hel_status run_compile(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -200,21 +213,39 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	hel_compile_report r = {0};
 	fit_data c = {0};
 	hel_writer manifest = {0}, program = {0};
-	uint64_t max_log_n;
+	uint64_t max_log_n, batch, bits, most[3];
+	hel_goal goal;
 	hel_calibration machine;
 	hel_progress progress;
 	const char *dir = hel_arg(args, "out");
 	TRY(hel_arg_number(&max_log_n, args, "max-log-n", 12, 17, 17));
+	TRY(hel_arg_number(&bits, args, "bits", 1, 60, 0));
+	TRY(hel_arg_number(&most[0], args, "max-keys", 1, 1u << 20, 0));
+	TRY(hel_arg_number(&most[1], args, "max-query", 1, 1u << 30, 0));
+	TRY(hel_arg_number(&most[2], args, "max-memory", 1, 1u << 24, 0));
+	TRY(parse_goal(&goal, args));
+	TRY(hel_arg_number(&batch, args, "batch", 1, 1 << HEL_MAX_LOG_BATCH, 0));
+	if (batch & (batch - 1))
+		FAIL(HEL_EINVAL, "--batch %s: expected a power of two from 1 to %d",
+		     hel_arg(args, "batch"), 1 << HEL_MAX_LOG_BATCH);
 	TRY(hel_dlrm_load(&m, hel_arg(args, "model")));
 	TRY(hel_cli_calibration(&machine, args, out));
 	hel_progress_begin(&progress, "compiling");
 	hel_compile_options options = {.name = hel_arg(args, "name")
 						   ? hel_arg(args, "name")
 						   : last_part(hel_arg(args, "model")),
+				       .goal = goal,
+				       .bits = (double)bits,
+				       .max_key_bytes = most[0] * 1000000,
+				       .max_query_bytes = most[1] * 1000,
+				       .max_memory_bytes = most[2] * 1000000,
 				       .pool = args->pool,
 				       .machine = &machine.model,
 				       .progress = &progress,
 				       .max_log_n = (unsigned)max_log_n,
+				       .log_batch = batch ? (unsigned)__builtin_ctzll(batch)
+						    : goal == HEL_THROUGHPUT ? HEL_ANY_BATCH
+									     : 0,
 				       .no_monomials = hel_arg(args, "no-monomials") != NULL,
 				       .no_fusion = hel_arg(args, "no-fusion") != NULL};
 	if (strlen(options.name) > HEL_MODEL_NAME_MAX || !hel_is_text(options.name))
@@ -239,24 +270,27 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	for (uint32_t i = 0; i < p->layers; i++)
 		hel_say(args, "  %s\n", p->layer[i]);
 	hel_say(args,
-		"%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per prediction on one "
+		"%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per %s on one "
 		"thread; %.1f bits\n",
 		mf->keys, (double)r.key_bytes / 1e6, (double)r.query_bytes / 1e3, 1e3 * r.seconds,
-		mf->bits);
+		batch > 1 ? "query" : "prediction", mf->bits);
+	if (batch > 1)
+		hel_say(args, "up to %u records in one query: about %.2f ms each\n",
+			(unsigned)batch, 1e3 * r.seconds / (double)batch);
 	report_bounds(args, out, mf, &r, c.samples.count);
 	hel_say(args,
 		"written: %s/manifest.helm (public, %.1f kB), %s/program.helm (server, %.1f kB)\n",
 		dir, (double)manifest.size / 1e3, dir, (double)program.size / 1e3);
 	json_object_update_new(
-	    out, json_pack("{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:o}",
-			   "log_n", mf->params.log_n, "levels", mf->params.levels, "log_qp",
-			   r.log_qp, "log_qp_limit", r.log_qp_limit, "keys", (int)mf->keys,
-			   "evaluation_keys_bytes", (json_int_t)r.key_bytes, "query_bytes",
-			   (json_int_t)r.query_bytes, "estimated_ms", 1e3 * r.seconds,
-			   "estimated_ms_2_threads",
-			   1e3 * hel_cost_seconds_on(&r.machine, r.shape.cost, 2), "predicted_bits",
-			   mf->bits, "manifest_bytes", (json_int_t)manifest.size, "program_bytes",
-			   (json_int_t)program.size, "layers", layer_times(p, &r)));
+	    out, json_pack(
+		     "{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:i, s:o}",
+		     "log_n", mf->params.log_n, "levels", mf->params.levels, "log_qp", r.log_qp,
+		     "log_qp_limit", r.log_qp_limit, "keys", (int)mf->keys, "evaluation_keys_bytes",
+		     (json_int_t)r.key_bytes, "query_bytes", (json_int_t)r.query_bytes,
+		     "estimated_ms", 1e3 * r.seconds, "estimated_ms_2_threads",
+		     1e3 * hel_cost_seconds_on(&r.machine, r.shape.cost, 2), "predicted_bits",
+		     mf->bits, "manifest_bytes", (json_int_t)manifest.size, "program_bytes",
+		     (json_int_t)program.size, "batch", (int)batch, "layers", layer_times(p, &r)));
 done:
 	hel_writer_clear(&manifest);
 	hel_writer_clear(&program);
@@ -282,7 +316,18 @@ const hel_command hel_command_compile = {
 	  "typical records, a few hundred or more: precision is predicted for them, bounds that "
 	  "cannot be proved are measured on them; labelled ones for --activation",
 	  false, true},
+	 {"optimize", "GOAL", "latency (default), keys, query or throughput", false, false},
+	 {"max-keys", "MB", "largest evaluation keys, uploaded once", false, false},
+	 {"max-query", "KB", "largest query", false, false},
+	 {"max-memory", "MB", "most memory for weights and one run", false, false},
+	 {"bits", "N", "precision of the score that is wanted (default 12.5)", false, false},
 	 {"max-log-n", "N", "largest ring degree allowed, as log2 (12 to 17)", false, false},
+	 {"batch", "N",
+	  "records of one client in one query, a power of two up to 512 (default 1; with "
+	  "--optimize "
+	  "throughput what is cheapest per record): each costs a fraction, a query alone a little "
+	  "more",
+	  false, false},
 	 {"no-monomials", NULL, "do not ask the client for products of features", false, false},
 	 {"no-fusion", NULL, "keep embeddings and first top layer apart", false, false},
 	 HEL_CALIBRATION_OPTION},

@@ -67,20 +67,24 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	hel_say(args, "read query     %8.2f ms\nevaluate       %8.2f ms on %u thread%s\n",
 		1e3 * times.read, 1e3 * times.evaluate, args->threads,
 		args->threads > 1 ? "s" : "");
+	const unsigned batch = 1u << p->manifest->log_batch;
+	if (batch > 1)
+		hel_say(args, "    %8.2f ms  for each of %u records, if the query holds as many\n",
+			1e3 * times.evaluate / batch, batch);
 	report_layers(args, out, p, times.op);
 	hel_say(args,
 		"write result   %8.2f ms (%.1f kB)\ntotal          %8.2f ms, peak memory %.1f MB\n",
 		1e3 * times.write, (double)w.size / 1e3, 1e3 * total, (double)hel_peak_rss() / 1e6);
 	json_object_update_new(
 	    out,
-	    json_pack("{s:f, s:I, s:s, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I, s:I}",
+	    json_pack("{s:f, s:I, s:s, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:I, s:I, s:I, s:i}",
 		      "load_program_ms", 1e3 * (loaded - start), "weight_bytes",
 		      (json_int_t)weights, "weights", origin, "load_keys_ms",
 		      1e3 * (ready - loaded), "read_ms", 1e3 * times.read, "evaluate_ms",
 		      1e3 * times.evaluate, "write_ms", 1e3 * times.write, "total_ms", 1e3 * total,
 		      "threads", (int)args->threads, "evaluation_keys_bytes", (json_int_t)keys_size,
 		      "query_bytes", (json_int_t)query_size, "result_bytes", (json_int_t)w.size,
-		      "peak_rss_bytes", (json_int_t)hel_peak_rss()));
+		      "peak_rss_bytes", (json_int_t)hel_peak_rss(), "batch", (int)batch));
 done:
 	hel_free(times.op);
 	hel_writer_clear(&w);

@@ -58,6 +58,10 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 			hel_say(args, "  level %u: features %u-%u: %s\n", in->level, in->first,
 				in->first + in->layout.width - 1, text);
 	}
+	if (m->log_batch)
+		hel_say(args, "up to %u records in one query, each in %u slots\n",
+			1u << m->log_batch, 1u << hel_manifest_log_slots(m));
+	json_object_set_new(out, "batch", json_integer(1 << m->log_batch));
 	json_t *keys = json_array();
 	json_object_set_new(out, "keys", keys);
 	hel_say(args, "%u evaluation keys:\n", m->keys);

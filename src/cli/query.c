@@ -327,21 +327,28 @@ typedef struct answer {
 	char detail[200];
 } answer;
 
-static hel_status predict(answer *a, query_run *q, const hel_records *records, size_t row)
+/* `count` records in one query. */
+static hel_status predict(answer *a, query_run *q, const hel_records *records, size_t first,
+			  size_t count)
 {
 	hel_status st = HEL_OK;
 	hel_writer query = {0};
 	uint8_t *result = NULL;
 	size_t size = 0;
-	a->row = row + 1;
-	TRY(hel_client_encrypt(&query, q->client, records, row, HEL_UNKNOWN_IS_ERROR));
+	hel_score *score = NULL;
+	TRY_ALLOC(score, hel_alloc(count, sizeof *score));
+	TRY(hel_client_encrypt(&query, q->client, records, first, count, HEL_UNKNOWN_IS_ERROR));
 	TRY(hel_remote_predict(&result, &size, q->remote, q->access, q->model, query.bytes,
 			       query.size));
 	/* from here on failures are kept for the end: the server must not notice them */
-	a->status = hel_client_decrypt(&a->score, q->client, result, size);
-	if (a->status != HEL_OK)
-		snprintf(a->detail, sizeof a->detail, "%s", hel_error_detail());
+	const hel_status refused = hel_client_decrypt(score, count, q->client, result, size);
+	for (size_t i = 0; i < count; i++) {
+		a[i] = (answer){.row = first + i + 1, .status = refused, .score = score[i]};
+		if (refused != HEL_OK)
+			snprintf(a[i].detail, sizeof a->detail, "%s", hel_error_detail());
+	}
 done:
+	hel_free_secret(score, count * sizeof *score);
 	hel_writer_clear(&query);
 	hel_bytes_free(result, size);
 	return st;
@@ -389,9 +396,10 @@ static hel_status score_records(query_run *q, json_t *out)
 	count = all ? records.count : 1;
 	TRY_ALLOC(answers, hel_alloc(count, sizeof *answers));
 	hel_progress_begin(&progress, "predicting");
-	for (size_t i = 0; i < count; i++) {
-		TRY(predict(&answers[i], q, &records, first + i));
-		hel_progress_step(&progress, (double)(i + 1) / (double)count);
+	for (size_t done = 0, n; done < count; done += n) {
+		n = HEL_MIN(count - done, hel_client_batch(q->client));
+		TRY(predict(&answers[done], q, &records, first + done, n));
+		hel_progress_step(&progress, (double)(done + n) / (double)count);
 	}
 	hel_progress_end(&progress);
 	print_answers(q->args, out, answers, count);
@@ -442,7 +450,8 @@ const hel_command hel_command_query = {
 	    {"model", "NAME", "which of its models", true, false},
 	    {"input", "FILE", "the record: csv or json", false, false},
 	    {"row", "N", "which record of a file with several, from 1", false, false},
-	    {"batch", NULL, "all records of the file", false, false},
+	    {"batch", NULL, "all records of the file, as many at once as the model takes", false,
+	     false},
 	    {"state", "DIR", "keys and sessions (default: ~/.local/state/helrm)", false, false},
 	    {"passphrase-file", "FILE", "its first line opens the secret key (or HELRM_PASSPHRASE)",
 	     false, false},

@@ -14,7 +14,8 @@ typedef struct parties {
 	hel_client *contributor; /* has the client's public key only; NULL: the client encrypts */
 	hel_server *server;
 	hel_session *session;
-	size_t keys_bytes;
+	size_t keys_bytes, query_bytes, result_bytes;
+	double cpu_ms; /* of the last query on the server */
 } parties;
 
 static void parties_clear(parties *p)
@@ -55,12 +56,6 @@ done:
 	return st;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
 /* The least each layer took: neighbours on the machine only ever add. */
 typedef struct layer_times {
 	const hel_program *p;
@@ -98,12 +93,139 @@ static json_t *layers_json(const layer_times *t)
 	return list;
 }
 
-/* Seconds that this process computed: neighbours on the machine do not count. */
-static double cpu_clock(void)
+/* Of all threads: what neighbours on the machine disturb least. */
+static double cpu_seconds(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Rows [first, first + count) in one query. times: the server's. */
+static hel_status score_batch(hel_score *score, parties *p, const hel_records *records,
+			      size_t first, size_t count, hel_infer_times *times)
+{
+	hel_status st = HEL_OK;
+	hel_writer query = {0}, result = {0};
+	TRY(hel_client_encrypt(&query, p->contributor ? p->contributor : p->client, records, first,
+			       count, HEL_UNKNOWN_IS_MISSING));
+	const double start = cpu_seconds();
+	TRY(hel_server_infer(&result, p->session, query.bytes, query.size, times));
+	p->cpu_ms = 1e3 * (cpu_seconds() - start);
+	TRY(hel_client_decrypt(score, count, p->client, result.bytes, result.size));
+	p->query_bytes = query.size;
+	p->result_bytes = result.size;
+done:
+	hel_writer_clear(&query);
+	hel_writer_clear(&result);
+	return st;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* Encrypted against clear, row by row; times query by query. */
+typedef struct outcome {
+	size_t rows, queries, batch, differ;
+	double *clear, *encrypted, *ms, *cpu;
+	double error, worst; /* mean and largest */
+	layer_times layers;
+} outcome;
+
+static hel_status compare(outcome *o, parties *p, const hel_dlrm *m, const hel_records *records,
+			  const hel_samples *samples, const hel_args *args)
+{
+	hel_status st = HEL_OK;
+	hel_score *score = NULL;
+	hel_progress progress;
+	o->batch = hel_client_batch(p->client);
+	TRY_ALLOC(score, hel_alloc(o->batch, sizeof *score));
+	TRY_ALLOC(o->clear, hel_alloc(4 * o->rows, sizeof *o->clear));
+	TRY(layers_new(&o->layers, hel_server_program(p->server)));
+	o->encrypted = o->clear + o->rows;
+	o->ms = o->encrypted + o->rows;
+	o->cpu = o->ms + o->rows;
+	hel_progress_begin(&progress, "verifying");
+	for (size_t i = 0; i < o->rows; i++) {
+		if (i % o->batch == 0) {
+			hel_infer_times t = {.op = o->layers.op};
+			TRY(score_batch(score, p, records, i, HEL_MIN(o->batch, o->rows - i), &t));
+			o->ms[o->queries] = 1e3 * (t.read + t.evaluate + t.write);
+			o->cpu[o->queries++] = p->cpu_ms;
+			layers_add(&o->layers);
+		}
+		TRY(hel_dlrm_logit(&o->clear[i], m, samples->value + i * samples->dense,
+				   samples->hot + i * samples->hots));
+		o->encrypted[i] = score[i % o->batch].logit;
+		double error = fabs(o->encrypted[i] - o->clear[i]);
+		if (error > FOREIGN_ERROR)
+			FAIL(HEL_EMODEL,
+			     "row %zu: encrypted %.4f, clear %.4f: %s was not compiled from %s",
+			     i + 1, o->encrypted[i], o->clear[i], hel_arg(args, "compiled"),
+			     hel_arg(args, "model"));
+		o->error += error / (double)o->rows;
+		o->worst = fmax(o->worst, error);
+		o->differ += (o->encrypted[i] > 0) != (o->clear[i] > 0);
+		hel_progress_step(&progress, (double)(i + 1) / (double)o->rows);
+	}
+	hel_progress_end(&progress);
+	qsort(o->ms, o->queries, sizeof *o->ms, ascending);
+	qsort(o->cpu, o->queries, sizeof *o->cpu, ascending);
+done:
+	hel_free(score);
+	return st;
+}
+
+static json_t *auc_of(const hel_metrics *m)
+{
+	return isfinite(m->auc) ? json_real(m->auc) : json_null();
+}
+
+static hel_status report(const hel_args *args, json_t *out, const outcome *o, const parties *p,
+			 const uint8_t *label)
+{
+	hel_status st = HEL_OK;
+	hel_metrics clear, encrypted;
+	TRY(hel_metrics_of(&clear, o->clear, label, o->rows));
+	TRY(hel_metrics_of(&encrypted, o->encrypted, label, o->rows));
+	const size_t full = HEL_MIN(o->batch, o->rows);
+	const double bits = -log2(o->error), predicted = hel_client_manifest(p->client)->bits;
+	const double median = o->ms[o->queries / 2], each = median / (double)full,
+		     p95 = o->ms[(size_t)ceil(0.95 * (double)(o->queries - 1))];
+	hel_say(args, "%zu rows: %.2f bits (mean error 2^-%.2f), largest error %.2g\n", o->rows,
+		bits, bits, o->worst);
+	hel_say(args, "predicted: at least %.1f bits\n", predicted);
+	hel_say(args, "decisions that differ: %zu; AUC clear %.4f, encrypted %.4f\n", o->differ,
+		clear.auc, encrypted.auc);
+	hel_say(args, "server: median %.2f ms, 95th percentile %.2f ms per %s on %u thread%s\n",
+		median, p95, o->batch > 1 ? "query" : "prediction", args->threads,
+		args->threads > 1 ? "s" : "");
+	if (o->batch > 1)
+		hel_say(args, "%zu records in a query, %zu queries: %.3f ms per record\n", full,
+			o->queries, each);
+	hel_say(args,
+		"evaluation keys %.2f MB, query %.1f kB, result %.1f kB, peak memory %.1f MB\n",
+		(double)p->keys_bytes / 1e6, (double)p->query_bytes / 1e3,
+		(double)p->result_bytes / 1e3, (double)hel_peak_rss() / 1e6);
+	json_object_update_new(
+	    out,
+	    json_pack("{s:I, s:f, s:f, s:f, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:I, "
+		      "s:I, s:I, s:I, s:f, s:o}",
+		      "rows", (json_int_t)o->rows, "bits", bits, "predicted_bits", predicted,
+		      "max_error", o->worst, "decisions_differ", (json_int_t)o->differ, "auc_clear",
+		      auc_of(&clear), "auc_encrypted", auc_of(&encrypted), "server_ms_median",
+		      median, "server_ms_p95", p95, "server_ms_min", o->ms[0], "server_cpu_ms_min",
+		      o->cpu[0], "server_cpu_ms_median", o->cpu[o->queries / 2], "threads",
+		      (int)args->threads, "evaluation_keys_bytes", (json_int_t)p->keys_bytes,
+		      "query_bytes", (json_int_t)p->query_bytes, "result_bytes",
+		      (json_int_t)p->result_bytes, "peak_rss_bytes", (json_int_t)hel_peak_rss(),
+		      "batch", (json_int_t)o->batch, "server_ms_per_row", each, "layers",
+		      layers_json(&o->layers)));
+done:
+	return st;
 }
 
 static hel_status run_verify(const hel_args *args, json_t *out)
@@ -113,94 +235,22 @@ static hel_status run_verify(const hel_args *args, json_t *out)
 	parties p = {0};
 	hel_records records = {0};
 	hel_samples samples = {0};
-	double *clear = NULL;
-	hel_writer query = {0}, result = {0};
-	hel_metrics clear_metrics, encrypted_metrics;
-	hel_progress progress;
-	layer_times layers = {0};
+	outcome o = {0};
 	uint64_t rows;
-	size_t paths, query_bytes = 0, result_bytes = 0, differ = 0;
+	size_t paths;
 	const char *const *path = hel_arg_all(args, "data", &paths);
 	TRY(hel_dlrm_load(&m, hel_arg(args, "model")));
 	TRY(parties_open(&p, args));
 	TRY(hel_records_read(&records, hel_client_dataset(p.client), path, paths));
 	TRY(hel_arg_number(&rows, args, "rows", 1, records.count, records.count));
 	TRY(hel_samples_new(&samples, m->schema, &records, NULL, rows, HEL_UNKNOWN_IS_MISSING));
-	TRY_ALLOC(clear, hel_alloc(4 * rows, sizeof *clear));
-	double *encrypted = clear + rows, *ms = encrypted + rows, *cpu = ms + rows, sum = 0,
-	       worst = 0;
-	TRY(layers_new(&layers, hel_server_program(p.server)));
-	hel_progress_begin(&progress, "verifying");
-	for (size_t i = 0; i < rows; i++) {
-		hel_score score;
-		hel_infer_times times = {.op = layers.op};
-		TRY(hel_dlrm_logit(&clear[i], m, samples.value + i * samples.dense,
-				   samples.hot + i * samples.hots));
-		TRY(hel_client_encrypt(&query, p.contributor ? p.contributor : p.client, &records,
-				       i, HEL_UNKNOWN_IS_MISSING));
-		const double start = cpu_clock();
-		TRY(hel_server_infer(&result, p.session, query.bytes, query.size, &times));
-		cpu[i] = 1e3 * (cpu_clock() - start);
-		TRY(hel_client_decrypt(&score, p.client, result.bytes, result.size));
-		encrypted[i] = score.logit;
-		layers_add(&layers);
-		ms[i] = 1e3 * (times.read + times.evaluate + times.write);
-		double error = fabs(encrypted[i] - clear[i]);
-		if (error > FOREIGN_ERROR)
-			FAIL(HEL_EMODEL,
-			     "row %zu: encrypted %.4f, clear %.4f: %s was not compiled from %s",
-			     i + 1, encrypted[i], clear[i], hel_arg(args, "compiled"),
-			     hel_arg(args, "model"));
-		sum += error / (double)rows;
-		worst = fmax(worst, error);
-		differ += (encrypted[i] > 0) != (clear[i] > 0);
-		query_bytes = query.size;
-		result_bytes = result.size;
-		hel_writer_clear(&query);
-		hel_writer_clear(&result);
-		hel_progress_step(&progress, (double)(i + 1) / (double)rows);
-	}
-	hel_progress_end(&progress);
-	TRY(hel_metrics_of(&clear_metrics, clear, samples.label, rows));
-	TRY(hel_metrics_of(&encrypted_metrics, encrypted, samples.label, rows));
-	qsort(ms, rows, sizeof *ms, ascending);
-	qsort(cpu, rows, sizeof *cpu, ascending);
-	const double bits = -log2(sum), median = ms[rows / 2],
-		     p95 = ms[(size_t)(0.95 * (double)(rows - 1))];
-	const hel_manifest *mf = hel_client_manifest(p.client);
-	hel_say(args, "%zu rows: %.2f bits (mean error 2^-%.2f), largest error %.2g\n",
-		(size_t)rows, bits, bits, worst);
-	hel_say(args, "predicted: at least %.1f bits\n", mf->bits);
-	hel_say(args, "decisions that differ: %zu; AUC clear %.4f, encrypted %.4f\n", differ,
-		clear_metrics.auc, encrypted_metrics.auc);
-	hel_say(args,
-		"server: median %.2f ms, 95th percentile %.2f ms per prediction on %u thread%s\n",
-		median, p95, args->threads, args->threads > 1 ? "s" : "");
-	hel_say(args,
-		"evaluation keys %.2f MB, query %.1f kB, result %.1f kB, peak memory %.1f MB\n",
-		(double)p.keys_bytes / 1e6, (double)query_bytes / 1e3, (double)result_bytes / 1e3,
-		(double)hel_peak_rss() / 1e6);
-	json_object_update_new(
-	    out, json_pack("{s:I, s:f, s:f, s:f, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:i, s:I, "
-			   "s:I, s:I, s:I, s:o}",
-			   "rows", (json_int_t)rows, "bits", bits, "predicted_bits", mf->bits,
-			   "max_error", worst, "decisions_differ", (json_int_t)differ, "auc_clear",
-			   isfinite(clear_metrics.auc) ? json_real(clear_metrics.auc) : json_null(),
-			   "auc_encrypted",
-			   isfinite(encrypted_metrics.auc) ? json_real(encrypted_metrics.auc)
-							   : json_null(),
-			   "server_cpu_ms_min", cpu[0], "server_cpu_ms_median", cpu[rows / 2],
-			   "server_ms_min", ms[0], "server_ms_median", median, "server_ms_p95", p95,
-			   "threads", (int)args->threads, "evaluation_keys_bytes",
-			   (json_int_t)p.keys_bytes, "query_bytes", (json_int_t)query_bytes,
-			   "result_bytes", (json_int_t)result_bytes, "peak_rss_bytes",
-			   (json_int_t)hel_peak_rss(), "layers", layers_json(&layers)));
+	o.rows = rows;
+	TRY(compare(&o, &p, m, &records, &samples, args));
+	TRY(report(args, out, &o, &p, samples.label));
 done:
-	hel_free(layers.op);
-	hel_free(layers.least);
-	hel_writer_clear(&query);
-	hel_writer_clear(&result);
-	hel_free(clear);
+	hel_free(o.layers.op);
+	hel_free(o.layers.least);
+	hel_free(o.clear);
 	hel_samples_clear(&samples);
 	hel_records_clear(&records);
 	parties_clear(&p);

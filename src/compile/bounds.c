@@ -182,7 +182,7 @@ static double independent_sums(const hel_program *p, size_t slots)
 static hel_status check_room(const hel_shape *shape, const hel_program *p, const hel_params *params)
 {
 	hel_status st = HEL_OK;
-	const double sums = independent_sums(p, hel_params_slots(params));
+	const double sums = independent_sums(p, (size_t)1 << hel_manifest_log_slots(p->manifest));
 	double log_q = 0;
 	for (size_t i = 0; i < params->limbs[0]; i++)
 		log_q += log2(params->ring.prime[i].q);
@@ -239,7 +239,7 @@ hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_par
 	if (m->features != hel_features_width(s->dense_count, hel_schema_onehots(s), m->degree))
 		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema does not", m->features);
 	if ((uint64_t)m->features * SAMPLE_RECORDS > 1u << 28 ||
-	    (uint64_t)m->inputs << (m->params.log_n - 1) > 1u << 27)
+	    (uint64_t)m->inputs << hel_manifest_log_slots(m) > 1u << 27)
 		FAIL(HEL_ELIMIT, "too many features or inputs for a dry run");
 	TRY(hel_ranges_new(&ranges, s, m->degree));
 	TRY(sample_features(&samples, &count, p, s, NULL, NULL, m->measured));

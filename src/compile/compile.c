@@ -3,10 +3,13 @@
 #include <string.h>
 
 #define SCALE_BITS 30
-#define SAMPLES 256 /* result coefficients: the score and proof that nothing else is there */
-#define MAX_FUSED (1u << 24) /* entries of a fused matrix */
-#define MAX_ATTEMPTS 5	     /* to keep within limits */
-#define WANTED_BITS 15 /* of the score; below it, keys are made more precise where that fits */
+/* Result coefficients that are sent: two for each score, the others prove that nothing else is
+ * there. */
+#define SAMPLES 256u
+#define SAMPLES_PER_RECORD 8u /* at least */
+#define MAX_FUSED (1u << 24)  /* entries of a fused matrix */
+#define MAX_ATTEMPTS 5	      /* to keep within limits */
+#define WANTED_BITS 12.5
 
 /* One complete choice. */
 typedef struct choice {
@@ -90,7 +93,7 @@ static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool p
 	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise, o->machine));
 	if (!c.params)
 		goto done;
-	st = hel_plan_new(&c.plan, c.stages, c.params, objective, o->machine);
+	st = hel_plan_new(&c.plan, c.stages, c.params, o->log_batch, objective, o->machine);
 	if (st == HEL_EUNSUPPORTED) {
 		st = HEL_OK;
 		goto done;
@@ -162,7 +165,7 @@ done:
 }
 
 /* Why nothing fits, layer by layer. */
-static hel_status explain(const hel_dlrm *m, unsigned max_log_n)
+static hel_status explain(const hel_dlrm *m, unsigned max_log_n, unsigned log_batch)
 {
 	hel_status st = HEL_OK;
 	hel_stages *s = NULL;
@@ -180,12 +183,17 @@ static hel_status explain(const hel_dlrm *m, unsigned max_log_n)
 		}
 	}
 	const double room = hel_security_limit(max_log_n);
+	char share[48] = "";
+	if (log_batch)
+		snprintf(share, sizeof share, " for each of %u records", 1u << log_batch);
 	st = hel_fail(
 	    HEL_EUNSUPPORTED,
 	    "the model needs %u levels (%s) and %zu slots (layer %s); a ring of N = 2^%u holds "
-	    "%.0f levels and %u slots: remove a layer, make it narrower, or allow a larger ring",
+	    "%.0f levels and %u slots%s: remove a layer, make it narrower, or allow a larger "
+	    "ring%s",
 	    hel_stages_levels(s), text, rows, widest, max_log_n,
-	    fmax(0, floor(room / SCALE_BITS) - 3), 1u << (max_log_n - 1));
+	    fmax(0, floor(room / SCALE_BITS) - 3), 1u << (max_log_n - 1 - log_batch), share,
+	    log_batch ? " or a smaller batch" : "");
 done:
 	hel_stages_free(s);
 	return st;
@@ -201,7 +209,8 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->params = c->params->spec;
 	manifest->degree = (uint8_t)c->stages->degree;
 	manifest->features = (uint32_t)c->stages->features;
-	manifest->samples = (uint32_t)HEL_MIN(SAMPLES, c->params->ring.n);
+	manifest->log_batch = (uint8_t)c->plan->log_batch;
+	manifest->samples = HEL_MAX(SAMPLES, SAMPLES_PER_RECORD << manifest->log_batch);
 	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, o));
 	if (!r->shape.uniform)
 		FAIL(HEL_EUNSUPPORTED, "slots of the result would hold different values");
@@ -351,20 +360,17 @@ done:
 	return st;
 }
 
-hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
-		       const hel_compile_options *given)
+/* The best program for one batch size, precise enough where that is possible. */
+static hel_status compile_batch(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
+				const hel_compile_options *options)
 {
 	hel_status st = HEL_OK;
-	hel_compile_options chosen = *given;
-	const hel_compile_options *options = &chosen;
-	if (!chosen.machine)
-		chosen.machine = hel_cost_model_default();
 	const unsigned max_log_n = options->max_log_n ? options->max_log_n : HEL_LOG_N_MAX;
 	hel_program *p = NULL, *q = NULL;
 	hel_compile_report precise = {0};
 	memset(report, 0, sizeof *report);
 	TRY(compile_with(&p, report, m, options, max_log_n, false));
-	if (p && p->manifest->bits < WANTED_BITS) {
+	if (p && p->manifest->bits < (options->bits > 0 ? options->bits : WANTED_BITS)) {
 		st = compile_with(&q, &precise, m, options, max_log_n, true);
 		if (st == HEL_ELIMIT)
 			st = HEL_OK; /* more precise keys are larger */
@@ -379,7 +385,7 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 		}
 	}
 	if (!p) {
-		st = explain(m, max_log_n);
+		st = explain(m, max_log_n, options->log_batch);
 		goto done;
 	}
 	*out = p;
@@ -391,6 +397,55 @@ done:
 	if (st != HEL_OK)
 		hel_compile_report_clear(report);
 	return st;
+}
+
+/* The batch of which a record costs least: larger ones as long as they help. */
+static hel_status compile_any_batch(hel_program **out, hel_compile_report *report,
+				    const hel_dlrm *m, hel_compile_options options)
+{
+	hel_status st = HEL_OK;
+	hel_program *best = NULL, *p = NULL;
+	hel_compile_report r = {0};
+	for (options.log_batch = 0; options.log_batch <= HEL_MAX_LOG_BATCH; options.log_batch++) {
+		st = compile_batch(&p, &r, m, &options);
+		if (best && (st == HEL_EUNSUPPORTED || st == HEL_ELIMIT || st == HEL_ERANGE)) {
+			st = HEL_OK;
+			break;
+		}
+		TRY(st);
+		if (best && r.seconds >= 2 * report->seconds) /* twice the records */
+			break;
+		hel_program_free(best);
+		hel_compile_report_clear(report);
+		best = p;
+		*report = r;
+		p = NULL;
+		r = (hel_compile_report){0};
+	}
+	*out = best;
+	best = NULL;
+done:
+	hel_program_free(best);
+	hel_program_free(p);
+	hel_compile_report_clear(&r);
+	if (st != HEL_OK)
+		hel_compile_report_clear(report);
+	return st;
+}
+
+hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
+		       const hel_compile_options *given)
+{
+	hel_compile_options options = *given;
+	memset(report, 0, sizeof *report);
+	if (!options.machine)
+		options.machine = hel_cost_model_default();
+	if (options.log_batch == HEL_ANY_BATCH)
+		return compile_any_batch(out, report, m, options);
+	if (options.log_batch > HEL_MAX_LOG_BATCH)
+		return hel_fail(HEL_EINVAL, "2^%u records in a query, at most 2^%d are possible",
+				options.log_batch, HEL_MAX_LOG_BATCH);
+	return compile_batch(out, report, m, &options);
 }
 
 void hel_compile_report_clear(hel_compile_report *r)

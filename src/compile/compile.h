@@ -153,6 +153,7 @@ typedef struct hel_plan {
 	hel_packing *packing; /* one per stage */
 	hel_plan_note *note;  /* one per stage */
 	double value;	      /* estimated seconds on one thread, and what bytes are worth */
+	unsigned log_batch;   /* of the manifest */
 	size_t inputs;
 } hel_plan;
 
@@ -163,9 +164,10 @@ typedef struct hel_objective {
 
 /** The cheapest packing of all stages, found by dynamic programming over result layouts. Every
  *  candidate is checked slot by slot (hel_linear_check).
- *  @retval HEL_EUNSUPPORTED a layer has more outputs than slots. */
+ *  @retval HEL_EUNSUPPORTED a layer has more outputs than a record has slots. */
 HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
-				    const hel_objective *objective, const hel_cost_model *machine);
+				    unsigned log_batch, const hel_objective *objective,
+				    const hel_cost_model *machine);
 void hel_plan_free(hel_plan *plan);
 
 /* --- packed.c --------------------------------------------------------------- */
@@ -212,11 +214,15 @@ HEL_CHECKED hel_status hel_emit(hel_program **out, const hel_stages *s, const he
 
 /* --- compile.c --------------------------------------------------------------- */
 
+#define HEL_ANY_BATCH UINT32_MAX /* the one of which a record costs least */
+
 typedef struct hel_compile_options {
 	const char *name; /* of the model, for people */
 	hel_goal goal;
 	size_t max_key_bytes, max_query_bytes, max_memory_bytes; /* 0: any */
-	unsigned max_log_n;					 /* 0: up to 17 */
+	double bits;	    /* wanted of the score; below it, keys are made more precise. 0: 12.5 */
+	unsigned max_log_n; /* 0: up to 17 */
+	unsigned log_batch; /* 2^log_batch records in one query, or HEL_ANY_BATCH */
 	bool no_monomials, no_fusion;
 	hel_pool *pool;		       /* NULL: one thread; the result is the same */
 	const hel_samples *records;    /* typical ones; NULL: random ones of the schema */

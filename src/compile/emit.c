@@ -14,6 +14,12 @@ typedef struct emitter {
 	hel_complex *vector;
 } emitter;
 
+/* Of one record. */
+static unsigned log_slots(const emitter *e)
+{
+	return e->params->spec.log_n - 1u - e->plan->log_batch;
+}
+
 static hel_status add_op(emitter *e, hel_op op)
 {
 	op.layer = e->layer;
@@ -90,8 +96,7 @@ static hel_status add_terms(emitter *e, hel_op *op, const hel_packed *packed, co
 			    (op->terms || source + 1 < k->sources || b + 1 < babies ||
 			     g + 1 < giants))
 				continue;
-			TRY(hel_program_add_vector(e->p, e->vector, e->params->spec.log_n - 1u,
-						   &term->vector));
+			TRY(hel_program_add_vector(e->p, e->vector, log_slots(e), &term->vector));
 			op->terms++;
 		}
 done:
@@ -115,7 +120,7 @@ static hel_status add_linear(emitter *e, size_t stage, unsigned level)
 	for (size_t i = 0; i < s->sources; i++)
 		if (s->source[i].stage >= 0)
 			parent[i] = &e->plan->packing[s->source[i].stage];
-	TRY(hel_packed_new(&packed, s, k, parent, e->params->spec.log_n - 1u));
+	TRY(hel_packed_new(&packed, s, k, parent, log_slots(e)));
 	TRY_ALLOC(op.term, hel_alloc(most, sizeof *op.term));
 	for (size_t i = 0; i < k->sources; i++) {
 		const hel_packed_source *from = &k->source[i];
@@ -168,7 +173,7 @@ static hel_status add_bias(emitter *e, size_t stage)
 	}
 	if (!any)
 		return HEL_OK;
-	TRY(hel_program_add_vector(e->p, e->vector, e->params->spec.log_n - 1u, &index));
+	TRY(hel_program_add_vector(e->p, e->vector, log_slots(e), &index));
 	TRY(add_op(e, (hel_op){.kind = HEL_OP_ADD_PLAIN, .value = e->value, .index = index}));
 done:
 	return st;
@@ -298,7 +303,8 @@ hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan
 		    const hel_params *params)
 {
 	hel_status st = HEL_OK;
-	emitter e = {.s = s, .plan = plan, .params = params, .slots = params->ring.n / 2};
+	emitter e = {.s = s, .plan = plan, .params = params};
+	e.slots = (size_t)1 << log_slots(&e);
 	TRY_ALLOC(e.p, hel_alloc(1, sizeof *e.p));
 	TRY_ALLOC(e.p->manifest, hel_alloc(1, sizeof *e.p->manifest));
 	TRY_ALLOC(e.p->manifest->input, hel_alloc(plan->inputs, sizeof *e.p->manifest->input));

@@ -100,8 +100,9 @@ hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *pla
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(others, alternative_json(&alternatives[i]));
 	all = json_pack("{s:s, s:i, s:i, s:f, s:O, s:O}", "objective", hel_goal_name(goal), "log_n",
-			(int)params->spec.log_n, "slot_bits", (int)params->spec.log_n - 1, "ms",
-			ms(plan->value), "stages", stages, "alternatives", others);
+			(int)params->spec.log_n, "slot_bits",
+			(int)(params->spec.log_n - 1u - plan->log_batch), "ms", ms(plan->value),
+			"stages", stages, "alternatives", others);
 	text = all ? json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(7)) : NULL;
 	TRY_ALLOC(text, text);
 	TRY_ALLOC(*out, hel_strdup(text));

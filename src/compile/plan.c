@@ -8,7 +8,10 @@
 #define MAX_ALIKE 2	/* of them with one layout */
 #define MAX_CHECKS 1000 /* candidates of each kind tried per stage; more until one is right */
 #define MAX_TRIES 16	/* of them with one layout */
-#define KINDS 8
+#define MAX_LAYOUTS 512
+#define KINDS 8 /* spread, LIKELY_COMPLETE, AFTER_COMPLETE */
+#define LIKELY_COMPLETE 2u
+#define AFTER_COMPLETE 4u
 #define MAX_BESIDE 4   /* diagonal bits of a second computed source */
 #define MAX_CHUNKS 512 /* fresh ciphertexts per source */
 #define LIKELY_KEYS 16
@@ -408,36 +411,83 @@ static int cheaper(const void *a, const void *b)
 	return x->number < y->number ? -1 : 1; /* deterministic */
 }
 
-/* Cheaper candidates of the same kind. */
-static size_t tries_before(const candidates *f, size_t index)
+/* How many candidates of each kind, and of each kind and layout, were checked; how many results of
+ * either class are kept. */
+typedef struct tries {
+	size_t kind[KINDS], kept[2];
+	struct {
+		uint32_t out;
+		uint16_t kind, count;
+	} layout[MAX_LAYOUTS];
+	size_t layouts;
+} tries;
+
+/* Counts one more, unless there were enough like it. */
+static bool worth_trying(tries *t, const candidate *c)
 {
-	size_t tries = 0;
-	for (size_t i = 0; i < index && tries < MAX_TRIES; i++)
-		tries += f->at[i].out == f->at[index].out && f->at[i].kind == f->at[index].kind;
-	return tries;
+	size_t i = 0;
+	while (i < t->layouts && (t->layout[i].out != c->out || t->layout[i].kind != c->kind))
+		i++;
+	if (t->kind[c->kind] >= MAX_CHECKS || i == MAX_LAYOUTS ||
+	    (i < t->layouts && t->layout[i].count >= MAX_TRIES) ||
+	    t->kept[(c->kind & LIKELY_COMPLETE) != 0] >= MAX_STATES / 4)
+		return false;
+	if (i == t->layouts) {
+		t->layout[i].out = c->out;
+		t->layout[i].kind = (uint16_t)c->kind;
+		t->layout[i].count = 0;
+		t->layouts++;
+	}
+	t->layout[i].count++;
+	t->kind[c->kind]++;
+	return true;
 }
 
-/* Checks candidates, the cheapest first, until there are enough. */
-static hel_status choose(planner *p, size_t stage)
+/* Whether the result of the last stage holds several sums with errors of their own, by which a
+ * client can tell that values outgrew the modulus (bounds.c). */
+static bool tells_overflow(const planner *p, const candidate *c)
+{
+	return (1u << popcount((c->folds & all_bits(p)) | c->diagonals)) * HEL_INDEPENDENT_SUMS <=
+	       1u << p->log_slots;
+}
+
+/* Checks candidates, the cheapest first, until there are enough. last: of the last stage, only
+ * those that tell overflows. */
+static hel_status check_candidates(planner *p, size_t stage, bool last)
 {
 	hel_status st = HEL_OK;
 	const candidates *f = &p->found;
-	qsort(f->at, f->count, sizeof *f->at, cheaper);
-	size_t checks[KINDS] = {0};
+	tries t = {.layouts = 0};
 	for (size_t i = 0; i < f->count; i++) {
+		const candidate *c = &f->at[i];
 		hel_packing k;
 		bool complete;
 		if (p->count[stage] == MAX_STATES)
 			break;
-		if (p->count[stage] &&
-		    (checks[f->at[i].kind] >= MAX_CHECKS || tries_before(f, i) >= MAX_TRIES))
+		if (last && !tells_overflow(p, c))
 			continue;
-		TRY(try_candidate(&k, p, stage, &f->at[i]));
-		checks[f->at[i].kind]++;
-		if (!acceptable(p, stage, &k, &complete) ||
-		    !keep(p, stage, &k, complete, &f->at[i]))
+		if (!worth_trying(&t, c) && p->count[stage])
+			continue;
+		TRY(try_candidate(&k, p, stage, c));
+		if (!acceptable(p, stage, &k, &complete) || !keep(p, stage, &k, complete, c))
 			packing_clear(&k);
+		else if (stage + 1 == p->s->count && p->count[stage] == 2)
+			break; /* the best, and the runner-up */
+		else
+			t.kept[complete]++;
 	}
+done:
+	return st;
+}
+
+static hel_status choose(planner *p, size_t stage)
+{
+	hel_status st = HEL_OK;
+	const bool last = stage + 1 == p->s->count;
+	qsort(p->found.at, p->found.count, sizeof *p->found.at, cheaper);
+	TRY(check_candidates(p, stage, last));
+	if (!p->count[stage])
+		TRY(check_candidates(p, stage, false));
 done:
 	return st;
 }
@@ -510,7 +560,8 @@ static hel_status place_outputs(planner *p, size_t stage, const candidate *from,
 			if (spread)
 				c.folds |= open & ~c.out & ~c.diagonals;
 			/* folds that end above all outputs are likely right everywhere */
-			c.kind |= (c.folds & all_bits(p) & below_top(c.out)) == 0 ? 2 : 0;
+			c.kind |=
+			    (c.folds & all_bits(p) & below_top(c.out)) == 0 ? LIKELY_COMPLETE : 0;
 			if (again || (spread && c.folds == from->folds) ||
 			    popcount(other & ~c.folds) > MAX_BESIDE)
 				continue;
@@ -611,7 +662,7 @@ static hel_status plan_computed(planner *p, size_t stage)
 		candidate c = {.parent = {(int)(i / second), (int)(i % second)}};
 		uint32_t field[2] = {0, 0};
 		bool imaginary = false;
-		c.kind = 4; /* right everywhere before */
+		c.kind = AFTER_COMPLETE;
 		for (size_t k = 0; k < sources; k++) {
 			const state *before = state_at(p, from[k]->stage, c.parent[k]);
 			field[k] = layout_mask(&before->packing.out);
@@ -757,7 +808,8 @@ static double likely_bytes(const hel_stages *s, const hel_params *params)
 }
 
 hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
-			const hel_objective *objective, const hel_cost_model *machine)
+			unsigned log_batch, const hel_objective *objective,
+			const hel_cost_model *machine)
 {
 	hel_status st = HEL_OK;
 	hel_plan *plan = NULL;
@@ -765,12 +817,16 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 		     .params = params,
 		     .objective = *objective,
 		     .machine = hel_cost_model_for(machine, likely_bytes(s, params)),
-		     .log_slots = params->spec.log_n - 1u};
+		     .log_slots = params->spec.log_n - 1u - log_batch};
+	if (log_batch + HEL_MIN_LOG_SLOTS + 1 > params->spec.log_n)
+		FAIL(HEL_EUNSUPPORTED, "2^%u records do not fit the slots of N = 2^%u", log_batch,
+		     params->spec.log_n);
 	TRY_ALLOC(p.states, hel_alloc(s->count * MAX_STATES, sizeof *p.states));
 	TRY_ALLOC(p.count, hel_alloc(s->count, sizeof *p.count));
 	TRY_ALLOC(p.scratch, hel_alloc((size_t)1 << p.log_slots, sizeof *p.scratch));
 	TRY_ALLOC(plan, hel_alloc(1, sizeof *plan));
 	plan->count = s->count;
+	plan->log_batch = log_batch;
 	TRY_ALLOC(plan->packing, hel_alloc(s->count, sizeof *plan->packing));
 	TRY_ALLOC(plan->note, hel_alloc(s->count, sizeof *plan->note));
 	if (hel_stages_levels(s) > params->spec.levels)

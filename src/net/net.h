@@ -39,17 +39,19 @@ HEL_CHECKED hel_status hel_client_write_public(hel_writer *w, const hel_client *
  *  @retval HEL_EPARAMS, HEL_ELEVEL the key was made for another model. */
 HEL_CHECKED hel_status hel_client_contribute(hel_client *c, const void *public_key, size_t size);
 
-/** One record as an encrypted query: with the secret key, or under the public one.
+/** Records [first, first + count) as one encrypted query, at most hel_client_batch of them: with
+ *  the secret key, or under the public one.
  *  @retval HEL_EDATA an unknown category under HEL_UNKNOWN_IS_ERROR. */
 HEL_CHECKED hel_status hel_client_encrypt(hel_writer *w, const hel_client *c,
-					  const hel_records *records, size_t row,
+					  const hel_records *records, size_t first, size_t count,
 					  hel_unknown policy);
 
-/** Decrypts a result and checks that it looks like a score: in range, real, the same in all slots.
+/** Decrypts a result into the scores of the first `count` records of its query, and checks that all
+ *  look like scores: in range, real, the same in all slots of a record.
  *  @retval HEL_EMODEL, HEL_ECLIENT the result belongs to another model or key.
  *  @retval HEL_ERANGE it does not decrypt to a score. */
-HEL_CHECKED hel_status hel_client_decrypt(hel_score *out, const hel_client *c, const void *result,
-					  size_t size);
+HEL_CHECKED hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
+					  const void *result, size_t size);
 
 /* --- server ------------------------------------------------------------------------------ */
 

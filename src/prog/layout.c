@@ -54,8 +54,8 @@ void hel_input_fill(hel_complex *slots, const hel_input *in, const double *featu
 hel_status hel_layout_check(const hel_layout *l)
 {
 	uint32_t used = 0;
-	bool ok = l->log_slots >= 3 && l->log_slots <= 16 && l->bits <= l->log_slots + 1 &&
-		  l->bits <= HEL_MAX_INDEX_BITS && l->width >= 1 &&
+	bool ok = l->log_slots >= HEL_MIN_LOG_SLOTS && l->log_slots <= 16 &&
+		  l->bits <= l->log_slots + 1 && l->bits <= HEL_MAX_INDEX_BITS && l->width >= 1 &&
 		  l->width <= (uint64_t)1 << l->bits;
 	for (unsigned j = 0; ok && j < l->bits; j++) {
 		ok = l->position[j] <= l->log_slots && !(used >> l->position[j] & 1);

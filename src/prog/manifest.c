@@ -49,6 +49,7 @@ hel_status hel_manifest_write(hel_writer *w, hel_manifest *m)
 	hel_container_begin(&file, HEL_KIND_MANIFEST);
 	hel_write_text(&file, m->model);
 	spec_write(&file, &m->params);
+	hel_write_u8(&file, m->log_batch);
 	hel_write_text(&file, m->schema);
 	hel_write_u8(&file, m->degree);
 	hel_write_u32(&file, m->features);
@@ -119,7 +120,7 @@ static hel_status read_input(hel_input *in, const hel_manifest *m, hel_reader *r
 	in->level = hel_read_u8(r);
 	in->first = hel_read_u32_max(r, HEL_MAX_FEATURES, "first feature of an input");
 	in->layout.width = hel_read_u32_max(r, HEL_MAX_FEATURES, "width of an input");
-	in->layout.log_slots = (uint8_t)(m->params.log_n - 1);
+	in->layout.log_slots = (uint8_t)hel_manifest_log_slots(m);
 	in->layout.bits = hel_read_u8(r);
 	if (in->layout.bits > HEL_MAX_INDEX_BITS)
 		FAIL(HEL_EFORMAT, "a slot layout has %u index bits", in->layout.bits);
@@ -145,6 +146,7 @@ hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 	hel_hash(m->id, bytes, size);
 	m->model = hel_read_text(&r, HEL_MODEL_NAME_MAX, "model name");
 	m->params = spec_read(&r);
+	m->log_batch = hel_read_u8(&r);
 	m->schema = hel_read_text(&r, SCHEMA_MAX, "schema");
 	m->degree = hel_read_u8(&r);
 	m->features = hel_read_u32_max(&r, HEL_MAX_FEATURES, "number of features");
@@ -154,6 +156,9 @@ hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 		FAIL(HEL_EFORMAT, "the model's name is not plain text");
 	if (m->params.log_n < 4 || m->params.log_n > 17 || m->degree < 1 || m->degree > 2)
 		FAIL(HEL_EFORMAT, "the manifest's parameters are out of range");
+	if (m->log_batch + HEL_MIN_LOG_SLOTS + 1 > m->params.log_n)
+		FAIL(HEL_EFORMAT, "2^%u records do not fit the slots of N = 2^%u", m->log_batch,
+		     m->params.log_n);
 	TRY_ALLOC(m->input, hel_alloc(m->inputs, sizeof *m->input));
 	for (uint32_t i = 0; i < m->inputs; i++)
 		TRY(read_input(&m->input[i], m, &r));
@@ -167,6 +172,9 @@ hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 	if (!m->samples || measured > 1 || !(m->bound > 0) || !isfinite(m->bound) ||
 	    !isfinite(m->bits))
 		FAIL(HEL_EFORMAT, "the manifest's result is out of range");
+	if (m->samples >> m->log_batch < 2)
+		FAIL(HEL_EFORMAT, "%u samples cannot hold the scores of 2^%u records", m->samples,
+		     m->log_batch);
 	TRY_ALLOC(m->key, hel_alloc(m->keys, sizeof *m->key));
 	for (uint32_t i = 0; i < m->keys; i++) {
 		m->key[i].galois =

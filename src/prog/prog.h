@@ -20,6 +20,8 @@
 #define HEL_MANIFEST_MAX ((size_t)128 << 20)
 #define HEL_PROGRAM_MAX ((size_t)16 << 30)
 #define HEL_MAX_INDEX_BITS 26
+#define HEL_MIN_LOG_SLOTS 3 /* of one record */
+#define HEL_MAX_LOG_BATCH 9 /* 512 records, for each of which 8 coefficients can be sent */
 
 /* --- layouts (layout.c) ----------------------------------------------------- */
 
@@ -67,6 +69,7 @@ typedef struct hel_input {
 typedef struct hel_manifest {
 	char *model;		/* its name, for people */
 	hel_params_spec params; /* re-checked by every client */
+	uint8_t log_batch;	/* 2^log_batch records share the slots */
 	char *schema;		/* JSON: see features.h */
 	uint8_t degree;		/* of the feature vector: 2 adds all products of dense features */
 	uint32_t features;	/* width of the feature vector */
@@ -82,10 +85,23 @@ typedef struct hel_manifest {
 	uint8_t id[HEL_HASH_BYTES]; /* hash of the manifest's bytes */
 } hel_manifest;
 
+/** Slots of one record, as log2. Record r of a batch has those whose numbers are r modulo
+ *  2^log_batch, so that it never meets another: layouts, vectors and rotations count within one
+ *  record, and a rotation by `step` moves ciphertexts by hel_manifest_step. */
+static inline unsigned hel_manifest_log_slots(const hel_manifest *m)
+{
+	return m->params.log_n - 1u - m->log_batch;
+}
+
+static inline int32_t hel_manifest_step(const hel_manifest *m, int32_t step)
+{
+	return step * (1 << m->log_batch);
+}
+
 void hel_manifest_free(hel_manifest *m);
 /** The feature in a slot (or an imaginary part) of an input, or HEL_SLOT_ZERO. */
 int32_t hel_input_at(const hel_input *in, size_t slot);
-/** The slot values of an input for one feature vector. */
+/** The slot values of an input for one record's feature vector. */
 void hel_input_fill(hel_complex *slots, const hel_input *in, const double *features);
 /** A whole file; sets m->id. */
 HEL_CHECKED hel_status hel_manifest_write(hel_writer *w, hel_manifest *m);
@@ -93,7 +109,7 @@ HEL_CHECKED hel_status hel_manifest_read(hel_manifest **out, const void *bytes, 
 
 /* --- program (program.c) -------------------------------------------------------- */
 
-/** Slot values of period 2^log_period. */
+/** Slot values of period 2^log_period, alike for all records. */
 typedef struct hel_vector {
 	uint8_t log_period;
 	bool is_complex;

@@ -227,7 +227,7 @@ static uint32_t read_below(hel_reader *r, uint32_t count, const char *what)
 static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 {
 	hel_status st = HEL_OK;
-	const int32_t slots = 1 << (p->manifest->params.log_n - 1);
+	const int32_t slots = 1 << hel_manifest_log_slots(p->manifest);
 	op->kind = (hel_op_kind)hel_read_u8(r);
 	op->layer = hel_read_u16(r);
 	TRY(r->status);
@@ -308,7 +308,7 @@ hel_status hel_program_read(hel_program **out, const void *bytes, size_t size)
 		FAIL(HEL_ETRUNC, "the program ends before its %u vectors", vectors);
 	TRY_ALLOC(p->vector, hel_alloc(vectors, sizeof *p->vector));
 	while (p->vectors < vectors)
-		TRY(read_vector(&p->vector[p->vectors++], p->manifest->params.log_n - 1u, &r));
+		TRY(read_vector(&p->vector[p->vectors++], hel_manifest_log_slots(p->manifest), &r));
 	uint32_t ops = hel_read_u32_max(&r, HEL_MAX_OPS, "number of ops");
 	TRY(r.status);
 	TRY_ALLOC(p->op, hel_alloc(HEL_MAX(ops, 1), sizeof *p->op));

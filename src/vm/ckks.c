@@ -113,13 +113,14 @@ static hel_status run_linear(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
 	hel_linear_term *terms = NULL;
+	const hel_manifest *mf = self(m)->l->p->manifest;
 	TRY(new_ct(m, out));
 	TRY_ALLOC(terms, hel_alloc(op->terms, sizeof *terms));
 	for (uint32_t k = 0; k < op->terms; k++)
 		terms[k] = (hel_linear_term){.in = m->value[op->term[k].value],
 					     .weight = weight_of(m, op, k),
-					     .baby = op->term[k].baby,
-					     .giant = op->term[k].giant};
+					     .baby = hel_manifest_step(mf, op->term[k].baby),
+					     .giant = hel_manifest_step(mf, op->term[k].giant)};
 	TRY(hel_linear_apply(self(m)->ev, *out, terms, op->terms));
 done:
 	hel_free(terms);
@@ -130,10 +131,12 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
 	uint32_t *galois = NULL;
+	const hel_manifest *mf = self(m)->l->p->manifest;
 	TRY(new_ct(m, out));
 	TRY_ALLOC(galois, hel_alloc(op->steps, sizeof *galois));
 	for (uint32_t k = 0; k < op->steps; k++)
-		galois[k] = hel_galois_of_step(self(m)->ev->params, op->step[k]);
+		galois[k] =
+		    hel_galois_of_step(self(m)->ev->params, hel_manifest_step(mf, op->step[k]));
 	TRY(hel_eval_galois_sum(self(m)->ev, *out, m->value[op->value], galois, op->steps,
 				is_fused(m, op)));
 done:

@@ -55,7 +55,7 @@ static void clear_weighted_sum(hel_complex *out, const hel_op *op, const hel_com
 void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
 		  const hel_complex *const *value, const hel_complex *const *in)
 {
-	const size_t slots = (size_t)1 << (p->manifest->params.log_n - 1);
+	const size_t slots = (size_t)1 << hel_manifest_log_slots(p->manifest);
 	const hel_complex *x =
 	    op->kind == HEL_OP_INPUT ? in[op->index] : value[hel_op_operand(op, 0)];
 	switch (op->kind) {
@@ -126,7 +126,7 @@ static hel_status run_many(hel_complex *const *result, double *largest, const he
 	    .p = p,
 	    .in = slots,
 	    .largest = largest,
-	    .slots = (size_t)1 << (p->manifest->params.log_n - 1),
+	    .slots = (size_t)1 << hel_manifest_log_slots(p->manifest),
 	};
 	void **value = NULL;
 	TRY_ALLOC(value, hel_alloc(count, sizeof *value));
@@ -161,7 +161,7 @@ hel_status hel_clear_run(hel_complex *result, const hel_program *p, const hel_co
 static hel_status inputs_new(hel_complex **block, const hel_complex ***in, const hel_manifest *m)
 {
 	hel_status st = HEL_OK;
-	const size_t slots = (size_t)1 << (m->params.log_n - 1);
+	const size_t slots = (size_t)1 << hel_manifest_log_slots(m);
 	TRY_ALLOC(*block, hel_alloc((m->inputs + 1) * slots, sizeof **block));
 	TRY_ALLOC(*in, hel_alloc(m->inputs + 1, sizeof **in));
 	for (uint32_t i = 0; i <= m->inputs; i++)
@@ -172,7 +172,7 @@ done:
 
 static void fill_inputs(hel_complex *block, const hel_manifest *m, const double *features)
 {
-	const size_t slots = (size_t)1 << (m->params.log_n - 1);
+	const size_t slots = (size_t)1 << hel_manifest_log_slots(m);
 	for (uint32_t i = 0; i < m->inputs; i++)
 		hel_input_fill(block + i * slots, &m->input[i], features);
 }
@@ -185,7 +185,7 @@ hel_status hel_clear_measure(double *largest, const hel_program *p, const double
 	hel_complex *block = NULL;
 	const hel_complex **in = NULL;
 	TRY(inputs_new(&block, &in, m));
-	hel_complex *result = block + ((size_t)m->inputs << (m->params.log_n - 1));
+	hel_complex *result = block + ((size_t)m->inputs << hel_manifest_log_slots(m));
 	for (size_t k = 0; k < count; k++) {
 		fill_inputs(block, m, features + k * m->features);
 		TRY(run(result, largest, p, in));
@@ -200,7 +200,7 @@ hel_status hel_clear_run_features(double *logit, const hel_program *p, const dou
 {
 	hel_status st = HEL_OK;
 	const hel_manifest *m = p->manifest;
-	const size_t slots = (size_t)1 << (m->params.log_n - 1);
+	const size_t slots = (size_t)1 << hel_manifest_log_slots(m);
 	hel_complex *block = NULL;
 	const hel_complex **in = NULL;
 	TRY(inputs_new(&block, &in, m));
@@ -210,7 +210,7 @@ hel_status hel_clear_run_features(double *logit, const hel_program *p, const dou
 	double sum = 0;
 	for (size_t i = 0; i < slots; i++)
 		sum += result[i].re;
-	*logit = sum / (double)slots; /* what coefficient 0 of the result holds */
+	*logit = sum / (double)slots; /* what the client decodes */
 	for (size_t i = 0; i < slots; i++)
 		if (!(fabs(result[i].re - *logit) + fabs(result[i].im) < 1e-6 * (1 + fabs(*logit))))
 			FAIL(HEL_ERANGE, "slot %zu of the result holds %g%+gi, the others %g", i,

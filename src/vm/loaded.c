@@ -117,7 +117,7 @@ hel_status hel_loaded_encode(const hel_loaded *l, size_t weight, uint32_t *data)
 	hel_complex *full = NULL;
 	TRY_ALLOC(full, hel_alloc(slots, sizeof *full));
 	for (size_t i = 0; i < slots; i++)
-		full[i] = hel_vector_at(&l->p->vector[w->vector], i);
+		full[i] = hel_vector_at(&l->p->vector[w->vector], i >> l->p->manifest->log_batch);
 	TRY(hel_encode_into(data, l->params, full, w->pt.level, w->pt.scale, w->pt.use, NULL));
 done:
 	hel_free(full);

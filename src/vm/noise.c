@@ -147,7 +147,7 @@ hel_status hel_noise_run(hel_noise *noise, const hel_program *p, const hel_param
 {
 	hel_status st = HEL_OK;
 	const hel_manifest *m = p->manifest;
-	const size_t slots = hel_params_slots(params);
+	const size_t slots = (size_t)1 << hel_manifest_log_slots(m);
 	hel_complex *block = NULL;
 	const hel_complex **in = NULL;
 	void *result = NULL;

@@ -76,6 +76,11 @@ static hel_status check_value(const shape_machine *s, const hel_op *op, shape_va
 	return HEL_OK;
 }
 
+static uint32_t galois_of(const shape_machine *s, int32_t step)
+{
+	return hel_galois_of_step(s->params, hel_manifest_step(s->p->manifest, step));
+}
+
 static hel_status require(shape_machine *s, uint32_t galois, unsigned level)
 {
 	hel_shape *o = s->out;
@@ -178,8 +183,8 @@ static hel_status charge_linear(shape_machine *s, const hel_op *op, unsigned lev
 			giants = true;
 		}
 		switches += new_baby + new_giant;
-		TRY(require(s, hel_galois_of_rotation(s->params, t->baby), level));
-		TRY(require(s, hel_galois_of_rotation(s->params, t->giant), level));
+		TRY(require(s, galois_of(s, t->baby), level));
+		TRY(require(s, galois_of(s, t->giant), level));
 	}
 	charge(s, op, hel_cost_sum(&s->params->spec, limbs, op->terms, values, groups), 1);
 	charge(s, op,
@@ -260,7 +265,7 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 			v->bound[p] += x->bound[q];
 		}
 		if (op->step[k])
-			TRY(require(s, hel_galois_of_step(s->params, op->step[k]), x->level));
+			TRY(require(s, galois_of(s, op->step[k]), x->level));
 	}
 	charge_rotate_sum(s, op, x->level);
 	TRY(hel_onehots_rotate_sum(s, v, x, op));
@@ -534,7 +539,7 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	    .params = params,
 	    .ranges = ranges,
 	    .out = out,
-	    .slots = params->ring.n / 2,
+	    .slots = (size_t)1 << hel_manifest_log_slots(p->manifest),
 	};
 	memset(out, 0, sizeof *out);
 	out->head_room = INFINITY;

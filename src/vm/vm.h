@@ -1,7 +1,8 @@
 /* vm.h -- runs a program on one of three machines.
  *
  * clear: slot vectors of doubles, the oracle of every test. shape: levels,
- * scales, bounds, noise, keys and cost, without data. ckks: ciphertexts.
+ * scales, bounds, noise, keys and cost, without data. ckks: ciphertexts, in
+ * which a batch of records stands side by side; the others look at one record.
  * vm.c walks the program; a machine only knows what each op means for it.
  */
 #ifndef HEL_VM_H
@@ -40,7 +41,7 @@ HEL_CHECKED hel_status hel_vm_peak_values(size_t *out, const hel_program *p);
 
 /* --- clear.c --------------------------------------------------------------------- */
 
-/** slots[i]: the slot values of input i. result: all slots. */
+/** slots[i]: the slot values of input i, of one record. result: all of its slots. */
 HEL_CHECKED hel_status hel_clear_run(hel_complex *result, const hel_program *p,
 				     const hel_complex *const *slots);
 /** result[i]: all slots of the value of op number op[i], as in hel_vm_run_many. */
@@ -65,7 +66,7 @@ void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
 /** What one op leaves behind in simulated runs. */
 typedef struct hel_noise {
 	double slot;  /* root mean square of the error of a slot's real part */
-	double score; /* of the error of the mean over all slots: coefficient 0 */
+	double score; /* of the error of the mean over a record's slots */
 } hel_noise;
 
 /** Predicts errors: runs `count` feature vectors, one after the other, without and with errors that
@@ -94,9 +95,9 @@ typedef struct hel_shape {
 	double bound;	  /* of the result: largest |slot| */
 	double head_room; /* bits between the bounds and their moduli, where they come closest */
 	/* Predicted, HEL_NOISE_MARGIN * HEL_RECORD_MARGIN above the standard deviation: of the
-	 * score (coefficient 0) and of a slot's real part. */
+	 * score (the mean over the record's slots) and of a slot's real part. */
 	double error, slot_error;
-	bool uniform;		/* every slot of the result is bounded alike */
+	bool uniform;		/* every slot of a record's result is bounded alike */
 	hel_shape_layer *layer; /* one per layer of the program */
 } hel_shape;
 

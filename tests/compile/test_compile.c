@@ -100,7 +100,8 @@ static void describe(const hel_dlrm *m)
 	print_message("bottom %zu%s:\n", m->schema->dense_count, text);
 }
 
-/* Encrypts the inputs, runs the program, decrypts: the logit, and how far slots stray. */
+/* Encrypts the inputs, with the record last in its batch and zeros before it, runs the program,
+ * decrypts: the logit, and how far the record's slots stray. */
 static double run_encrypted(const hel_program *p, const double *features, double *spread)
 {
 	const hel_manifest *m = p->manifest;
@@ -116,11 +117,13 @@ static double run_encrypted(const hel_program *p, const double *features, double
 	assert_ok(hel_keys_generate(&keys, secret, m->key, m->keys, NULL));
 	assert_ok(hel_eval_new(&ev, params, keys, NULL));
 	assert_ok(hel_loaded_new(&loaded, p, params, NULL));
-	const size_t slots = hel_params_slots(params);
-	hel_complex *v = hel_alloc(slots, sizeof *v);
+	const size_t slots = hel_params_slots(params), batch = (size_t)1 << m->log_batch;
+	hel_complex *v = hel_alloc(slots, sizeof *v), *own = hel_alloc(slots, sizeof *own);
 	for (uint32_t i = 0; i < m->inputs; i++) {
 		hel_pt *pt;
-		hel_input_fill(v, &m->input[i], features);
+		hel_input_fill(own, &m->input[i], features);
+		for (size_t q = 0; q < slots / batch; q++)
+			v[q * batch + batch - 1] = own[q];
 		assert_ok(hel_encode(&pt, params, v, m->input[i].level, HEL_FOR_ADD));
 		assert_ok(hel_ct_new(&in[i], params));
 		assert_ok(hel_encrypt(in[i], secret, pt));
@@ -128,14 +131,15 @@ static double run_encrypted(const hel_program *p, const double *features, double
 	}
 	assert_ok(hel_ckks_run(&out, loaded, ev, (const hel_ct *const *)in, NULL));
 	assert_ok(hel_decrypt(v, secret, out));
-	double logit = v[0].re;
+	double logit = v[batch - 1].re;
 	*spread = 0;
-	for (size_t i = 0; i < slots; i++)
+	for (size_t i = batch - 1; i < slots; i += batch)
 		*spread = fmax(*spread, hypot(v[i].re - logit, v[i].im));
 	for (uint32_t i = 0; i < m->inputs; i++)
 		hel_ct_free(in[i]);
 	hel_ct_free(out);
 	hel_free(v);
+	hel_free(own);
 	hel_loaded_free(loaded);
 	hel_eval_free(ev);
 	hel_keys_free(keys);
@@ -166,12 +170,12 @@ static void check_model(hel_prng *g, const hel_dlrm *m, const hel_compile_option
 	}
 	if (encrypted) {
 		double spread, secret = run_encrypted(p, features, &spread);
-		print_message("  N=2^%u, %u levels, %u inputs, %u keys: %.6f, clear %.6f, slots "
-			      "within %.1g\n",
-			      mf->params.log_n, mf->params.levels, mf->inputs, mf->keys, secret,
-			      want, spread);
-		double allowed = fmax(8 * r.shape.error, 1e-4);
-		assert_true(fabs(secret - want) < allowed && spread < allowed);
+		print_message("  N=2^%u, %u records, %u levels, %u inputs, %u keys: %.6f, clear "
+			      "%.6f, slots within %.1g\n",
+			      mf->params.log_n, 1u << mf->log_batch, mf->params.levels, mf->inputs,
+			      mf->keys, secret, want, spread);
+		assert_true(fabs(secret - want) < fmax(8 * r.shape.error, 1e-4));
+		assert_true(spread < fmax(8 * r.shape.slot_error, 1e-4)); /* one slot, the worst */
 	}
 	hel_compile_report_clear(&r);
 	hel_program_free(p);
@@ -187,7 +191,9 @@ static void test_random_models(void **state)
 		hel_prng g;
 		test_prng(&g, 1000 + i);
 		hel_dlrm *m = random_model(&g, i % 3 == 2 ? 100 : 20, 6, i % 3 == 2 ? 300 : 30);
-		hel_compile_options o = {.no_monomials = i % 4 == 1, .no_fusion = i % 4 == 2};
+		hel_compile_options o = {.no_monomials = i % 4 == 1,
+					 .no_fusion = i % 4 == 2,
+					 .log_batch = i % 2 ? between(&g, 1, 5) : 0};
 		check_model(&g, m, &o, true);
 		hel_dlrm_free(m);
 	}
@@ -278,6 +284,19 @@ static void test_refuses(void **state)
 	print_message("%s\n", hel_error_detail());
 	assert_non_null(strstr(hel_error_detail(), "needs 16 levels"));
 	assert_non_null(strstr(hel_error_detail(), "top_l.4 2"));
+	assert_null(p);
+	hel_dlrm_free(m);
+	/* batches: more than the format has, more than there are slots for */
+	c = hel_dlrm_config_default();
+	assert_ok(hel_dlrm_new(&m, &c, random_schema(&g, 5, 3, 5), 1));
+	assert_status(
+	    HEL_EINVAL,
+	    hel_compile(&p, &r, m, &(hel_compile_options){.log_batch = HEL_MAX_LOG_BATCH + 1}));
+	assert_status(
+	    HEL_EUNSUPPORTED,
+	    hel_compile(&p, &r, m, &(hel_compile_options){.max_log_n = 12, .log_batch = 9}));
+	print_message("%s\n", hel_error_detail());
+	assert_non_null(strstr(hel_error_detail(), "4 slots for each of 512 records"));
 	assert_null(p);
 	hel_dlrm_free(m);
 }

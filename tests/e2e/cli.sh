@@ -342,6 +342,53 @@ for model in default deep digits; do
 	private_score "$model" $model one.csv 1
 done
 
+# Several records in one query, of a model compiled for as many.
+head -n 5 data.csv >five.csv
+head -n 4 data.csv >four.csv
+works "compile for batches" compile --model m-default --out c-batch --batch 4
+check "compile for batches says how many" "$(cat log/out)" grep -q "up to 4 records in one query" log/out
+works "keygen for batches" keygen --manifest c-batch/manifest.helm --out k-batch
+works "inspect a manifest for batches" inspect c-batch/manifest.helm
+check "inspect: batches" "$(cat log/out)" grep -q "^up to 4 records in one query, each in 1024 slots" log/out
+batch_of() { # NAME COUNT FIRST ENCRYPT-OPTION ...: against the model in the clear, record by record
+	batch_name=$1 batch_count=$2 batch_first=$3
+	shift 3
+	works "$batch_name: encrypt" encrypt --manifest c-batch/manifest.helm --key k-batch/secret.key --out query.ct "$@"
+	check "$batch_name: says what to decrypt with" "$(cat log/out)" grep -q -e "with --rows $batch_count$" log/out
+	works "$batch_name: infer" infer --program c-batch/program.helm --keys k-batch/evaluation.keys --query query.ct \
+		--out result.ct
+	run predict --model m-default --input four.csv --json
+	tr '{' '\n' <log/out | grep '"logit"' | tail -n +"$batch_first" | head -n "$batch_count" >log/clear
+	json "$batch_name: decrypt" decrypt --manifest c-batch/manifest.helm --key k-batch/secret.key --input result.ct \
+		--rows "$batch_count"
+	tr '{' '\n' <log/out | grep '"logit"' >log/scores
+	check "$batch_name: as many scores" "$(wc -l <log/scores)" [ "$(wc -l <log/scores)" -eq "$batch_count" ]
+	batch_row=0
+	while [ $batch_row -lt "$batch_count" ]; do
+		batch_row=$((batch_row + 1))
+		sed -n "${batch_row}p" log/scores >log/got
+		sed -n "${batch_row}p" log/clear >log/want
+		check "$batch_name: record $batch_row is predict's" "got '$(cat log/got)', expected '$(cat log/want)'" \
+			close "$(number logit log/got)" "$(number logit log/want)" 1e-3
+	done
+}
+batch_of "a whole file" 4 1 --input four.csv
+batch_of "part of a file" 2 3 --input four.csv --row 3 --rows 2
+batch_of "one record of a file" 1 2 --input four.csv --row 2
+refuse 2 "encrypt: more records than a query holds" encrypt --manifest c-batch/manifest.helm --key k-batch/secret.key \
+	--input five.csv --out out/q
+says "encrypt: more records than a query holds: says how many" "5 records, a query of this model up to 4"
+refuse 2 "encrypt: --rows beyond the batch" encrypt --manifest c-batch/manifest.helm --key k-batch/secret.key \
+	--input five.csv --rows 5 --out out/q
+refuse 2 "encrypt: --rows beyond the file" encrypt --manifest c-batch/manifest.helm --key k-batch/secret.key \
+	--input four.csv --row 3 --rows 3 --out out/q
+refuse 2 "decrypt: a batch without --rows" decrypt --manifest c-batch/manifest.helm --key k-batch/secret.key --input result.ct
+says "decrypt: a batch without --rows: says what is missing" "up to 4 scores.*--rows"
+refuse 2 "decrypt: --rows beyond the batch" decrypt --manifest c-batch/manifest.helm --key k-batch/secret.key \
+	--input result.ct --rows 5
+refuse 6 "compile: a batch without slots for it" compile --model m-default --out out/c --batch 512 --max-log-n 12
+says "compile: a batch without slots for it: says so" "for each of 512 records"
+
 # A party without the secret key contributes the record; only the owner reads the score.
 works "encrypt under the public key" encrypt --manifest c-default/manifest.helm --public-key k-default/public.key \
 	--input one.csv --out q-public.ct
@@ -510,6 +557,9 @@ for model in default deep; do
 	check "verify $model: 10 rows" "$(number rows log/out)" [ "$(number rows log/out)" = 10 ]
 done
 works "verify for people" verify --model m-default --compiled c-default --data data.csv --rows 3
+works "verify batches, the last one not full" verify --model m-default --compiled c-batch --data data.csv --rows 10
+check "verify batches: time per query and per record" "$(cat log/out)" \
+	grep -q "^4 records in a query, 3 queries: [0-9.]* ms per record" log/out
 
 commands="synth train eval predict compile keygen encrypt infer decrypt verify inspect"
 helps() { # NAME WORD ...
@@ -752,7 +802,10 @@ train --dataset nosuch EMPTY
 train --cv 1 1001 304 x -2 EMPTY
 train --seeds 0 10001 x
 compile --max-log-n 11 18 x -13 EMPTY
+compile --batch 0 3 12 1024 x -2 EMPTY
 encrypt --row 0 2 -1 x EMPTY
+encrypt --rows 0 2 -1 x EMPTY
+decrypt --rows 0 2 -1 x EMPTY
 verify --rows 0 304 x -1 EMPTY
 END
 usage "synth: --seed ' -5'" synth --out out/s.csv --seed ' -5'

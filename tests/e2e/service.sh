@@ -33,6 +33,7 @@ says() { grep -q "$1" out err; }
 [ -n "$data" ] || { "$helrm" synth --dataset heart --rows 303 --seed 1 --out cohort && data=$work/cohort; } >/dev/null
 "$helrm" train --dataset heart --data "$data" --out heart >/dev/null 2>&1 &&
 	"$helrm" compile --model heart --out models/heart >/dev/null || exit 1
+"$helrm" compile --model heart --out models/batch --batch 8 >/dev/null || exit 1
 head -n 12 "$data" | cut -d, -f1-13 >records.csv
 head -n 1 records.csv >one.csv
 
@@ -75,6 +76,16 @@ tr '{' '\n' <batch.json | sed -n 's/.*"row":\([0-9]*\),"logit":\([-0-9.e]*\),.*/
 check "twelve to compare" [ "$(wc -l <clear)" = 12 ]
 check "encrypted scores are the clear ones" sh -c 'join encrypted clear | awk "{ d = \$2 - \$3; if (d > 1e-3 || d < -1e-3) bad = 1 } END { exit bad || NR != 12 }"'
 check "client memory stays under 100 MB" sh -c 'rss=$(sed "s/.*\"peak_rss_bytes\":\([0-9]*\).*/\1/" batch.json); [ "$rss" -lt 100000000 ]'
+requests() { grep -c '"route":"/v1/models/{name}/queries"' log; }
+before=$(requests)
+check "the same from a model that takes eight at once" run 0 env HELRM_PASSPHRASE="correct horse" "$helrm" query \
+	--server "$url" --model batch --state s --input records.csv --batch --json
+tr '{' '\n' <out | sed -n 's/.*"row":\([0-9]*\),"logit":\([-0-9.e]*\),.*/\1 \2/p' >encrypted
+check "their scores are the clear ones" sh -c 'join encrypted clear | awk "{ d = \$2 - \$3; if (d > 1e-3 || d < -1e-3) bad = 1 } END { exit bad || NR != 12 }"'
+check "in two queries" [ $(($(requests) - before)) = 2 ]
+check "one record of them" run 0 env HELRM_PASSPHRASE="correct horse" "$helrm" query --server "$url" --model batch \
+	--state s --input records.csv --row 3
+check "is that record's" says "^3: logit"
 check "several records need a choice" run 2 env HELRM_PASSPHRASE="correct horse" $query --state s --input records.csv
 check "a wrong pin is refused" run 5 env HELRM_PASSPHRASE="correct horse" $query --state s --input one.csv --pin "$(printf %064d 0)"
 check "an unknown model" run 2 env HELRM_PASSPHRASE="correct horse" "$helrm" query --server "$url" --model nope --state s --input one.csv
@@ -82,10 +93,12 @@ check "nobody listens there" run 7 env HELRM_PASSPHRASE="correct horse" "$helrm"
 check "in the clear only when asked" run 0 $query --state t --input one.csv --no-passphrase
 check "and said" says "NOT encrypted"
 check "the secret is for its owner" [ "$(stat -c %a t/secret.key)" = 600 ]
+sessions() { grep -c '"route":"/v1/sessions"' log; }
+before=$(sessions)
 check "a changed model is not accepted silently" sh -c "'$helrm' compile --model heart --name other --out models/heart >/dev/null && kill -HUP $pid && sleep 1"
 check "but refused" run 5 $query --state t --input one.csv
 check "until accepted" run 0 $query --state t --input one.csv --accept-manifest
-check "without a new upload" [ "$(grep -c '"route":"/v1/sessions"' log)" = 2 ]
+check "without a new upload" [ "$(sessions)" = "$before" ]
 check "forgetting" run 0 $query --state t --forget
 check "and coming back" run 0 $query --state t --input one.csv
 check "the example program" run 0 "$predict" "$url" heart one.csv

@@ -18,7 +18,7 @@ static hel_status compile_stage(prediction *p)
 	hel_program *program = NULL;
 	hel_compile_report report;
 	const hel_compile_options options = {
-	    .name = "torture", .max_log_n = 13, .no_monomials = true};
+	    .name = "torture", .max_log_n = 13, .no_monomials = true, .log_batch = 1};
 	TRY(hel_compile(&program, &report, p->model, &options));
 	st = hel_program_write(&p->program, program);
 	if (st == HEL_OK)
@@ -49,7 +49,7 @@ static hel_status encrypt_stage(prediction *p)
 	hel_client *c = NULL;
 	TRY(hel_client_new(&c, p->manifest.bytes, p->manifest.size, p->secret.bytes,
 			   p->secret.size));
-	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, 1, HEL_UNKNOWN_IS_ERROR));
 done:
 	hel_client_free(c);
 	return st;
@@ -62,7 +62,7 @@ static hel_status contribute_stage(prediction *p)
 	hel_client *c = NULL;
 	TRY(hel_client_new(&c, p->manifest.bytes, p->manifest.size, NULL, 0));
 	TRY(hel_client_contribute(c, p->public.bytes, p->public.size));
-	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, 1, HEL_UNKNOWN_IS_ERROR));
 done:
 	hel_client_free(c);
 	return st;
@@ -89,7 +89,7 @@ static hel_status decrypt_stage(prediction *p)
 	hel_score score;
 	TRY(hel_client_new(&c, p->manifest.bytes, p->manifest.size, p->secret.bytes,
 			   p->secret.size));
-	TRY(hel_client_decrypt(&score, c, p->result.bytes, p->result.size));
+	TRY(hel_client_decrypt(&score, 1, c, p->result.bytes, p->result.size));
 	p->logit = score.logit;
 done:
 	hel_client_free(c);

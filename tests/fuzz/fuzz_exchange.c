@@ -22,7 +22,9 @@ static hel_session *session;
 static const hel_kind kinds[PARTS] = {HEL_KIND_SECRET_KEY, HEL_KIND_QUERY, HEL_KIND_RESULT,
 				      HEL_KIND_QUERY, HEL_KIND_PUBLIC_KEY};
 
-/* A program that sends its one input back: the age, in every slot. */
+#define BATCH 4 /* records that a query may hold; here it holds one */
+
+/* A program that sends its one input back: the age, in every slot of its record. */
 static void make_program(hel_writer *out)
 {
 	static const char *const tables[] = {"sex",   "cp",    "fbs", "restecg",
@@ -39,6 +41,7 @@ static void make_program(hel_writer *out)
 		    i ? ", " : "", tables[i]);
 	snprintf(m->schema + n, 4096 - n, "]}");
 	m->params = (hel_params_spec){12, 0, 1, 30, 1, 1};
+	m->log_batch = 2; /* check: log2(BATCH) */
 	m->degree = 1;
 	m->features = 5 + 2 * HEL_ARRAY_LEN(tables);
 	m->inputs = 1;
@@ -61,7 +64,7 @@ static void setup(void)
 	static const char record[] = "58,1,1,130,240,1,1,150,1,1,1,1,1\n";
 	hel_writer program = {0}, keys = {0};
 	hel_records records;
-	hel_score score;
+	hel_score score[BATCH];
 	fuzz_expect(hel_random_init() == HEL_OK);
 	make_program(&program);
 	fuzz_expect(hel_client_new(&client, manifest.bytes, manifest.size, NULL, 0) == HEL_OK);
@@ -74,9 +77,9 @@ static void setup(void)
 	fuzz_expect(hel_client_write_keys(&keys, client, NULL) == HEL_OK);
 	fuzz_expect(hel_records_parse(&records, &hel_dataset_heart, "record", record,
 				      strlen(record)) == HEL_OK);
-	fuzz_expect(hel_client_encrypt(&parts[QUERY], client, &records, 0, HEL_UNKNOWN_IS_ERROR) ==
-		    HEL_OK);
-	fuzz_expect(hel_client_encrypt(&parts[CONTRIBUTED], contributor, &records, 0,
+	fuzz_expect(hel_client_encrypt(&parts[QUERY], client, &records, 0, 1,
+				       HEL_UNKNOWN_IS_ERROR) == HEL_OK);
+	fuzz_expect(hel_client_encrypt(&parts[CONTRIBUTED], contributor, &records, 0, 1,
 				       HEL_UNKNOWN_IS_ERROR) == HEL_OK);
 	fuzz_expect(hel_server_new(&server, program.bytes, program.size, NULL) == HEL_OK);
 	fuzz_expect(hel_session_new(&session, server, keys.bytes, keys.size) == HEL_OK);
@@ -84,9 +87,10 @@ static void setup(void)
 		hel_writer_clear(&parts[RESULT]);
 		fuzz_expect(hel_server_infer(&parts[RESULT], session, parts[from].bytes,
 					     parts[from].size, NULL) == HEL_OK);
-		fuzz_expect(hel_client_decrypt(&score, client, parts[RESULT].bytes,
+		fuzz_expect(hel_client_decrypt(score, BATCH, client, parts[RESULT].bytes,
 					       parts[RESULT].size) == HEL_OK);
-		fuzz_expect(score.logit > 0.999 && score.logit < 1.001);
+		for (int i = 0; i < BATCH; i++) /* the last record fills the other places */
+			fuzz_expect(score[i].logit > 0.999 && score[i].logit < 1.001);
 	}
 	hel_records_clear(&records);
 	hel_writer_clear(&program);
@@ -97,7 +101,7 @@ static void try_file(size_t which, const uint8_t *bytes, size_t size)
 {
 	hel_writer w = {0};
 	hel_client *other = NULL;
-	hel_score score;
+	hel_score score[BATCH];
 	hel_status st;
 	if (which == SECRET)
 		st = hel_client_new(&other, manifest.bytes, manifest.size, bytes, size);
@@ -106,7 +110,7 @@ static void try_file(size_t which, const uint8_t *bytes, size_t size)
 	else if (which == QUERY || which == CONTRIBUTED)
 		st = hel_server_infer(&w, session, bytes, size, NULL);
 	else
-		st = hel_client_decrypt(&score, client, bytes, size);
+		st = hel_client_decrypt(score, BATCH, client, bytes, size);
 	fuzz_expect(st == HEL_OK || *hel_error_detail());
 	hel_client_free(other);
 	hel_writer_clear(&w);

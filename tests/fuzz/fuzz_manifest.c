@@ -28,6 +28,9 @@ static void try_manifest(const uint8_t *bytes, size_t size)
 	}
 	if (m->params.log_n <= LOG_N_MAX && hel_client_new(&c, bytes, size, NULL, 0) == HEL_OK) {
 		fuzz_expect(hel_client_dataset(c));
+		fuzz_expect(hel_client_batch(c) <= hel_client_manifest(c)->samples / 2);
+		fuzz_expect(hel_client_batch(c) << HEL_MIN_LOG_SLOTS <=
+			    hel_params_slots(hel_client_params(c)));
 		fuzz_expect(hel_client_manifest(c)->samples <= 1u << m->params.log_n);
 	}
 	hel_client_free(c);

@@ -263,6 +263,14 @@ static void make_manifests(void)
 	save_body("manifest/two_inputs.bin", &w);
 	save("container/manifest.bin", w.bytes, w.size);
 	w.size = 0;
+	m.log_batch = 3;
+	memcpy(input[0].layout.position, (uint8_t[]){0, 8, 7}, 3);
+	OK(hel_manifest_write(&w, &m));
+	OK(hel_client_new(&c, w.bytes, w.size, NULL, 0));
+	fuzz_expect(hel_client_batch(c) == 8);
+	hel_client_free(c);
+	save_body("manifest/batch.bin", &w);
+	w.size = 0;
 	m.schema = (char[sizeof tiny_schema]){0};
 	memcpy(m.schema, tiny_schema, sizeof tiny_schema);
 	m.degree = 1;
@@ -341,6 +349,21 @@ static void make_programs(void)
 	save_body("program/all_ops.bin", &w);
 	save("container/program.bin", w.bytes, w.size);
 	w.size = 0;
+	m.params.log_n += 2; /* four records of as many slots */
+	m.log_batch = 2;
+	hel_params *wider;
+	hel_shape batch;
+	OK(hel_params_new_insecure_test(&wider, &m.params));
+	OK(hel_shape_run(&batch, &p, wider, &(hel_ranges){.feature = (double[]){3, 3, 3}}, NULL,
+			 0));
+	m.key = batch.key;
+	OK(hel_program_write(&w, &p));
+	save_body("program/batch.bin", &w);
+	hel_shape_clear(&batch);
+	hel_params_free(wider);
+	w.size = 0;
+	m.params = params->spec;
+	m.log_batch = 0;
 	p.ops = 1; /* the input is the result: at level 0 it can be sent back */
 	p.vectors = 0;
 	m.keys = 0;

@@ -131,6 +131,30 @@ static hel_program *make_program(void)
 	return p;
 }
 
+/* 2^log_batch records of as many slots as the one had. */
+static void make_batch(hel_program *p, uint8_t log_batch)
+{
+	p->manifest->log_batch = log_batch;
+	p->manifest->params.log_n = (uint8_t)(4 + log_batch);
+}
+
+static void test_batch(void **state)
+{
+	(void)state;
+	hel_program *p = make_program(), *back;
+	hel_writer w = {0};
+	make_batch(p, 1);
+	assert_int_equal(3, hel_manifest_log_slots(p->manifest));
+	assert_int_equal(-6, hel_manifest_step(p->manifest, -3));
+	assert_ok(hel_program_write(&w, p));
+	assert_ok(hel_program_read(&back, w.bytes, w.size));
+	assert_int_equal(1, back->manifest->log_batch);
+	assert_int_equal(3, back->manifest->input[0].layout.log_slots);
+	hel_program_free(back);
+	hel_writer_clear(&w);
+	hel_program_free(p);
+}
+
 static void test_round_trip(void **state)
 {
 	(void)state;
@@ -211,14 +235,20 @@ static void test_refuses(void **state)
 	REFUSED(p->manifest->params.log_n = 40);
 	REFUSED(p->manifest->degree = 3);
 	REFUSED(p->manifest->samples = 0);
+	REFUSED(p->manifest->log_batch = 1); /* four slots for each of two records */
+	REFUSED(p->manifest->log_batch = 255);
+	REFUSED(make_batch(p, 2)); /* four samples are two records' scores */
+	REFUSED(make_batch(p, 1); p->manifest->input[0].layout.position[1] = 4);
+	REFUSED(make_batch(p, 1); p->op[1].term[1].baby = 8);
+	REFUSED(make_batch(p, 1); p->op[2].step[1] = 16);
+	REFUSED(make_batch(p, 1); p->vector[0].log_period = 4);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_layout),
-	    cmocka_unit_test(test_input),
-	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_layout),     cmocka_unit_test(test_input),
+	    cmocka_unit_test(test_round_trip), cmocka_unit_test(test_batch),
 	    cmocka_unit_test(test_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,12 +29,13 @@ static inline void add(hel_program *p, hel_op op)
 }
 
 /* linear, rotations, bias and square in turn until no level is left */
-static inline hel_program *random_program(hel_params_spec spec, hel_prng *g)
+static inline hel_program *random_program(hel_params_spec spec, uint8_t log_batch, hel_prng *g)
 {
-	const unsigned log_slots = spec.log_n - 1u;
+	const unsigned log_slots = spec.log_n - 1u - log_batch;
 	hel_program *p = hel_alloc(1, sizeof *p);
 	hel_manifest *m = p->manifest = hel_alloc(1, sizeof *m);
 	m->params = spec;
+	m->log_batch = log_batch;
 	m->features = FEATURES;
 	m->inputs = 2;
 	m->input = hel_alloc(2, sizeof *m->input);

@@ -96,7 +96,7 @@ static bool count_run(hel_cost *shape_says, hel_params_spec spec, uint64_t seed)
 	hel_shape shape;
 	double bound[FEATURES];
 	test_prng(&g, seed);
-	hel_program *p = random_program(spec, &g);
+	hel_program *p = random_program(spec, 1, &g);
 	assert_ok(hel_params_new_insecure_test(&params, &spec));
 	for (int i = 0; i < FEATURES; i++)
 		bound[i] = 1;

@@ -57,11 +57,11 @@ static int setup(void **state)
 	snprintf(cache, sizeof cache, "%s/w.weights", temp_dir);
 	snprintf(partial, sizeof partial, "%s.partial", cache);
 	test_prng(&g, 7);
-	program = random_program(spec, &g);
+	program = random_program(spec, 1, &g);
 	share_a_vector(program);
 	seal(program);
 	test_prng(&g, 7);
-	retrained = random_program(spec, &g);
+	retrained = random_program(spec, 1, &g);
 	share_a_vector(retrained);
 	for (uint32_t i = 0; i < retrained->vectors; i++)
 		retrained->vector[i].value[0] += 0.5f;
@@ -448,7 +448,7 @@ static void test_no_room(void **state)
 
 	unlink(cache);
 	assert_true(size > 32768);
-	if (mount("none", temp_dir, "tmpfs", 0, "size=32k")) {
+	if (mount("none", temp_dir, "tmpfs", 0, "size=16k")) {
 		print_message("SKIPPED, NOT TESTED: a full disk (no right to mount one)\n");
 		return;
 	}

@@ -3,7 +3,30 @@
 #include "random_program.h"
 #include "vm/vm.h"
 
+#define MAX_LOG_BATCH 3
 #define RUNS 16 /* simulated, for one that is measured */
+
+/* The slots of both inputs with all records, and each record's own run in the clear. */
+static void run_records(hel_complex *x, hel_complex *want, const hel_program *p,
+			const double *feature)
+{
+	const hel_manifest *m = p->manifest;
+	const size_t records = (size_t)1 << m->log_batch;
+	const size_t own = (size_t)1 << hel_manifest_log_slots(m);
+	hel_complex *one = hel_alloc(3 * own, sizeof *one);
+	const hel_complex *const in[] = {one, one + own};
+	for (size_t r = 0; r < records; r++) {
+		for (size_t i = 0; i < 2; i++) {
+			hel_input_fill(one + i * own, &m->input[i], feature + r * FEATURES);
+			for (size_t q = 0; q < own; q++)
+				x[(i * own + q) * records + r] = one[i * own + q];
+		}
+		assert_ok(hel_clear_run(one + 2 * own, p, in));
+		for (size_t q = 0; q < own; q++)
+			want[q * records + r] = one[2 * own + q];
+	}
+	hel_free(one);
+}
 
 static void test_machines_agree(void **state)
 {
@@ -13,17 +36,19 @@ static void test_machines_agree(void **state)
 	for (uint64_t round = 0; round < 12; round++) {
 		hel_prng g;
 		test_prng(&g, 100 + round);
-		hel_program *p = random_program(spec, &g);
+		const unsigned log_batch = round % (MAX_LOG_BATCH + 1), records = 1u << log_batch;
+		hel_program *p = random_program(spec, (uint8_t)log_batch, &g);
 		hel_params *params;
 		hel_shape shape;
-		double bound[FEATURES], feature[FEATURES], samples[RUNS * FEATURES];
+		double bound[FEATURES], feature[FEATURES << MAX_LOG_BATCH];
+		double samples[RUNS * FEATURES];
 		assert_ok(hel_params_new_insecure_test(&params, &spec));
-		for (int i = 0; i < FEATURES; i++) {
+		for (int i = 0; i < FEATURES; i++)
 			bound[i] = 1;
+		for (unsigned i = 0; i < FEATURES * records; i++)
 			feature[i] = 2 * hel_prng_unit(&g) - 1;
-		}
-		for (int i = 0; i < RUNS * FEATURES; i++)
-			samples[i] = feature[i % FEATURES];
+		for (unsigned i = 0; i < RUNS * FEATURES; i++)
+			samples[i] = feature[i % (FEATURES * records)];
 		const hel_status fits = hel_shape_run(
 		    &shape, p, params, &(hel_ranges){.feature = bound}, samples, RUNS);
 		if (fits == HEL_ERANGE) { /* its values could outgrow the modulus */
@@ -48,18 +73,19 @@ static void test_machines_agree(void **state)
 		assert_ok(hel_loaded_new(&loaded, p, params, NULL));
 
 		const size_t slots = hel_params_slots(params);
-		hel_complex *x = hel_alloc(slots, sizeof *x),
+		hel_complex *x = hel_alloc(2 * slots, sizeof *x),
 			    *want = hel_alloc(slots, sizeof *want);
 		hel_complex *got = hel_alloc(slots, sizeof *got);
-		hel_input_fill(x, &p->manifest->input[0], feature);
-		const hel_complex *const in_clear[] = {x, x};
-		assert_ok(hel_clear_run(want, p, in_clear));
-		hel_pt *pt;
-		hel_ct *in, *out;
-		assert_ok(hel_encode(&pt, params, x, spec.levels, HEL_FOR_ADD));
-		assert_ok(hel_ct_new(&in, params));
-		assert_ok(hel_encrypt(in, secret, pt));
-		const hel_ct *const in_ct[] = {in, in};
+		run_records(x, want, p, feature);
+		hel_ct *in[2], *out;
+		for (size_t i = 0; i < 2; i++) {
+			hel_pt *pt;
+			assert_ok(hel_encode(&pt, params, x + i * slots, spec.levels, HEL_FOR_ADD));
+			assert_ok(hel_ct_new(&in[i], params));
+			assert_ok(hel_encrypt(in[i], secret, pt));
+			hel_pt_free(pt);
+		}
+		const hel_ct *const in_ct[] = {in[0], in[1]};
 		assert_ok(hel_ckks_run(&out, loaded, ev, in_ct, NULL));
 		assert_ok(hel_decrypt(got, secret, out));
 		/* whatever the number of threads, bit for bit */
@@ -86,8 +112,10 @@ static void test_machines_agree(void **state)
 		}
 		double error = sqrt(square / 2);
 		print_message(
-		    "%u ops, %u keys: error 2^%.1f, predicted 2^%.1f; largest %.3g of %.3g\n",
-		    p->ops, shape.keys, log2(error), log2(shape.slot_error), largest, shape.bound);
+		    "%u records, %u ops, %u keys: error 2^%.1f, predicted 2^%.1f; largest %.3g of "
+		    "%.3g\n",
+		    records, p->ops, shape.keys, log2(error), log2(shape.slot_error), largest,
+		    shape.bound);
 		/* never above, never more than four bits below */
 		assert_true(error <= shape.slot_error && error * 16 >= shape.slot_error);
 		assert_true(largest <= shape.bound * (1 + 1e-6));
@@ -105,9 +133,9 @@ static void test_machines_agree(void **state)
 			hel_eval_free(poor);
 			hel_keys_free(fewer);
 		}
-		hel_ct_free(in);
+		hel_ct_free(in[0]);
+		hel_ct_free(in[1]);
 		hel_ct_free(out);
-		hel_pt_free(pt);
 		hel_free(x);
 		hel_free(want);
 		hel_free(got);

@@ -47,16 +47,14 @@ hel_status hel_client_count(size_t *count, const hel_client *c, const char *text
 	return st;
 }
 
-hel_status hel_client_query(uint8_t **query, size_t *query_size, const hel_client *c,
-			    const char *text, size_t size, size_t record)
+hel_status hel_client_query_batch(uint8_t **query, size_t *query_size, const hel_client *c,
+				  const char *text, size_t size, size_t first, size_t count)
 {
 	hel_status st = HEL_OK;
 	hel_records records = {0};
 	hel_writer w = {0};
 	TRY(hel_records_parse(&records, hel_client_dataset(c), "input", text, size));
-	if (record >= records.count)
-		FAIL(HEL_EINVAL, "record %zu of %zu", record, records.count);
-	TRY(hel_client_encrypt(&w, c, &records, record, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_client_encrypt(&w, c, &records, first, count, HEL_UNKNOWN_IS_ERROR));
 	*query = w.bytes;
 	*query_size = w.size;
 	w = (hel_writer){0};
@@ -66,7 +64,19 @@ done:
 	return st;
 }
 
+hel_status hel_client_query(uint8_t **query, size_t *query_size, const hel_client *c,
+			    const char *text, size_t size, size_t record)
+{
+	return hel_client_query_batch(query, query_size, c, text, size, record, 1);
+}
+
+hel_status hel_client_score_batch(hel_score *out, size_t count, const hel_client *c,
+				  const void *result, size_t size)
+{
+	return hel_client_decrypt(out, count, c, result, size);
+}
+
 hel_status hel_client_score(hel_score *out, const hel_client *c, const void *result, size_t size)
 {
-	return hel_client_decrypt(out, c, result, size);
+	return hel_client_decrypt(out, 1, c, result, size);
 }

@@ -6,6 +6,7 @@
 /* What a manifest may make a client compute, store and send. */
 #define KEYS_BYTES_MAX ((size_t)4 << 30)
 #define QUERY_BYTES_MAX ((size_t)1 << 30)
+#define FEATURES_MAX ((uint64_t)1 << 27) /* of a whole batch */
 
 /* A coefficient that must be zero may stray this many times the predicted error. Errors are close
  * to Gaussian: one in 10^15 goes that far. */
@@ -37,6 +38,11 @@ const hel_manifest *hel_client_manifest(const hel_client *c)
 	return c->manifest;
 }
 
+size_t hel_client_batch(const hel_client *c)
+{
+	return (size_t)1 << c->manifest->log_batch;
+}
+
 const hel_dataset *hel_client_dataset(const hel_client *c)
 {
 	return c->set;
@@ -66,6 +72,9 @@ static hel_status check_demands(const hel_client *c)
 		    "the manifest asks for %zu MB of keys and %zu MB per query; at most %zu and "
 		    "%zu are accepted",
 		    keys >> 20, query >> 20, KEYS_BYTES_MAX >> 20, QUERY_BYTES_MAX >> 20);
+	if ((uint64_t)m->features << m->log_batch > FEATURES_MAX)
+		return hel_fail(HEL_ELIMIT, "the manifest asks for %u features of %zu records",
+				m->features, hel_client_batch(c));
 	if (m->samples > c->params->ring.n || (m->samples & (m->samples - 1)))
 		return hel_fail(HEL_EFORMAT, "the manifest asks for %u samples", m->samples);
 	return HEL_OK;
@@ -201,14 +210,46 @@ done:
 	return st;
 }
 
+static hel_status check_count(const hel_client *c, size_t count)
+{
+	const size_t most = hel_client_batch(c);
+	return count && count <= most
+		   ? HEL_OK
+		   : hel_fail(HEL_EINVAL,
+			      most > 1 ? "%zu records in one query; '%s' takes 1 to %zu at once"
+				       : "%zu records in one query; '%s' takes %zu at a time (more "
+					 "with 'helrm compile --batch')",
+			      count, c->manifest->model, most);
+}
+
+/* Features of a batch, one record after the other. */
+typedef struct batch {
+	size_t count;
+	double *features;
+	hel_complex *record, *slots; /* of one input */
+} batch;
+
+/* Places without a record repeat the last one: what holds for records holds for all places. */
+static void fill_slots(const batch *b, const hel_manifest *m, const hel_input *in)
+{
+	const size_t records = (size_t)1 << m->log_batch;
+	const size_t own = (size_t)1 << hel_manifest_log_slots(m);
+	for (size_t r = 0; r < records; r++) {
+		if (r < b->count)
+			hel_input_fill(b->record, in, b->features + r * m->features);
+		for (size_t q = 0; q < own; q++)
+			b->slots[q * records + r] = b->record[q];
+	}
+}
+
 static hel_status encrypt_input(hel_writer *w, const hel_client *c, const hel_input *in,
-				const double *features, hel_complex *slots, hel_ct *ct)
+				const batch *b, hel_ct *ct)
 {
 	hel_status st = HEL_OK;
 	hel_pt *pt = NULL;
 	uint8_t seed[HEL_SEED_BYTES];
-	hel_input_fill(slots, in, features);
-	TRY(hel_encode(&pt, c->params, slots, in->level, HEL_FOR_ADD));
+	fill_slots(b, c->manifest, in);
+	TRY(hel_encode(&pt, c->params, b->slots, in->level, HEL_FOR_ADD));
 	if (c->secret) {
 		TRY(hel_encrypt_seeded(ct, seed, c->secret, pt));
 		hel_ct_write_seeded(w, ct, seed);
@@ -222,25 +263,46 @@ done:
 	return st;
 }
 
+static hel_status fill_features(const batch *b, const hel_client *c, const hel_records *records,
+				size_t first, hel_unknown policy)
+{
+	hel_status st = HEL_OK;
+	const size_t dense = c->schema->dense_count, hots = hel_schema_hots(c->schema);
+	double *values = NULL;
+	uint32_t *hot = NULL;
+	TRY_ALLOC(values, hel_alloc(dense, sizeof *values));
+	TRY_ALLOC(hot, hel_alloc(hots, sizeof *hot));
+	for (size_t r = 0; r < b->count; r++) {
+		TRY(hel_schema_apply(c->schema, records, first + r, policy, values, hot, NULL));
+		hel_features_fill(b->features + r * c->manifest->features, c->schema, values, hot,
+				  c->manifest->degree);
+	}
+done:
+	hel_free_secret(values, dense * sizeof *values);
+	hel_free_secret(hot, hots * sizeof *hot);
+	return st;
+}
+
 hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_records *records,
-			      size_t row, hel_unknown policy)
+			      size_t first, size_t count, hel_unknown policy)
 {
 	hel_status st = HEL_OK;
 	const hel_manifest *m = c->manifest;
-	const size_t slots = hel_params_slots(c->params), dense = c->schema->dense_count;
-	const size_t hots = hel_schema_hots(c->schema);
-	double *values = NULL;
-	uint32_t *hot = NULL;
-	hel_complex *block = NULL;
+	const size_t slots = hel_params_slots(c->params);
+	const size_t own = (size_t)1 << hel_manifest_log_slots(m);
+	batch b = {.count = count};
 	hel_ct *ct = NULL;
 	if (!c->secret && !c->public)
 		FAIL(HEL_EINVAL, "no key to encrypt with");
-	TRY_ALLOC(values, hel_alloc(dense + m->features, sizeof *values));
-	TRY_ALLOC(hot, hel_alloc(hots, sizeof *hot));
-	TRY_ALLOC(block, hel_alloc(slots, sizeof *block));
+	TRY(check_count(c, count));
+	if (first >= records->count || count > records->count - first)
+		FAIL(HEL_EINVAL, "records %zu to %zu of %zu", first + 1, first + count,
+		     records->count);
+	TRY_ALLOC(b.features, hel_alloc(count * m->features, sizeof *b.features));
+	TRY_ALLOC(b.record, hel_alloc(own, sizeof *b.record));
+	TRY_ALLOC(b.slots, hel_alloc(slots, sizeof *b.slots));
 	TRY(hel_ct_new(&ct, c->params));
-	TRY(hel_schema_apply(c->schema, records, row, policy, values, hot, NULL));
-	hel_features_fill(values + dense, c->schema, values, hot, m->degree);
+	TRY(fill_features(&b, c, records, first, policy));
 	hel_container_begin(w, HEL_KIND_QUERY);
 	hel_write_bytes(w, m->id, sizeof m->id);
 	hel_write_bytes(w, c->secret ? hel_secret_key_client(c->secret) : c->public->client,
@@ -248,27 +310,23 @@ hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_reco
 	hel_write_u8(w, c->secret ? HEL_CT_SEEDED : HEL_CT_FULL);
 	hel_write_u32(w, m->inputs);
 	for (uint32_t i = 0; i < m->inputs; i++)
-		TRY(encrypt_input(w, c, &m->input[i], values + dense, block, ct));
+		TRY(encrypt_input(w, c, &m->input[i], &b, ct));
 	st = hel_container_end(w);
 done:
-	hel_free_secret(values, (dense + m->features) * sizeof *values);
-	hel_free_secret(hot, hots * sizeof *hot);
-	hel_free_secret(block, slots * sizeof *block);
+	hel_free_secret(b.features, count * m->features * sizeof *b.features);
+	hel_free_secret(b.record, own * sizeof *b.record);
+	hel_free_secret(b.slots, slots * sizeof *b.slots);
 	hel_ct_free(ct);
 	return st;
 }
 
-hel_status hel_client_decrypt(hel_score *out, const hel_client *c, const void *result, size_t size)
+static hel_status read_result(hel_ct **out, const hel_client *c, const void *result, size_t size)
 {
 	hel_status st = HEL_OK;
 	const hel_manifest *m = c->manifest;
-	const size_t n = c->params->ring.n;
 	hel_ct *ct = NULL;
-	double *coefficient = NULL;
 	uint32_t samples;
 	hel_reader r;
-	if (!c->secret)
-		FAIL(HEL_EINVAL, "no secret key");
 	TRY(hel_container_open(&r, HEL_KIND_RESULT, result, size));
 	const uint8_t *id = hel_read_bytes(&r, HEL_HASH_BYTES);
 	const uint8_t *client = hel_read_bytes(&r, HEL_CLIENT_ID_BYTES);
@@ -284,17 +342,57 @@ hel_status hel_client_decrypt(hel_score *out, const hel_client *c, const void *r
 	if (ct->level != 0 || samples != m->samples)
 		FAIL(HEL_EFORMAT, "a result of level %u with %u samples, expected 0 and %u",
 		     ct->level, samples, m->samples);
+	*out = ct;
+	ct = NULL;
+done:
+	hel_ct_free(ct);
+	return st;
+}
+
+/* A score that all slots of its record share: slots of period `records`, that is a polynomial in
+ * X^(N / 2 records). Slots of one record that differ with a power of two up to samples / 2 records
+ * as period (a fold left out) show at the other coefficients that were sent; what is not real shows
+ * in the slots. The coefficients that were not sent are noise. Returns the largest of what should
+ * be zero; the first `records` slots become the records'. */
+static hel_status separate(double *stray, hel_complex *slots, double *coefficient,
+			   const hel_client *c)
+{
+	const size_t n = c->params->ring.n, records = (size_t)1 << c->manifest->log_batch;
+	const size_t sent = n / c->manifest->samples, own = n / (2 * records);
+	*stray = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (i % own == 0)
+			continue;
+		if (i % sent == 0)
+			*stray = fmax(*stray, fabs(coefficient[i]));
+		coefficient[i] = 0;
+	}
+	hel_status st = hel_embed(c->params, slots, coefficient);
+	for (size_t r = 0; st == HEL_OK && r < records; r++)
+		*stray = fmax(*stray, fabs(slots[r].im));
+	return st;
+}
+
+hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c, const void *result,
+			      size_t size)
+{
+	hel_status st = HEL_OK;
+	const hel_manifest *m = c->manifest;
+	const size_t n = c->params->ring.n;
+	hel_ct *ct = NULL;
+	double *coefficient = NULL, stray, largest = 0;
+	hel_complex *slots = NULL;
+	if (!c->secret)
+		FAIL(HEL_EINVAL, "no secret key");
+	TRY(check_count(c, count));
+	TRY(read_result(&ct, c, result, size));
 	TRY_ALLOC(coefficient, hel_alloc(n, sizeof *coefficient));
+	TRY_ALLOC(slots, hel_alloc(n / 2, sizeof *slots));
 	TRY(hel_decrypt_coefficients(coefficient, n, c->secret, ct));
-	/* A real score that all slots share is a constant polynomial. Slots that are not real, or
-	 * that differ with a power of two up to samples / 2 as period (a fold left out), show at
-	 * the other multiples of N / samples. */
-	const size_t stride = n / samples;
-	double stray = 0;
-	for (uint32_t i = 1; i < samples; i++)
-		stray = fmax(stray, fabs(coefficient[i * stride]));
-	if (!(stray < STRAY_LIMIT * exp2(-m->bits)) ||
-	    !(fabs(coefficient[0]) <= m->bound * 1.01 + 1))
+	TRY(separate(&stray, slots, coefficient, c));
+	for (size_t r = 0; r < (size_t)1 << m->log_batch; r++)
+		largest = fmax(largest, fabs(slots[r].re));
+	if (!(stray < STRAY_LIMIT * exp2(-m->bits)) || !(largest <= m->bound * 1.01 + 1))
 		FAIL(HEL_ERANGE,
 		     "the result does not decrypt to a score (%.3g stray, %.3g expected): wrong "
 		     "keys%s or a faulty server",
@@ -302,11 +400,13 @@ hel_status hel_client_decrypt(hel_score *out, const hel_client *c, const void *r
 		     m->measured
 			 ? ", a record unlike those that this model's bounds were measured on,"
 			 : "");
-	out->logit = coefficient[0];
-	out->probability = 1 / (1 + exp(-out->logit));
-	out->bits = m->bits;
+	for (size_t r = 0; r < count; r++)
+		out[r] = (hel_score){.logit = slots[r].re,
+				     .probability = 1 / (1 + exp(-slots[r].re)),
+				     .bits = m->bits};
 done:
 	hel_free_secret(coefficient, n * sizeof *coefficient);
+	hel_free_secret(slots, n / 2 * sizeof *slots);
 	hel_ct_free(ct);
 	return st;
 }

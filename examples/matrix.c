@@ -32,7 +32,7 @@ static void multiply(const hel_eval *ev, const hel_params *params, hel_ct *y, co
 
 int main(void)
 {
-	const hel_params_spec spec = {13, 1, 1, 30, 1, 1}; /* N = 2^13, one level */
+	const hel_params_spec spec = {13, 1, 1, 30, 1, 1, 0}; /* N = 2^13, one level */
 	hel_params *params;
 	hel_secret_key *secret;
 	hel_keys *keys;

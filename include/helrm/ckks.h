@@ -58,11 +58,13 @@ typedef struct hel_params_spec {
 	uint8_t scale_bits; /**< wanted log2 of the scale: 25..30, or 50..60 with two primes */
 	uint8_t alpha;	    /**< primes in one key-switching digit */
 	uint8_t special;    /**< special primes; alpha of them or more */
+	uint8_t base; /**< primes of level 0; 0: one more than a level, for 2^28 of head room at 30
+			 bits; 1, with one-prime levels of at most 28 bits: 2^(29 - scale_bits) */
 } hel_params_spec;
 
 /** Checked parameters. Deterministic: equal specs give equal primes everywhere.
- *  - Shape: levels + 1 groups of primes_per_level primes, one more for level 0, and the special
- *    ones, all below 2^30.
+ *  - Shape: levels + 1 groups of primes_per_level primes, one more for level 0 (unless `base` says
+ *    otherwise), and the special ones, all below 2^30.
  *  - Cost: milliseconds to a second, by N and the number of primes; tables of 16 N bytes a prime.
  *  - Source: (2), (30).
  *  @retval HEL_ESECURITY log2(QP) is above the 128-bit bound for N.

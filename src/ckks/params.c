@@ -13,6 +13,11 @@ double hel_security_limit(unsigned log_n)
 	return log_n < HEL_ARRAY_LEN(security_limit) ? security_limit[log_n] : 0;
 }
 
+static unsigned base_primes(const hel_params_spec *s)
+{
+	return s->base ? s->base : s->primes_per_level + 1u;
+}
+
 static hel_status check_spec(const hel_params_spec *s)
 {
 	const unsigned low = s->primes_per_level == 1 ? 25 : 50;
@@ -26,6 +31,11 @@ static hel_status check_spec(const hel_params_spec *s)
 	if (s->scale_bits < low || s->scale_bits > high)
 		return hel_fail(HEL_EPARAMS, "scale_bits is %u, expected %u to %u", s->scale_bits,
 				low, high);
+	if (s->base && !(s->base == 1 && s->primes_per_level == 1 && s->scale_bits <= 28))
+		return hel_fail(HEL_EPARAMS,
+				"%u primes at level 0, expected 0 for the usual number, or 1 below "
+				"one-prime levels of at most 28 bits",
+				s->base);
 	if (s->levels > HEL_MAX_LEVELS ||
 	    (s->levels + 1u) * s->primes_per_level + 1u + s->special > HEL_MAX_PRIMES)
 		return hel_fail(HEL_EPARAMS, "%u levels are too many", s->levels);
@@ -59,14 +69,15 @@ static hel_status choose_primes(hel_params *p, uint32_t *primes, size_t chain)
 	const hel_params_spec *s = &p->spec;
 	const unsigned per = s->primes_per_level;
 	uint32_t high[HEL_MAX_PRIMES], candidates[POOL];
-	/* level 0: one prime more than a level, so that it has head room */
-	const size_t top = s->special + per + 1u;
+	/* level 0: usually one prime more than a level, so that it has head room */
+	const unsigned base = base_primes(s);
+	const size_t top = s->special + base;
 	size_t found = hel_primes_find(high, top, s->log_n, 1u << HEL_PRIME_BITS);
 	if (found < top)
 		return hel_fail(HEL_EPARAMS, "not enough primes for log_n %u", s->log_n);
 	for (size_t i = 0; i < s->special; i++)
 		primes[chain + i] = high[i];
-	for (size_t i = 0; i <= per; i++)
+	for (size_t i = 0; i < base; i++)
 		primes[i] = high[s->special + i];
 	/* candidates around the wanted prime size; at 30 bits, just below the ones taken */
 	double bits = (double)s->scale_bits / per;
@@ -163,7 +174,7 @@ static hel_status params_new(hel_params **out, const hel_params_spec *spec, bool
 	TRY_ALLOC(p, hel_alloc(1, sizeof *p));
 	p->spec = *spec;
 	for (unsigned l = 0; l <= spec->levels; l++)
-		p->limbs[l] = (size_t)(l + 1) * spec->primes_per_level + 1;
+		p->limbs[l] = (size_t)l * spec->primes_per_level + base_primes(spec);
 	const size_t chain = p->limbs[spec->levels];
 	uint32_t primes[HEL_MAX_PRIMES];
 	TRY(choose_primes(p, primes, chain));
@@ -180,7 +191,8 @@ static hel_status params_new(hel_params **out, const hel_params_spec *spec, bool
 		     hel_params_log_special(p), hel_params_log_digit(p));
 	TRY(make_tables(p));
 	hel_writer w = {0};
-	hel_write_bytes(&w, spec, sizeof *spec); /* six bytes, no padding */
+	/* bytes without padding; the last one only where it is used, as files know it */
+	hel_write_bytes(&w, spec, sizeof *spec - !spec->base);
 	for (size_t i = 0; i < chain + spec->special; i++)
 		hel_write_u32(&w, primes[i]);
 	st = w.status;

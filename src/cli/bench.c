@@ -266,6 +266,12 @@ done:
 	return st;
 }
 
+hel_status bench_measure_machine(const hel_args *args, json_t *out)
+{
+	bench b = {.args = args};
+	return measure_machine(&b, out);
+}
+
 /* --- comparing and plotting ------------------------------------------------------------- */
 
 static hel_status load_results(json_t **out, const char *path)

@@ -35,6 +35,9 @@ HEL_CHECKED hel_status bench_measure_more(bench *b, const char *name, unsigned l
 					  bench_work work, bench_fn fn, void *arg, size_t *count,
 					  size_t many);
 
+/** What a result file says about the machine: out.machine. */
+HEL_CHECKED hel_status bench_measure_machine(const hel_args *args, json_t *out);
+
 /* --- bench_core.c ------------------------------------------------------------------ */
 
 HEL_CHECKED hel_status bench_ring(bench *b, unsigned log_n, size_t limbs);

@@ -9,7 +9,9 @@ static hel_params_spec spec_read(hel_reader *r)
 	hel_params_spec s;
 	s.log_n = hel_read_u8(r);
 	s.levels = hel_read_u8(r);
-	s.primes_per_level = hel_read_u8(r);
+	const uint8_t primes = hel_read_u8(r);
+	s.primes_per_level = primes & 15;
+	s.base = primes >> 4;
 	s.scale_bits = hel_read_u8(r);
 	s.alpha = hel_read_u8(r);
 	s.special = hel_read_u8(r);
@@ -20,7 +22,7 @@ static void spec_write(hel_writer *w, const hel_params_spec *s)
 {
 	hel_write_u8(w, s->log_n);
 	hel_write_u8(w, s->levels);
-	hel_write_u8(w, s->primes_per_level);
+	hel_write_u8(w, (uint8_t)(s->primes_per_level | s->base << 4));
 	hel_write_u8(w, s->scale_bits);
 	hel_write_u8(w, s->alpha);
 	hel_write_u8(w, s->special);

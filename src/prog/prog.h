@@ -113,7 +113,8 @@ HEL_CHECKED hel_status hel_manifest_read(hel_manifest **out, const void *bytes, 
 typedef struct hel_vector {
 	uint8_t log_period;
 	bool is_complex;
-	float *value; /* re, or re and im in turn */
+	uint32_t mark; /* of the values, in programs that are being written: finds equal ones */
+	float *value;  /* re, or re and im in turn */
 } hel_vector;
 
 static inline hel_complex hel_vector_at(const hel_vector *v, size_t slot)

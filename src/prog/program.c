@@ -83,9 +83,21 @@ done:
 	return st;
 }
 
+static uint32_t mark_of(const hel_vector *v)
+{
+	uint64_t mark = 0;
+	for (size_t i = 0; i < ((size_t)1 << v->log_period) * (v->is_complex ? 2 : 1); i++) {
+		uint32_t bits;
+		memcpy(&bits, &v->value[i], sizeof bits);
+		mark = hel_mix(mark ^ bits);
+	}
+	return (uint32_t)mark;
+}
+
 static bool same_vector(const hel_vector *a, const hel_vector *b)
 {
-	return a->log_period == b->log_period && a->is_complex == b->is_complex &&
+	return a->mark == b->mark && a->log_period == b->log_period &&
+	       a->is_complex == b->is_complex &&
 	       memcmp(a->value, b->value,
 		      (sizeof(float) << a->log_period) * (a->is_complex ? 2 : 1)) == 0;
 }
@@ -111,6 +123,7 @@ hel_status hel_program_add_vector(hel_program *p, const hel_complex *slots, unsi
 			v.value[2 * i + 1] = (float)slots[i].im;
 		} else
 			v.value[i] = (float)slots[i].re;
+	v.mark = mark_of(&v);
 	for (*index = 0; *index < p->vectors; ++*index)
 		if (same_vector(&p->vector[*index], &v))
 			goto done;

@@ -156,9 +156,10 @@ static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
 static hel_status run_mul(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = new_ct(m, out);
-	return st == HEL_OK
-		   ? hel_eval_mul(self(m)->ev, *out, m->value[op->value], m->value[op->index])
-		   : st;
+	if (st != HEL_OK)
+		return st;
+	return (is_fused(m, op) ? hel_eval_mul_rescale : hel_eval_mul)(
+	    self(m)->ev, *out, m->value[op->value], m->value[op->index]);
 }
 
 static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
@@ -213,8 +214,14 @@ static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev,
 			const hel_ct *const *in, double *op_seconds)
 {
+	return hel_ckks_run_many(result, &(uint32_t){l->p->ops - 1}, 1, l, ev, in, op_seconds);
+}
+
+hel_status hel_ckks_run_many(hel_ct **result, const uint32_t *op, size_t count, const hel_loaded *l,
+			     const hel_eval *ev, const hel_ct *const *in, double *op_seconds)
+{
 	hel_status st = HEL_OK;
-	void *value = NULL;
+	void **value = NULL;
 	ckks_machine c = {
 	    .base = {.run = run_op, .free_value = free_value, .timed = timed, .pool = ev->pool},
 	    .l = l,
@@ -229,8 +236,11 @@ hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev
 			st = HEL_EKEY;
 			goto done;
 		}
-	TRY(hel_vm_run(&c.base, l->p, &value));
-	*result = value;
+	TRY_ALLOC(value, hel_alloc(count, sizeof *value));
+	TRY(hel_vm_run_many(&c.base, l->p, op, count, value));
+	for (size_t i = 0; i < count; i++)
+		result[i] = value[i];
 done:
+	hel_free(value);
 	return st;
 }

@@ -117,9 +117,10 @@ done:
 	return st;
 }
 
-static hel_status run(hel_complex *result, double *largest, const hel_program *p,
-		      const hel_complex *const *slots)
+static hel_status run_many(hel_complex *const *result, double *largest, const hel_program *p,
+			   const uint32_t *op, size_t count, const hel_complex *const *slots)
 {
+	hel_status st = HEL_OK;
 	clear_machine c = {
 	    .base = {.run = run_op, .free_value = free_value},
 	    .p = p,
@@ -127,12 +128,28 @@ static hel_status run(hel_complex *result, double *largest, const hel_program *p
 	    .largest = largest,
 	    .slots = (size_t)1 << hel_manifest_log_slots(p->manifest),
 	};
-	void *value = NULL;
-	hel_status st = hel_vm_run(&c.base, p, &value);
-	if (st == HEL_OK)
-		memcpy(result, value, c.slots * sizeof *result);
+	void **value = NULL;
+	TRY_ALLOC(value, hel_alloc(count, sizeof *value));
+	TRY(hel_vm_run_many(&c.base, p, op, count, value));
+	for (size_t i = 0; i < count; i++) {
+		memcpy(result[i], value[i], c.slots * sizeof **result);
+		hel_free(value[i]);
+	}
+done:
 	hel_free(value);
 	return st;
+}
+
+static hel_status run(hel_complex *result, double *largest, const hel_program *p,
+		      const hel_complex *const *slots)
+{
+	return run_many(&result, largest, p, &(uint32_t){p->ops - 1}, 1, slots);
+}
+
+hel_status hel_clear_run_many(hel_complex *const *result, const hel_program *p, const uint32_t *op,
+			      size_t count, const hel_complex *const *slots)
+{
+	return run_many(result, NULL, p, op, count, slots);
 }
 
 hel_status hel_clear_run(hel_complex *result, const hel_program *p, const hel_complex *const *slots)

@@ -48,7 +48,7 @@ double hel_cost_seconds_on(const hel_cost_model *m, hel_cost c, unsigned threads
 
 size_t hel_cost_limbs(const hel_params_spec *p, unsigned level)
 {
-	return (level + 1u) * p->primes_per_level + 1u;
+	return level * p->primes_per_level + (p->base ? p->base : p->primes_per_level + 1u);
 }
 
 static double transforms(const hel_params_spec *p, double count)

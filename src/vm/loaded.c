@@ -224,6 +224,18 @@ void hel_loaded_free(hel_loaded *l)
 	hel_free(l);
 }
 
+void hel_loaded_prefetch(const hel_loaded *l)
+{
+	if (l->map)
+		madvise(l->map, l->map_bytes, MADV_WILLNEED);
+}
+
+void hel_loaded_release(const hel_loaded *l)
+{
+	if (l->map)
+		madvise(l->map, l->map_bytes, MADV_PAGEOUT);
+}
+
 size_t hel_loaded_bytes(const hel_loaded *l)
 {
 	return l->bytes;

@@ -302,24 +302,6 @@ static hel_status charge_product(shape_machine *s, const hel_op *op, unsigned le
 	return require(s, HEL_RELINEARISE, level);
 }
 
-static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
-{
-	hel_status st = HEL_OK;
-	shape_machine *s = self(m);
-	const shape_value *x = m->value[op->value];
-	shape_value *v;
-	TRY(can_multiply(x));
-	TRY(new_value(s, op, &v, x->level, true));
-	*out = v;
-	v->is_complex = x->is_complex;
-	for (size_t p = 0; p < s->slots; p++)
-		v->bound[p] = x->bound[p] * x->bound[p];
-	TRY(charge_product(s, op, x->level));
-	TRY(check_value(s, op, v));
-done:
-	return st;
-}
-
 static double largest(const double *v, size_t count)
 {
 	double most = 0;
@@ -382,6 +364,26 @@ done:
 static bool same_root(const shape_value *a, const shape_value *b)
 {
 	return a->root == b->root && !a->is_complex && !b->is_complex;
+}
+
+static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = HEL_OK;
+	shape_machine *s = self(m);
+	const shape_value *x = m->value[op->value];
+	shape_value *v;
+	TRY(can_multiply(x));
+	TRY(new_value(s, op, &v, x->level, true));
+	*out = v;
+	v->is_complex = x->is_complex;
+	if (!x->is_complex)
+		TRY(follow_curve(s, v, (const shape_value *const[]){x, x}, NULL, 2));
+	for (size_t p = 0; p < s->slots; p++) /* sharper than between two points */
+		v->bound[p] = x->bound[p] * x->bound[p];
+	TRY(charge_product(s, op, x->level));
+	TRY(check_value(s, op, v));
+done:
+	return st;
 }
 
 static hel_status run_mul(hel_machine *m, const hel_op *op, void **out)

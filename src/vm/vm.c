@@ -14,7 +14,8 @@ static void schedule_clear(schedule *s)
 	hel_free(s->last);
 }
 
-static hel_status schedule_new(schedule *s, const hel_program *p)
+static hel_status schedule_new(schedule *s, const hel_program *p, const uint32_t *result,
+			       size_t results)
 {
 	hel_status st = HEL_OK;
 	TRY_ALLOC(s->wave, hel_alloc(p->ops, sizeof *s->wave));
@@ -41,7 +42,8 @@ static hel_status schedule_new(schedule *s, const hel_program *p)
 			*last = HEL_MAX(*last, s->wave[i]);
 		}
 	}
-	s->last[p->ops - 1] = s->waves; /* the result stays */
+	for (size_t i = 0; i < results; i++)
+		s->last[result[i]] = s->waves; /* results stay */
 done:
 	return st;
 }
@@ -50,7 +52,8 @@ void hel_vm_find_fused(bool *fused, const hel_program *p)
 {
 	for (size_t i = 0; i < p->ops; i++) {
 		size_t readers = 0, rescale = 0;
-		if (p->op[i].kind != HEL_OP_SQUARE && p->op[i].kind != HEL_OP_ROTATE_SUM)
+		const hel_op_kind kind = p->op[i].kind;
+		if (kind != HEL_OP_SQUARE && kind != HEL_OP_MUL && kind != HEL_OP_ROTATE_SUM)
 			continue;
 		for (size_t k = i + 1; k < p->ops; k++) {
 			const hel_op *op = &p->op[k];
@@ -70,7 +73,7 @@ hel_status hel_vm_peak_values(size_t *out, const hel_program *p)
 	hel_status st = HEL_OK;
 	schedule s = {0};
 	size_t alive = 0, peak = 0;
-	TRY(schedule_new(&s, p));
+	TRY(schedule_new(&s, p, &(uint32_t){p->ops - 1}, 1));
 	for (size_t w = 0; w < s.waves; w++) {
 		for (size_t i = 0; i < p->ops; i++)
 			alive += s.wave[i] == w;
@@ -114,27 +117,35 @@ done:
 
 hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result)
 {
+	return hel_vm_run_many(m, p, &(uint32_t){p->ops - 1}, 1, result);
+}
+
+hel_status hel_vm_run_many(hel_machine *m, const hel_program *p, const uint32_t *op, size_t count,
+			   void **result)
+{
 	hel_status st = HEL_OK;
 	schedule s = {0};
 	wave_job j = {m, p, NULL};
 	TRY_ALLOC(m->value, hel_alloc(p->ops, sizeof *m->value));
 	TRY_ALLOC(j.op, hel_alloc(p->ops, sizeof *j.op));
-	TRY(schedule_new(&s, p));
+	TRY(schedule_new(&s, p, op, count));
 	for (size_t w = 0; w < s.waves; w++) {
-		size_t count = 0;
+		size_t ready = 0;
 		for (size_t i = 0; i < p->ops; i++)
 			if (s.wave[i] == w)
-				j.op[count++] = i;
+				j.op[ready++] = i;
 		/* one op alone may use all threads itself */
-		TRY(hel_pool_try(count > 1 ? m->pool : NULL, count, run_one, &j));
+		TRY(hel_pool_try(ready > 1 ? m->pool : NULL, ready, run_one, &j));
 		for (size_t i = 0; i < p->ops; i++)
 			if (s.last[i] == w && m->value[i]) {
 				m->free_value(m, m->value[i]);
 				m->value[i] = NULL;
 			}
 	}
-	*result = m->value[p->ops - 1];
-	m->value[p->ops - 1] = NULL;
+	for (size_t i = 0; i < count; i++) {
+		result[i] = m->value[op[i]];
+		m->value[op[i]] = NULL;
+	}
 done:
 	for (size_t i = 0; m->value && i < p->ops; i++)
 		if (m->value[i])

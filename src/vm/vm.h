@@ -29,8 +29,12 @@ struct hel_machine {
 /** Runs all ops; *result is the last op's value, which the caller frees.
  *  An op's failure names the layer. */
 HEL_CHECKED hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **result);
-/** fused[op]: a square or a sum of rotations whose only reader is a rescale divides for it, too, or
- *  it is that rescale. */
+/** The same for several values: result[i] is that of op number op[i], ascending; the last of them
+ *  is the program's last op. */
+HEL_CHECKED hel_status hel_vm_run_many(hel_machine *m, const hel_program *p, const uint32_t *op,
+				       size_t count, void **result);
+/** fused[op]: a product of ciphertexts or a sum of rotations whose only reader is a rescale divides
+ * for it, too, or it is that rescale. */
 void hel_vm_find_fused(bool *fused, const hel_program *p);
 /** The largest number of values alive at once. */
 HEL_CHECKED hel_status hel_vm_peak_values(size_t *out, const hel_program *p);
@@ -40,6 +44,10 @@ HEL_CHECKED hel_status hel_vm_peak_values(size_t *out, const hel_program *p);
 /** slots[i]: the slot values of input i, of one record. result: all of its slots. */
 HEL_CHECKED hel_status hel_clear_run(hel_complex *result, const hel_program *p,
 				     const hel_complex *const *slots);
+/** result[i]: all slots of the value of op number op[i], as in hel_vm_run_many. */
+HEL_CHECKED hel_status hel_clear_run_many(hel_complex *const *result, const hel_program *p,
+					  const uint32_t *op, size_t count,
+					  const hel_complex *const *slots);
 /** The same for a feature vector, filled into the inputs as the client fills them: the logit.
  *  @retval HEL_ERANGE not every slot of the result holds it: something else would be sent. */
 HEL_CHECKED hel_status hel_clear_run_features(double *logit, const hel_program *p,
@@ -141,6 +149,11 @@ HEL_CHECKED hel_status hel_loaded_open(hel_loaded **out, const hel_program *p,
 /** The same in memory. */
 HEL_CHECKED hel_status hel_loaded_new(hel_loaded **out, const hel_program *p,
 				      const hel_params *params, hel_pool *pool);
+/** Starts to read mapped weights from disk, and returns at once; lets them go again. For programs
+ *  whose weights are larger than memory, one of which is read while another runs. Nothing to do for
+ *  weights in memory. */
+void hel_loaded_prefetch(const hel_loaded *l);
+void hel_loaded_release(const hel_loaded *l);
 void hel_loaded_free(hel_loaded *l);
 /** Of all weights. */
 size_t hel_loaded_bytes(const hel_loaded *l);
@@ -181,5 +194,9 @@ HEL_CHECKED hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p,
  *  @retval HEL_ECANCEL the evaluator's `stop` was set between two ops. */
 HEL_CHECKED hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev,
 				    const hel_ct *const *in, double *op_seconds);
+/** The same for the values of several ops, as in hel_vm_run_many. */
+HEL_CHECKED hel_status hel_ckks_run_many(hel_ct **result, const uint32_t *op, size_t count,
+					 const hel_loaded *l, const hel_eval *ev,
+					 const hel_ct *const *in, double *op_seconds);
 
 #endif

@@ -227,6 +227,19 @@ static void test_smaller_scale(void **state)
 				  .special = 3});
 }
 
+/* One prime at level 0: small values only, as lookups have them. */
+static void test_one_prime_base(void **state)
+{
+	(void)state;
+	run_all((hel_params_spec){.log_n = 10,
+				  .levels = 4,
+				  .primes_per_level = 1,
+				  .scale_bits = 27,
+				  .alpha = 1,
+				  .special = 1,
+				  .base = 1});
+}
+
 static void test_two_prime_levels(void **state)
 {
 	(void)state;
@@ -297,8 +310,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_one_prime_digits), cmocka_unit_test(test_wide_digits),
-	    cmocka_unit_test(test_smaller_scale),    cmocka_unit_test(test_two_prime_levels),
-	    cmocka_unit_test(test_secure_ring),	     cmocka_unit_test(test_threads_agree),
+	    cmocka_unit_test(test_smaller_scale),    cmocka_unit_test(test_one_prime_base),
+	    cmocka_unit_test(test_two_prime_levels), cmocka_unit_test(test_secure_ring),
+	    cmocka_unit_test(test_threads_agree),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

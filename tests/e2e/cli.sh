@@ -1422,6 +1422,35 @@ for delay in 0.01 0.015 0.02 0.03 0.05 0.08 0.13; do
 	whole "train over another model killed after $delay s" killed/model.json killed
 done 2>/dev/null # the shell's own notices about killed jobs
 
+# --- the lookup laboratory ------------------------------------------------------------------------------------------------
+
+section "lookup-bench"
+lab="lookup-bench --threads 1 --milliseconds 1"
+json "lookup-bench --json" $lab --method full digits --rows 40 9 --dim 3 --base 4 --digits 3 --batch 1 2
+for key in median_ms query_bytes key_bytes server_bytes relative_bits outputs_checked retrain levels log_n; do
+	check "lookup-bench reports $key" "no such key" grep -q "\"$key\":" log/out
+done
+printf '0.5\t1\n-2\t3\n1\t1\n0\t-1\n' >book.tsv
+works "lookup-bench with a codebook" $lab --method digits powers --codebook book.tsv --base 2 --batch 1 --out lab.json
+check "lookup-bench writes what it measured" "$(cat lab.json)" grep -q '"method": "powers"' lab.json
+works "lookup-bench in parts, from disk" $lab --method full --rows 50 --dim 2 --parts 2 --disk . --batch 1
+check "lookup-bench leaves no weights behind" "$(ls ./*.tmp 2>&1)" [ -z "$(find . -name '*.tmp')" ]
+refuse 2 "lookup-bench: an unknown method" $lab --method fast
+says "lookup-bench: an unknown method: the message lists them" powers
+refuse 2 "lookup-bench: a codebook that does not fit" $lab --method digits --codebook book.tsv --base 3
+refuse 2 "lookup-bench: rows and tables" $lab --rows 4 --table book.tsv
+refuse 2 "lookup-bench: no rows" $lab --rows 0
+refuse 6 "lookup-bench: precision out of reach" $lab --method digits --log-n 12 --bits 40 --batch 1
+refuse 7 "lookup-bench: no such table" $lab --method full --table nosuch.npy
+refuse 7 "lookup-bench: no such directory" $lab --method full --rows 9 --disk nowhere --batch 1
+printf '1 2\n3\n' >bad.tsv
+refuse 3 "lookup-bench: rows of different length" $lab --method full --table bad.tsv
+says "lookup-bench: rows of different length: the message names the line" "bad.tsv: line 2"
+printf 'no array' >bad.npy
+refuse 4 "lookup-bench: not an array" $lab --method full --table bad.npy
+cp garbage garbage.safetensors
+refuse 4 "lookup-bench: not weights" $lab --method full --table garbage.safetensors
+
 # --- no secrets in the server binary ----------------------------------------------------------------------------------
 
 section "symbols"

@@ -1,0 +1,259 @@
+/* coded and roots: the client sends each digit x as a number, once for every entry (i, j); the
+ * server computes for all slots at once whether x = j, then multiplies as for one-hot digits.
+ *
+ * coded is the recipe of [KPLC24]: u = 2 ((x - j) / p)^2 - 1 is -1 for x = j and strictly inside
+ * (-1, 1) otherwise; r squarings drive it to 1 or 0, s steps u <- 3 u^2 - 2 u^3 clean it.
+ *
+ * roots takes digits as roots of unity z = exp(2 pi i x / P), P a power of two: with w = z /
+ * zeta^j, (1 + w)(1 + w^2)(1 + w^4) ... = 1 + w + ... + w^(P-1) = P or 0, exactly, and errors are
+ * amplified by less than P/2 instead of 2^r. It takes log2 P levels and 2 log2 P - 2 products. */
+#include "method.h"
+#include <math.h>
+
+static size_t entries(const hel_lookup_spec *s)
+{
+	return (size_t)s->base * s->digits;
+}
+
+/* [KPLC24]: squarings and cleaning steps by base. */
+static void recipe(unsigned *squarings, unsigned *cleanings, unsigned base)
+{
+	static const struct {
+		unsigned base, r, s;
+	} known[] = {{4, 6, 1}, {8, 8, 1}, {16, 10, 2}, {32, 11, 2}, {64, 13, 3}};
+	size_t i = 0;
+	while (known[i].base < base)
+		i++;
+	*squarings = known[i].r;
+	*cleanings = known[i].s;
+}
+
+static unsigned coded_levels(const hel_lookup_spec *s)
+{
+	unsigned r, c;
+	recipe(&r, &c, s->base);
+	return 2 + r + 2 * c;
+}
+
+static unsigned order_bits(const hel_lookup_spec *s)
+{
+	return hel_log2_ceil(s->base);
+}
+
+static unsigned roots_levels(const hel_lookup_spec *s)
+{
+	return 1 + order_bits(s);
+}
+
+static bool plan_coded(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
+{
+	(void)params;
+	plan->pairs = true;
+	return hel_plan_by_table(plan, s, entries(s));
+}
+
+/* --- coded ----------------------------------------------------------------------- */
+
+static hel_status square(hel_builder *b)
+{
+	hel_status st = hel_emit_unary(b, HEL_OP_SQUARE);
+	return st == HEL_OK ? hel_emit_unary(b, HEL_OP_RESCALE) : st;
+}
+
+/* b->value at `level` becomes its indicator at level 1 */
+static hel_status emit_indicator(hel_builder *b, unsigned level)
+{
+	hel_status st = HEL_OK;
+	unsigned r, c;
+	recipe(&r, &c, b->l->spec.base);
+	TRY(hel_emit_unary(b, HEL_OP_SQUARE));
+	TRY(hel_emit_affine(b, b->value, 2, -1, level--));
+	for (; r; r--, level--)
+		TRY(square(b));
+	for (; c; c--, level -= 2) {
+		const uint32_t u = b->value;
+		TRY(square(b));
+		const uint32_t squared = b->value;
+		TRY(hel_emit_affine(b, u, -2, 3, level));
+		TRY(hel_emit_op(b,
+				(hel_op){.kind = HEL_OP_MUL, .value = squared, .index = b->value}));
+		TRY(hel_emit_unary(b, HEL_OP_RESCALE));
+	}
+done:
+	return st;
+}
+
+static hel_complex coded_weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+				size_t lane)
+{
+	const size_t one = b->l->plan.turn_bits + b->l->plan.fold_bits;
+	return hel_table_pair(b->l, b->l->lane[lane].table, (value << one) + entry, column);
+}
+
+static hel_status emit_all(hel_builder *b, const char *name, unsigned levels,
+			   hel_status (*indicator)(hel_builder *, unsigned), hel_weight weight)
+{
+	hel_status st = HEL_OK;
+	uint32_t *value = NULL;
+	char text[200];
+	const hel_packing_plan *plan = &b->l->plan;
+	TRY_ALLOC(value, hel_alloc(plan->sources, sizeof *value));
+	snprintf(text, sizeof text, "%s: %u digits of %u as numbers in %zu ciphertext%s", name,
+		 b->l->spec.digits, b->l->spec.base, plan->sources, plan->sources > 1 ? "s" : "");
+	TRY(hel_emit_layer(b, text));
+	TRY(hel_emit_inputs(b, value, levels));
+	for (size_t s = 0; s < plan->sources; s++) {
+		b->value = value[s];
+		TRY(indicator(b, levels));
+		value[s] = b->value;
+	}
+	snprintf(text, sizeof text, "codebook: %u turns, %u folds", 1u << plan->turn_bits,
+		 plan->fold_bits);
+	TRY(hel_emit_layer(b, text));
+	TRY(hel_emit_results(b, value, plan->sources, weight, false));
+done:
+	hel_free(value);
+	return st;
+}
+
+static hel_status emit_coded(hel_builder *b)
+{
+	return emit_all(b, "coded", coded_levels(&b->l->spec), emit_indicator, coded_weight);
+}
+
+/* (x - j) / p: j is the slot's, which the client knows */
+static void fill_coded(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)
+{
+	const hel_packing_plan *plan = &l->plan;
+	const unsigned base = l->spec.base, one = plan->turn_bits + plan->fold_bits;
+	for (size_t e = 0; e < entries(&l->spec); e++)
+		features[hel_plan_feature(plan, false, e >> one, e & (((size_t)1 << one) - 1),
+					  lane)] =
+		    ((double)code[e / base] - (double)(e % base)) / base;
+}
+
+static double coded_bound(const hel_lookup_spec *s)
+{
+	return (s->base - 1.0) / s->base;
+}
+
+/* --- roots ------------------------------------------------------------------------- */
+
+static hel_complex root(unsigned order_log, uint64_t power)
+{
+	const uint64_t order = (uint64_t)1 << order_log;
+	const double angle = 2 * M_PI * (double)(power % order) / (double)order;
+	return (hel_complex){cos(angle), sin(angle)};
+}
+
+/* b->value = z^(2^i) + zeta^(2^i j) in the slots of entry (., j) */
+static hel_status emit_factor(hel_builder *b, uint32_t z, unsigned i)
+{
+	hel_status st = HEL_OK;
+	const hel_packing_plan *plan = &b->l->plan;
+	const hel_lookup_spec *s = &b->l->spec;
+	const size_t turns = (size_t)1 << plan->turn_bits, folds = (size_t)1 << plan->fold_bits;
+	uint32_t index;
+	for (size_t p = 0; p < b->slots; p++) {
+		const size_t position = p >> plan->lane_bits;
+		const size_t entry = (position >> plan->column_bits & (folds - 1)) * turns +
+				     (position & (turns - 1));
+		/* the same for all sources: their entries differ by a multiple of the base */
+		b->vector[p] = root(order_bits(s), (uint64_t)(entry % s->base) << i);
+	}
+	TRY(hel_program_add_vector(b->p, b->vector, plan->log_slots, &index));
+	TRY(hel_emit_op(b, (hel_op){.kind = HEL_OP_ADD_PLAIN, .value = z, .index = index}));
+done:
+	return st;
+}
+
+static hel_status emit_geometric(hel_builder *b, unsigned level)
+{
+	hel_status st = HEL_OK;
+	const unsigned bits = order_bits(&b->l->spec);
+	uint32_t z = b->value, product = 0;
+	for (unsigned i = 0; i < bits; i++, level--) {
+		uint32_t higher = z;
+		if (i + 1 < bits) {
+			TRY(hel_emit_op(b, (hel_op){.kind = HEL_OP_SQUARE, .value = z}));
+			TRY(hel_emit_unary(b, HEL_OP_RESCALE));
+			higher = b->value;
+		}
+		TRY(emit_factor(b, z, i));
+		if (i)
+			TRY(hel_emit_op(
+			    b, (hel_op){.kind = HEL_OP_MUL, .value = product, .index = b->value}));
+		if (i)
+			TRY(hel_emit_unary(b, HEL_OP_RESCALE));
+		else
+			TRY(hel_emit_affine(b, b->value, 1, 0, level));
+		product = b->value;
+		z = higher;
+	}
+done:
+	return st;
+}
+
+/* Divides by what the factors left: zeta^(j (P - 1)) P. */
+static hel_complex roots_weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+				size_t lane)
+{
+	const hel_complex w = coded_weight(b, value, entry, column, lane);
+	const unsigned bits = order_bits(&b->l->spec);
+	const hel_complex f = root(bits, entry % b->l->spec.base);
+	const double scale = exp2(-(double)bits);
+	return (hel_complex){scale * (w.re * f.re - w.im * f.im),
+			     scale * (w.re * f.im + w.im * f.re)};
+}
+
+/* A source's entries begin at a multiple of the base, so that all share their roots. */
+static bool plan_roots(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
+{
+	if (!plan_coded(plan, s, params))
+		return false;
+	const size_t one = (size_t)1 << (plan->turn_bits + plan->fold_bits);
+	return plan->sources == 1 || one % s->base == 0;
+}
+
+static hel_status emit_roots(hel_builder *b)
+{
+	return emit_all(b, "roots", roots_levels(&b->l->spec), emit_geometric, roots_weight);
+}
+
+static void fill_roots(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)
+{
+	const hel_packing_plan *plan = &l->plan;
+	const unsigned base = l->spec.base, one = plan->turn_bits + plan->fold_bits;
+	for (size_t e = 0; e < entries(&l->spec); e++) {
+		const size_t at =
+		    hel_plan_feature(plan, true, e >> one, e & (((size_t)1 << one) - 1), lane);
+		const hel_complex z = root(order_bits(&l->spec), code[e / base]);
+		features[at] = z.re;
+		features[at + 1] = z.im;
+	}
+}
+
+/* Of each part, so that the whole is bounded by 1. */
+static double roots_bound(const hel_lookup_spec *s)
+{
+	(void)s;
+	return M_SQRT1_2;
+}
+
+const hel_method hel_method_coded = {
+    .name = "coded",
+    .levels = coded_levels,
+    .plan = plan_coded,
+    .emit = emit_coded,
+    .fill = fill_coded,
+    .bound = coded_bound,
+};
+const hel_method hel_method_roots = {
+    .name = "roots",
+    .complex_input = true,
+    .levels = roots_levels,
+    .plan = plan_roots,
+    .emit = emit_roots,
+    .fill = fill_roots,
+    .bound = roots_bound,
+};

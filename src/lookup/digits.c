@@ -1,0 +1,67 @@
+/* digits: one-hot digits, encrypted by the client ([HE-LRM]). The p l entries of a lane meet the
+ * stacked tables in one product; folds add what stands in different slots. */
+#include "method.h"
+
+static size_t entries(const hel_lookup_spec *s)
+{
+	return (size_t)s->base * s->digits;
+}
+
+static unsigned levels(const hel_lookup_spec *s)
+{
+	(void)s;
+	return 1;
+}
+
+static bool plan_digits(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
+{
+	(void)params;
+	plan->pairs = true;
+	return hel_plan_by_table(plan, s, entries(s));
+}
+
+static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+			  size_t lane)
+{
+	const hel_packing_plan *plan = &b->l->plan;
+	const size_t one = plan->turn_bits + plan->fold_bits;
+	return hel_table_pair(b->l, b->l->lane[lane].table, (value << one) + entry, column);
+}
+
+static hel_status emit(hel_builder *b)
+{
+	hel_status st = HEL_OK;
+	uint32_t *value = NULL;
+	char text[200];
+	const hel_packing_plan *plan = &b->l->plan;
+	TRY_ALLOC(value, hel_alloc(plan->sources, sizeof *value));
+	snprintf(text, sizeof text,
+		 "digits: %u one-hot digits of %u in %zu ciphertext%s, %u turns, %u folds",
+		 b->l->spec.digits, b->l->spec.base, plan->sources, plan->sources > 1 ? "s" : "",
+		 1u << plan->turn_bits, plan->fold_bits);
+	TRY(hel_emit_layer(b, text));
+	TRY(hel_emit_inputs(b, value, 1));
+	TRY(hel_emit_results(b, value, plan->sources, weight, false));
+done:
+	hel_free(value);
+	return st;
+}
+
+static void fill(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)
+{
+	const hel_packing_plan *plan = &l->plan;
+	const unsigned one = plan->turn_bits + plan->fold_bits;
+	for (unsigned i = 0; i < l->spec.digits; i++) {
+		const size_t e = (size_t)i * l->spec.base + code[i];
+		features[hel_plan_feature(plan, false, e >> one, e & (((size_t)1 << one) - 1),
+					  lane)] = 1;
+	}
+}
+
+const hel_method hel_method_digits = {
+    .name = "digits",
+    .levels = levels,
+    .plan = plan_digits,
+    .emit = emit,
+    .fill = fill,
+};

@@ -1,0 +1,88 @@
+/* full: one-hot over all rows. Each lane takes a range of a table's rows, so that no sums over
+ * lanes or folds are needed: all lanes but one of a query hold zeros, and the client knows which.
+ */
+#include "method.h"
+
+static size_t entries(const hel_lookup_spec *s)
+{
+	size_t most = 0;
+	for (size_t t = 0; t < s->tables; t++)
+		most = HEL_MAX(most, s->table[t].rows);
+	return most;
+}
+
+static unsigned levels(const hel_lookup_spec *s)
+{
+	(void)s;
+	return 1;
+}
+
+/* The fewest ciphertexts with which the ranges fit the lanes. */
+static bool plan_full(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
+{
+	(void)params;
+	plan->pairs = true;
+	const size_t columns = hel_plan_columns(plan, s);
+	plan->column_bits = HEL_MIN(plan->log_slots, hel_log2_ceil(columns));
+	plan->results = (columns + ((size_t)1 << plan->column_bits) - 1) >> plan->column_bits;
+	plan->lane_bits = plan->log_slots - plan->column_bits;
+	const size_t lanes = (size_t)1 << plan->lane_bits, one = s->batch * s->tables;
+	if (one > lanes)
+		return false;
+	plan->turn_bits = HEL_MIN(plan->column_bits, hel_log2_ceil(entries(s)));
+	size_t low = 0, high = ((entries(s) - 1) >> plan->turn_bits) + 1;
+	while (high - low > 1) { /* high fits, low does not */
+		const size_t middle = (low + high) / 2;
+		if (hel_plan_ranges(s, middle << plan->turn_bits) <= lanes)
+			high = middle;
+		else
+			low = middle;
+	}
+	plan->sources = high;
+	return true;
+}
+
+static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+			  size_t lane)
+{
+	const hel_lane *at = &b->l->lane[lane];
+	const size_t row = at->first + (value << b->l->plan.turn_bits) + entry;
+	return hel_table_pair(b->l, at->table, row, column);
+}
+
+static hel_status emit(hel_builder *b)
+{
+	hel_status st = HEL_OK;
+	uint32_t *value = NULL;
+	char text[200];
+	const hel_packing_plan *plan = &b->l->plan;
+	TRY_ALLOC(value, hel_alloc(plan->sources, sizeof *value));
+	snprintf(text, sizeof text,
+		 "full: %zu lanes of up to %zu rows, one-hot in %zu ciphertexts, %u turns",
+		 b->l->lanes, hel_plan_lane_rows(plan), plan->sources, 1u << plan->turn_bits);
+	TRY(hel_emit_layer(b, text));
+	TRY(hel_emit_inputs(b, value, 1));
+	TRY(hel_emit_results(b, value, plan->sources, weight, false));
+done:
+	hel_free(value);
+	return st;
+}
+
+static void fill(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)
+{
+	const hel_packing_plan *plan = &l->plan;
+	const size_t first = l->lane[lane].first, turns = (size_t)1 << plan->turn_bits;
+	if (code[0] < first || code[0] - first >= hel_plan_lane_rows(plan))
+		return;
+	const size_t at = code[0] - first;
+	features[hel_plan_feature(plan, false, at >> plan->turn_bits, at & (turns - 1), lane)] = 1;
+}
+
+const hel_method hel_method_full = {
+    .name = "full",
+    .keeps_rows = true,
+    .levels = levels,
+    .plan = plan_full,
+    .emit = emit,
+    .fill = fill,
+};

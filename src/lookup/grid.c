@@ -1,0 +1,279 @@
+/* grid: exact rows, short queries. A row of a lane's range is (a, q, u, g): g and u are one-hot in
+ * `sources` vectors that the server rotates past each slot (the scan), a and q in `select` vectors
+ * that pick from the `select` sums (products of ciphertexts). Two vectors travel in each
+ * ciphertext, as z = x + i y; the server takes them apart with the conjugate of z, inside the
+ * weights: W x + V y = (W - i V)/2 z + (W + i V)/2 conj(z). */
+#include "method.h"
+#include <math.h>
+
+static size_t largest(const hel_lookup_spec *s)
+{
+	size_t most = 0;
+	for (size_t t = 0; t < s->tables; t++)
+		most = HEL_MAX(most, s->table[t].rows);
+	return most;
+}
+
+static unsigned levels(const hel_lookup_spec *s)
+{
+	(void)s;
+	return 2;
+}
+
+/* A vector alone needs no conjugate. */
+static size_t ciphertexts(size_t vectors)
+{
+	return (vectors + 1) / 2;
+}
+
+static size_t values(size_t vectors)
+{
+	return vectors > 1 ? vectors : 1;
+}
+
+/* --- packing ------------------------------------------------------------------------- */
+
+#define TURN_BITS_MAX 7	       /* every turn more is a rotation key more */
+#define SECONDS_BYTE (1 / 4e6) /* of upload: 32 Mbit/s */
+
+/* Seconds for upload and sums together. */
+static double price(const hel_packing_plan *plan, const hel_params *p)
+{
+	const double scan = (double)ciphertexts(plan->sources) * (double)p->limbs[2];
+	const double pick = (double)ciphertexts(plan->select) * (double)p->limbs[1];
+	const double bytes = (scan + pick) * (double)hel_packed_size(p->ring.n, HEL_PRIME_BITS);
+	const double terms = (double)(plan->sources * plan->select) * exp2(plan->turn_bits);
+	const double turned = (double)plan->sources * exp2((plan->turn_bits + 1) / 2u);
+	hel_cost c = hel_cost_sum(&p->spec, p->limbs[2], terms, turned, (double)plan->select);
+	hel_cost_add(&c, hel_cost_product(&p->spec, p->limbs[2]), turned);
+	hel_cost_add(&c, hel_cost_product(&p->spec, p->limbs[1]), 2 * (double)plan->select);
+	return bytes * SECONDS_BYTE + hel_cost_seconds(hel_cost_model_default(), c);
+}
+
+/* Even, or 1. */
+static size_t even(size_t n)
+{
+	return n > 1 ? (n + 1) / 2 * 2 : n;
+}
+
+/* The fewest selected sums for which the ranges fit the lanes, 0 for none. */
+static size_t selections(const hel_packing_plan *plan, const hel_lookup_spec *s)
+{
+	const size_t scanned = plan->sources << plan->turn_bits << plan->select_bits;
+	const size_t lanes = (size_t)1 << plan->lane_bits;
+	size_t low = 0, high = (largest(s) - 1) / scanned + 1;
+	if (hel_plan_ranges(s, high * scanned) > lanes)
+		return 0;
+	while (high - low > 1) {
+		const size_t middle = (low + high) / 2;
+		if (hel_plan_ranges(s, middle * scanned) <= lanes)
+			high = middle;
+		else
+			low = middle;
+	}
+	return even(high);
+}
+
+static bool plan_grid(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
+{
+	hel_packing_plan best = {0};
+	double least = INFINITY;
+	plan->pairs = true;
+	plan->results = 1;
+	const unsigned column_bits = hel_log2_ceil(hel_plan_columns(plan, s));
+	for (unsigned lanes = hel_log2_ceil(s->batch * s->tables);
+	     lanes + column_bits <= plan->log_slots; lanes++) {
+		hel_packing_plan p = *plan;
+		p.lane_bits = lanes;
+		p.column_bits = plan->log_slots - lanes;
+		p.select_bits = p.column_bits - column_bits;
+		p.turn_bits = HEL_MIN(p.column_bits, TURN_BITS_MAX);
+		for (p.sources = 1; p.sources <= 64; p.sources = even(p.sources + 1)) {
+			p.select = selections(&p, s);
+			const double seconds = price(&p, params);
+			if (!p.select || p.select > HEL_MAX_INPUTS || seconds >= least)
+				continue;
+			least = seconds;
+			best = p;
+		}
+	}
+	*plan = best;
+	return least < INFINITY;
+}
+
+/* --- ops ------------------------------------------------------------------------------ */
+
+static hel_complex row_at(const hel_builder *b, size_t lane, size_t a, size_t u, size_t entry,
+			  size_t column)
+{
+	const hel_packing_plan *plan = &b->l->plan;
+	const unsigned column_bits = plan->column_bits - plan->select_bits;
+	const hel_lane *at = &b->l->lane[lane];
+	const size_t q = column >> column_bits, k = column & (((size_t)1 << column_bits) - 1);
+	const size_t row = ((a << plan->select_bits) + q) * (plan->sources << plan->turn_bits) +
+			   (u << plan->turn_bits) + entry;
+	return hel_table_pair(b->l, at->table, at->first + row, k);
+}
+
+/* (x -+ i y) / 2: what z and conj(z) multiply with */
+static hel_complex half(hel_complex x, hel_complex y, bool conjugated)
+{
+	return conjugated ? (hel_complex){(x.re - y.im) / 2, (x.im + y.re) / 2}
+			  : (hel_complex){(x.re + y.im) / 2, (x.im - y.re) / 2};
+}
+
+/* The weight of scanned value v for one selected vector a. */
+static hel_complex scanned(const hel_builder *b, size_t lane, size_t a, size_t v, size_t entry,
+			   size_t column)
+{
+	if (b->l->plan.sources == 1)
+		return row_at(b, lane, a, 0, entry, column);
+	return half(row_at(b, lane, a, v & ~(size_t)1, entry, column),
+		    row_at(b, lane, a, v | 1, entry, column), v & 1);
+}
+
+/* Values of the scan, for each of those that select: value = selecting * scanned + scanned one. */
+static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+			  size_t lane)
+{
+	const size_t n = values(b->l->plan.sources), v = value % n, a = b->selecting;
+	if (b->l->plan.select == 1)
+		return scanned(b, lane, 0, v, entry, column);
+	return half(scanned(b, lane, a & ~(size_t)1, v, entry, column),
+		    scanned(b, lane, a | 1, v, entry, column), a & 1);
+}
+
+/* Ciphertexts of `vectors` vectors and their conjugates: value[0 .. values). */
+static hel_status emit_vectors(hel_builder *b, uint32_t *value, size_t vectors, unsigned level,
+			       const uint8_t *position, unsigned bits)
+{
+	hel_status st = HEL_OK;
+	hel_layout layout = {.log_slots = (uint8_t)b->l->plan.log_slots};
+	for (unsigned i = 0; i < bits; i++)
+		layout.position[layout.bits++] = position[i];
+	if (vectors > 1)
+		layout.position[layout.bits++] = layout.log_slots;
+	layout.width = 1u << layout.bits;
+	for (size_t c = 0; c < ciphertexts(vectors); c++) {
+		TRY(hel_emit_input(b, level, &layout));
+		value[2 * c] = b->value;
+		if (vectors == 1)
+			continue;
+		TRY(hel_emit_conjugate(b, b->value));
+		value[2 * c + 1] = b->value;
+	}
+done:
+	return st;
+}
+
+static unsigned lane_positions(uint8_t *position, const hel_packing_plan *plan, unsigned first,
+			       unsigned bits)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < bits; i++)
+		position[n++] = (uint8_t)(first + i);
+	for (unsigned i = 0; i < plan->lane_bits; i++)
+		position[n++] = (uint8_t)i;
+	return n;
+}
+
+/* Sum over all a of sum[a] * pick[a]. */
+static hel_status emit_selection(hel_builder *b, const uint32_t *sum, const uint32_t *pick,
+				 size_t count)
+{
+	hel_status st = HEL_OK;
+	hel_op op = {.kind = HEL_OP_WEIGHTED_SUM, .index = 1};
+	TRY_ALLOC(op.term, hel_alloc(count, sizeof *op.term));
+	TRY_ALLOC(op.factor, hel_alloc(count + 1, sizeof *op.factor));
+	for (size_t a = 0; a < count; a++) {
+		TRY(hel_emit_op(b,
+				(hel_op){.kind = HEL_OP_MUL, .value = sum[a], .index = pick[a]}));
+		op.term[op.terms].value = b->value;
+		op.factor[op.terms++] = 1;
+	}
+	st = hel_emit_op(b, op);
+	op = (hel_op){0};
+	TRY(st);
+	TRY(hel_emit_unary(b, HEL_OP_RESCALE));
+done:
+	hel_op_clear(&op);
+	return st;
+}
+
+static hel_status emit(hel_builder *b)
+{
+	hel_status st = HEL_OK;
+	hel_packing_plan *plan = &b->l->plan;
+	const size_t scans = values(plan->sources), picks = values(plan->select);
+	uint32_t *scan = NULL, *pick = NULL, *sum = NULL;
+	uint8_t position[HEL_MAX_INDEX_BITS];
+	char text[240];
+	TRY_ALLOC(scan, hel_alloc(scans + 1, sizeof *scan));
+	TRY_ALLOC(pick, hel_alloc(picks + 1, sizeof *pick));
+	TRY_ALLOC(sum, hel_alloc(picks, sizeof *sum));
+	snprintf(text, sizeof text,
+		 "grid, scan: %zu lanes of up to %zu rows; %zu vectors of %u turns, %zu sums",
+		 b->l->lanes, hel_plan_lane_rows(plan), plan->sources, 1u << plan->turn_bits,
+		 picks);
+	TRY(hel_emit_layer(b, text));
+	unsigned bits = lane_positions(position, plan, plan->lane_bits, plan->turn_bits);
+	TRY(emit_vectors(b, scan, plan->sources, 2, position, bits));
+	plan->babies = hel_plan_babies(plan, b->params, 2, scans, picks);
+	for (size_t a = picks; a-- > 0;) { /* the fullest last: errors are read off it */
+		b->selecting = a;
+		TRY(hel_emit_product(b, scan, scans, 0, weight));
+		TRY(hel_emit_unary(b, HEL_OP_RESCALE));
+		sum[a] = b->value;
+	}
+	snprintf(text, sizeof text, "grid, selection: one of %zu sums and %u places", plan->select,
+		 1u << plan->select_bits);
+	TRY(hel_emit_layer(b, text));
+	bits =
+	    lane_positions(position, plan, plan->lane_bits + plan->column_bits - plan->select_bits,
+			   plan->select_bits);
+	TRY(emit_vectors(b, pick, plan->select, 1, position, bits));
+	TRY(emit_selection(b, sum, pick, picks));
+	b->l->result[0] = b->value;
+done:
+	hel_free(scan);
+	hel_free(pick);
+	hel_free(sum);
+	return st;
+}
+
+/* --- the client ------------------------------------------------------------------------ */
+
+/* Features of vector `vector` out of `vectors`: element (i, lane) of ciphertext vector / 2. */
+static size_t feature(const hel_packing_plan *plan, size_t vectors, size_t vector, unsigned bits,
+		      size_t i, size_t lane)
+{
+	const unsigned one = bits + plan->lane_bits;
+	if (vectors == 1)
+		return i + (lane << bits);
+	return (vector / 2 << (one + 1)) + ((vector & 1) << one) + (lane << bits) + i;
+}
+
+static void fill(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)
+{
+	const hel_packing_plan *plan = &l->plan;
+	const size_t first = l->lane[lane].first, turns = (size_t)1 << plan->turn_bits;
+	if (code[0] < first || code[0] - first >= hel_plan_lane_rows(plan))
+		return;
+	const size_t row = code[0] - first, scanned_rows = plan->sources * turns;
+	const size_t u = row % scanned_rows / turns, g = row % turns, high = row / scanned_rows;
+	const size_t a = high >> plan->select_bits;
+	const size_t q = high & (((size_t)1 << plan->select_bits) - 1);
+	const unsigned both = plan->turn_bits + plan->lane_bits + (plan->sources > 1);
+	double *picks = features + (ciphertexts(plan->sources) << both);
+	features[feature(plan, plan->sources, u, plan->turn_bits, g, lane)] = 1;
+	picks[feature(plan, plan->select, a, plan->select_bits, q, lane)] = 1;
+}
+
+const hel_method hel_method_grid = {
+    .name = "grid",
+    .keeps_rows = true,
+    .levels = levels,
+    .plan = plan_grid,
+    .emit = emit,
+    .fill = fill,
+};

@@ -1,0 +1,89 @@
+/* method.h -- what the methods of lookup share while they write their programs. Internal. */
+#ifndef HEL_LOOKUP_METHOD_H
+#define HEL_LOOKUP_METHOD_H
+
+#include "circuit/circuit.h"
+#include "lookup.h"
+
+typedef struct hel_builder {
+	hel_lookup *l;
+	hel_program *p;
+	const hel_params *params;
+	size_t slots;
+	uint16_t layer;
+	uint32_t value; /* the latest op */
+	hel_complex *vector;
+	size_t selecting;	/* GRID: the sum that is being made */
+	hel_complex *transform; /* POWERS: the tables in the basis of powers */
+} hel_builder;
+
+/** What a method is. Entries are what one lane sends: one-hot entries, or one number per digit. */
+typedef struct hel_method {
+	const char *name;
+	bool keeps_rows;
+	bool complex_input;
+	unsigned (*levels)(const hel_lookup_spec *s); /* all, the table's product included */
+	/* log_slots is set; picks the rest. False: too few slots. */
+	bool (*plan)(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params);
+	hel_status (*emit)(hel_builder *b);
+	void (*fill)(double *features, const hel_lookup *l, size_t lane, const uint32_t *code);
+	/* Of every feature. NULL: they are one-hot, so that the norm bounds all values, and a base
+	 * of one prime holds them. */
+	double (*bound)(const hel_lookup_spec *s);
+} hel_method;
+
+extern const hel_method hel_method_full, hel_method_digits, hel_method_coded, hel_method_roots,
+    hel_method_powers, hel_method_grid;
+const hel_method *hel_method_of(hel_lookup_method method);
+
+/* --- packing.c -------------------------------------------------------------- */
+
+/** Columns a table needs. */
+size_t hel_plan_columns(const hel_packing_plan *plan, const hel_lookup_spec *s);
+/** One lane for each query and table, columns as far as they fit, folds for the rest. */
+bool hel_plan_by_table(hel_packing_plan *plan, const hel_lookup_spec *s, size_t entries);
+/** Lanes for ranges of `rows` rows each: how many all queries take together. */
+size_t hel_plan_ranges(const hel_lookup_spec *s, size_t rows);
+/** Rows in the range of one lane of FULL or GRID. */
+size_t hel_plan_lane_rows(const hel_packing_plan *plan);
+/** The cheapest number of rotated inputs for `values` inputs and `sums` sums. */
+size_t hel_plan_babies(const hel_packing_plan *plan, const hel_params *params, unsigned level,
+		       size_t values, size_t sums);
+/** Elements of one input ciphertext, and the number of one of them among its features. */
+size_t hel_plan_width(const hel_packing_plan *plan, bool complex_input);
+size_t hel_plan_feature(const hel_packing_plan *plan, bool complex_input, size_t source,
+			size_t entry, size_t lane);
+
+/* --- product.c --------------------------------------------------------------- */
+
+HEL_CHECKED hel_status hel_emit_layer(hel_builder *b, const char *text);
+HEL_CHECKED hel_status hel_emit_op(hel_builder *b, hel_op op);
+HEL_CHECKED hel_status hel_emit_unary(hel_builder *b, hel_op_kind kind);
+/** The next input: `width` elements in the layout's order, at `level`. */
+HEL_CHECKED hel_status hel_emit_input(hel_builder *b, unsigned level, const hel_layout *layout);
+/** All inputs of a plan's entries; value[source]. */
+HEL_CHECKED hel_status hel_emit_inputs(hel_builder *b, uint32_t *value, unsigned level);
+/** value times factor plus constant, one level below `level`. */
+HEL_CHECKED hel_status hel_emit_affine(hel_builder *b, uint32_t value, double factor,
+				       double constant, unsigned level);
+/** value + conjugate(value), or that conjugate alone. */
+HEL_CHECKED hel_status hel_emit_conjugate(hel_builder *b, uint32_t value);
+
+/** What value number `value` multiplies in column `column` (of all results) of a lane where it
+ *  holds entry `entry`. */
+typedef hel_complex (*hel_weight)(const hel_builder *b, size_t value, size_t entry, size_t column,
+				  size_t lane);
+
+/** One result: value[0..count) times the table, not rescaled. first: its first column. */
+HEL_CHECKED hel_status hel_emit_product(hel_builder *b, const uint32_t *value, size_t count,
+					size_t first, hel_weight weight);
+/** Sums over the plan's folds, and adds the conjugate when `conjugate`. */
+HEL_CHECKED hel_status hel_emit_folds(hel_builder *b, unsigned level, bool conjugate);
+/** All results: product, folds, rescaling. Level 1. */
+HEL_CHECKED hel_status hel_emit_results(hel_builder *b, const uint32_t *value, size_t count,
+					hel_weight weight, bool conjugate);
+
+/** Outputs 2 column and 2 column + 1 of a row, divided by the norm; or one alone. */
+hel_complex hel_table_pair(const hel_lookup *l, size_t table, size_t row, size_t column);
+
+#endif

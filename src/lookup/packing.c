@@ -1,0 +1,194 @@
+#include "method.h"
+#include <math.h>
+#include <string.h>
+
+size_t hel_plan_columns(const hel_packing_plan *plan, const hel_lookup_spec *s)
+{
+	const size_t dim = s->table[0].dim;
+	return plan->pairs ? (dim + 1) / 2 : dim;
+}
+
+size_t hel_plan_lane_rows(const hel_packing_plan *plan)
+{
+	return (plan->sources << plan->turn_bits) * HEL_MAX(plan->select, 1) << plan->select_bits;
+}
+
+size_t hel_plan_ranges(const hel_lookup_spec *s, size_t rows)
+{
+	size_t ranges = 0;
+	for (size_t t = 0; t < s->tables; t++)
+		ranges += (s->table[t].rows + rows - 1) / rows;
+	return ranges * s->batch;
+}
+
+bool hel_plan_by_table(hel_packing_plan *plan, const hel_lookup_spec *s, size_t entries)
+{
+	plan->lane_bits = hel_log2_ceil(s->batch * s->tables);
+	if (plan->lane_bits > plan->log_slots)
+		return false;
+	const size_t columns = hel_plan_columns(plan, s);
+	const unsigned left = plan->log_slots - plan->lane_bits, bits = hel_log2_ceil(entries);
+	plan->column_bits = HEL_MIN(left, hel_log2_ceil(columns));
+	plan->results = (columns + ((size_t)1 << plan->column_bits) - 1) >> plan->column_bits;
+	plan->fold_bits = HEL_MIN(left - plan->column_bits, bits);
+	plan->turn_bits = HEL_MIN(bits - plan->fold_bits, plan->column_bits);
+	const unsigned one = plan->fold_bits + plan->turn_bits;
+	plan->sources = (entries + ((size_t)1 << one) - 1) >> one;
+	return true;
+}
+
+size_t hel_plan_babies(const hel_packing_plan *plan, const hel_params *params, unsigned level,
+		       size_t values, size_t sums)
+{
+	const hel_params_spec *spec = &params->spec;
+	const size_t limbs = params->limbs[level];
+	size_t best = 1;
+	double least = INFINITY;
+	for (unsigned bits = 0; bits <= (plan->sums_only ? 0 : plan->turn_bits); bits++) {
+		const double babies = exp2(bits), giants = exp2(plan->turn_bits - bits);
+		hel_cost c = {0};
+		if (bits)
+			hel_cost_add(&c, hel_cost_decompose(spec, limbs), (double)values);
+		hel_cost_add(&c, hel_cost_product(spec, limbs), (double)values * (babies - 1));
+		hel_cost_add(&c, hel_cost_finish(spec, limbs), (double)values * (babies - 1));
+		hel_cost_add(&c, hel_cost_decompose(spec, limbs), (double)sums * (giants - 1));
+		hel_cost_add(&c, hel_cost_product(spec, limbs), (double)sums * (giants - 1));
+		/* a key must be made, sent and kept: a millisecond each */
+		const double seconds =
+		    hel_cost_seconds(hel_cost_model_default(), c) + 1e-3 * (babies + giants);
+		if (seconds < least) {
+			least = seconds;
+			best = (size_t)1 << bits;
+		}
+	}
+	return best;
+}
+
+size_t hel_plan_width(const hel_packing_plan *plan, bool complex_input)
+{
+	return (size_t)1 << (plan->turn_bits + plan->fold_bits + plan->lane_bits + complex_input);
+}
+
+size_t hel_plan_feature(const hel_packing_plan *plan, bool complex_input, size_t source,
+			size_t entry, size_t lane)
+{
+	const size_t one = entry + (lane << (plan->turn_bits + plan->fold_bits));
+	return source * hel_plan_width(plan, complex_input) + (one << complex_input);
+}
+
+/* --- queries and answers --------------------------------------------------------- */
+
+size_t hel_lookup_code_width(const hel_lookup_spec *s)
+{
+	return hel_lookup_keeps_rows(s->method) ? 1 : s->digits;
+}
+
+hel_status hel_lookup_code(uint32_t *code, const hel_lookup_spec *s, uint64_t index)
+{
+	hel_status st = HEL_OK;
+	const uint64_t wanted = index;
+	if (hel_lookup_keeps_rows(s->method)) {
+		if (index > UINT32_MAX)
+			FAIL(HEL_EDATA, "row %llu does not exist", (unsigned long long)index);
+		code[0] = (uint32_t)index;
+		goto done;
+	}
+	for (unsigned i = 0; i < s->digits; i++, index /= s->base)
+		code[i] = (uint32_t)(index % s->base);
+	if (index)
+		FAIL(HEL_EDATA, "index %llu has more than %u digits in base %u",
+		     (unsigned long long)wanted, s->digits, s->base);
+done:
+	return st;
+}
+
+static hel_status check_code(const hel_lookup_spec *s, size_t query, size_t table,
+			     const uint32_t *code)
+{
+	hel_status st = HEL_OK;
+	if (hel_lookup_keeps_rows(s->method)) {
+		if (code[0] >= s->table[table].rows && code[0] != HEL_LOOKUP_NONE)
+			FAIL(HEL_EDATA, "lookup %zu asks for row %u of table %zu, which has %zu",
+			     query, code[0], table, s->table[table].rows);
+		goto done;
+	}
+	for (unsigned i = 0; i < s->digits; i++)
+		if (code[i] >= s->base)
+			FAIL(HEL_EDATA, "digit %u of lookup %zu in table %zu is %u, the base is %u",
+			     i, query, table, code[i], s->base);
+done:
+	return st;
+}
+
+static const uint32_t *code_of(const hel_lookup_spec *s, const uint32_t *code, size_t query,
+			       size_t table)
+{
+	return code + (query * s->tables + table) * hel_lookup_code_width(s);
+}
+
+hel_status hel_lookup_fill(double *features, const hel_lookup *l, const uint32_t *code)
+{
+	hel_status st = HEL_OK;
+	const hel_lookup_spec *s = &l->spec;
+	for (size_t q = 0; q < s->batch; q++)
+		for (size_t t = 0; t < s->tables; t++)
+			TRY(check_code(s, q, t, code_of(s, code, q, t)));
+	memset(features, 0, l->program->manifest->features * sizeof *features);
+	for (size_t b = 0; b < l->lanes; b++)
+		hel_method_of(s->method)->fill(
+		    features, l, b, code_of(s, code, l->lane[b].query, l->lane[b].table));
+done:
+	return st;
+}
+
+/* The lane that answers, and the fold or copy in which its answer stands. */
+static size_t answering(size_t *above, const hel_lookup *l, size_t query, size_t table,
+			const uint32_t *code)
+{
+	const bool rows = hel_lookup_keeps_rows(l->spec.method);
+	const size_t in_lane = hel_plan_lane_rows(&l->plan);
+	*above = 0;
+	for (size_t b = 0; b < l->lanes; b++) {
+		const hel_lane *lane = &l->lane[b];
+		if (lane->query != query || lane->table != table)
+			continue;
+		if (!rows)
+			return b;
+		if (code[0] >= lane->first && code[0] - lane->first < in_lane) {
+			const size_t scanned = l->plan.sources << l->plan.turn_bits;
+			*above = (code[0] - lane->first) / scanned &
+				 (((size_t)1 << l->plan.select_bits) - 1);
+			return b;
+		}
+	}
+	return 0; /* no such lookup */
+}
+
+void hel_lookup_read(double *out, const hel_lookup *l, const hel_complex *const *result,
+		     size_t query, size_t table, const uint32_t *code)
+{
+	const hel_packing_plan *plan = &l->plan;
+	const unsigned column_bits = plan->column_bits - plan->select_bits;
+	size_t above;
+	const size_t lane = answering(&above, l, query, table, code);
+	for (size_t i = 0; i < l->spec.table[0].dim; i++) {
+		const size_t column = plan->pairs ? i / 2 : i;
+		const size_t at = column & (((size_t)1 << column_bits) - 1);
+		const hel_complex v = result[column >> column_bits]
+					    [(above << column_bits | at) << plan->lane_bits | lane];
+		out[i] = l->norm * (plan->pairs && i % 2 ? v.im : v.re);
+	}
+}
+
+void hel_lookup_truth(double *out, const hel_lookup_spec *s, size_t table, const uint32_t *code)
+{
+	const hel_table *t = &s->table[table];
+	memset(out, 0, t->dim * sizeof *out);
+	if (code[0] == HEL_LOOKUP_NONE)
+		return;
+	for (size_t i = 0; i < hel_lookup_code_width(s); i++) {
+		const size_t row = (hel_lookup_keeps_rows(s->method) ? 0 : i * s->base) + code[i];
+		for (size_t k = 0; k < t->dim; k++)
+			out[k] += (double)t->value[row * t->dim + k];
+	}
+}

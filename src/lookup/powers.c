@@ -1,0 +1,205 @@
+/* powers: one encrypted number per digit ([IVE]). A function of x in {0 .. p-1} is a linear
+ * combination of the powers of z = exp(2 pi i x / p); a real one is the real part of one of
+ * z^0 .. z^(p/2) alone. So the server makes p/2 powers by a balanced tree and multiplies them with
+ * the codebook in that basis (a unitary one, hence well conditioned at any p); the conjugate is
+ * added at the end, so that nothing but the outputs is left. */
+#include "method.h"
+#include <math.h>
+#include <string.h>
+
+static size_t highest(const hel_lookup_spec *s)
+{
+	return s->base / 2;
+}
+
+static size_t entries(const hel_lookup_spec *s)
+{
+	return s->digits;
+}
+
+static unsigned levels(const hel_lookup_spec *s)
+{
+	return 1 + hel_log2_ceil(highest(s));
+}
+
+static bool plan_powers(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
+{
+	(void)params;
+	plan->pairs = false;
+	return hel_plan_by_table(plan, s, entries(s));
+}
+
+/* --- the codebook in the basis of powers ---------------------------------------------- */
+
+/* transform[table][digit][power][dim], power 0 .. p/2, real parts of sums to be taken */
+static hel_status transform_tables(hel_builder *b)
+{
+	hel_status st = HEL_OK;
+	const hel_lookup_spec *s = &b->l->spec;
+	const size_t dim = s->table[0].dim, powers = highest(s) + 1, p = s->base;
+	TRY_ALLOC(b->transform,
+		  hel_alloc(s->tables * s->digits * powers * dim, sizeof *b->transform));
+	for (size_t at = 0; at < s->tables * s->digits * powers; at++) {
+		const size_t m = at % powers, i = at / powers % s->digits;
+		const hel_table *table = &s->table[at / powers / s->digits];
+		const double scale = (m && 2 * m != p ? 2 : 1) / ((double)p * b->l->norm);
+		for (size_t j = 0; j < p; j++) {
+			const double angle = -2 * M_PI * (double)(m * j % p) / (double)p;
+			const hel_complex f = {scale * cos(angle), scale * sin(angle)};
+			const float *row = table->value + (i * p + j) * dim;
+			hel_complex *out = b->transform + at * dim;
+			for (size_t k = 0; k < dim; k++) {
+				out[k].re += f.re * (double)row[k];
+				out[k].im += f.im * (double)row[k];
+			}
+		}
+	}
+done:
+	return st;
+}
+
+static hel_complex coefficient(const hel_builder *b, size_t table, size_t digit, size_t power,
+			       size_t column)
+{
+	const hel_lookup_spec *s = &b->l->spec;
+	const size_t dim = s->table[0].dim, powers = highest(s) + 1;
+	if (digit >= s->digits || column >= dim)
+		return (hel_complex){0, 0};
+	return b->transform[((table * s->digits + digit) * powers + power) * dim + column];
+}
+
+/* Values are the powers 1 .. p/2 of the first source, then of the next. Halved: the conjugate is
+ * added. */
+static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+			  size_t lane)
+{
+	const size_t powers = highest(&b->l->spec), source = value / powers;
+	const size_t one = b->l->plan.turn_bits + b->l->plan.fold_bits;
+	const hel_complex c = coefficient(b, b->l->lane[lane].table, (source << one) + entry,
+					  value % powers + 1, column);
+	return (hel_complex){c.re / 2, c.im / 2};
+}
+
+/* --- ops ------------------------------------------------------------------------------ */
+
+/* value at level[.] as a value at `wanted` */
+static hel_status lower(hel_builder *b, uint32_t *value, unsigned level, unsigned wanted)
+{
+	hel_status st = HEL_OK;
+	if (level == wanted)
+		return HEL_OK;
+	TRY(hel_emit_affine(b, *value, 1, 0, wanted + 1));
+	*value = b->value;
+done:
+	return st;
+}
+
+/* power[m - 1] = z^m at level 1 */
+static hel_status emit_powers(hel_builder *b, uint32_t *power, unsigned top)
+{
+	hel_status st = HEL_OK;
+	const size_t count = highest(&b->l->spec);
+	for (size_t m = 2; m <= count; m++) {
+		const size_t low = m / 2, high = m - low;
+		const unsigned low_level = top - hel_log2_ceil(low);
+		const unsigned high_level = top - hel_log2_ceil(high);
+		uint32_t x = power[low - 1], y = power[high - 1];
+		TRY(lower(b, &x, low_level, high_level));
+		TRY(hel_emit_op(b, low == high
+				       ? (hel_op){.kind = HEL_OP_SQUARE, .value = y}
+				       : (hel_op){.kind = HEL_OP_MUL, .value = y, .index = x}));
+		TRY(hel_emit_unary(b, HEL_OP_RESCALE));
+		power[m - 1] = b->value;
+	}
+	for (size_t m = 1; m <= count; m++)
+		TRY(lower(b, &power[m - 1], top - hel_log2_ceil(m), 1));
+done:
+	return st;
+}
+
+/* The powers 0, which are 1 for every digit: constants. */
+static hel_status add_constants(hel_builder *b, size_t result)
+{
+	hel_status st = HEL_OK;
+	const hel_packing_plan *plan = &b->l->plan;
+	const hel_lookup_spec *s = &b->l->spec;
+	const size_t lanes = (size_t)1 << plan->lane_bits, columns = (size_t)1 << plan->column_bits;
+	uint32_t index;
+	for (size_t p = 0; p < b->slots; p++) {
+		const size_t lane = p & (lanes - 1), column = p >> plan->lane_bits & (columns - 1);
+		b->vector[p] = (hel_complex){0, 0};
+		for (size_t i = 0; lane < b->l->lanes && i < s->digits; i++)
+			b->vector[p].re += coefficient(b, b->l->lane[lane].table, i, 0,
+						       (result << plan->column_bits) + column)
+					       .re;
+	}
+	TRY(hel_program_add_vector(b->p, b->vector, plan->log_slots, &index));
+	TRY(hel_emit_op(b, (hel_op){.kind = HEL_OP_ADD_PLAIN, .value = b->value, .index = index}));
+	b->l->result[result] = b->value;
+done:
+	return st;
+}
+
+static hel_status emit(hel_builder *b)
+{
+	hel_status st = HEL_OK;
+	uint32_t *input = NULL, *power = NULL;
+	char text[200];
+	hel_packing_plan *plan = &b->l->plan;
+	const size_t count = highest(&b->l->spec), values = count * plan->sources;
+	const unsigned top = levels(&b->l->spec);
+	TRY_ALLOC(input, hel_alloc(plan->sources, sizeof *input));
+	TRY_ALLOC(power, hel_alloc(values, sizeof *power));
+	TRY(transform_tables(b));
+	snprintf(text, sizeof text, "powers: %u digits as roots of unity of order %u, %zu powers",
+		 b->l->spec.digits, b->l->spec.base, count);
+	TRY(hel_emit_layer(b, text));
+	TRY(hel_emit_inputs(b, input, top));
+	for (size_t s = 0; s < plan->sources; s++) {
+		power[s * count] = input[s];
+		TRY(emit_powers(b, power + s * count, top));
+	}
+	snprintf(text, sizeof text, "codebook of powers: %u turns, %u folds", 1u << plan->turn_bits,
+		 plan->fold_bits);
+	TRY(hel_emit_layer(b, text));
+	plan->babies = hel_plan_babies(plan, b->params, 1, values, plan->results);
+	for (size_t r = 0; r < plan->results; r++) {
+		TRY(hel_emit_product(b, power, values, r << plan->column_bits, weight));
+		TRY(hel_emit_folds(b, 1, true));
+		TRY(hel_emit_unary(b, HEL_OP_RESCALE));
+		TRY(add_constants(b, r));
+	}
+done:
+	hel_free(input);
+	hel_free(power);
+	return st;
+}
+
+static void fill(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)
+{
+	const hel_packing_plan *plan = &l->plan;
+	const unsigned one = plan->turn_bits + plan->fold_bits;
+	for (size_t i = 0; i < l->spec.digits; i++) {
+		const double angle = 2 * M_PI * code[i] / l->spec.base;
+		const size_t at =
+		    hel_plan_feature(plan, true, i >> one, i & (((size_t)1 << one) - 1), lane);
+		features[at] = cos(angle);
+		features[at + 1] = sin(angle);
+	}
+}
+
+static double bound(const hel_lookup_spec *s)
+{
+	(void)s;
+	return M_SQRT1_2;
+}
+
+const hel_method hel_method_powers = {
+    .name = "powers",
+    .complex_input = true,
+    .levels = levels,
+    .plan = plan_powers,
+    .emit = emit,
+    .fill = fill,
+    .bound = bound,
+};

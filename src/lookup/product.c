@@ -1,0 +1,228 @@
+/* The product with a table: from one-hot slots (or powers) to outputs. */
+#include "method.h"
+#include <math.h>
+#include <string.h>
+
+hel_status hel_emit_op(hel_builder *b, hel_op op)
+{
+	op.layer = b->layer;
+	hel_status st = hel_program_add_op(b->p, &op);
+	if (st != HEL_OK)
+		hel_op_clear(&op);
+	else
+		b->value = b->p->ops - 1;
+	return st;
+}
+
+hel_status hel_emit_unary(hel_builder *b, hel_op_kind kind)
+{
+	return hel_emit_op(b, (hel_op){.kind = kind, .value = b->value});
+}
+
+hel_status hel_emit_layer(hel_builder *b, const char *text)
+{
+	b->layer = (uint16_t)b->p->layers;
+	return hel_program_add_layer(b->p, text);
+}
+
+hel_status hel_emit_input(hel_builder *b, unsigned level, const hel_layout *layout)
+{
+	hel_status st = HEL_OK;
+	hel_manifest *m = b->p->manifest;
+	const uint32_t first = m->features;
+	if (m->inputs == HEL_MAX_INPUTS || layout->width > HEL_MAX_FEATURES - first)
+		FAIL(HEL_EUNSUPPORTED, "a query of more than %d ciphertexts or 2^26 numbers",
+		     HEL_MAX_INPUTS);
+	m->features += layout->width;
+	m->input[m->inputs] =
+	    (hel_input){.level = (uint8_t)level, .first = first, .layout = *layout};
+	TRY(hel_emit_op(b, (hel_op){.kind = HEL_OP_INPUT, .index = m->inputs++}));
+done:
+	return st;
+}
+
+hel_status hel_emit_inputs(hel_builder *b, uint32_t *value, unsigned level)
+{
+	hel_status st = HEL_OK;
+	const hel_packing_plan *plan = &b->l->plan;
+	const bool complex_input = hel_method_of(b->l->spec.method)->complex_input;
+	hel_layout layout = {.log_slots = (uint8_t)plan->log_slots,
+			     .width = (uint32_t)hel_plan_width(plan, complex_input)};
+	if (complex_input)
+		layout.position[layout.bits++] = (uint8_t)plan->log_slots;
+	for (unsigned i = 0; i < plan->turn_bits; i++)
+		layout.position[layout.bits++] = (uint8_t)(plan->lane_bits + i);
+	for (unsigned i = 0; i < plan->fold_bits; i++)
+		layout.position[layout.bits++] = (uint8_t)(plan->lane_bits + plan->column_bits + i);
+	for (unsigned i = 0; i < plan->lane_bits; i++)
+		layout.position[layout.bits++] = (uint8_t)i;
+	for (size_t s = 0; s < plan->sources; s++) {
+		TRY(hel_emit_input(b, level, &layout));
+		value[s] = b->value;
+	}
+done:
+	return st;
+}
+
+hel_status hel_emit_affine(hel_builder *b, uint32_t value, double factor, double constant,
+			   unsigned level)
+{
+	hel_status st = HEL_OK;
+	hel_op op = {.kind = HEL_OP_WEIGHTED_SUM, .index = level, .terms = 1};
+	TRY_ALLOC(op.term, hel_alloc(1, sizeof *op.term));
+	TRY_ALLOC(op.factor, hel_alloc(2, sizeof *op.factor));
+	op.term[0].value = value;
+	op.factor[0] = factor;
+	op.factor[1] = constant;
+	st = hel_emit_op(b, op); /* takes the arrays over, or frees them */
+	op = (hel_op){0};
+	TRY(st);
+	TRY(hel_emit_unary(b, HEL_OP_RESCALE));
+done:
+	hel_op_clear(&op);
+	return st;
+}
+
+static hel_status emit_rotate_sum(hel_builder *b, uint32_t value, const int32_t *steps,
+				  size_t count)
+{
+	hel_status st = HEL_OK;
+	hel_op op = {.kind = HEL_OP_ROTATE_SUM, .value = value, .steps = (uint32_t)count};
+	TRY_ALLOC(op.step, hel_alloc(count, sizeof *op.step));
+	memcpy(op.step, steps, count * sizeof *op.step);
+	st = hel_emit_op(b, op);
+done:
+	return st;
+}
+
+hel_status hel_emit_conjugate(hel_builder *b, uint32_t value)
+{
+	return emit_rotate_sum(b, value, &(int32_t){(int32_t)b->slots}, 1);
+}
+
+/* What one term multiplies with, before its giant step moves it. */
+static bool term_weights(hel_builder *b, size_t value, size_t first, size_t baby, size_t giant,
+			 hel_weight weight)
+{
+	const hel_packing_plan *plan = &b->l->plan;
+	const size_t mask = b->slots - 1, lanes = (size_t)1 << plan->lane_bits;
+	const size_t columns = (size_t)1 << plan->column_bits;
+	const size_t turns = (size_t)1 << plan->turn_bits, folds = (size_t)1 << plan->fold_bits;
+	bool any = false;
+	for (size_t p = 0; p < b->slots; p++) {
+		const size_t lane = p & (lanes - 1), column = p >> plan->lane_bits & (columns - 1);
+		const size_t seen =
+		    ((p + ((baby + giant) << plan->lane_bits)) & mask) >> plan->lane_bits;
+		const size_t fold = seen >> plan->column_bits & (folds - 1);
+		hel_complex w = {0, 0};
+		if (lane < b->l->lanes)
+			w = weight(b, value, fold * turns + (seen & (turns - 1)), first + column,
+				   lane);
+		b->vector[(p + (giant << plan->lane_bits)) & mask] = w;
+		any |= w.re != 0 || w.im != 0;
+	}
+	return any;
+}
+
+hel_status hel_emit_product(hel_builder *b, const uint32_t *value, size_t count, size_t first,
+			    hel_weight weight)
+{
+	hel_status st = HEL_OK;
+	const hel_packing_plan *plan = &b->l->plan;
+	const size_t turns = (size_t)1 << plan->turn_bits;
+	hel_op op = {.kind = HEL_OP_LINEAR};
+	if (count * turns > HEL_MAX_TERMS_PER_OP)
+		FAIL(HEL_EUNSUPPORTED, "a product of %zu vectors", count * turns);
+	TRY_ALLOC(op.term, hel_alloc(count * turns, sizeof *op.term));
+	for (size_t giant = 0; giant < turns; giant += plan->babies)
+		for (size_t v = 0; v < count; v++)
+			for (size_t baby = 0; baby < plan->babies; baby++) {
+				hel_term *t = &op.term[op.terms];
+				/* a product with zeros is left out, unless nothing else remains */
+				if (!term_weights(b, v, first, baby, giant, weight) &&
+				    (op.terms || v + 1 < count || baby + 1 < plan->babies))
+					continue;
+				*t = (hel_term){.value = value[v],
+						.baby = (int32_t)(baby << plan->lane_bits),
+						.giant = (int32_t)(giant << plan->lane_bits)};
+				TRY(hel_program_add_vector(b->p, b->vector, plan->log_slots,
+							   &t->vector));
+				op.terms++;
+			}
+	st = hel_emit_op(b, op); /* takes the terms over, or frees them */
+	op.term = NULL;
+done:
+	hel_free(op.term);
+	return st;
+}
+
+/* Slot bits per sum of rotations: the fewest seconds, keys considered. */
+static unsigned fold_radix(const hel_builder *b, unsigned bits, size_t limbs)
+{
+	unsigned best = 1;
+	double least = INFINITY;
+	for (unsigned radix = 1; radix <= 3; radix++) {
+		hel_cost c = {0};
+		for (unsigned left = bits; left; left -= HEL_MIN(left, radix)) {
+			hel_cost_add(&c, hel_cost_decompose(&b->params->spec, limbs), 1);
+			hel_cost_add(&c, hel_cost_product(&b->params->spec, limbs),
+				     exp2(HEL_MIN(left, radix)) - 1);
+			hel_cost_add(&c, hel_cost_finish(&b->params->spec, limbs), 1);
+		}
+		const double seconds = hel_cost_seconds(hel_cost_model_default(), c);
+		if (seconds < least) {
+			least = seconds;
+			best = radix;
+		}
+	}
+	return best;
+}
+
+hel_status hel_emit_folds(hel_builder *b, unsigned level, bool conjugate)
+{
+	hel_status st = HEL_OK;
+	const hel_packing_plan *plan = &b->l->plan;
+	const unsigned low = plan->lane_bits + plan->column_bits;
+	uint32_t left = (((uint32_t)1 << plan->fold_bits) - 1) << low;
+	int32_t step[64];
+	left |= conjugate ? (uint32_t)b->slots : 0;
+	const unsigned radix =
+	    fold_radix(b, (unsigned)__builtin_popcount(left), b->params->limbs[level]);
+	while (left) {
+		uint32_t group = 0;
+		for (unsigned i = 0; i < radix && left; i++) {
+			group |= left & -left;
+			left &= left - 1;
+		}
+		TRY(emit_rotate_sum(b, b->value, step, hel_subset_sums(step, group)));
+	}
+done:
+	return st;
+}
+
+hel_status hel_emit_results(hel_builder *b, const uint32_t *value, size_t count, hel_weight weight,
+			    bool conjugate)
+{
+	hel_status st = HEL_OK;
+	hel_packing_plan *plan = &b->l->plan;
+	plan->babies = hel_plan_babies(plan, b->params, 1, count, plan->results);
+	for (size_t r = 0; r < plan->results; r++) {
+		TRY(hel_emit_product(b, value, count, r << plan->column_bits, weight));
+		TRY(hel_emit_folds(b, 1, conjugate));
+		TRY(hel_emit_unary(b, HEL_OP_RESCALE));
+		b->l->result[r] = b->value;
+	}
+done:
+	return st;
+}
+
+hel_complex hel_table_pair(const hel_lookup *l, size_t table, size_t row, size_t column)
+{
+	const hel_table *t = &l->spec.table[table];
+	const size_t at = l->plan.pairs ? 2 * column : column;
+	if (row >= t->rows || at >= t->dim)
+		return (hel_complex){0, 0};
+	const float *v = t->value + row * t->dim + at;
+	const bool second = l->plan.pairs && at + 1 < t->dim;
+	return (hel_complex){(double)v[0] / l->norm, second ? (double)v[1] / l->norm : 0};
+}

@@ -566,8 +566,7 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 		FAIL(HEL_ELEVEL, "the result ends at level %u%s, expected 0", v->level,
 		     v->product ? ", not rescaled" : "");
 	hel_cost_add(&out->cost, hel_cost_write(&params->spec, params->limbs[0]), 1);
-	for (size_t i = 0; i < s.slots; i++)
-		out->bound = HEL_MAX(out->bound, v->bound[i]);
+	out->bound = largest(v->bound, s.slots);
 	if (count)
 		TRY(predict_errors(&s, samples, count));
 done:

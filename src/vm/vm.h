@@ -40,7 +40,8 @@ HEL_CHECKED hel_status hel_vm_peak_values(size_t *out, const hel_program *p);
 /** slots[i]: the slot values of input i, of one record. result: all of its slots. */
 HEL_CHECKED hel_status hel_clear_run(hel_complex *result, const hel_program *p,
 				     const hel_complex *const *slots);
-/** The same for a feature vector, filled into the inputs as the client fills them: the logit. */
+/** The same for a feature vector, filled into the inputs as the client fills them: the logit.
+ *  @retval HEL_ERANGE not every slot of the result holds it: something else would be sent. */
 HEL_CHECKED hel_status hel_clear_run_features(double *logit, const hel_program *p,
 					      const double *features);
 

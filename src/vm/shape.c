@@ -4,8 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Points at which functions of a real value are followed, from 0 to its largest bound; the bound of
- * one at |x| <= b is its largest value there. Sums and products of functions of one value would
+/* Points at which functions of a real value are followed, from 0 to its largest bound, closest
+ * there, where polynomials turn fastest: of degree 63 they miss less than 1 % of a peak. The bound
+ * of one at |x| <= b is its largest value there. Sums and products of functions of one value would
  * otherwise be bounded as if they were independent: T_8 of [-1, 1] by 723. */
 #define CURVE 512
 
@@ -326,7 +327,8 @@ done:
 
 static double point(const shape_value *x, double most, int k, int sign)
 {
-	return x->curve ? x->curve[k][sign] : (sign ? -1 : 1) * most * k / (CURVE - 1);
+	return x->curve ? x->curve[k][sign]
+			: (sign ? -1 : 1) * most * sin(M_PI / 2 * k / (CURVE - 1));
 }
 
 /* Bounds of v = constant + sum of factor[i] * x[i], or their product (factor NULL), all functions
@@ -353,7 +355,8 @@ static hel_status follow_curve(shape_machine *s, shape_value *v, const shape_val
 		highest[k] = HEL_MAX(highest[k], k ? highest[k - 1] : 0);
 	}
 	for (size_t p = 0; p < s->slots; p++) {
-		int k = most > 0 ? (int)ceil(bounds[p] / most * (CURVE - 1)) : 0;
+		const double at = most > 0 ? asin(HEL_MIN(bounds[p] / most, 1)) * 2 / M_PI : 0;
+		const int k = (int)ceil(at * (CURVE - 1) + 1e-9);
 		v->bound[p] = 1.01 * highest[HEL_MIN(k, CURVE - 1)]; /* between two points */
 	}
 done:

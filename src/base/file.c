@@ -124,7 +124,7 @@ static const struct {
 	const char *name;
 	uint16_t version;
 } kinds[] = {
-    [HEL_KIND_MANIFEST] = {"manifest", 3},	/* 2: pieces; 3: measured bounds */
+    [HEL_KIND_MANIFEST] = {"manifest", 3},	/* 2: pieces, batches; 3: measured bounds */
     [HEL_KIND_PROGRAM] = {"server program", 3}, /* like its manifest */
     [HEL_KIND_SECRET_KEY] = {"secret key", 1},
     [HEL_KIND_EVALUATION_KEYS] = {"evaluation keys", 1},

@@ -224,7 +224,7 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	TRY(hel_arg_number(&most[1], args, "max-query", 1, 1u << 30, 0));
 	TRY(hel_arg_number(&most[2], args, "max-memory", 1, 1u << 24, 0));
 	TRY(parse_goal(&goal, args));
-	TRY(hel_arg_number(&batch, args, "batch", 1, 1 << HEL_MAX_LOG_BATCH, 1));
+	TRY(hel_arg_number(&batch, args, "batch", 1, 1 << HEL_MAX_LOG_BATCH, 0));
 	if (batch & (batch - 1))
 		FAIL(HEL_EINVAL, "--batch %s: expected a power of two from 1 to %d",
 		     hel_arg(args, "batch"), 1 << HEL_MAX_LOG_BATCH);
@@ -243,7 +243,9 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 				       .machine = &machine.model,
 				       .progress = &progress,
 				       .max_log_n = (unsigned)max_log_n,
-				       .log_batch = (unsigned)__builtin_ctzll(batch),
+				       .log_batch = batch ? (unsigned)__builtin_ctzll(batch)
+						    : goal == HEL_THROUGHPUT ? HEL_ANY_BATCH
+									     : 0,
 				       .no_monomials = hel_arg(args, "no-monomials") != NULL,
 				       .no_fusion = hel_arg(args, "no-fusion") != NULL};
 	if (strlen(options.name) > HEL_MODEL_NAME_MAX || !hel_is_text(options.name))
@@ -321,8 +323,10 @@ const hel_command hel_command_compile = {
 	 {"bits", "N", "precision of the score that is wanted (default 12.5)", false, false},
 	 {"max-log-n", "N", "largest ring degree allowed, as log2 (12 to 17)", false, false},
 	 {"batch", "N",
-	  "records of one client in one query, a power of two up to 512 (default 1): each costs a "
-	  "fraction, a query alone a little more",
+	  "records of one client in one query, a power of two up to 512 (default 1; with "
+	  "--optimize "
+	  "throughput what is cheapest per record): each costs a fraction, a query alone a little "
+	  "more",
 	  false, false},
 	 {"no-monomials", NULL, "do not ask the client for products of features", false, false},
 	 {"no-fusion", NULL, "keep embeddings and first top layer apart", false, false},

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A plan is plain text, but its escapes need not be. */
 static const char *text_of(const json_t *o, const char *key)
 {
 	const char *s = json_string_value(json_object_get(o, key));
-	return s ? s : "?";
+	return s && hel_is_text(s) ? s : "?";
 }
 
 static double number_of(const json_t *o, const char *key)
@@ -76,7 +77,7 @@ static void say_stage(const hel_args *args, const json_t *s)
 	    "    %u x %u diagonals; folds over slot bits %s, %u at a time; results at bits %s\n",
 	    count_of(mask_of(s, "babies")), count_of(mask_of(s, "giants")),
 	    describe_bits(folds, sizeof folds, mask_of(s, "folds")),
-	    count_of((1u << ((unsigned)number_of(s, "fold_radix") & 7)) - 1),
+	    count_of((1u << (json_integer_value(json_object_get(s, "fold_radix")) & 7)) - 1),
 	    describe_bits(out, sizeof out, mask_of(s, "out")));
 	hel_say(args, "    cost %.2f, up to here %.2f", number_of(s, "ms"),
 		number_of(s, "up_to_here_ms"));

@@ -358,26 +358,21 @@ done:
 	return st;
 }
 
-hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
-		       const hel_compile_options *given)
+/* The best program for one batch size, precise enough where that is possible. */
+static hel_status compile_batch(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
+				const hel_compile_options *options)
 {
 	hel_status st = HEL_OK;
-	hel_compile_options chosen = *given;
-	const hel_compile_options *options = &chosen;
-	if (!chosen.machine)
-		chosen.machine = hel_cost_model_default();
 	const unsigned max_log_n = options->max_log_n ? options->max_log_n : HEL_LOG_N_MAX;
 	hel_program *p = NULL, *q = NULL;
 	hel_compile_report precise = {0};
 	memset(report, 0, sizeof *report);
-	if (options->log_batch > HEL_MAX_LOG_BATCH)
-		FAIL(HEL_EINVAL, "2^%u records in a query, at most 2^%d are possible",
-		     options->log_batch, HEL_MAX_LOG_BATCH);
 	TRY(compile_with(&p, report, m, options, max_log_n, false));
 	if (p && p->manifest->bits < (options->bits > 0 ? options->bits : WANTED_BITS)) {
 		st = compile_with(&q, &precise, m, options, max_log_n, true);
-		if (st == HEL_ELIMIT)
-			st = HEL_OK; /* more precise keys are larger */
+		/* more precise keys are larger; and what does not fit with them fits without */
+		if (st == HEL_ELIMIT || st == HEL_ERANGE || st == HEL_EUNSUPPORTED)
+			st = HEL_OK;
 		TRY(st);
 		if (q && q->manifest->bits > p->manifest->bits) {
 			hel_program *swap = p;
@@ -401,6 +396,55 @@ done:
 	if (st != HEL_OK)
 		hel_compile_report_clear(report);
 	return st;
+}
+
+/* The batch of which a record costs least: larger ones as long as they help. */
+static hel_status compile_any_batch(hel_program **out, hel_compile_report *report,
+				    const hel_dlrm *m, hel_compile_options options)
+{
+	hel_status st = HEL_OK;
+	hel_program *best = NULL, *p = NULL;
+	hel_compile_report r = {0};
+	for (options.log_batch = 0; options.log_batch <= HEL_MAX_LOG_BATCH; options.log_batch++) {
+		st = compile_batch(&p, &r, m, &options);
+		if (best && (st == HEL_EUNSUPPORTED || st == HEL_ELIMIT || st == HEL_ERANGE)) {
+			st = HEL_OK;
+			break;
+		}
+		TRY(st);
+		if (best && r.seconds >= 2 * report->seconds) /* twice the records */
+			break;
+		hel_program_free(best);
+		hel_compile_report_clear(report);
+		best = p;
+		*report = r;
+		p = NULL;
+		r = (hel_compile_report){0};
+	}
+	*out = best;
+	best = NULL;
+done:
+	hel_program_free(best);
+	hel_program_free(p);
+	hel_compile_report_clear(&r);
+	if (st != HEL_OK)
+		hel_compile_report_clear(report);
+	return st;
+}
+
+hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
+		       const hel_compile_options *given)
+{
+	hel_compile_options options = *given;
+	memset(report, 0, sizeof *report);
+	if (!options.machine)
+		options.machine = hel_cost_model_default();
+	if (options.log_batch == HEL_ANY_BATCH)
+		return compile_any_batch(out, report, m, options);
+	if (options.log_batch > HEL_MAX_LOG_BATCH)
+		return hel_fail(HEL_EINVAL, "2^%u records in a query, at most 2^%d are possible",
+				options.log_batch, HEL_MAX_LOG_BATCH);
+	return compile_batch(out, report, m, &options);
 }
 
 void hel_compile_report_clear(hel_compile_report *r)

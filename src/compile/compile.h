@@ -214,13 +214,15 @@ HEL_CHECKED hel_status hel_emit(hel_program **out, const hel_stages *s, const he
 
 /* --- compile.c --------------------------------------------------------------- */
 
+#define HEL_ANY_BATCH UINT32_MAX /* the one of which a record costs least */
+
 typedef struct hel_compile_options {
 	const char *name; /* of the model, for people */
 	hel_goal goal;
 	size_t max_key_bytes, max_query_bytes, max_memory_bytes; /* 0: any */
 	double bits;	    /* wanted of the score; below it, keys are made more precise. 0: 12.5 */
 	unsigned max_log_n; /* 0: up to 17 */
-	unsigned log_batch; /* 2^log_batch records in one query */
+	unsigned log_batch; /* 2^log_batch records in one query, or HEL_ANY_BATCH */
 	bool no_monomials, no_fusion;
 	hel_pool *pool;		       /* NULL: one thread; the result is the same */
 	const hel_samples *records;    /* typical ones; NULL: random ones of the schema */

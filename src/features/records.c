@@ -354,6 +354,11 @@ hel_status hel_records_read(hel_records *out, const hel_dataset *set, const char
 	records_init(&all, set);
 	for (size_t i = 0; i < count; i++) {
 		TRY(hel_file_read(paths[i], MAX_FILE, &bytes, &size));
+		if (size > 2 && bytes[0] == 0x1f && bytes[1] == 0x8b)
+			FAIL(HEL_EFORMAT,
+			     "%s is a gz file; unpack the rows that are wanted first: zcat "
+			     "%s | head -n 1000 > rows.txt",
+			     paths[i], paths[i]);
 		TRY(hel_records_parse(&part, set, paths[i], (const char *)bytes, size));
 		TRY(append(&all, &part));
 		hel_records_clear(&part);

@@ -3,38 +3,50 @@
  *
  * Followed from a linear op on inputs through rotations, per slot and group: the largest |weight|
  * with which one sight of one feature enters. A slot may see a feature several times (copies of it
- * stand in several slots); how often at most follows from the rotations alone. */
+ * stand in several slots); how often at most follows from the rotations alone.
+ *
+ * Where imaginary parts are used, the same for the real part alone: that is what remains once
+ * conjugates are added, and with a + bi the weight of two features, each of them enters with a or b
+ * then and not with |a + bi|. */
 #include "shape.h"
 #include <math.h>
 #include <string.h>
 
 #define MOST_WEIGHTS ((size_t)1 << 25) /* slots * groups of a value; beyond it: not followed */
 
+enum { ABSOLUTE, REAL, PARTS };
+
 struct hel_onehots {
 	const hel_op *linear; /* where its inputs and their rotations stand */
-	double *rest;	      /* per slot: bound of all that belongs to no group */
 	double *times;	      /* per rotation: how often the linear op's result entered under it */
-	float *most;	      /* [slot][group] */
+	bool complex;	      /* if not, the absolute value is that of the real part */
+	double *rest[PARTS];  /* per slot: bound of all that belongs to no group */
+	float *most[PARTS];   /* [slot][group] */
 };
 
 void hel_onehots_free(hel_onehots *h)
 {
 	if (!h)
 		return;
-	hel_free(h->rest);
-	hel_free(h->most);
+	hel_free(h->times);
+	hel_free(h->most[ABSOLUTE]);
 	hel_free(h);
 }
 
-static hel_status onehots_new(hel_onehots **out, const shape_machine *s, const hel_op *linear)
+static hel_status onehots_new(hel_onehots **out, const shape_machine *s, const hel_op *linear,
+			      bool complex)
 {
 	hel_status st = HEL_OK;
 	hel_onehots *h = NULL;
+	const size_t parts = complex ? PARTS : 1, weights = s->slots * s->ranges->groups;
 	TRY_ALLOC(h, hel_alloc(1, sizeof *h));
 	h->linear = linear;
-	TRY_ALLOC(h->rest, hel_alloc(2 * s->slots, sizeof *h->rest));
-	h->times = h->rest + s->slots;
-	TRY_ALLOC(h->most, hel_alloc(s->slots * s->ranges->groups, sizeof *h->most));
+	h->complex = complex;
+	TRY_ALLOC(h->times, hel_alloc((1 + parts) * s->slots, sizeof *h->times));
+	TRY_ALLOC(h->most[ABSOLUTE], hel_alloc(parts * weights, sizeof **h->most));
+	h->rest[ABSOLUTE] = h->times + s->slots;
+	h->rest[REAL] = h->rest[ABSOLUTE] + (complex ? s->slots : 0);
+	h->most[REAL] = h->most[ABSOLUTE] + (complex ? weights : 0);
 	*out = h;
 	h = NULL;
 done:
@@ -127,9 +139,9 @@ static hel_status lower_bound(const shape_machine *s, shape_value *v)
 	TRY_ALLOC(times, hel_alloc(groups, sizeof *times));
 	TRY(group_sights(times, s, h));
 	for (size_t p = 0; p < s->slots; p++) {
-		double sum = h->rest[p];
+		double sum = h->rest[ABSOLUTE][p];
 		for (uint32_t g = 0; g < groups; g++)
-			sum += times[g] * (double)h->most[p * groups + g];
+			sum += times[g] * (double)h->most[ABSOLUTE][p * groups + g];
 		v->bound[p] = fmin(v->bound[p], sum);
 	}
 done:
@@ -137,19 +149,29 @@ done:
 	return st;
 }
 
-/* One sight of a feature, real or imaginary. */
-static void see(const shape_machine *s, hel_onehots *h, size_t slot, int32_t feature, double weight)
+/* One sight of a feature. */
+static void see_part(const shape_machine *s, hel_onehots *h, int part, size_t slot, int32_t feature,
+		     double weight)
 {
 	if (feature < 0)
 		return;
 	const double w = weight * s->ranges->feature[feature];
 	const uint32_t group = s->ranges->group[feature];
 	if (group == HEL_NO_GROUP) {
-		h->rest[slot] += w;
+		h->rest[part][slot] += w;
 		return;
 	}
-	float *most = &h->most[slot * s->ranges->groups + group];
+	float *most = &h->most[part][slot * s->ranges->groups + group];
 	*most = fmaxf(*most, rounded_up(w));
+}
+
+/* real: what the real part shows of it. */
+static void see(const shape_machine *s, hel_onehots *h, size_t slot, int32_t feature,
+		double absolute, double real)
+{
+	see_part(s, h, ABSOLUTE, slot, feature, absolute);
+	if (h->complex)
+		see_part(s, h, REAL, slot, feature, fabs(real));
 }
 
 hel_status hel_onehots_linear(const shape_machine *s, shape_value *v, const hel_op *op)
@@ -160,7 +182,7 @@ hel_status hel_onehots_linear(const shape_machine *s, shape_value *v, const hel_
 		fresh |= is_input(s, op->term[k].value);
 	if (!fresh || !s->ranges->groups || s->ranges->groups > MOST_WEIGHTS / s->slots)
 		goto done;
-	TRY(onehots_new(&v->onehots, s, op));
+	TRY(onehots_new(&v->onehots, s, op, v->is_complex));
 	hel_onehots *h = v->onehots;
 	h->times[0] = 1;
 	for (uint32_t k = 0; k < op->terms; k++) {
@@ -171,11 +193,12 @@ hel_status hel_onehots_linear(const shape_machine *s, shape_value *v, const hel_
 			const hel_complex c = hel_vector_at(&s->p->vector[t->vector], q);
 			const double w = hypot(c.re, c.im);
 			if (!x->feature) {
-				h->rest[p] += w * x->bound[r];
+				for (int part = 0; part <= h->complex; part++)
+					h->rest[part][p] += w * x->bound[r];
 				continue;
 			}
-			see(s, h, p, x->feature[r], w);
-			see(s, h, p, x->feature[r + s->slots], w);
+			see(s, h, p, x->feature[r], w, c.re);
+			see(s, h, p, x->feature[r + s->slots], w, c.im);
 		}
 	}
 	TRY(lower_bound(s, v));
@@ -183,26 +206,37 @@ done:
 	return st;
 }
 
+static void sum_part(const shape_machine *s, hel_onehots *h, int part, const hel_onehots *from,
+		     int from_part, const hel_op *op)
+{
+	const uint32_t groups = s->ranges->groups;
+	for (uint32_t k = 0; k < op->steps; k++)
+		for (size_t p = 0; p < s->slots; p++) {
+			const size_t q = moved(s, p, op->step[k]);
+			const float *seen = &from->most[from_part][q * groups];
+			float *most = &h->most[part][p * groups];
+			h->rest[part][p] += from->rest[from_part][q];
+			for (uint32_t g = 0; g < groups; g++)
+				most[g] = HEL_MAX(most[g], seen[g]);
+		}
+}
+
 hel_status hel_onehots_rotate_sum(const shape_machine *s, shape_value *v, const shape_value *x,
 				  const hel_op *op)
 {
 	hel_status st = HEL_OK;
 	const hel_onehots *from = x->onehots;
-	const uint32_t groups = s->ranges->groups;
 	if (!from)
 		goto done;
-	TRY(onehots_new(&v->onehots, s, from->linear));
+	TRY(onehots_new(&v->onehots, s, from->linear, v->is_complex));
 	hel_onehots *h = v->onehots;
 	for (uint32_t k = 0; k < op->steps; k++)
-		for (size_t p = 0; p < s->slots; p++) {
-			const size_t q = moved(s, p, op->step[k]);
-			const float *seen = &from->most[q * groups];
-			float *most = &h->most[p * groups];
-			h->rest[p] += from->rest[q];
-			h->times[q] += from->times[p]; /* a rotation by p becomes one by q */
-			for (uint32_t g = 0; g < groups; g++)
-				most[g] = HEL_MAX(most[g], seen[g]);
-		}
+		for (size_t p = 0; p < s->slots; p++)
+			/* a rotation by p becomes one by p + step */
+			h->times[moved(s, p, op->step[k])] += from->times[p];
+	for (int part = 0; part <= h->complex; part++)
+		/* of a value that becomes real, the real part */
+		sum_part(s, h, part, from, h->complex ? part : REAL, op);
 	TRY(lower_bound(s, v));
 done:
 	return st;
@@ -215,13 +249,18 @@ hel_status hel_onehots_pass(const shape_machine *s, shape_value *v, const shape_
 	const hel_onehots *from = x->onehots;
 	if (!from)
 		goto done;
-	TRY(onehots_new(&v->onehots, s, from->linear));
-	memcpy(v->onehots->rest, from->rest, s->slots * sizeof *from->rest);
-	memcpy(v->onehots->times, from->times, s->slots * sizeof *from->times);
-	memcpy(v->onehots->most, from->most, s->slots * s->ranges->groups * sizeof *from->most);
-	for (size_t p = 0; added && p < s->slots; p++) {
-		const hel_complex w = hel_vector_at(added, p);
-		v->onehots->rest[p] += hypot(w.re, w.im);
+	TRY(onehots_new(&v->onehots, s, from->linear, v->is_complex));
+	hel_onehots *h = v->onehots;
+	memcpy(h->times, from->times, s->slots * sizeof *h->times);
+	for (int part = 0; part <= h->complex; part++) {
+		const double *rest = from->rest[part];
+		memcpy(h->rest[part], rest, s->slots * sizeof *rest);
+		memcpy(h->most[part], from->most[part],
+		       s->slots * s->ranges->groups * sizeof **h->most);
+		for (size_t p = 0; added && p < s->slots; p++) {
+			const hel_complex w = hel_vector_at(added, p);
+			h->rest[part][p] += part == REAL ? fabs(w.re) : hypot(w.re, w.im);
+		}
 	}
 done:
 	return st;

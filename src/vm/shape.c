@@ -250,6 +250,18 @@ static void charge_rotate_sum(shape_machine *s, const hel_op *op, unsigned level
 	charge_finish(s, op, level);
 }
 
+/* Whether the second half of the rotations are the conjugates of the first: a field of slot bits
+ * with the imaginary one (hel_subset_sums). Then imaginary parts cancel. */
+static bool adds_conjugates(const hel_op *op, size_t slots)
+{
+	const uint32_t half = op->steps / 2;
+	bool all = op->steps % 2 == 0;
+	for (uint32_t k = 0; all && k < half; k++)
+		all = !hel_step_conjugates(op->step[k], slots) &&
+		      op->step[k + half] == op->step[k] + (int32_t)slots;
+	return all;
+}
+
 static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
@@ -258,7 +270,7 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 	shape_value *v;
 	TRY(new_value(s, op, &v, x->level, x->product));
 	*out = v;
-	v->is_complex = x->is_complex;
+	v->is_complex = x->is_complex && !adds_conjugates(op, s->slots);
 	for (uint32_t k = 0; k < op->steps; k++) {
 		for (size_t p = 0; p < s->slots; p++) {
 			size_t q = (size_t)((int64_t)p + op->step[k]) & (s->slots - 1);
@@ -554,7 +566,8 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 		FAIL(HEL_ELEVEL, "the result ends at level %u%s, expected 0", v->level,
 		     v->product ? ", not rescaled" : "");
 	hel_cost_add(&out->cost, hel_cost_write(&params->spec, params->limbs[0]), 1);
-	out->bound = largest(v->bound, s.slots);
+	for (size_t i = 0; i < s.slots; i++)
+		out->bound = HEL_MAX(out->bound, v->bound[i]);
 	if (count)
 		TRY(predict_errors(&s, samples, count));
 done:

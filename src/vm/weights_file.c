@@ -177,9 +177,10 @@ static hel_status check_contents(hel_loaded *l, const hel_weights_head *want, he
 		FAIL(HEL_EPARAMS, "the file of weights is for other parameters");
 	if (memcmp(have.encoder, want->encoder, HEL_HASH_BYTES) != 0)
 		FAIL(HEL_EVERSION, "the file of weights was made by another encoder");
+	if (have.weights != want->weights || have.bytes != want->bytes)
+		FAIL(HEL_EHASH, "the file of weights is damaged in its head");
 	hel_hash(hash, front, (size_t)want->data - sizeof hash);
-	if (have.weights != want->weights || have.bytes != want->bytes ||
-	    memcmp(hash, front + want->data - sizeof hash, sizeof hash) != 0)
+	if (memcmp(hash, front + want->data - sizeof hash, sizeof hash) != 0)
 		FAIL(HEL_EHASH, "the file of weights is damaged in its list of checksums");
 	madvise(l->map, l->map_bytes, MADV_WILLNEED); /* read ahead of what is hashed */
 	hel_loaded_place(l, (uint8_t *)l->map + want->data);

@@ -304,6 +304,40 @@ static void test_other_sizes(void **state)
 	assert_int_equal(HEL_WEIGHTS_MAPPED, opened(NULL));
 }
 
+/* A head of this program that claims fewer weights than it has, in a file as short as that. */
+static void test_short_head(void **state)
+{
+	(void)state;
+	hel_prng g;
+	hel_loaded *l;
+	hel_complex x[512];
+	test_prng(&g, 11);
+	hel_program *long_one = random_program(spec, 1, &g);
+	for (int k = 0; k < 600; k++) { /* checksums of several pages */
+		uint32_t index;
+		for (size_t i = 0; i < HEL_ARRAY_LEN(x); i++)
+			x[i] = (hel_complex){k * 0x1p-10, 0};
+		assert_ok(hel_program_add_vector(long_one, x, 9, &index));
+		add(long_one,
+		    (hel_op){.kind = HEL_OP_ADD_PLAIN, .value = long_one->ops - 1, .index = index});
+	}
+	seal(long_one);
+	unlink(cache);
+	for (int again = 0; again < 2; again++) {
+		assert_ok(hel_loaded_open(&l, long_one, params, pool, &options));
+		assert_int_equal(HEL_WEIGHTS_WRITTEN, hel_loaded_origin(l));
+		if (again)
+			assert_non_null(strstr(hel_loaded_note(l), "damaged in its head"));
+		hel_loaded_free(l);
+		const uint64_t claims[] = {1, 4096, 4097}; /* weights, data, bytes */
+		int fd = open(cache, O_RDWR | O_CLOEXEC);
+		assert_int_equal(sizeof claims, pwrite(fd, claims, sizeof claims, 16));
+		assert_int_equal(0, ftruncate(fd, 4097));
+		close(fd);
+	}
+	hel_program_free(long_one);
+}
+
 static void test_of_something_else(void **state)
 {
 	(void)state;
@@ -608,19 +642,13 @@ static void test_every_allocation_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_same_results),
-	    cmocka_unit_test(test_each_once),
-	    cmocka_unit_test(test_flipped_bits),
-	    cmocka_unit_test(test_other_sizes),
-	    cmocka_unit_test(test_of_something_else),
-	    cmocka_unit_test(test_left_alone),
-	    cmocka_unit_test(test_no_rights),
-	    cmocka_unit_test(test_no_room),
-	    cmocka_unit_test(test_race_of_processes),
-	    cmocka_unit_test(test_race_of_threads),
-	    cmocka_unit_test(test_killed_writer),
-	    cmocka_unit_test(test_cancelled),
-	    cmocka_unit_test(test_every_allocation_fails),
+	    cmocka_unit_test(test_same_results),    cmocka_unit_test(test_each_once),
+	    cmocka_unit_test(test_flipped_bits),    cmocka_unit_test(test_other_sizes),
+	    cmocka_unit_test(test_short_head),	    cmocka_unit_test(test_of_something_else),
+	    cmocka_unit_test(test_left_alone),	    cmocka_unit_test(test_no_rights),
+	    cmocka_unit_test(test_no_room),	    cmocka_unit_test(test_race_of_processes),
+	    cmocka_unit_test(test_race_of_threads), cmocka_unit_test(test_killed_writer),
+	    cmocka_unit_test(test_cancelled),	    cmocka_unit_test(test_every_allocation_fails),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -104,6 +104,15 @@ static void add_rotations(hel_program *p, hel_prng *g, bool imaginary)
 	op.step[1] = steps[hel_prng_u64(g) % HEL_ARRAY_LEN(steps)];
 	if (imaginary && hel_prng_u64(g) % 3 == 0)
 		op.step[1] = (int32_t)(SLOTS + hel_prng_u64(g) % SLOTS);
+	else if (imaginary && hel_prng_u64(g) % 2) { /* as folds do: the sum is real */
+		const int32_t step = (int32_t)(hel_prng_u64(g) % SLOTS);
+		hel_free(op.step);
+		op.steps = 4;
+		op.step = hel_alloc(op.steps, sizeof *op.step);
+		op.step[1] = step;
+		op.step[2] = SLOTS;
+		op.step[3] = (int32_t)SLOTS + step;
+	}
 	add(p, op);
 }
 

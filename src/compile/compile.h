@@ -261,7 +261,7 @@ void hel_compile_report_clear(hel_compile_report *r);
  * between values and modulus everywhere. */
 #define HEL_SCORE_ROOM 12
 #define HEL_HEAD_ROOM 4
-/* The result's slots show errors of at least this many sums. */
+/* The result's slots show errors of this many sums where a plan is found that does. */
 #define HEL_INDEPENDENT_SUMS 8
 
 /** The dry run of a program that m was compiled to. Bounds are proved for all records that the

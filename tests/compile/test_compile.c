@@ -232,11 +232,7 @@ static void test_polynomials_in_batches(void **state)
 		hel_dlrm_config c = hel_dlrm_config_default();
 		c.activation.kind = HEL_ACT_RELU;
 		assert_ok(hel_dlrm_new(&m, &c, random_schema(&g, 5, 4, 8), round));
-		assert_ok(hel_samples_reserve(&records, m->schema, 64));
-		for (; records.count < 64; records.count++)
-			hel_schema_random(m->schema, &g,
-					  records.value + records.count * records.dense,
-					  records.hot + records.count * records.hots);
+		records = random_samples(&g, m->schema);
 		assert_ok(hel_dlrm_approximate(m, &records, 7, HEL_LEAST_SQUARES, 2));
 		for (unsigned log_batch = 0; log_batch <= 8; log_batch += log_batch ? 1 : 5) {
 			hel_program *p;

@@ -13,14 +13,6 @@ static json_t *bits_json(uint32_t mask)
 	return a;
 }
 
-static uint32_t layout_bits(const hel_layout *l)
-{
-	uint32_t mask = 0;
-	for (unsigned j = 0; j < l->bits; j++)
-		mask |= 1u << l->position[j];
-	return mask;
-}
-
 static double ms(double seconds)
 {
 	return round(1e6 * seconds) / 1e3;
@@ -35,7 +27,7 @@ static json_t *fresh_json(const hel_packing *k)
 	for (size_t i = 0; i < k->sources; i++)
 		if (k->source[i].fresh) {
 			count++;
-			field |= layout_bits(&k->source[i].layout);
+			field |= hel_layout_mask(&k->source[i].layout);
 			complex |= hel_layout_is_complex(&k->source[i].layout);
 		}
 	return count ? json_pack("{s:I, s:b, s:o}", "ciphertexts", (json_int_t)count, "complex",
@@ -66,7 +58,7 @@ static json_t *stage_json(const hel_stages *s, size_t i, const hel_plan *plan)
 				: "nothing",
 	    "client", fresh_json(k), "babies", bits_json(k->baby_bits), "giants",
 	    bits_json(k->giant_bits), "folds", bits_json(k->folds), "fold_radix",
-	    (int)k->fold_radix, "out", bits_json(layout_bits(&k->out)), "product",
+	    (int)k->fold_radix, "out", bits_json(hel_layout_mask(&k->out)), "product",
 	    !stage->plain_sum, "blocks", blocks, "ms", ms(n->value), "up_to_here_ms",
 	    ms(n->up_to_here));
 	if (n->has_runner_up)

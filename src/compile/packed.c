@@ -19,10 +19,7 @@ static void map_fresh(int32_t *map, const hel_packed_source *from, const hel_blo
 /* A value's copies along folds over bits that are not its own would be added up: one remains. */
 static void map_computed(int32_t *map, const hel_packing *parent, uint32_t folds, size_t slots)
 {
-	uint32_t field = 0;
-	for (unsigned j = 0; j < parent->out.bits; j++)
-		field |= 1u << parent->out.position[j];
-	const uint32_t others = folds & (uint32_t)(slots - 1) & ~field;
+	const uint32_t others = folds & (uint32_t)(slots - 1) & ~hel_layout_mask(&parent->out);
 	for (size_t q = 0; q < slots; q++)
 		map[q] = q & others ? HEL_SLOT_ANY : parent->result[q];
 }

@@ -47,14 +47,6 @@ static hel_layout layout_of(uint32_t mask, unsigned log_slots, size_t width)
 	return l;
 }
 
-static uint32_t layout_mask(const hel_layout *l)
-{
-	uint32_t mask = 0;
-	for (unsigned j = 0; j < l->bits; j++)
-		mask |= 1u << l->position[j];
-	return mask;
-}
-
 /* One way to pack a stage, before it is checked. */
 typedef struct candidate {
 	double value; /* with all before it */
@@ -308,7 +300,7 @@ static void add_lookups(hel_packing *k, const candidate *c)
 static void add_computed(hel_packing *k, const planner *p, const hel_stage *s, const candidate *c,
 			 size_t source, size_t number)
 {
-	const uint32_t field = layout_mask(&parent_packing(p, s, c, source)->out);
+	const uint32_t field = hel_layout_mask(&parent_packing(p, s, c, source)->out);
 	k->source[k->sources++] = (hel_packed_source){
 	    .source = source, .diagonals = field & ~c->folds, .giants = number == c->main};
 }
@@ -387,7 +379,7 @@ static bool keep(planner *p, size_t stage, hel_packing *k, bool complete, const 
 		if (x->complete != complete || x->packing.imaginary != k->imaginary)
 			continue;
 		rivals++;
-		alike += layout_mask(&x->packing.out) == c->out;
+		alike += hel_layout_mask(&x->packing.out) == c->out;
 		if (memcmp(x->packing.result, k->result, bytes) == 0)
 			return false;
 	}
@@ -665,7 +657,7 @@ static hel_status plan_computed(planner *p, size_t stage)
 		c.kind = AFTER_COMPLETE;
 		for (size_t k = 0; k < sources; k++) {
 			const state *before = state_at(p, from[k]->stage, c.parent[k]);
-			field[k] = layout_mask(&before->packing.out);
+			field[k] = hel_layout_mask(&before->packing.out);
 			imaginary |= before->packing.imaginary;
 			c.kind = before->complete ? c.kind : 0;
 			c.value += before->value;
@@ -745,7 +737,7 @@ static hel_plan_note note_of(const planner *p, size_t stage, int chosen)
 		return note;
 	note.has_runner_up = true;
 	note.runner_up = other->value;
-	note.out = layout_mask(&other->packing.out);
+	note.out = hel_layout_mask(&other->packing.out);
 	note.folds = other->packing.folds;
 	note.baby_bits = other->packing.baby_bits;
 	note.giant_bits = other->packing.giant_bits;

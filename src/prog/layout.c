@@ -22,12 +22,17 @@ void hel_layout_map(int32_t *map, const hel_layout *l, bool imaginary)
 			map[p] = HEL_SLOT_ZERO;
 }
 
+uint32_t hel_layout_mask(const hel_layout *l)
+{
+	uint32_t mask = 0;
+	for (unsigned j = 0; j < l->bits; j++)
+		mask |= 1u << l->position[j];
+	return mask;
+}
+
 bool hel_layout_is_complex(const hel_layout *l)
 {
-	bool is = false;
-	for (unsigned j = 0; j < l->bits; j++)
-		is |= l->position[j] == l->log_slots;
-	return is;
+	return hel_layout_mask(l) >> l->log_slots & 1;
 }
 
 int32_t hel_input_at(const hel_input *in, size_t slot)

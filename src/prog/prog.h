@@ -41,6 +41,8 @@ typedef struct hel_layout {
 int32_t hel_layout_at(const hel_layout *layout, size_t slot);
 /** The same for all 2^log_slots slots (imaginary: imaginary parts) at once. */
 void hel_layout_map(int32_t *map, const hel_layout *layout, bool imaginary);
+/** The slot bits that number elements, as a mask. */
+uint32_t hel_layout_mask(const hel_layout *layout);
 /** Whether elements stand in imaginary parts, too. */
 bool hel_layout_is_complex(const hel_layout *layout);
 HEL_CHECKED hel_status hel_layout_check(const hel_layout *layout);

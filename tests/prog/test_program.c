@@ -203,6 +203,13 @@ static hel_piece *piece_of(hel_program *p, uint32_t pieces)
 	return &in->piece[pieces - 1];
 }
 
+static void lengthen(hel_vector *v)
+{
+	hel_free(v->value);
+	v->log_period = 4;
+	v->value = hel_alloc((size_t)2 << v->log_period, sizeof *v->value);
+}
+
 static void test_refuses(void **state)
 {
 	(void)state;
@@ -241,7 +248,7 @@ static void test_refuses(void **state)
 	REFUSED(make_batch(p, 1); p->manifest->input[0].layout.position[1] = 4);
 	REFUSED(make_batch(p, 1); p->op[1].term[1].baby = 8);
 	REFUSED(make_batch(p, 1); p->op[2].step[1] = 16);
-	REFUSED(make_batch(p, 1); p->vector[0].log_period = 4);
+	REFUSED(make_batch(p, 1); lengthen(&p->vector[0])); /* beyond one record's slots */
 }
 
 int main(void)

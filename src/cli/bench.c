@@ -326,14 +326,23 @@ done:
 	return st;
 }
 
+FILE *hel_bench_gnuplot(const char *path)
+{
+	/* the path goes into a quoted text */
+	FILE *f = strpbrk(path, "'\"\\") ? NULL : popen("gnuplot 2>/dev/null", "w");
+	if (!f)
+		(void)hel_fail(HEL_EIO, "cannot start gnuplot");
+	return f;
+}
+
 /* Bars of all one-thread figures in milliseconds; gnuplot draws them. */
 static hel_status plot(const json_t *results, const char *path)
 {
-	FILE *f = popen("gnuplot 2>/dev/null", "w");
+	FILE *f = hel_bench_gnuplot(path);
 	size_t i;
 	json_t *x;
-	if (!f || strpbrk(path, "'\"\\"))
-		return hel_fail(HEL_EIO, "cannot start gnuplot");
+	if (!f)
+		return HEL_EIO;
 	fprintf(
 	    f,
 	    "set terminal svg size 900,700\nset output '%s'\nset logscale x\nset xlabel 'ms'\n"

@@ -47,4 +47,8 @@ HEL_CHECKED hel_status bench_layers(bench *b, unsigned log_n, size_t limbs);
 
 HEL_CHECKED hel_status bench_calibrate(const hel_args *args, json_t *out);
 
+/** gnuplot, to be told to draw into the file `path`; pclose ends it. NULL with a message when it
+ *  cannot be started (HEL_EIO). */
+FILE *hel_bench_gnuplot(const char *path);
+
 #endif

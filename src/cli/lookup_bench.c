@@ -120,11 +120,11 @@ static json_t *figures_json(const lookup_figures *f)
 /* Milliseconds per lookup over bytes of query: both logarithmic, a point each. */
 static hel_status plot(const json_t *results, const char *path)
 {
-	FILE *f = popen("gnuplot 2>/dev/null", "w");
+	FILE *f = hel_bench_gnuplot(path);
 	size_t i;
 	json_t *x;
-	if (!f || strpbrk(path, "'\"\\"))
-		return hel_fail(HEL_EIO, "cannot start gnuplot");
+	if (!f)
+		return HEL_EIO;
 	fprintf(f,
 		"set terminal svg size 900,600\nset output '%s'\nset logscale xy\nset key off\n"
 		"set xlabel 'bytes of query per lookup'\nset ylabel 'server, ms per lookup'\n"

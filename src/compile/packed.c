@@ -39,8 +39,8 @@ static void fill_columns(int32_t *column, size_t width, const hel_packed_source 
 				: -1;
 }
 
-static hel_status fill_source(hel_packed *p, const hel_stage *s, const hel_packing *k,
-			      const hel_packing *parent, size_t i, int32_t *columns)
+static void fill_source(hel_packed *p, const hel_stage *s, const hel_packing *k,
+			const hel_packing *parent, size_t i, int32_t *columns)
 {
 	const hel_packed_source *from = &k->source[i];
 	const hel_stage_source *whole = &s->source[from->source];
@@ -71,7 +71,6 @@ static hel_status fill_source(hel_packed *p, const hel_stage *s, const hel_packi
 		to->column = columns;
 		fill_columns(columns, to->width, from, k->blocks, parent ? parent->blocks : NULL);
 	}
-	return HEL_OK;
 }
 
 hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packing *k,
@@ -93,8 +92,8 @@ hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packin
 			    .folds = k->folds,
 			    .target = target};
 	for (size_t i = 0; i < k->sources; i++)
-		TRY(fill_source(p, s, k, k->source[i].fresh ? NULL : parent[k->source[i].source], i,
-				p->columns + 2 * i * slots));
+		fill_source(p, s, k, k->source[i].fresh ? NULL : parent[k->source[i].source], i,
+			    p->columns + 2 * i * slots);
 	*out = p;
 	p = NULL;
 done:

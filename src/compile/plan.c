@@ -578,7 +578,8 @@ static hel_status plan_fresh(planner *p, size_t stage)
 	for (size_t k = 0; k < s->sources; k++)
 		widest = HEL_MAX(widest, s->source[k].width);
 	const unsigned most = HEL_MIN(hel_log2_ceil(widest), c);
-	for (unsigned complex = 0; complex <= hel_stage_is_real(s); complex++)
+	const unsigned both = hel_stage_is_real(s); /* parts of a slot may hold elements */
+	for (unsigned complex = 0; complex <= both; complex++)
 		for (unsigned bits = 0; bits + complex <= most; bits++) {
 			if (fresh_count(s, (1u << (bits + complex)) - 1) > MAX_CHUNKS)
 				continue;

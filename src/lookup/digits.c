@@ -30,21 +30,13 @@ static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size
 
 static hel_status emit(hel_builder *b)
 {
-	hel_status st = HEL_OK;
-	uint32_t *value = NULL;
 	char text[200];
 	const hel_packing_plan *plan = &b->l->plan;
-	TRY_ALLOC(value, hel_alloc(plan->sources, sizeof *value));
 	snprintf(text, sizeof text,
 		 "digits: %u one-hot digits of %u in %zu ciphertext%s, %u turns, %u folds",
 		 b->l->spec.digits, b->l->spec.base, plan->sources, plan->sources > 1 ? "s" : "",
 		 1u << plan->turn_bits, plan->fold_bits);
-	TRY(hel_emit_layer(b, text));
-	TRY(hel_emit_inputs(b, value, 1));
-	TRY(hel_emit_results(b, value, plan->sources, weight, false));
-done:
-	hel_free(value);
-	return st;
+	return hel_emit_lookup(b, text, weight);
 }
 
 static void fill(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)

@@ -3,14 +3,6 @@
  */
 #include "method.h"
 
-static size_t entries(const hel_lookup_spec *s)
-{
-	size_t most = 0;
-	for (size_t t = 0; t < s->tables; t++)
-		most = HEL_MAX(most, s->table[t].rows);
-	return most;
-}
-
 static unsigned levels(const hel_lookup_spec *s)
 {
 	(void)s;
@@ -29,8 +21,8 @@ static bool plan_full(hel_packing_plan *plan, const hel_lookup_spec *s, const he
 	const size_t lanes = (size_t)1 << plan->lane_bits, one = s->batch * s->tables;
 	if (one > lanes)
 		return false;
-	plan->turn_bits = HEL_MIN(plan->column_bits, hel_log2_ceil(entries(s)));
-	size_t low = 0, high = ((entries(s) - 1) >> plan->turn_bits) + 1;
+	plan->turn_bits = HEL_MIN(plan->column_bits, hel_log2_ceil(hel_lookup_most_rows(s)));
+	size_t low = 0, high = ((hel_lookup_most_rows(s) - 1) >> plan->turn_bits) + 1;
 	while (high - low > 1) { /* high fits, low does not */
 		const size_t middle = (low + high) / 2;
 		if (hel_plan_ranges(s, middle << plan->turn_bits) <= lanes)
@@ -52,20 +44,12 @@ static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size
 
 static hel_status emit(hel_builder *b)
 {
-	hel_status st = HEL_OK;
-	uint32_t *value = NULL;
 	char text[200];
 	const hel_packing_plan *plan = &b->l->plan;
-	TRY_ALLOC(value, hel_alloc(plan->sources, sizeof *value));
 	snprintf(text, sizeof text,
 		 "full: %zu lanes of up to %zu rows, one-hot in %zu ciphertexts, %u turns",
 		 b->l->lanes, hel_plan_lane_rows(plan), plan->sources, 1u << plan->turn_bits);
-	TRY(hel_emit_layer(b, text));
-	TRY(hel_emit_inputs(b, value, 1));
-	TRY(hel_emit_results(b, value, plan->sources, weight, false));
-done:
-	hel_free(value);
-	return st;
+	return hel_emit_lookup(b, text, weight);
 }
 
 static void fill(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)

@@ -6,14 +6,6 @@
 #include "method.h"
 #include <math.h>
 
-static size_t largest(const hel_lookup_spec *s)
-{
-	size_t most = 0;
-	for (size_t t = 0; t < s->tables; t++)
-		most = HEL_MAX(most, s->table[t].rows);
-	return most;
-}
-
 static unsigned levels(const hel_lookup_spec *s)
 {
 	(void)s;
@@ -61,7 +53,7 @@ static size_t selections(const hel_packing_plan *plan, const hel_lookup_spec *s)
 {
 	const size_t scanned = plan->sources << plan->turn_bits << plan->select_bits;
 	const size_t lanes = (size_t)1 << plan->lane_bits;
-	size_t low = 0, high = (largest(s) - 1) / scanned + 1;
+	size_t low = 0, high = (hel_lookup_most_rows(s) - 1) / scanned + 1;
 	if (hel_plan_ranges(s, high * scanned) > lanes)
 		return 0;
 	while (high - low > 1) {

@@ -83,6 +83,11 @@ HEL_CHECKED hel_status hel_emit_folds(hel_builder *b, unsigned level, bool conju
 HEL_CHECKED hel_status hel_emit_results(hel_builder *b, const uint32_t *value, size_t count,
 					hel_weight weight, bool conjugate);
 
+/** All of a method whose entries the client sends: a layer, its inputs, their products. */
+HEL_CHECKED hel_status hel_emit_lookup(hel_builder *b, const char *text, hel_weight weight);
+/** Rows of the longest table. */
+size_t hel_lookup_most_rows(const hel_lookup_spec *s);
+
 /** Outputs 2 column and 2 column + 1 of a row, divided by the norm; or one alone. */
 hel_complex hel_table_pair(const hel_lookup *l, size_t table, size_t row, size_t column);
 

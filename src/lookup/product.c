@@ -226,3 +226,25 @@ hel_complex hel_table_pair(const hel_lookup *l, size_t table, size_t row, size_t
 	const bool second = l->plan.pairs && at + 1 < t->dim;
 	return (hel_complex){(double)v[0] / l->norm, second ? (double)v[1] / l->norm : 0};
 }
+
+hel_status hel_emit_lookup(hel_builder *b, const char *text, hel_weight weight)
+{
+	hel_status st = HEL_OK;
+	uint32_t *value = NULL;
+	const size_t sources = b->l->plan.sources;
+	TRY_ALLOC(value, hel_alloc(sources, sizeof *value));
+	TRY(hel_emit_layer(b, text));
+	TRY(hel_emit_inputs(b, value, 1));
+	TRY(hel_emit_results(b, value, sources, weight, false));
+done:
+	hel_free(value);
+	return st;
+}
+
+size_t hel_lookup_most_rows(const hel_lookup_spec *s)
+{
+	size_t most = 0;
+	for (size_t t = 0; t < s->tables; t++)
+		most = HEL_MAX(most, s->table[t].rows);
+	return most;
+}

@@ -44,7 +44,7 @@ ok() { # NAME
 }
 fail() { # NAME WHY
 	failed=$((failed + 1))
-	printf 'FAIL %s: %s\n' "$1" "$2"
+	printf 'FAIL %s: %s\n' "$1" "$2" | tee -a "$W/failures"
 }
 check() { # NAME WHY COMMAND ...: passes when the command does
 	check_name=$1 check_why=$2
@@ -1277,8 +1277,8 @@ check "compile without one does not" "$(cat log/out)" sh -c '! grep -q calibrati
 json "verify, for the time" verify --model m-default --compiled c-machine --data data.csv --rows 20 --threads 1
 check "the prediction is of the right size" "$measured_here ms predicted, $(cat log/out)" \
 	awk "BEGIN { r = $measured_here / $(number server_cpu_ms_median log/out); exit !(r > 0.3 && r < 3) }"
-# slower kernels are predicted to be slower
-sed 's/"butterflies": [^,]*/"butterflies": 1e-8/' machine.json >slow.json
+# slower kernels are predicted to be slower: far beyond any machine's, sanitizers or not
+sed 's/"butterflies": [^,]*/"butterflies": 1e-6/' machine.json >slow.json
 predicted slow.json
 check "the calibration drives the prediction" "$ms after $measured_here" awk "BEGIN { exit !($ms > 5 * $measured_here) }"
 sed 's/"cpu": *"/"cpu": "not /' machine.json >other.json
@@ -1480,5 +1480,6 @@ rm -rf killed # what kill -9 interrupts cannot be tidied up
 find . -name '*.partial' >log/partial
 check "no .partial file is left" "$(head -n 1 log/partial)" [ ! -s log/partial ]
 
+[ ! -e failures ] || cat failures # once more, where the end of a long log shows them
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

@@ -1,5 +1,7 @@
 /* Embedding tables as blocks of slots: DESIGN 5.3. */
 #include "compile.h"
+#include "lookup/codes.h"
+#include <string.h>
 
 #define MAX_BLOCK_INPUTS 512
 
@@ -8,48 +10,140 @@ static size_t ceil_div(size_t a, size_t b)
 	return (a + b - 1) / b;
 }
 
-static size_t blocks_needed(const hel_schema *s, size_t capacity)
+/* --- the choice of codings and blocks ------------------------------------------- */
+
+static bool is_one_hot(hel_coding coding)
+{
+	return coding == HEL_BY_ONE_HOT || coding == HEL_BY_GRID;
+}
+
+/* Blocks for one table, of which `lows` entries stand in one block in all inputs. */
+static size_t parts_of(const hel_blocks *b, const hel_table_field *t, size_t lows)
+{
+	if (!is_one_hot(t->coding))
+		return 1;
+	if (t->coding == HEL_BY_GRID)
+		lows *= b->shape.selections << b->shape.log_places;
+	return ceil_div(hel_table_width(t), lows);
+}
+
+/* Sets the codings for `lows` entries; returns how many blocks all tables take. */
+static size_t choose_codings(hel_blocks *b, const hel_stages *s, size_t lows)
 {
 	size_t blocks = 0;
-	for (size_t i = 0; i < s->table_count; i++)
-		blocks += ceil_div(hel_table_width(&s->table[i]), capacity);
+	for (size_t i = 0; i < b->schema.table_count; i++) {
+		hel_table_field *t = &b->schema.table[i];
+		const bool must = s->way.coding && s->way.coding[i] == HEL_BY_GRID;
+		t->coding = s->coding[i];
+		t->coding_size = s->order[i];
+		if (t->coding == HEL_BY_GRID) {
+			const size_t selected = parts_of(b, t, lows);
+			t->coding_size = (uint32_t)HEL_MIN(lows, hel_table_width(t));
+			t->coding = HEL_BY_ONE_HOT;
+			if (b->shape.selections && (must || selected < parts_of(b, t, lows)))
+				t->coding = HEL_BY_GRID;
+		}
+		blocks += parts_of(b, t, lows);
+	}
 	return blocks;
 }
 
-hel_status hel_blocks_new(hel_blocks **out, const hel_schema *s, size_t dim, unsigned log_slots,
-			  unsigned log_blocks, bool complex)
+/* Elements of a table's code. */
+static size_t code_width(const hel_table_field *t)
+{
+	return t->coding == HEL_BY_POWERS ? 2 * (size_t)t->digits : hel_table_width(t);
+}
+
+/* The ciphertexts of codes that are not one-hot: every table in one block. */
+static void add_codes(hel_blocks *b, hel_coding coding)
+{
+	hel_block_codes k = {.coding = coding, .complex = coding == HEL_BY_POWERS, .powers = 1};
+	k.log_piece = b->log_slots - b->shape.log_blocks + k.complex;
+	for (size_t i = 0; i < b->schema.table_count; i++) {
+		const hel_table_field *t = &b->schema.table[i];
+		if (t->coding != coding)
+			continue;
+		k.ciphertexts =
+		    HEL_MAX(k.ciphertexts, ceil_div(code_width(t), (size_t)1 << k.log_piece));
+		if (coding == HEL_BY_POWERS)
+			k.powers = HEL_MAX(k.powers, hel_powers_of(t->coding_size));
+	}
+	if (k.ciphertexts)
+		b->codes[b->kinds++] = k;
+}
+
+/* Whether all tables fit; fills in codings and codes. */
+static bool fit(hel_blocks *b, const hel_stages *s)
+{
+	const size_t tables = b->schema.table_count, blocks = (size_t)1 << b->shape.log_blocks;
+	hel_block_codes one = {.coding = HEL_BY_ONE_HOT, .complex = b->shape.complex, .powers = 1};
+	bool any = false, selects = false;
+	if (b->log_outputs + b->shape.log_blocks > b->log_slots || tables > blocks)
+		return false;
+	for (size_t i = 0; i < tables; i++)
+		any |= is_one_hot(s->coding[i]);
+	one.log_piece = b->log_slots - b->shape.log_blocks + one.complex;
+	one.ciphertexts = any;
+	while (choose_codings(b, s, one.ciphertexts << one.log_piece) > blocks)
+		if (++one.ciphertexts > MAX_BLOCK_INPUTS)
+			return false;
+	if (any)
+		b->codes[b->kinds++] = one;
+	for (hel_coding c = HEL_BY_POWERS; c < HEL_CODINGS; c++)
+		add_codes(b, c);
+	for (size_t i = 0; i < tables; i++)
+		selects |= b->schema.table[i].coding == HEL_BY_GRID;
+	return selects == (b->shape.selections > 0) && (any || !b->shape.complex);
+}
+
+static size_t one_hot_entries(const hel_blocks *b)
+{
+	const hel_block_codes *k = &b->codes[0];
+	return k->coding == HEL_BY_ONE_HOT ? k->ciphertexts << k->log_piece : 0;
+}
+
+static hel_status assign_blocks(hel_blocks *b)
 {
 	hel_status st = HEL_OK;
-	hel_blocks *b = NULL;
-	const unsigned log_dim = hel_log2_ceil(dim);
-	*out = NULL;
-	if (log_dim + log_blocks > log_slots || s->table_count > (size_t)1 << log_blocks)
-		return HEL_OK;
-	const unsigned log_piece = log_slots - log_blocks + complex;
-	size_t inputs = 1;
-	while (inputs <= MAX_BLOCK_INPUTS &&
-	       blocks_needed(s, inputs << log_piece) > (size_t)1 << log_blocks)
-		inputs++;
-	if (inputs > MAX_BLOCK_INPUTS)
-		return HEL_OK;
-	TRY_ALLOC(b, hel_alloc(1, sizeof *b));
-	b->schema = s;
-	b->dim = dim;
-	b->log_slots = log_slots;
-	b->log_dim = log_dim;
-	b->log_blocks = log_blocks;
-	b->log_piece = log_piece;
-	b->complex = complex;
-	b->inputs = inputs;
-	TRY_ALLOC(b->table, hel_alloc((size_t)1 << log_blocks, sizeof *b->table));
-	TRY_ALLOC(b->part, hel_alloc((size_t)1 << log_blocks, sizeof *b->part));
-	for (uint32_t t = 0; t < s->table_count; t++) {
-		const size_t parts = ceil_div(hel_table_width(&s->table[t]), inputs << log_piece);
+	const size_t lows = one_hot_entries(b), blocks = (size_t)1 << b->shape.log_blocks;
+	TRY_ALLOC(b->table, hel_alloc(blocks, sizeof *b->table));
+	TRY_ALLOC(b->part, hel_alloc(blocks, sizeof *b->part));
+	for (uint32_t t = 0; t < b->schema.table_count; t++) {
+		const size_t parts = parts_of(b, &b->schema.table[t], lows);
 		for (uint32_t i = 0; i < parts; i++) {
 			b->table[b->used] = t;
 			b->part[b->used++] = i;
 		}
 	}
+done:
+	return st;
+}
+
+hel_status hel_blocks_new(hel_blocks **out, const hel_stages *s, unsigned log_slots,
+			  hel_blocks_shape shape)
+{
+	hel_status st = HEL_OK;
+	hel_blocks *b = NULL;
+	const hel_schema *schema = s->model->schema;
+	*out = NULL;
+	TRY_ALLOC(b, hel_alloc(1, sizeof *b));
+	b->schema = *schema;
+	b->schema.table = NULL;
+	b->dim = s->model->config.embedding_dim;
+	b->log_slots = log_slots;
+	b->log_dim = hel_log2_ceil(b->dim);
+	b->log_outputs = b->log_dim + shape.log_places;
+	b->shape = shape;
+	TRY_ALLOC(b->schema.table, hel_alloc(schema->table_count, sizeof *b->schema.table));
+	memcpy(b->schema.table, schema->table, schema->table_count * sizeof *schema->table);
+	if (!fit(b, s))
+		goto done;
+	for (size_t i = 0; i < b->kinds; i++) {
+		b->inputs += b->codes[i].ciphertexts;
+		b->sources += b->codes[i].ciphertexts * b->codes[i].powers;
+	}
+	b->inputs += shape.selections;
+	TRY(assign_blocks(b));
 	*out = b;
 	b = NULL;
 done:
@@ -61,37 +155,185 @@ void hel_blocks_free(hel_blocks *b)
 {
 	if (!b)
 		return;
+	hel_free(b->schema.table);
 	hel_free(b->table);
 	hel_free(b->part);
 	hel_free(b);
 }
 
-hel_piece hel_blocks_rows(const hel_blocks *b, size_t input, size_t block)
+/* --- where everything stands ------------------------------------------------------ */
+
+hel_block_source hel_blocks_source(const hel_blocks *b, size_t source)
 {
+	const hel_block_codes *k = b->codes;
+	for (; source >= k->ciphertexts * k->powers; k++)
+		source -= k->ciphertexts * k->powers;
+	return (hel_block_source){k, source / k->powers, source % k->powers + 1};
+}
+
+static hel_piece piece_of(size_t first, size_t room, size_t end)
+{
+	return first >= end ? (hel_piece){0, 0}
+			    : (hel_piece){(uint32_t)first, (uint32_t)HEL_MIN(room, end - first)};
+}
+
+hel_piece hel_blocks_rows(const hel_blocks *b, size_t source, size_t block)
+{
+	const hel_block_source from = hel_blocks_source(b, source);
 	if (block >= b->used)
 		return (hel_piece){0, 0};
-	const size_t width = hel_table_width(&b->schema->table[b->table[block]]);
-	const size_t first = (b->part[block] * b->inputs + input) << b->log_piece;
-	const size_t piece = (size_t)1 << b->log_piece;
-	return first >= width
-		   ? (hel_piece){0, 0}
-		   : (hel_piece){(uint32_t)first, (uint32_t)HEL_MIN(piece, width - first)};
+	const hel_table_field *t = &b->schema.table[b->table[block]];
+	size_t first = from.ciphertext << from.codes->log_piece;
+	if (is_one_hot(t->coding) ? from.codes->coding != HEL_BY_ONE_HOT
+				  : from.codes->coding != t->coding)
+		return (hel_piece){0, 0};
+	if (t->coding == HEL_BY_ONE_HOT)
+		first += b->part[block] * one_hot_entries(b);
+	return piece_of(first, (size_t)1 << from.codes->log_piece,
+			t->coding == HEL_BY_GRID ? t->coding_size : code_width(t));
+}
+
+hel_piece hel_blocks_highs(const hel_blocks *b, size_t selection, size_t block)
+{
+	const hel_table_field *t = &b->schema.table[b->table[block]];
+	const size_t places = (size_t)1 << b->shape.log_places;
+	return piece_of((b->part[block] * b->shape.selections + selection) * places, places,
+			hel_table_features(t) - t->coding_size);
 }
 
 int32_t hel_blocks_column(const hel_blocks *b, size_t element)
 {
-	const size_t block = element & (((size_t)1 << b->log_blocks) - 1);
-	const size_t d = element >> b->log_blocks;
-	return block < b->used && d < b->dim ? (int32_t)(b->table[block] * b->dim + d) : -1;
+	const size_t block = element & (((size_t)1 << b->shape.log_blocks) - 1);
+	const size_t output = element >> b->shape.log_blocks;
+	const size_t d = output & (((size_t)1 << b->log_dim) - 1);
+	if (block >= b->used || d >= b->dim ||
+	    (output >> b->log_dim && b->schema.table[b->table[block]].coding != HEL_BY_GRID))
+		return -1;
+	return (int32_t)(b->table[block] * b->dim + d);
 }
 
-hel_layout hel_blocks_layout(const hel_blocks *b)
+static void add_bits(hel_layout *l, unsigned from, unsigned to)
 {
-	hel_layout l = {.log_slots = (uint8_t)b->log_slots,
-			.width = (uint32_t)b->used << b->log_piece};
-	for (unsigned bit = b->log_blocks; bit < b->log_slots + b->complex; bit++)
-		l.position[l.bits++] = (uint8_t)bit;
-	for (unsigned bit = 0; bit < b->log_blocks; bit++)
-		l.position[l.bits++] = (uint8_t)bit;
+	for (unsigned bit = from; bit < to; bit++)
+		l->position[l->bits++] = (uint8_t)bit;
+}
+
+hel_layout hel_blocks_layout(const hel_blocks *b, size_t source, bool fresh)
+{
+	const hel_block_codes *k = hel_blocks_source(b, source).codes;
+	const bool pairs = k->coding == HEL_BY_POWERS || (fresh && k->coding == HEL_BY_ROOTS);
+	hel_layout l = {.log_slots = (uint8_t)b->log_slots};
+	if (pairs) /* the parts of a root next to each other */
+		l.position[l.bits++] = (uint8_t)b->log_slots;
+	add_bits(&l, b->shape.log_blocks, b->log_slots);
+	if (k->coding == HEL_BY_ONE_HOT && k->complex)
+		l.position[l.bits++] = (uint8_t)b->log_slots;
+	l.width = (uint32_t)b->used << l.bits;
+	add_bits(&l, 0, b->shape.log_blocks);
 	return l;
+}
+
+hel_layout hel_blocks_selector(const hel_blocks *b)
+{
+	const unsigned first = b->shape.log_blocks + b->log_dim;
+	hel_layout l = {.log_slots = (uint8_t)b->log_slots};
+	add_bits(&l, first, first + b->shape.log_places);
+	l.width = (uint32_t)b->used << l.bits;
+	add_bits(&l, 0, b->shape.log_blocks);
+	return l;
+}
+
+bool hel_blocks_is_complex(const hel_blocks *b)
+{
+	bool complex = false;
+	for (size_t i = 0; i < b->kinds; i++)
+		complex |= b->codes[i].complex;
+	return complex;
+}
+
+/* An entry's number within its digit. */
+static unsigned number_of(const hel_table_field *t, uint32_t entry)
+{
+	uint32_t place = 0;
+	while (entry >= hel_table_digit(t, place).first + hel_table_digit(t, place).width)
+		place++;
+	return entry - hel_table_digit(t, place).first;
+}
+
+void hel_blocks_numbers(uint8_t *number, const hel_blocks *b, size_t source)
+{
+	const hel_layout l = hel_blocks_layout(b, source, false);
+	const unsigned log_piece = hel_blocks_source(b, source).codes->log_piece;
+	for (size_t p = 0; p < (size_t)1 << b->log_slots; p++) {
+		const int32_t at = hel_layout_at(&l, p);
+		const size_t block = at < 0 ? b->used : (size_t)at >> log_piece;
+		const hel_piece rows = hel_blocks_rows(b, source, block);
+		const uint32_t i = (uint32_t)at & ((1u << log_piece) - 1);
+		number[p] = 0;
+		if (i < rows.width)
+			number[p] =
+			    (uint8_t)number_of(&b->schema.table[b->table[block]], rows.first + i);
+	}
+}
+
+uint32_t hel_blocks_order(const hel_blocks *b, hel_coding coding)
+{
+	uint32_t order = 0;
+	for (size_t i = 0; i < b->schema.table_count; i++)
+		if (b->schema.table[i].coding == coding)
+			order = HEL_MAX(order, b->schema.table[i].coding_size);
+	return order;
+}
+
+/* --- what it multiplies with -------------------------------------------------------- */
+
+static void add_row(hel_complex *out, const hel_blocks *b, const float *table, size_t row,
+		    hel_complex factor)
+{
+	for (size_t d = 0; d < b->dim; d++) {
+		out[d].re += factor.re * (double)table[row * b->dim + d];
+		out[d].im += factor.im * (double)table[row * b->dim + d];
+	}
+}
+
+/* Cosine or sine of a digit. */
+static void add_power(hel_complex *out, const hel_blocks *b, const hel_table_field *t,
+		      const float *table, size_t power, uint32_t element)
+{
+	const hel_digit digit = hel_table_digit(t, element / 2);
+	if (power > hel_powers_of(t->coding_size))
+		return;
+	for (uint32_t x = 0; x < digit.width; x++) {
+		const hel_complex c = hel_power_coefficient(t->coding_size, power, x);
+		add_row(out, b, table, digit.first + x,
+			(hel_complex){element % 2 ? -c.im : c.re, 0});
+	}
+}
+
+void hel_blocks_weights(hel_complex *out, const hel_blocks *b, const hel_dlrm *m, size_t source,
+			size_t selection, size_t block, uint32_t element)
+{
+	const hel_table_field *t = &b->schema.table[b->table[block]];
+	const float *table = hel_tensor_data(m, hel_dlrm_table(m, b->table[block]));
+	const size_t places = (size_t)1 << b->shape.log_places;
+	hel_complex factor = {1, 0};
+	memset(out, 0, (sizeof *out) << b->log_outputs);
+	if (t->coding == HEL_BY_GRID) {
+		const hel_piece highs = hel_blocks_highs(b, selection, block);
+		for (size_t place = 0; place < places && place < highs.width; place++) {
+			const size_t row = (highs.first + place) * t->coding_size + element;
+			if (row < hel_table_width(t))
+				add_row(out + (place << b->log_dim), b, table, row, factor);
+		}
+		return;
+	}
+	if (selection)
+		return;
+	if (t->coding == HEL_BY_POWERS) {
+		add_power(out, b, t, table, hel_blocks_source(b, source).power, element);
+		return;
+	}
+	if (t->coding == HEL_BY_ROOTS)
+		factor = hel_geometric_factor(hel_log2_ceil(t->coding_size), number_of(t, element));
+	add_row(out, b, table, element, factor);
 }

@@ -11,16 +11,11 @@
 hel_status hel_ranges_new(hel_ranges *out, const hel_schema *s, unsigned degree)
 {
 	hel_status st = HEL_OK;
-	hel_ranges r = {.groups = (uint32_t)hel_schema_hots(s)};
-	const size_t d = s->dense_count, onehots = hel_schema_onehots(s);
-	const size_t width = hel_features_width(d, onehots, degree);
+	hel_ranges r = {0};
+	const size_t width = hel_features_width(s, degree);
 	TRY_ALLOC(r.feature, hel_alloc(width, sizeof *r.feature));
 	TRY_ALLOC(r.group, hel_alloc(width, sizeof *r.group));
-	for (size_t i = 0; i < width; i++) {
-		r.feature[i] = i < d ? s->clip : i < width - onehots ? s->clip * s->clip : 1;
-		r.group[i] = HEL_NO_GROUP;
-	}
-	hel_schema_groups(r.group + width - onehots, s);
+	r.groups = hel_features_ranges(r.feature, r.group, s, degree);
 	*out = r;
 	r = (hel_ranges){0};
 done:
@@ -116,7 +111,7 @@ static hel_status sample_features(double **samples, size_t *count, const hel_pro
 	const size_t width = p->manifest->features;
 	double *all = NULL;
 	record_source r = {0};
-	if (width != hel_features_width(s->dense_count, hel_schema_onehots(s), p->manifest->degree))
+	if (width != hel_features_width(s, p->manifest->degree))
 		FAIL(HEL_EFORMAT, "the manifest has %zu features, its schema does not", width);
 	TRY(source_new(&r, s, given, p->manifest->degree, SAMPLE_RECORDS));
 	r.standard = standard;
@@ -180,10 +175,10 @@ done:
 }
 
 hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
-		       const hel_params *params, const hel_dlrm *m, const hel_compile_options *o)
+		       const hel_params *params, const hel_dlrm *m, const hel_schema *s,
+		       const hel_compile_options *o)
 {
 	hel_status st = HEL_OK;
-	const hel_schema *s = m->schema;
 	hel_ranges ranges = {0};
 	double *samples = NULL;
 	size_t count;
@@ -211,7 +206,7 @@ hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_par
 	size_t count;
 	const hel_manifest *m = p->manifest;
 	TRY(hel_schema_from_json(&s, m->schema, strlen(m->schema)));
-	if (m->features != hel_features_width(s->dense_count, hel_schema_onehots(s), m->degree))
+	if (m->features != hel_features_width(s, m->degree))
 		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema does not", m->features);
 	if ((uint64_t)m->features * SAMPLE_RECORDS > 1u << 28 ||
 	    (uint64_t)m->inputs << hel_manifest_log_slots(m) > 1u << 27)

@@ -106,7 +106,18 @@ done:
 	return st;
 }
 
-#define WAYS 8
+/* Upload is worth looking at other codings from this share of a plan's value on. */
+#define UPLOAD_SHARE 0.3
+
+/* Ways for tables' entries to travel: one-hot, and those that take fewer ciphertexts. */
+static const struct {
+	bool grid;
+	uint32_t powers;
+} travels[] = {{false, 0},  {true, 0},	{false, 8},  {true, 8},
+	       {false, 24}, {true, 24}, {false, 64}, {true, 64}};
+
+#define EXACT_WAYS 8u /* for each of them */
+#define WAYS (EXACT_WAYS * HEL_ARRAY_LEN(travels))
 
 typedef struct ways_job {
 	const hel_dlrm *m;
@@ -114,14 +125,45 @@ typedef struct ways_job {
 	const hel_objective *objective;
 	unsigned log_n;
 	bool precise;
+	size_t first; /* way */
 	choice choice[WAYS];
 } ways_job;
 
-static hel_status plan_way(void *arg, size_t i)
+static bool is_wanted(const hel_compile_options *o, size_t tables)
+{
+	for (size_t i = 0; o->coding && i < tables; i++)
+		if (o->coding[i] != HEL_CODINGS && o->coding[i] != HEL_BY_ONE_HOT)
+			return true;
+	return false;
+}
+
+/* Whether one way for entries to travel has more tables by powers than those before it. */
+static bool differs(const ways_job *j, size_t way)
+{
+	const hel_schema *s = j->m->schema;
+	const uint32_t most = travels[way].powers, before = way < 2 ? 0 : travels[way - 2].powers;
+	bool more = !most;
+	for (size_t i = 0; i < s->table_count; i++) {
+		const uint32_t order = hel_table_order(&s->table[i]);
+		const bool open = !j->options->coding || j->options->coding[i] == HEL_CODINGS;
+		more |= open && order <= most && order > before;
+	}
+	return more;
+}
+
+static hel_status plan_way(void *arg, size_t number)
 {
 	ways_job *j = arg;
-	const hel_way way = {i & 1, !(i & 2), !(i & 4)};
-	if ((way.monomials && j->options->no_monomials) || (way.fuse && j->options->no_fusion))
+	const size_t i = j->first + number, tables = j->m->schema->table_count;
+	const hel_way way = {.monomials = i & 1,
+			     .fuse = !(i & 2),
+			     .sum = !(i & 4),
+			     .grid = travels[i / EXACT_WAYS].grid,
+			     .powers = travels[i / EXACT_WAYS].powers,
+			     .coding = j->options->coding};
+	const bool coded = i >= EXACT_WAYS || is_wanted(j->options, tables);
+	if ((way.monomials && j->options->no_monomials) || !differs(j, i / EXACT_WAYS) ||
+	    (way.fuse && (j->options->no_fusion || coded)))
 		return HEL_OK;
 	return try_way(&j->choice[i], j->m, j->log_n, j->precise, way, j->options, j->objective);
 }
@@ -133,46 +175,102 @@ typedef struct search {
 	size_t count;
 } search;
 
+/* What an upload is worth as a share of the best plan; all of it when there is none. */
+static double upload_share(const choice *best, const hel_objective *objective)
+{
+	if (!best->plan)
+		return 1;
+	const hel_params *p = best->params;
+	const double bytes = (double)best->plan->inputs * (double)p->limbs[p->spec.levels] *
+			     (double)hel_packed_size(p->ring.n, HEL_PRIME_BITS);
+	return best->plan->inputs > 1 ? bytes * objective->query_byte / best->plan->value : 0;
+}
+
+/* Takes over what is better than the best. */
+static bool keep_best(search *found, ways_job *j)
+{
+	choice *best = &found->best;
+	bool fits = false;
+	for (size_t i = 0; i < WAYS; i++) {
+		choice *c = &j->choice[i];
+		if (c->plan) {
+			fits = true;
+			if (found->count < HEL_MAX_ALTERNATIVES)
+				found->seen[found->count++] = (hel_alternative){
+				    c->way, c->params->spec, c->plan->value, c->plan->inputs};
+		}
+		if (c->plan && (!best->plan || c->plan->value < best->plan->value)) {
+			choice_clear(best);
+			*best = *c;
+			*c = (choice){0};
+		}
+		choice_clear(c);
+	}
+	return fits;
+}
+
 /* Tries one ring and all ways to write the model; replaces *best when one is better. */
 static hel_status try_ring(search *found, const hel_dlrm *m, unsigned log_n, bool precise,
 			   const hel_compile_options *o, const hel_objective *objective, bool *fits)
 {
 	hel_status st = HEL_OK;
-	choice *best = &found->best;
-	ways_job j = {
+	ways_job *j = NULL;
+	TRY_ALLOC(j, hel_alloc(1, sizeof *j));
+	*j = (ways_job){
 	    .m = m, .options = o, .objective = objective, .log_n = log_n, .precise = precise};
 	if (o->progress) /* a guess: which rings fit is not known before */
 		hel_progress_step(o->progress, (log_n - 12) / 6.0);
-	TRY(hel_pool_try(o->pool, WAYS, plan_way, &j));
-	for (size_t i = 0; i < WAYS; i++) {
-		choice *c = &j.choice[i];
-		if (!c->plan)
-			continue;
-		*fits = true;
-		if (found->count < HEL_MAX_ALTERNATIVES)
-			found->seen[found->count++] = (hel_alternative){
-			    c->way, c->params->spec, c->plan->value, c->plan->inputs};
-		if (best->plan && best->plan->value <= c->plan->value)
-			continue;
-		choice_clear(best);
-		*best = *c;
-		*c = (choice){0};
+	TRY(hel_pool_try(o->pool, EXACT_WAYS, plan_way, j));
+	*fits = keep_best(found, j);
+	if (m->schema->table_count && upload_share(&found->best, objective) > UPLOAD_SHARE) {
+		j->first = EXACT_WAYS;
+		TRY(hel_pool_try(o->pool, WAYS - EXACT_WAYS, plan_way, j));
+		*fits |= keep_best(found, j);
 	}
 done:
-	for (size_t i = 0; i < WAYS; i++)
-		choice_clear(&j.choice[i]);
+	for (size_t i = 0; j && i < WAYS; i++)
+		choice_clear(&j->choice[i]);
+	hel_free(j);
+	return st;
+}
+
+/* Whether every table can travel as it must. */
+static hel_status check_codings(const hel_dlrm *m, const hel_compile_options *o)
+{
+	hel_status st = HEL_OK;
+	for (size_t i = 0; o->coding && i < m->schema->table_count; i++) {
+		const hel_table_field *t = &m->schema->table[i];
+		const uint32_t order = hel_table_order(t);
+		const hel_coding c = o->coding[i];
+		if (c == HEL_BY_GRID && t->digits > 1)
+			FAIL(HEL_EUNSUPPORTED,
+			     "table %s: grid takes one entry at a time, the table adds up %u rows",
+			     t->name, t->digits);
+		if (c != HEL_CODINGS && c > HEL_BY_GRID && order > HEL_CODE_ORDER_MAX)
+			FAIL(HEL_EUNSUPPORTED,
+			     "table %s: %s tells apart at most %d rows, the table has %u; train it "
+			     "with digits (an \"embedding\" of \"digits(16)\", say), or use grid",
+			     t->name, hel_coding_name(c), HEL_CODE_ORDER_MAX, order);
+	}
+done:
 	return st;
 }
 
 /* Why nothing fits, layer by layer. */
-static hel_status explain(const hel_dlrm *m, unsigned max_log_n, unsigned log_batch)
+static hel_status explain(const hel_dlrm *m, unsigned max_log_n, const hel_compile_options *o)
 {
+	const unsigned log_batch = o->log_batch;
 	hel_status st = HEL_OK;
 	hel_stages *s = NULL;
 	char text[320] = "";
 	const char *widest = "";
 	size_t rows = 0;
-	TRY(hel_stages_new(&s, m, (hel_way){true, !too_wide_to_fuse(m), true}));
+	TRY(hel_stages_new(
+	    &s, m,
+	    (hel_way){.monomials = true,
+		      .fuse = !too_wide_to_fuse(m) && !is_wanted(o, m->schema->table_count),
+		      .sum = true,
+		      .coding = o->coding}));
 	for (size_t i = 0; i < s->count; i++) {
 		size_t n = strlen(text);
 		snprintf(text + n, sizeof text - n, "%s%s %u", i ? ", " : "", s->stage[i].name,
@@ -182,6 +280,9 @@ static hel_status explain(const hel_dlrm *m, unsigned max_log_n, unsigned log_ba
 			widest = s->stage[i].name;
 		}
 	}
+	const size_t n = strlen(text);
+	if (s->code_levels)
+		snprintf(text + n, sizeof text - n, ", codes of tables %u", s->code_levels);
 	const double room = hel_security_limit(max_log_n);
 	char share[48] = "";
 	if (log_batch)
@@ -205,13 +306,13 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	hel_status st = HEL_OK;
 	hel_manifest *manifest = p->manifest;
 	TRY_ALLOC(manifest->model, hel_strdup(o->name ? o->name : "model"));
-	TRY(hel_schema_to_json(&manifest->schema, m->schema));
+	const hel_schema *schema = hel_plan_schema(c->plan, c->stages);
+	TRY(hel_schema_to_json(&manifest->schema, schema));
 	manifest->params = c->params->spec;
 	manifest->degree = (uint8_t)c->stages->degree;
-	manifest->features = (uint32_t)c->stages->features;
 	manifest->log_batch = (uint8_t)c->plan->log_batch;
 	manifest->samples = HEL_MAX(SAMPLES, SAMPLES_PER_RECORD << manifest->log_batch);
-	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, o));
+	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, schema, o));
 	manifest->bound = r->shape.bound * (manifest->measured ? HEL_SCORE_MARGIN : 1);
 	manifest->bits = -log2(r->shape.error * sqrt(2 / M_PI)); /* mean |error| of a Gaussian */
 	manifest->keys = r->shape.keys;
@@ -284,7 +385,7 @@ static hel_status build(hel_program **out, hel_compile_report *report, const sea
 	hel_program *p = NULL;
 	TRY(hel_emit(&p, c->stages, c->plan, c->params));
 	bool fits = p->manifest->inputs <= HEL_MAX_INPUTS && p->ops <= HEL_MAX_OPS &&
-		    p->vectors <= HEL_MAX_VECTORS && c->stages->features <= HEL_MAX_FEATURES;
+		    p->vectors <= HEL_MAX_VECTORS && p->manifest->features <= HEL_MAX_FEATURES;
 	for (uint32_t i = 0; i < p->ops; i++)
 		fits &= p->op[i].terms <= HEL_MAX_TERMS_PER_OP && p->op[i].steps <= HEL_MAX_STEPS;
 	if (!fits)
@@ -384,7 +485,7 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 		}
 	}
 	if (!p) {
-		st = explain(m, max_log_n, options->log_batch);
+		st = explain(m, max_log_n, options);
 		goto done;
 	}
 	*out = p;
@@ -439,6 +540,9 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 	memset(report, 0, sizeof *report);
 	if (!options.machine)
 		options.machine = hel_cost_model_default();
+	const hel_status st = check_codings(m, &options);
+	if (st != HEL_OK)
+		return st;
 	if (options.log_batch == HEL_ANY_BATCH)
 		return compile_any_batch(out, report, m, options);
 	if (options.log_batch > HEL_MAX_LOG_BATCH)

@@ -12,30 +12,74 @@
 
 /* --- blocks.c ------------------------------------------------------------- */
 
-/** Many embedding tables in one product (DESIGN 5.3). 2^log_blocks blocks of 2^log_dim outputs
+/** The ciphertexts of one coding among those of a lookup. Each gives the product `powers` vectors.
+ */
+typedef struct hel_block_codes {
+	hel_coding coding;  /* ONE_HOT: the low one-hots of GRID, too */
+	bool complex;	    /* elements in imaginary parts of vectors, too */
+	unsigned log_piece; /* elements of a block in one vector */
+	size_t ciphertexts, powers;
+} hel_block_codes;
+
+/** What may be chosen of a packing of blocks. */
+typedef struct hel_blocks_shape {
+	unsigned log_blocks, log_places;
+	size_t selections; /* 0: no table is GRID */
+	bool complex;	   /* one-hot entries in imaginary parts, too */
+} hel_blocks_shape;
+
+/** Many embedding tables in one product (DESIGN 5.3). 2^log_blocks blocks of 2^log_outputs outputs
  * each: output d of block b is element d * 2^log_blocks + b, so that rotations by multiples of the
  * number of blocks stay in a block and spill into the next copy, which the fold over copies
  * completes. A block belongs to one table in all inputs; a long table takes several, whose parts of
- * the vector the next layer adds up by repeating its columns. */
+ * the vector the next layer adds up by repeating its columns.
+ *
+ * GRID: outputs are places of 2^log_dim numbers each; there are `selections` sums. Row
+ * (high, low) stands in the place and sum that `high` names, and is seen with entry `low`. A
+ * ciphertext per sum, with the high one-hot, lets one place pass and zeros the others, which the
+ * next layer adds up as it does parts. Tables that are not GRID have a 1 there. */
 typedef struct hel_blocks {
-	const hel_schema *schema; /* borrowed */
-	size_t dim, inputs, used;
-	unsigned log_slots, log_dim, log_blocks, log_piece;
-	bool complex;		/* rows in imaginary parts, too */
+	hel_schema schema; /* the model's, with the codings of this packing; its values are
+			    * borrowed */
+	size_t dim, used, kinds, sources, inputs; /* sources: vectors; inputs: ciphertexts */
+	unsigned log_slots, log_dim, log_outputs;
+	hel_blocks_shape shape;
+	hel_block_codes codes[HEL_CODINGS];
 	uint32_t *table, *part; /* of each used block */
 } hel_blocks;
 
+/** One vector that the product takes: a power of one ciphertext of one coding. */
+typedef struct hel_block_source {
+	const hel_block_codes *codes;
+	size_t ciphertext, power;
+} hel_block_source;
+
+struct hel_stages;
 /** The fewest inputs that hold all rows; *out stays NULL when the blocks are too few for the tables
- *  or too many for the slots. */
-HEL_CHECKED hel_status hel_blocks_new(hel_blocks **out, const hel_schema *s, size_t dim,
-				      unsigned log_slots, unsigned log_blocks, bool complex);
+ *  or too many for the slots, or nothing is selected from `selections`. */
+HEL_CHECKED hel_status hel_blocks_new(hel_blocks **out, const struct hel_stages *s,
+				      unsigned log_slots, hel_blocks_shape shape);
 void hel_blocks_free(hel_blocks *b);
-/** The rows of its table that a block holds in one input; width 0: none. */
-hel_piece hel_blocks_rows(const hel_blocks *b, size_t input, size_t block);
+hel_block_source hel_blocks_source(const hel_blocks *b, size_t source);
+/** The elements of its table's code that a block holds in one source; width 0: none. */
+hel_piece hel_blocks_rows(const hel_blocks *b, size_t source, size_t block);
 /** The number (table * dim + d) of an output element, negative for one that is not used. */
 int32_t hel_blocks_column(const hel_blocks *b, size_t element);
-/** Where an input's rows stand: row i of block b is element b * 2^log_piece + i. */
-hel_layout hel_blocks_layout(const hel_blocks *b);
+/** Where a source's elements stand: element i of block b is number b * 2^log_piece + i. fresh: as
+ *  the client sends them. */
+hel_layout hel_blocks_layout(const hel_blocks *b, size_t source, bool fresh);
+/** The high entries that a block's places stand for in one selection, and where all stand. */
+hel_piece hel_blocks_highs(const hel_blocks *b, size_t selection, size_t block);
+hel_layout hel_blocks_selector(const hel_blocks *b);
+/** Some source has elements in imaginary parts. */
+bool hel_blocks_is_complex(const hel_blocks *b);
+/** The largest order of the tables of a coding. */
+uint32_t hel_blocks_order(const hel_blocks *b, hel_coding coding);
+/** Of each slot of a source: the number of its entry within its digit; 0 where there is none. */
+void hel_blocks_numbers(uint8_t *number, const hel_blocks *b, size_t source);
+/** The element's weights in a selection, one for each output of its block. */
+void hel_blocks_weights(hel_complex *out, const hel_blocks *b, const hel_dlrm *m, size_t source,
+			size_t selection, size_t block, uint32_t element);
 
 /* --- stages.c ------------------------------------------------------------- */
 
@@ -52,20 +96,24 @@ typedef struct hel_stage_source {
 /** y = sum of sources + bias, then squared when `square`, or taken through a polynomial in
  *  Chebyshev's basis, for which y lies within -1..1 (borrowed from the model). A stage with
  * `plain_sum` adds up the slots of its one source without a product (its matrix is all ones). A
- * `lookup` holds all embedding vectors, one after the other, from its one source, the one-hot
- * entries; its matrix is the model's tables. */
+ * `lookup` holds all embedding vectors, one after the other, from its one source, the entries of
+ * all tables as their codings say; its matrix is the model's tables. `selected`: the product with a
+ * ciphertext follows that selects (GRID). */
 typedef struct hel_stage {
 	char name[HEL_NAME_MAX];
 	size_t rows, sources;
 	hel_stage_source source[2];
 	hel_complex *bias;
-	bool plain_sum, square, lookup;
+	bool plain_sum, square, lookup, selected;
 	const hel_approximation *polynomial;
 } hel_stage;
 
-/** Which of the identities below are used where they can be. */
+/** Which of the identities below are used where they can be, and how tables' entries travel. */
 typedef struct hel_way {
 	bool monomials, fuse, sum;
+	bool grid;		  /* GRID for tables that take fewer blocks so */
+	uint32_t powers;	  /* POWERS for tables of at most this order */
+	const hel_coding *coding; /* per table; HEL_CODINGS: any; NULL: any for all */
 } hel_way;
 
 /** What the model computes, with as few levels as exact identities allow:
@@ -77,9 +125,12 @@ typedef struct hel_way {
  *    slots would be added, too, where a product would leave it out. */
 typedef struct hel_stages {
 	const hel_dlrm *model; /* borrowed */
-	size_t count, features;
-	unsigned degree;
+	size_t count;
+	unsigned degree, code_levels; /* consumed by codes, before the lookup */
 	hel_stage *stage;
+	hel_way way;
+	hel_coding *coding; /* per table; GRID: may be, must be where the way's coding says so */
+	uint32_t *order;    /* per table: of its code's roots or differences */
 } hel_stages;
 
 #define HEL_MAX_STAGES (2 * HEL_MAX_LAYERS + 2)
@@ -90,6 +141,8 @@ void hel_stages_free(hel_stages *s);
 hel_polynomial hel_stage_polynomial(const hel_stage *s);
 /** All weights are real, so that imaginary parts may carry something else. */
 bool hel_stage_is_real(const hel_stage *s);
+/** Levels a code consumes before the lookup. */
+unsigned hel_code_levels(hel_coding coding, uint32_t order);
 /** Levels a stage consumes, and all from the first stage on that leads to the last. */
 unsigned hel_stage_levels(const hel_stage *s);
 unsigned hel_stages_levels(const hel_stages *s);
@@ -119,7 +172,7 @@ typedef struct hel_packed_source {
 	size_t source; /* of the stage */
 	bool fresh;    /* from the client */
 	uint32_t
-	    offset; /* first column of the source's matrix it carries; of a lookup: its number */
+	    offset; /* first column of the source's matrix it carries; of a lookup: its source */
 	hel_layout layout;  /* of a fresh one */
 	uint32_t diagonals; /* slot bits covered by rotations instead of folds */
 	bool giants;
@@ -184,9 +237,10 @@ typedef struct hel_packed {
  *  before hel_packed_lookup. Cost: a few passes over the slots per source. */
 HEL_CHECKED hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packing *k,
 				      const hel_packing *const parent[2], unsigned log_slots);
-/** Fills the matrix of packed source number `source` of a lookup, in place of any other's. */
+/** Fills the matrix of packed source number `source` of a lookup, in one of its selections, in
+ * place of any other's. */
 HEL_CHECKED hel_status hel_packed_lookup(hel_packed *p, const hel_packing *k, const hel_dlrm *m,
-					 size_t source);
+					 size_t source, size_t selection);
 void hel_packed_free(hel_packed *p);
 
 /* --- explain.c --------------------------------------------------------------- */
@@ -208,6 +262,9 @@ HEL_CHECKED hel_status hel_plan_explain(char **out, const hel_stages *s, const h
 
 /* --- emit.c ----------------------------------------------------------------- */
 
+/** The schema that clients are told: the model's, with the codings of the plan. */
+const hel_schema *hel_plan_schema(const hel_plan *plan, const hel_stages *s);
+
 /** The program without manifest details that only the shape machine knows. */
 HEL_CHECKED hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan,
 				const hel_params *params);
@@ -224,6 +281,7 @@ typedef struct hel_compile_options {
 	unsigned max_log_n; /* 0: up to 17 */
 	unsigned log_batch; /* 2^log_batch records in one query, or HEL_ANY_BATCH */
 	bool no_monomials, no_fusion;
+	const hel_coding *coding;      /* per table; HEL_CODINGS: what is best; NULL: for all */
 	hel_pool *pool;		       /* NULL: one thread; the result is the same */
 	const hel_samples *records;    /* typical ones; NULL: random ones of the schema */
 	bool proved_only;	       /* fail where bounds cannot be proved */
@@ -264,12 +322,13 @@ void hel_compile_report_clear(hel_compile_report *r);
 /* The result's slots show errors of this many sums where a plan is found that does. */
 #define HEL_INDEPENDENT_SUMS 8
 
-/** The dry run of a program that m was compiled to. Bounds are proved for all records that the
- *  schema allows; where those do not fit the modulus, *measured becomes true and they are the
- *  largest values that records cause. Checks the program against the model on sample records.
+/** The dry run of a program that m was compiled to; s: the schema clients are told. Bounds are
+ * proved for all records that the schema allows; where those do not fit the modulus, *measured
+ * becomes true and they are the largest values that records cause. Checks the program against the
+ * model on sample records.
  *  @retval HEL_ERANGE neither fits. */
 HEL_CHECKED hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
-				   const hel_params *params, const hel_dlrm *m,
+				   const hel_params *params, const hel_dlrm *m, const hel_schema *s,
 				   const hel_compile_options *o);
 /** The same for a program alone, on random records of its manifest's schema; where its bounds were
  *  measured, on ones with Gaussian dense values, closer to those that they were measured on. */

@@ -1,4 +1,5 @@
 #include "compile.h"
+#include "lookup/codes.h"
 #include <math.h>
 #include <string.h>
 
@@ -36,42 +37,12 @@ static hel_status add_unary(emitter *e, hel_op_kind kind)
 	return add_op(e, (hel_op){.kind = kind, .value = e->value});
 }
 
-/* The rows of embedding tables that one ciphertext takes: a piece for each block. */
-static hel_status lookup_pieces(hel_input *in, const hel_blocks *b, size_t number, uint32_t first)
+/* The next input of the program; takes its pieces over. */
+static hel_status add_input(emitter *e, hel_input in)
 {
-	hel_status st = HEL_OK;
-	uint32_t table_first[HEL_MAX_TABLES];
-	for (size_t t = 0; t < b->schema->table_count; t++) {
-		table_first[t] = first;
-		first += (uint32_t)hel_table_width(&b->schema->table[t]);
-	}
-	TRY_ALLOC(in->piece, hel_alloc(b->used, sizeof *in->piece));
-	in->log_piece = (uint8_t)b->log_piece;
-	in->pieces = (uint32_t)b->used;
-	for (size_t i = 0; i < b->used; i++) {
-		in->piece[i] = hel_blocks_rows(b, number, i);
-		if (in->piece[i].width)
-			in->piece[i].first += table_first[b->table[i]];
-	}
-done:
-	return st;
-}
-
-static hel_status add_input(emitter *e, const hel_packing *k, const hel_packed_source *from,
-			    const hel_stage *s, unsigned level)
-{
-	hel_status st = HEL_OK;
 	hel_manifest *m = e->p->manifest;
-	hel_input *in = &m->input[m->inputs];
-	const uint32_t first = s->source[from->source].first;
-	*in = (hel_input){.level = (uint8_t)level, .layout = from->layout};
-	if (k->blocks)
-		TRY(lookup_pieces(in, k->blocks, from->offset, first));
-	else
-		in->first = first + from->offset;
-	TRY(add_op(e, (hel_op){.kind = HEL_OP_INPUT, .index = m->inputs++}));
-done:
-	return st;
+	m->input[m->inputs] = in;
+	return add_op(e, (hel_op){.kind = HEL_OP_INPUT, .index = m->inputs++});
 }
 
 /* The terms of one packed source; value: the op it comes from. */
@@ -105,36 +76,200 @@ done:
 	return st;
 }
 
+/* What both kinds of product are made of. */
+static hel_status packed_of(hel_packed **out, const emitter *e, size_t stage, size_t *most)
+{
+	const hel_stage *s = &e->s->stage[stage];
+	const hel_packing *k = &e->plan->packing[stage];
+	const hel_packing *parent[2] = {NULL, NULL};
+	*most = 0;
+	for (size_t i = 0; i < k->sources; i++)
+		*most += (size_t)1 << __builtin_popcount(k->source[i].diagonals);
+	for (size_t i = 0; i < s->sources; i++)
+		if (s->source[i].stage >= 0)
+			parent[i] = &e->plan->packing[s->source[i].stage];
+	return hel_packed_new(out, s, k, parent, log_slots(e));
+}
+
 /* One stage's product; rotations and weights come from the packing's slot maps. */
 static hel_status add_linear(emitter *e, size_t stage, unsigned level)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &e->s->stage[stage];
 	const hel_packing *k = &e->plan->packing[stage];
-	const hel_packing *parent[2] = {NULL, NULL};
 	hel_packed *packed = NULL;
 	hel_op op = {.kind = HEL_OP_LINEAR};
-	size_t most = 0;
-	for (size_t i = 0; i < k->sources; i++)
-		most += (size_t)1 << __builtin_popcount(k->source[i].diagonals);
-	for (size_t i = 0; i < s->sources; i++)
-		if (s->source[i].stage >= 0)
-			parent[i] = &e->plan->packing[s->source[i].stage];
-	TRY(hel_packed_new(&packed, s, k, parent, log_slots(e)));
+	size_t most;
+	TRY(packed_of(&packed, e, stage, &most));
 	TRY_ALLOC(op.term, hel_alloc(most, sizeof *op.term));
 	for (size_t i = 0; i < k->sources; i++) {
 		const hel_packed_source *from = &k->source[i];
 		const int before = s->source[from->source].stage;
 		if (from->fresh)
-			TRY(add_input(e, k, from, s, level));
-		if (k->blocks)
-			TRY(hel_packed_lookup(packed, k, e->s->model, i));
+			TRY(add_input(
+			    e, (hel_input){.level = (uint8_t)level,
+					   .first = s->source[from->source].first + from->offset,
+					   .layout = from->layout}));
 		TRY(add_terms(e, &op, packed, k, i, from->fresh ? e->value : e->result[before]));
 	}
 	st = add_op(e, op); /* takes the terms over, or frees them */
 	op.term = NULL;
 done:
 	hel_free(op.term);
+	hel_packed_free(packed);
+	return st;
+}
+
+/* --- lookups --------------------------------------------------------------------- */
+
+/* Features before those of a table; one beyond the last: the constant's. */
+static uint32_t table_first(const emitter *e, const hel_blocks *b, size_t table)
+{
+	size_t first = hel_features_dense(&b->schema, e->s->degree);
+	for (size_t t = 0; t < table; t++)
+		first += hel_table_features(&b->schema.table[t]);
+	return (uint32_t)first;
+}
+
+/* An input of a piece for each block. */
+static hel_status begin_pieces(hel_input *in, const hel_blocks *b, unsigned level,
+			       const hel_layout *layout)
+{
+	hel_status st = HEL_OK;
+	*in = (hel_input){.level = (uint8_t)level, .layout = *layout};
+	TRY_ALLOC(in->piece, hel_alloc(b->used, sizeof *in->piece));
+	in->pieces = (uint32_t)b->used;
+	in->log_piece = (uint8_t)hel_log2_ceil(layout->width / b->used);
+done:
+	return st;
+}
+
+/* The ciphertext of a source's codes. */
+static hel_status add_code_input(emitter *e, const hel_blocks *b, size_t source, unsigned level)
+{
+	hel_status st = HEL_OK;
+	hel_input in = {0};
+	const hel_layout layout = hel_blocks_layout(b, source, true);
+	/* each entry's root has two parts */
+	const uint32_t parts = hel_blocks_source(b, source).codes->coding == HEL_BY_ROOTS ? 2 : 1;
+	TRY(begin_pieces(&in, b, level, &layout));
+	for (size_t i = 0; i < b->used; i++) {
+		const hel_piece rows = hel_blocks_rows(b, source, i);
+		if (rows.width)
+			in.piece[i] =
+			    (hel_piece){table_first(e, b, b->table[i]) + parts * rows.first,
+					parts * rows.width};
+	}
+	TRY(add_input(e, in));
+done:
+	return st;
+}
+
+/* The high one-hots of one selection; 1 for tables that have none. */
+static hel_status add_selector(emitter *e, const hel_blocks *b, size_t selection, unsigned level)
+{
+	hel_status st = HEL_OK;
+	hel_input in = {0};
+	const hel_layout layout = hel_blocks_selector(b);
+	const uint32_t constant = table_first(e, b, b->schema.table_count);
+	TRY(begin_pieces(&in, b, level, &layout));
+	for (size_t i = 0; i < b->used; i++) {
+		const hel_table_field *t = &b->schema.table[b->table[i]];
+		if (t->coding == HEL_BY_GRID) {
+			in.piece[i] = hel_blocks_highs(b, selection, i);
+			in.piece[i].first +=
+			    in.piece[i].width ? table_first(e, b, b->table[i]) + t->coding_size : 0;
+		} else if (!selection)
+			in.piece[i] = (hel_piece){constant, 1};
+	}
+	TRY(add_input(e, in));
+done:
+	return st;
+}
+
+/* value[source] for all sources, at `level`: inputs, and what the server makes of their codes. */
+static hel_status add_codes(emitter *e, const hel_blocks *b, uint32_t *value, unsigned level)
+{
+	hel_status st = HEL_OK;
+	uint8_t *number = NULL;
+	TRY_ALLOC(number, hel_alloc(e->slots, 1));
+	for (size_t i = 0; i < b->sources; i += hel_blocks_source(b, i).codes->powers) {
+		const hel_block_codes *k = hel_blocks_source(b, i).codes;
+		const uint32_t order = hel_blocks_order(b, k->coding);
+		const unsigned levels = hel_code_levels(k->coding, order);
+		hel_builder code = {
+		    .p = e->p, .slots = e->slots, .layer = e->layer, .vector = e->vector};
+		TRY(add_code_input(e, b, i, level + levels));
+		value[i] = code.value = e->value;
+		if (k->coding == HEL_BY_POWERS)
+			TRY(hel_emit_powers(&code, value + i, k->powers, level));
+		else if (k->coding == HEL_BY_ROOTS) {
+			hel_blocks_numbers(number, b, i);
+			TRY(hel_emit_geometric(&code, hel_log2_ceil(order), number,
+					       level + levels));
+			value[i] = code.value;
+		} else if (k->coding == HEL_BY_CODED) {
+			TRY(hel_emit_indicator(&code, order, level + levels));
+			value[i] = code.value;
+		}
+	}
+done:
+	hel_free(number);
+	return st;
+}
+
+/* All sources times the tables' weights of one selection. */
+static hel_status add_lookup_sum(emitter *e, size_t stage, hel_packed *packed, size_t most,
+				 const uint32_t *value, size_t selection)
+{
+	hel_status st = HEL_OK;
+	const hel_packing *k = &e->plan->packing[stage];
+	hel_op op = {.kind = HEL_OP_LINEAR};
+	TRY_ALLOC(op.term, hel_alloc(most, sizeof *op.term));
+	for (size_t i = 0; i < k->sources; i++) {
+		TRY(hel_packed_lookup(packed, k, e->s->model, i, selection));
+		TRY(add_terms(e, &op, packed, k, i, value[i]));
+	}
+	st = add_op(e, op); /* takes the terms over, or frees them */
+	op.term = NULL;
+done:
+	hel_free(op.term);
+	return st;
+}
+
+/* All embedding vectors, not rescaled. level: of the product with the tables. */
+static hel_status add_lookup(emitter *e, size_t stage, unsigned level)
+{
+	hel_status st = HEL_OK;
+	const hel_blocks *b = e->plan->packing[stage].blocks;
+	const size_t selections = b->shape.selections;
+	hel_packed *packed = NULL;
+	uint32_t *value = NULL;
+	hel_op sum = {.kind = HEL_OP_WEIGHTED_SUM, .index = level - 1};
+	size_t most;
+	TRY(packed_of(&packed, e, stage, &most));
+	TRY_ALLOC(value, hel_alloc(b->sources, sizeof *value));
+	TRY_ALLOC(sum.term, hel_alloc(selections + 1, sizeof *sum.term));
+	TRY_ALLOC(sum.factor, hel_alloc(selections + 1, sizeof *sum.factor));
+	TRY(add_codes(e, b, value, level));
+	if (!selections)
+		TRY(add_lookup_sum(e, stage, packed, most, value, 0));
+	for (size_t i = 0; i < selections; i++) {
+		TRY(add_lookup_sum(e, stage, packed, most, value, i));
+		TRY(add_unary(e, HEL_OP_RESCALE));
+		const uint32_t looked_up = e->value;
+		TRY(add_selector(e, b, i, level - 1));
+		TRY(add_op(e, (hel_op){.kind = HEL_OP_MUL, .value = looked_up, .index = e->value}));
+		sum.term[sum.terms].value = e->value;
+		sum.factor[sum.terms++] = 1;
+	}
+	if (selections > 1) {
+		st = add_op(e, sum); /* takes the arrays over, or frees them */
+		sum = (hel_op){0};
+	}
+done:
+	hel_op_clear(&sum);
+	hel_free(value);
 	hel_packed_free(packed);
 	return st;
 }
@@ -162,13 +297,16 @@ static hel_status add_bias(emitter *e, size_t stage)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &e->s->stage[stage];
-	const int32_t *result = e->plan->packing[stage].result;
+	const hel_packing *k = &e->plan->packing[stage];
 	bool any = false;
 	uint32_t index;
 	if (!s->bias)
 		return HEL_OK;
 	for (size_t q = 0; q < e->slots; q++) {
-		e->vector[q] = result[q] < 0 ? (hel_complex){0, 0} : s->bias[result[q]];
+		int32_t row = k->result[q];
+		if (k->blocks && row >= 0)
+			row = hel_blocks_column(k->blocks, (size_t)row);
+		e->vector[q] = row < 0 ? (hel_complex){0, 0} : s->bias[row];
 		any |= e->vector[q].re != 0 || e->vector[q].im != 0;
 	}
 	if (!any)
@@ -222,6 +360,25 @@ done:
 	return st;
 }
 
+/* How many tables travel as what. */
+static int describe_blocks(char *out, size_t size, const hel_blocks *b)
+{
+	int n = snprintf(out, size, "; %zu blocks of %u", b->used, 1u << b->codes[0].log_piece);
+	if (b->shape.selections)
+		n += snprintf(out + n, size - (size_t)n, ", %u places, %zu selection%s",
+			      1u << b->shape.log_places, b->shape.selections,
+			      b->shape.selections > 1 ? "s" : "");
+	for (hel_coding c = HEL_BY_GRID; c < HEL_CODINGS; c++) {
+		size_t tables = 0;
+		for (size_t i = 0; i < b->schema.table_count; i++)
+			tables += b->schema.table[i].coding == c;
+		if (tables)
+			n += snprintf(out + n, size - (size_t)n, ", %zu by %s", tables,
+				      hel_coding_name(c));
+	}
+	return n;
+}
+
 static hel_status add_layer(emitter *e, size_t stage)
 {
 	const hel_stage *s = &e->s->stage[stage];
@@ -232,6 +389,8 @@ static hel_status add_layer(emitter *e, size_t stage)
 		width += s->source[i].width;
 	for (size_t i = 0; i < k->sources; i++)
 		fresh += k->source[i].fresh;
+	if (k->blocks)
+		fresh = k->blocks->inputs;
 	hel_layout_describe(out, sizeof out, &k->out);
 	const int babies = 1 << __builtin_popcount(k->baby_bits);
 	const int giants = 1 << __builtin_popcount(k->giant_bits);
@@ -248,8 +407,7 @@ static hel_status add_layer(emitter *e, size_t stage)
 				  ? ", imaginary parts used"
 				  : "");
 	if (k->blocks)
-		n += snprintf(text + n, sizeof text - (size_t)n, "; %zu blocks of %u rows",
-			      k->blocks->used, 1u << k->blocks->log_piece);
+		n += describe_blocks(text + n, sizeof text - (size_t)n, k->blocks);
 	if (s->plain_sum)
 		n += snprintf(text + n, sizeof text - (size_t)n, "; no product");
 	else
@@ -285,7 +443,9 @@ static hel_status add_stage(emitter *e, size_t i)
 	const unsigned level = hel_stage_level(e->s, i);
 	TRY(add_layer(e, i));
 	TRY(rescale_squares(e, s));
-	if (!s->plain_sum)
+	if (s->lookup)
+		TRY(add_lookup(e, i, level));
+	else if (!s->plain_sum)
 		TRY(add_linear(e, i, level));
 	TRY(add_folds(e, &e->plan->packing[i]));
 	TRY(add_unary(e, HEL_OP_RESCALE));
@@ -297,6 +457,14 @@ static hel_status add_stage(emitter *e, size_t i)
 	e->result[i] = e->value;
 done:
 	return st;
+}
+
+const hel_schema *hel_plan_schema(const hel_plan *plan, const hel_stages *s)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->packing[i].blocks)
+			return &plan->packing[i].blocks->schema;
+	return s->model->schema;
 }
 
 hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan,
@@ -312,6 +480,7 @@ hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan
 	TRY_ALLOC(e.result, hel_alloc(s->count, sizeof *e.result));
 	for (size_t i = 0; i < s->count; i++)
 		TRY(add_stage(&e, i));
+	e.p->manifest->features = (uint32_t)hel_features_width(hel_plan_schema(plan, s), s->degree);
 	*out = e.p;
 	e.p = NULL;
 done:

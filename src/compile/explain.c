@@ -30,9 +30,22 @@ static json_t *fresh_json(const hel_packing *k)
 			field |= hel_layout_mask(&k->source[i].layout);
 			complex |= hel_layout_is_complex(&k->source[i].layout);
 		}
+	count = k->blocks ? k->blocks->inputs : count;
 	return count ? json_pack("{s:I, s:b, s:o}", "ciphertexts", (json_int_t)count, "complex",
 				 complex, "bits", bits_json(field))
 		     : json_null();
+}
+
+/* How the tables of a lookup travel. */
+static json_t *codings_json(const hel_blocks *b)
+{
+	json_t *o = json_object();
+	for (size_t i = 0; i < b->schema.table_count; i++)
+		json_object_set_new(o, b->schema.table[i].name,
+				    json_string(hel_coding_name(b->schema.table[i].coding)));
+	return json_pack("{s:o, s:I, s:i, s:I}", "tables", o, "vectors", (json_int_t)b->sources,
+			 "places", 1 << b->shape.log_places, "selections",
+			 (json_int_t)b->shape.selections);
 }
 
 static json_t *stage_json(const hel_stages *s, size_t i, const hel_plan *plan)
@@ -61,6 +74,8 @@ static json_t *stage_json(const hel_stages *s, size_t i, const hel_plan *plan)
 	    (int)k->fold_radix, "out", bits_json(hel_layout_mask(&k->out)), "product",
 	    !stage->plain_sum, "blocks", blocks, "ms", ms(n->value), "up_to_here_ms",
 	    ms(n->up_to_here));
+	if (k->blocks)
+		json_object_set_new(o, "lookup", codings_json(k->blocks));
 	if (n->has_runner_up)
 		json_object_set_new(
 		    o, "runner_up",
@@ -73,11 +88,12 @@ static json_t *stage_json(const hel_stages *s, size_t i, const hel_plan *plan)
 
 static json_t *alternative_json(const hel_alternative *a)
 {
-	return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:b, s:I, s:f}", "log_n",
+	return json_pack("{s:i, s:i, s:i, s:i, s:b, s:b, s:b, s:b, s:i, s:I, s:f}", "log_n",
 			 (int)a->spec.log_n, "levels", (int)a->spec.levels, "alpha",
 			 (int)a->spec.alpha, "special", (int)a->spec.special, "monomials",
 			 a->way.monomials, "fused", a->way.fuse, "sum_of_squares", a->way.sum,
-			 "inputs", (json_int_t)a->inputs, "ms", ms(a->value));
+			 "grid", a->way.grid, "powers", (int)a->way.powers, "inputs",
+			 (json_int_t)a->inputs, "ms", ms(a->value));
 }
 
 hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *plan,

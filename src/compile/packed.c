@@ -2,15 +2,16 @@
 #include "compile.h"
 #include <string.h>
 
-/* Where the elements of a fresh ciphertext stand; rows that a block does not have are zero. */
+/* Where the elements of a fresh source stand; rows that a block does not have are zero. */
 static void map_fresh(int32_t *map, const hel_packed_source *from, const hel_blocks *b,
 		      bool imaginary, size_t slots)
 {
+	const unsigned piece = b ? hel_blocks_source(b, from->offset).codes->log_piece : 0;
 	hel_layout_map(map, &from->layout, imaginary);
 	for (size_t q = 0; b && q < slots; q++)
 		if (map[q] >= 0) {
-			const size_t block = (size_t)map[q] >> b->log_piece;
-			const size_t row = (size_t)map[q] & (((size_t)1 << b->log_piece) - 1);
+			const size_t block = (size_t)map[q] >> piece;
+			const size_t row = (size_t)map[q] & (((size_t)1 << piece) - 1);
 			if (row >= hel_blocks_rows(b, from->offset, block).width)
 				map[q] = HEL_SLOT_ZERO;
 		}
@@ -28,15 +29,15 @@ static void map_computed(int32_t *map, const hel_packing *parent, uint32_t folds
 static void fill_columns(int32_t *column, size_t width, const hel_packed_source *from,
 			 const hel_blocks *rows, const hel_blocks *outputs)
 {
+	const unsigned piece = rows ? hel_blocks_source(rows, from->offset).codes->log_piece : 0;
 	for (size_t e = 0; e < width; e++)
 		if (outputs)
 			column[e] = hel_blocks_column(outputs, e);
 		else
-			column[e] =
-			    (e & (((size_t)1 << rows->log_piece) - 1)) <
-				    hel_blocks_rows(rows, from->offset, e >> rows->log_piece).width
-				? (int32_t)e
-				: -1;
+			column[e] = (e & (((size_t)1 << piece) - 1)) <
+					    hel_blocks_rows(rows, from->offset, e >> piece).width
+					? (int32_t)e
+					: -1;
 }
 
 static void fill_source(hel_packed *p, const hel_stage *s, const hel_packing *k,
@@ -61,8 +62,9 @@ static void fill_source(hel_packed *p, const hel_stage *s, const hel_packing *k,
 	}
 	if (k->blocks) {
 		to->blocks = true;
-		to->log_blocks = (uint8_t)k->blocks->log_blocks;
-		to->log_piece = (uint8_t)k->blocks->log_piece;
+		to->log_blocks = (uint8_t)k->blocks->shape.log_blocks;
+		to->log_piece =
+		    (uint8_t)hel_blocks_source(k->blocks, from->offset).codes->log_piece;
 	} else {
 		to->matrix = whole->matrix + (from->fresh ? from->offset : 0);
 		to->stride = whole->width;
@@ -101,21 +103,22 @@ done:
 	return st;
 }
 
-hel_status hel_packed_lookup(hel_packed *p, const hel_packing *k, const hel_dlrm *m, size_t source)
+hel_status hel_packed_lookup(hel_packed *p, const hel_packing *k, const hel_dlrm *m, size_t source,
+			     size_t selection)
 {
 	hel_status st = HEL_OK;
 	const hel_blocks *b = k->blocks;
-	const size_t dims = (size_t)1 << b->log_dim, width = p->source[source].width;
-	if (!p->matrix)
-		TRY_ALLOC(p->matrix, hel_alloc(width * dims, sizeof *p->matrix));
-	memset(p->matrix, 0, width * dims * sizeof *p->matrix);
+	const size_t number = k->source[source].offset;
+	const unsigned piece = hel_blocks_source(b, number).codes->log_piece;
+	if (!p->matrix) /* the widest: a slot holds at most two elements */
+		TRY_ALLOC(p->matrix, hel_alloc((size_t)2 << (b->log_slots + b->log_outputs),
+					       sizeof *p->matrix));
 	for (size_t block = 0; block < b->used; block++) {
-		const hel_piece rows = hel_blocks_rows(b, k->source[source].offset, block);
-		const float *table = hel_tensor_data(m, hel_dlrm_table(m, b->table[block]));
-		hel_complex *to = p->matrix + (block << b->log_piece) * dims;
-		for (size_t i = 0; i < rows.width; i++)
-			for (size_t d = 0; d < b->dim; d++)
-				to[i * dims + d].re = (double)table[(rows.first + i) * b->dim + d];
+		const hel_piece rows = hel_blocks_rows(b, number, block);
+		hel_complex *to = p->matrix + (block << (piece + b->log_outputs));
+		for (uint32_t i = 0; i < rows.width; i++)
+			hel_blocks_weights(to + ((size_t)i << b->log_outputs), b, m, number,
+					   selection, block, rows.first + i);
 	}
 	p->source[source].matrix = p->matrix;
 done:

@@ -12,7 +12,8 @@
 #define KINDS 8 /* spread, LIKELY_COMPLETE, AFTER_COMPLETE */
 #define LIKELY_COMPLETE 2u
 #define AFTER_COMPLETE 4u
-#define MAX_BESIDE 4   /* diagonal bits of a second computed source */
+#define MAX_BESIDE 4 /* diagonal bits of a second computed source */
+#define MAX_PLACE_BITS 8
 #define MAX_CHUNKS 512 /* fresh ciphertexts per source */
 #define LIKELY_KEYS 16
 
@@ -80,11 +81,11 @@ typedef struct planner {
 	hel_objective objective;
 	hel_cost_model machine; /* for what the run reads, about */
 	unsigned log_slots;
-	state *states;	  /* [stage][MAX_STATES] */
-	size_t *count;	  /* per stage */
-	candidates found; /* of the stage that is being planned */
-	hel_blocks *blocks[2 * HEL_LOG_N_MAX];
-	size_t ways; /* blocks */
+	state *states;	     /* [stage][MAX_STATES] */
+	size_t *count;	     /* per stage */
+	candidates found;    /* of the stage that is being planned */
+	hel_blocks **blocks; /* of all ways that were considered */
+	size_t ways, room;
 	int32_t *scratch;
 } planner;
 
@@ -191,8 +192,10 @@ static void add_hoisted(price *x, const hel_params_spec *spec, size_t limbs, dou
 	x->keys += rotations; /* all inputs share them */
 }
 
-/* The cheapest split of the main diagonals: hoisted babies per input, giants with one ModDown. */
-static double price_diagonals(candidate *c, const planner *p, size_t limbs, size_t main)
+/* The cheapest split of the main diagonals: hoisted babies per input, giants with one ModDown for
+ * each of `sums` sums. */
+static double price_diagonals(candidate *c, const planner *p, size_t limbs, size_t main,
+			      size_t sums)
 {
 	const hel_params_spec *spec = &p->params->spec;
 	const unsigned a = popcount(c->diagonals);
@@ -201,9 +204,9 @@ static double price_diagonals(candidate *c, const planner *p, size_t limbs, size
 		const double babies = exp2(b1) - 1, giants = exp2(a - b1) - 1;
 		price x = {.keys = giants};
 		add_hoisted(&x, spec, limbs, babies, (double)main);
-		hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), giants);
-		hel_cost_add(&x.cost, hel_cost_product(spec, limbs), giants);
-		hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), giants > 0);
+		hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), giants * (double)sums);
+		hel_cost_add(&x.cost, hel_cost_product(spec, limbs), giants * (double)sums);
+		hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), giants > 0 ? (double)sums : 0);
 		const double value = worth(p, x, limbs);
 		if (value < best) {
 			best = value;
@@ -265,7 +268,59 @@ static double price_stage(candidate *c, const planner *p, const hel_stage *s, un
 	hel_cost_add(&x.cost, hel_cost_read(spec, limbs), (double)fresh);
 	hel_cost_add(&x.cost, hel_cost_copy(spec, limbs), (double)fresh);
 	x.weights = terms * (double)limbs;
-	return price_diagonals(c, p, limbs, main) + folds + worth(p, x, limbs);
+	return price_diagonals(c, p, limbs, main, 1) + folds + worth(p, x, limbs);
+}
+
+/* A product of ciphertexts, relinearised. */
+static void add_products(price *x, const hel_params_spec *spec, size_t limbs, double times)
+{
+	hel_cost_add(&x->cost, hel_cost_tensor(spec, limbs), times);
+	hel_cost_add(&x->cost, hel_cost_decompose(spec, limbs), times);
+	hel_cost_add(&x->cost, hel_cost_product(spec, limbs), times);
+	hel_cost_add(&x->cost, hel_cost_finish(spec, limbs), times);
+}
+
+/* What the server does with codes before the lookup: products of ciphertexts, at falling levels;
+ * here at the highest. */
+static double code_products(const hel_block_codes *k, unsigned levels)
+{
+	return k->coding == HEL_BY_POWERS  ? (double)k->powers - 1
+	       : k->coding == HEL_BY_ROOTS ? 2.0 * levels - 2
+	       : k->coding == HEL_BY_CODED ? 1.5 * levels
+					   : 0;
+}
+
+/* The same for a lookup: codes before it, selections after it. */
+static double price_lookup(candidate *c, const planner *p, const hel_stage *s, unsigned level)
+{
+	const hel_params_spec *spec = &p->params->spec;
+	const hel_blocks *b = c->blocks;
+	const size_t limbs = p->params->limbs[level], sums = HEL_MAX(b->shape.selections, 1);
+	const double terms = (double)(b->sources * sums) * exp2(popcount(c->diagonals));
+	price x = {.limbs = 0};
+	for (size_t i = 0; i < b->kinds; i++) {
+		const hel_block_codes *k = &b->codes[i];
+		const unsigned levels = k->coding == HEL_BY_ONE_HOT ? 0 : p->s->code_levels;
+		const size_t top = p->params->limbs[level + levels];
+		const double count = (double)k->ciphertexts;
+		x.limbs += count * (double)top;
+		hel_cost_add(&x.cost, hel_cost_read(spec, top), count);
+		hel_cost_add(&x.cost, hel_cost_copy(spec, top), count);
+		add_products(&x, spec, top, count * code_products(k, levels));
+	}
+	hel_cost_add(&x.cost,
+		     hel_cost_sum(spec, limbs, terms, (double)(b->sources + 1), (double)sums), 1);
+	x.weights = terms * (double)limbs;
+	double value = price_diagonals(c, p, limbs, b->sources, sums) + worth(p, x, limbs);
+	const size_t after = p->params->limbs[level - s->selected];
+	if (s->selected) {
+		price y = {.limbs = (double)(sums * after)};
+		hel_cost_add(&y.cost, hel_cost_rescale(spec, level), (double)sums);
+		hel_cost_add(&y.cost, hel_cost_read(spec, after), (double)sums);
+		add_products(&y, spec, after, (double)sums);
+		value += worth(p, y, after);
+	}
+	return value + price_folds(c, p, after);
 }
 
 /* Packs a fresh source into ciphertexts over the index bits of `mask`. */
@@ -286,11 +341,11 @@ static void add_fresh(hel_packing *k, const planner *p, const hel_stage *s, size
 
 static void add_lookups(hel_packing *k, const candidate *c)
 {
-	for (size_t i = 0; i < c->blocks->inputs; i++)
+	for (size_t i = 0; i < c->blocks->sources; i++)
 		k->source[k->sources++] = (hel_packed_source){
 		    .fresh = true,
 		    .offset = (uint32_t)i,
-		    .layout = hel_blocks_layout(c->blocks),
+		    .layout = hel_blocks_layout(c->blocks, i, false),
 		    .diagonals = c->diagonals,
 		    .giants = true,
 		};
@@ -314,16 +369,19 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 	const hel_packing *parent[2] = {NULL, NULL};
 	hel_packed *packed = NULL;
 	memset(k, 0, sizeof *k);
-	TRY_ALLOC(k->source, hel_alloc(fresh_inputs(s, c) + 2, sizeof *k->source));
+	const size_t fresh = c->blocks ? c->blocks->sources : fresh_inputs(s, c);
+	TRY_ALLOC(k->source, hel_alloc(fresh + 2, sizeof *k->source));
 	TRY_ALLOC(k->result, hel_alloc(slots, sizeof *k->result));
 	k->blocks = c->blocks;
-	k->rows = c->blocks ? (size_t)1 << (c->blocks->log_blocks + c->blocks->log_dim) : s->rows;
+	k->rows = c->blocks ? (size_t)1 << (c->blocks->shape.log_blocks + c->blocks->log_outputs)
+			    : s->rows;
 	k->out = layout_of(c->out, p->log_slots, k->rows);
 	k->folds = c->folds;
 	k->baby_bits = c->baby_bits;
 	k->giant_bits = c->diagonals & ~c->baby_bits;
 	k->fold_radix = c->fold_radix;
-	k->imaginary = c->blocks && c->blocks->complex && !(c->folds & conjugate_bit(p));
+	k->imaginary =
+	    c->blocks && hel_blocks_is_complex(c->blocks) && !(c->folds & conjugate_bit(p));
 	for (size_t i = 0, computed = 0; i < s->sources; i++)
 		if (s->source[i].stage >= 0) {
 			add_computed(k, p, s, c, i, computed++);
@@ -595,30 +653,68 @@ done:
 	return st;
 }
 
-/* The number of blocks, and whether conjugates are added here or by the next layer. */
-static hel_status plan_lookup(planner *p, size_t stage)
+/* Takes blocks over, for candidates to borrow. */
+static hel_status own_blocks(planner *p, hel_blocks *blocks)
+{
+	hel_status st = HEL_OK;
+	if (p->ways == p->room) {
+		hel_blocks **more;
+		p->room = p->room ? 2 * p->room : 64;
+		TRY_ALLOC(more, hel_alloc(p->room, sizeof *more));
+		if (p->ways)
+			memcpy(more, p->blocks, p->ways * sizeof *more);
+		hel_free(p->blocks);
+		p->blocks = more;
+	}
+	p->blocks[p->ways++] = blocks;
+	blocks = NULL;
+done:
+	hel_blocks_free(blocks);
+	return st;
+}
+
+/* One packing of blocks: conjugates are added here or by the next layer. */
+static hel_status consider_blocks(planner *p, size_t stage, hel_blocks_shape shape)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
+	hel_blocks *blocks;
+	TRY(hel_blocks_new(&blocks, p->s, p->log_slots, shape));
+	if (!blocks)
+		goto done;
+	TRY(own_blocks(p, blocks));
+	const uint32_t out = (1u << (blocks->log_outputs + shape.log_blocks)) - 1;
+	candidate c = {.blocks = blocks, .out = out, .inputs = blocks->inputs};
+	c.diagonals = out & ~((1u << shape.log_blocks) - 1);
+	for (int here = hel_blocks_is_complex(blocks); here >= 0; here--) {
+		c.folds = (all_bits(p) & ~out) | (here ? conjugate_bit(p) : 0);
+		c.value = price_lookup(&c, p, s, hel_stage_level(p->s, stage));
+		TRY(consider(p, &c));
+	}
+done:
+	return st;
+}
+
+/* The number of blocks, of places in them and of selections. */
+static hel_status plan_lookup(planner *p, size_t stage)
+{
+	hel_status st = HEL_OK;
+	static const uint8_t selections[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};
+	const bool selected = p->s->stage[stage].selected;
 	const hel_dlrm *m = p->s->model;
-	for (int complex = 0; complex < 2; complex++)
-		for (unsigned b = hel_log2_ceil(m->schema->table_count); b <= p->log_slots; b++) {
-			hel_blocks **blocks = &p->blocks[p->ways];
-			TRY(hel_blocks_new(blocks, m->schema, m->config.embedding_dim, p->log_slots,
-					   b, complex));
-			if (!*blocks)
-				continue;
-			p->ways++;
-			const uint32_t out = (1u << ((*blocks)->log_dim + b)) - 1;
-			candidate c = {.blocks = *blocks, .out = out};
-			c.inputs = (*blocks)->inputs;
-			c.diagonals = out & ~((1u << b) - 1);
-			for (int here = complex; here >= 0; here--) {
-				c.folds = (all_bits(p) & ~out) | (here ? conjugate_bit(p) : 0);
-				c.value = price_stage(&c, p, s, hel_stage_level(p->s, stage), 0);
-				TRY(consider(p, &c));
-			}
-		}
+	const unsigned dim = hel_log2_ceil(m->config.embedding_dim);
+	for (unsigned b = hel_log2_ceil(m->schema->table_count); b <= p->log_slots; b++)
+		for (unsigned places = 0; places <= (selected ? MAX_PLACE_BITS : 0); places++)
+			for (size_t i = 0; i < (selected ? HEL_ARRAY_LEN(selections) : 1); i++)
+				for (int complex = 0; complex < 2; complex++)
+					if (b + dim + places <= p->log_slots)
+						TRY(consider_blocks(
+						    p, stage,
+						    (hel_blocks_shape){
+							.log_blocks = b,
+							.log_places = places,
+							.selections = selected ? selections[i] : 0,
+							.complex = complex}));
 done:
 	return st;
 }
@@ -839,6 +935,7 @@ done:
 		packing_clear(&p.states[i].packing);
 	for (size_t i = 0; i < p.ways; i++)
 		hel_blocks_free(p.blocks[i]);
+	hel_free(p.blocks);
 	hel_free(p.found.at);
 	hel_free(p.states);
 	hel_free(p.count);

@@ -1,4 +1,5 @@
 #include "compile.h"
+#include "lookup/codes.h"
 #include <complex.h>
 #include <math.h>
 #include <string.h>
@@ -206,19 +207,42 @@ done:
 	return st;
 }
 
+/* What powers of a root leave to constants: the mean over all numbers of each digit. */
+static hel_status lookup_constants(hel_stage *lookup, const hel_stages *s)
+{
+	hel_status st = HEL_OK;
+	const hel_dlrm *m = s->model;
+	const size_t dim = m->config.embedding_dim;
+	for (size_t t = 0; t < m->schema->table_count; t++) {
+		const float *table = hel_tensor_data(m, hel_dlrm_table(m, t));
+		const size_t rows = hel_table_width(&m->schema->table[t]);
+		if (s->coding[t] != HEL_BY_POWERS)
+			continue;
+		if (!lookup->bias)
+			TRY_ALLOC(lookup->bias, hel_alloc(lookup->rows, sizeof *lookup->bias));
+		for (size_t i = 0; i < rows * dim; i++)
+			lookup->bias[t * dim + i % dim].re +=
+			    hel_power_coefficient(s->order[t], 0, 0).re * (double)table[i];
+	}
+done:
+	return st;
+}
+
 /* The same as a stage of its own, which ends where the expression needs it. */
-static hel_status append_lookup(hel_stages *s, expression *e, const hel_dlrm *m, uint32_t first)
+static hel_status append_lookup(hel_stages *s, expression *e, const hel_dlrm *m)
 {
 	hel_status st = HEL_OK;
 	const size_t width = m->config.embedding_dim * m->schema->table_count, old = e->rows;
 	expression lookup = {
 	    .rows = width,
 	    .sources = 1,
-	    .source = {{.stage = HEL_FROM_FEATURES,
-			.first = first,
-			.width = hel_schema_onehots(m->schema)}},
+	    .source = {{.stage = HEL_FROM_FEATURES, .width = hel_schema_onehots(m->schema)}},
 	};
-	push_stage(s, &lookup, "embeddings", false)->lookup = true;
+	hel_stage *stage = push_stage(s, &lookup, "embeddings", false);
+	stage->lookup = true;
+	for (size_t t = 0; t < m->schema->table_count; t++)
+		stage->selected |= s->coding[t] == HEL_BY_GRID;
+	TRY(lookup_constants(stage, s));
 	TRY(grow(e, width));
 	hel_stage_source *source = &e->source[e->sources];
 	*source = (hel_stage_source){.stage = (int)s->count - 1, .width = width};
@@ -286,7 +310,6 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, hel_way way)
 	const bool expand = way.monomials && is_quadratic(m) && dense && c->bottom_layers &&
 			    (c->bottom_layers > 1 || c->bottom_last_activation);
 	s->degree = expand ? 2 : 1;
-	s->features = hel_features_width(dense, hel_schema_onehots(schema), s->degree);
 	if (dense)
 		TRY(identity(&e, HEL_FROM_FEATURES, 0, dense, 1, 0));
 	for (size_t i = 0; i < c->bottom_layers; i++) {
@@ -302,9 +325,9 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, hel_way way)
 			TRY(activation_stage(s, &e, m, activation, name));
 		activation++;
 	}
-	const uint32_t first = (uint32_t)(s->features - hel_schema_onehots(schema));
 	if (schema->table_count)
-		TRY(way.fuse ? append_tables(&e, m, first) : append_lookup(s, &e, m, first));
+		TRY(way.fuse ? append_tables(&e, m, (uint32_t)hel_features_dense(schema, s->degree))
+			     : append_lookup(s, &e, m));
 	for (size_t i = 0; i < c->top_layers; i++) {
 		snprintf(name, sizeof name, "top_l.%zu", i);
 		TRY(apply_layer(&e, m, hel_dlrm_top(m, i, false), hel_dlrm_top(m, i, true)));
@@ -322,12 +345,57 @@ done:
 	return st;
 }
 
+/* How each table travels: as it must, or as the way says. */
+static void choose_coding(hel_coding *coding, uint32_t *order, const hel_table_field *t,
+			  const hel_way *way, hel_coding wanted)
+{
+	*order = hel_table_order(t);
+	*coding = wanted;
+	if (wanted == HEL_CODINGS && way->powers && *order <= way->powers &&
+	    hel_table_can_be(t, HEL_BY_POWERS, *order))
+		*coding = HEL_BY_POWERS;
+	else if (wanted == HEL_CODINGS)
+		*coding =
+		    way->grid && hel_table_can_be(t, HEL_BY_GRID, 1) ? HEL_BY_GRID : HEL_BY_ONE_HOT;
+}
+
+unsigned hel_code_levels(hel_coding coding, uint32_t order)
+{
+	return coding == HEL_BY_POWERS	? hel_log2_ceil(hel_powers_of(order))
+	       : coding == HEL_BY_ROOTS ? hel_log2_ceil(order)
+	       : coding == HEL_BY_CODED ? hel_indicator_levels(order)
+					: 0;
+}
+
+/* Equality is tested in a whole ciphertext at once: all tables share its order. */
+static void choose_codings(hel_stages *s)
+{
+	const hel_schema *schema = s->model->schema;
+	uint32_t most[HEL_CODINGS] = {0};
+	for (size_t i = 0; i < schema->table_count; i++) {
+		choose_coding(&s->coding[i], &s->order[i], &schema->table[i], &s->way,
+			      s->way.coding ? s->way.coding[i] : HEL_CODINGS);
+		most[s->coding[i]] = HEL_MAX(most[s->coding[i]], s->order[i]);
+	}
+	most[HEL_BY_ROOTS] = most[HEL_BY_ROOTS] ? 1u << hel_log2_ceil(most[HEL_BY_ROOTS]) : 0;
+	for (size_t i = 0; i < schema->table_count; i++)
+		if (s->coding[i] == HEL_BY_ROOTS || s->coding[i] == HEL_BY_CODED)
+			s->order[i] = most[s->coding[i]];
+	for (hel_coding c = HEL_BY_POWERS; c < HEL_CODINGS; c++)
+		if (most[c])
+			s->code_levels = HEL_MAX(s->code_levels, hel_code_levels(c, most[c]));
+}
+
 hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, hel_way way)
 {
 	hel_status st = HEL_OK;
 	hel_stages *s = NULL;
 	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
 	s->model = m;
+	s->way = way;
+	TRY_ALLOC(s->coding, hel_alloc(m->schema->table_count + 1, sizeof *s->coding));
+	TRY_ALLOC(s->order, hel_alloc(m->schema->table_count + 1, sizeof *s->order));
+	choose_codings(s);
 	TRY_ALLOC(s->stage, hel_alloc(HEL_MAX_STAGES, sizeof *s->stage));
 	TRY(lower(s, m, way));
 	*out = s;
@@ -347,12 +415,14 @@ void hel_stages_free(hel_stages *s)
 		hel_free(s->stage[i].bias);
 	}
 	hel_free(s->stage);
+	hel_free(s->coding);
+	hel_free(s->order);
 	hel_free(s);
 }
 
 unsigned hel_stage_levels(const hel_stage *s)
 {
-	return !s->plain_sum + (unsigned)s->square +
+	return !s->plain_sum + (unsigned)s->square + (unsigned)s->selected +
 	       (s->polynomial ? hel_polynomial_levels(s->polynomial->degree) : 0);
 }
 
@@ -384,6 +454,7 @@ unsigned hel_stages_levels(const hel_stages *s)
 {
 	unsigned levels = 0;
 	for (size_t i = 0; i < s->count; i++)
-		levels = HEL_MAX(levels, hel_stage_level(s, i));
+		levels = HEL_MAX(levels,
+				 hel_stage_level(s, i) + (s->stage[i].lookup ? s->code_levels : 0));
 	return levels;
 }

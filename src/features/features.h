@@ -68,6 +68,28 @@ typedef struct hel_dense_field {
 	double mean, deviation;
 } hel_dense_field;
 
+/** How a table's entries travel. What the server makes of them is the same sum of rows; which one a
+ *  model is compiled with changes levels, time and the size of queries, never the model. */
+#define HEL_CODING_LIST(X)                                                                         \
+	X(HEL_BY_ONE_HOT, "onehot") /* as they are: one number each */                             \
+	X(HEL_BY_GRID, "grid")	    /* two short one-hots, whose product is the long one */        \
+	X(HEL_BY_POWERS, "powers")  /* a root of unity for each digit: the server takes powers */  \
+	X(HEL_BY_ROOTS, "roots") /* a root of unity for each entry: the server tests equality */   \
+	X(HEL_BY_CODED, "coded") /* a difference for each entry: the server tests equality */
+
+typedef enum hel_coding {
+#define X(coding, name) coding,
+	HEL_CODING_LIST(X)
+#undef X
+	    HEL_CODINGS
+} hel_coding;
+
+const char *hel_coding_name(hel_coding coding);
+/** @retval HEL_EINVAL unknown; names all. */
+HEL_CHECKED hel_status hel_coding_parse(hel_coding *out, const char *name);
+
+#define HEL_CODE_ORDER_MAX 64
+
 /** How the values of one column become one-hot entries.
  *
  *  Row 0 stands for a missing value, row i + 1 for known value i (in sorted order).
@@ -84,6 +106,10 @@ typedef struct hel_table_field {
 	uint8_t print_bits;
 	uint32_t *print; /* sorted; NULL unless hashed */
 	uint32_t base, digits;
+	hel_coding coding;
+	/* GRID: entry e is number e mod coding_size of the low one-hot, e / coding_size of the high
+	 * one. Other codes: the order of their roots, the base of their differences. */
+	uint32_t coding_size;
 } hel_table_field;
 
 #define HEL_SALT_BYTES 16
@@ -116,9 +142,17 @@ size_t hel_table_width(const hel_table_field *t);
 size_t hel_schema_onehots(const hel_schema *s);
 /** How many entries can be 1 at once: one per table or digit. */
 size_t hel_schema_hots(const hel_schema *s);
-/** group[i]: which of a record's hel_schema_hots places may name one-hot entry i. So of the entries
- *  of one group at most one is 1. */
-void hel_schema_groups(uint32_t *group, const hel_schema *s);
+/** The digits' entries: those that place number `place` of a table may name, so that at most one
+ *  of them is 1. */
+typedef struct hel_digit {
+	uint32_t first, width;
+} hel_digit;
+hel_digit hel_table_digit(const hel_table_field *t, uint32_t place);
+/** Roots of unity that tell apart all entries of any digit, and that there is none: the smallest
+ *  order for a table. */
+uint32_t hel_table_order(const hel_table_field *t);
+/** Whether a coding of this size can carry the table. */
+bool hel_table_can_be(const hel_table_field *t, hel_coding coding, uint32_t size);
 
 /** Fills the place of an entry that is not there: a known value of a table whose tail has digits.
  */
@@ -150,10 +184,18 @@ HEL_CHECKED hel_status hel_schema_apply(const hel_schema *s, const hel_records *
 					hel_unknown policy, double *dense, uint32_t *hots,
 					size_t *unknown);
 
+/** Features of one table, by its coding: ONE_HOT and CODED one for each entry, GRID the low one-hot
+ *  before the high one, POWERS cosine and sine for each digit, ROOTS for each entry. */
+size_t hel_table_features(const hel_table_field *t);
 /** The client's feature vector: dense values; with degree 2 all products x_i x_j, i <= j, in
- *  lexicographic order; then all one-hot entries. */
-size_t hel_features_width(size_t dense, size_t onehots, unsigned degree);
+ *  lexicographic order; then those of all tables; then, if any is GRID, a 1. */
+size_t hel_features_width(const hel_schema *s, unsigned degree);
+/** Where those of the first table begin. */
+size_t hel_features_dense(const hel_schema *s, unsigned degree);
 size_t hel_monomials(size_t dense);
+/** What a feature vector can be: |feature i| <= range[i], and of the features of one group
+ * (group[i]; UINT32_MAX: none) at most one is not 0. Returns the number of groups. */
+uint32_t hel_features_ranges(double *range, uint32_t *group, const hel_schema *s, unsigned degree);
 void hel_features_fill(double *out, const hel_schema *s, const double *dense, const uint32_t *hots,
 		       unsigned degree);
 

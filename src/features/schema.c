@@ -137,20 +137,6 @@ size_t hel_schema_hots(const hel_schema *s)
 	return n;
 }
 
-void hel_schema_groups(uint32_t *group, const hel_schema *s)
-{
-	uint32_t place = 0;
-	for (size_t i = 0; i < s->table_count; i++) {
-		const hel_table_field *t = &s->table[i];
-		const uint32_t width = (uint32_t)hel_table_width(t);
-		/* entries before the digits: of a missing or known value, in the first place */
-		const uint32_t alone = !t->base ? width : t->hashed ? t->values + 1 : 0;
-		for (uint32_t k = 0; k < width; k++)
-			*group++ = place + (k < alone ? 0 : (k - alone) / t->base);
-		place += t->digits;
-	}
-}
-
 static hel_status unknown_category(const hel_table_field *t, const char *text, size_t row)
 {
 	char known[160] = "";
@@ -229,29 +215,4 @@ void hel_schema_random(const hel_schema *s, hel_prng *g, double *dense, uint32_t
 		hots += t->digits;
 		first += (uint32_t)hel_table_width(t);
 	}
-}
-
-size_t hel_monomials(size_t dense)
-{
-	return dense * (dense + 1) / 2;
-}
-
-size_t hel_features_width(size_t dense, size_t onehots, unsigned degree)
-{
-	return dense + (degree >= 2 ? hel_monomials(dense) : 0) + onehots;
-}
-
-void hel_features_fill(double *out, const hel_schema *s, const double *dense, const uint32_t *hots,
-		       unsigned degree)
-{
-	const size_t n = s->dense_count;
-	memcpy(out, dense, n * sizeof *out);
-	out += n;
-	for (size_t i = 0; degree >= 2 && i < n; i++)
-		for (size_t j = i; j < n; j++)
-			*out++ = dense[i] * dense[j];
-	memset(out, 0, hel_schema_onehots(s) * sizeof *out);
-	for (size_t i = 0; i < hel_schema_hots(s); i++)
-		if (hots[i] != HEL_NO_HOT)
-			out[hots[i]] = 1;
 }

@@ -41,6 +41,15 @@ static json_t *table_to(const hel_table_field *t)
 			 (int)t->digits, "values", values);
 }
 
+/* How the table's entries travel, where they are not one-hot. */
+static void coding_to(json_t *object, const hel_table_field *t)
+{
+	if (object && t->coding != HEL_BY_ONE_HOT)
+		json_object_set_new(object, "coding",
+				    json_pack("{s:s, s:i}", "kind", hel_coding_name(t->coding),
+					      "size", (int)t->coding_size));
+}
+
 hel_status hel_schema_to_json(char **out, const hel_schema *s)
 {
 	hel_status st = HEL_OK;
@@ -53,6 +62,7 @@ hel_status hel_schema_to_json(char **out, const hel_schema *s)
 	bool memory = true;
 	for (size_t i = 0; i < s->table_count; i++) {
 		json_t *table = table_to(&s->table[i]);
+		coding_to(table, &s->table[i]);
 		memory &= table || !s->table[i].hashed; /* fingerprints have no other reason */
 		bad |= json_array_append_new(tables, table);
 	}
@@ -149,6 +159,24 @@ done:
 	return st;
 }
 
+static hel_status read_coding(hel_table_field *t, const json_t *object)
+{
+	hel_status st = HEL_OK;
+	double size;
+	const json_t *coding = json_object_get(object, "coding");
+	const char *kind = json_string_value(json_object_get(coding, "kind"));
+	if (!coding)
+		return HEL_OK;
+	TRY(read_number(&size, coding, "size"));
+	if (!kind || hel_coding_parse(&t->coding, kind) != HEL_OK || size != floor(size) ||
+	    size < 0 || size > HEL_MAX_VOCABULARY ||
+	    !hel_table_can_be(t, t->coding, (uint32_t)size))
+		FAIL(HEL_EFORMAT, "schema: table %s has no such coding", t->name);
+	t->coding_size = (uint32_t)size;
+done:
+	return st;
+}
+
 static hel_status read_table(hel_table_field *t, const json_t *object)
 {
 	hel_status st = HEL_OK;
@@ -170,6 +198,7 @@ static hel_status read_table(hel_table_field *t, const json_t *object)
 		     t->values);
 	t->base = (uint32_t)base;
 	t->digits = (uint32_t)digits;
+	TRY(read_coding(t, object));
 done:
 	return st;
 }

@@ -15,24 +15,9 @@ static size_t entries(const hel_lookup_spec *s)
 	return (size_t)s->base * s->digits;
 }
 
-/* [KPLC24]: squarings and cleaning steps by base. */
-static void recipe(unsigned *squarings, unsigned *cleanings, unsigned base)
-{
-	static const struct {
-		unsigned base, r, s;
-	} known[] = {{4, 6, 1}, {8, 8, 1}, {16, 10, 2}, {32, 11, 2}, {64, 13, 3}};
-	size_t i = 0;
-	while (known[i].base < base)
-		i++;
-	*squarings = known[i].r;
-	*cleanings = known[i].s;
-}
-
 static unsigned coded_levels(const hel_lookup_spec *s)
 {
-	unsigned r, c;
-	recipe(&r, &c, s->base);
-	return 2 + r + 2 * c;
+	return 1 + hel_indicator_levels(s->base);
 }
 
 static unsigned order_bits(const hel_lookup_spec *s)
@@ -54,33 +39,9 @@ static bool plan_coded(hel_packing_plan *plan, const hel_lookup_spec *s, const h
 
 /* --- coded ----------------------------------------------------------------------- */
 
-static hel_status square(hel_builder *b)
-{
-	hel_status st = hel_emit_unary(b, HEL_OP_SQUARE);
-	return st == HEL_OK ? hel_emit_unary(b, HEL_OP_RESCALE) : st;
-}
-
-/* b->value at `level` becomes its indicator at level 1 */
 static hel_status emit_indicator(hel_builder *b, unsigned level)
 {
-	hel_status st = HEL_OK;
-	unsigned r, c;
-	recipe(&r, &c, b->l->spec.base);
-	TRY(hel_emit_unary(b, HEL_OP_SQUARE));
-	TRY(hel_emit_affine(b, b->value, 2, -1, level--));
-	for (; r; r--, level--)
-		TRY(square(b));
-	for (; c; c--, level -= 2) {
-		const uint32_t u = b->value;
-		TRY(square(b));
-		const uint32_t squared = b->value;
-		TRY(hel_emit_affine(b, u, -2, 3, level));
-		TRY(hel_emit_op(b,
-				(hel_op){.kind = HEL_OP_MUL, .value = squared, .index = b->value}));
-		TRY(hel_emit_unary(b, HEL_OP_RESCALE));
-	}
-done:
-	return st;
+	return hel_emit_indicator(b, b->l->spec.base, level);
 }
 
 static hel_complex coded_weight(const hel_builder *b, size_t value, size_t entry, size_t column,
@@ -139,71 +100,33 @@ static double coded_bound(const hel_lookup_spec *s)
 
 /* --- roots ------------------------------------------------------------------------- */
 
-static hel_complex root(unsigned order_log, uint64_t power)
-{
-	const uint64_t order = (uint64_t)1 << order_log;
-	const double angle = 2 * M_PI * (double)(power % order) / (double)order;
-	return (hel_complex){cos(angle), sin(angle)};
-}
-
-/* b->value = z^(2^i) + zeta^(2^i j) in the slots of entry (., j) */
-static hel_status emit_factor(hel_builder *b, uint32_t z, unsigned i)
+/* Each slot's digit: the same for all sources, whose entries differ by a multiple of the base. */
+static hel_status emit_geometric(hel_builder *b, unsigned level)
 {
 	hel_status st = HEL_OK;
 	const hel_packing_plan *plan = &b->l->plan;
-	const hel_lookup_spec *s = &b->l->spec;
 	const size_t turns = (size_t)1 << plan->turn_bits, folds = (size_t)1 << plan->fold_bits;
-	uint32_t index;
+	uint8_t *number = NULL;
+	TRY_ALLOC(number, hel_alloc(b->slots, 1));
 	for (size_t p = 0; p < b->slots; p++) {
 		const size_t position = p >> plan->lane_bits;
 		const size_t entry = (position >> plan->column_bits & (folds - 1)) * turns +
 				     (position & (turns - 1));
-		/* the same for all sources: their entries differ by a multiple of the base */
-		b->vector[p] = root(order_bits(s), (uint64_t)(entry % s->base) << i);
+		number[p] = (uint8_t)(entry % b->l->spec.base);
 	}
-	TRY(hel_program_add_vector(b->p, b->vector, plan->log_slots, &index));
-	TRY(hel_emit_op(b, (hel_op){.kind = HEL_OP_ADD_PLAIN, .value = z, .index = index}));
+	TRY(hel_emit_geometric(b, order_bits(&b->l->spec), number, level));
 done:
+	hel_free(number);
 	return st;
 }
 
-static hel_status emit_geometric(hel_builder *b, unsigned level)
-{
-	hel_status st = HEL_OK;
-	const unsigned bits = order_bits(&b->l->spec);
-	uint32_t z = b->value, product = 0;
-	for (unsigned i = 0; i < bits; i++, level--) {
-		uint32_t higher = z;
-		if (i + 1 < bits) {
-			TRY(hel_emit_op(b, (hel_op){.kind = HEL_OP_SQUARE, .value = z}));
-			TRY(hel_emit_unary(b, HEL_OP_RESCALE));
-			higher = b->value;
-		}
-		TRY(emit_factor(b, z, i));
-		if (i)
-			TRY(hel_emit_op(
-			    b, (hel_op){.kind = HEL_OP_MUL, .value = product, .index = b->value}));
-		if (i)
-			TRY(hel_emit_unary(b, HEL_OP_RESCALE));
-		else
-			TRY(hel_emit_affine(b, b->value, 1, 0, level));
-		product = b->value;
-		z = higher;
-	}
-done:
-	return st;
-}
-
-/* Divides by what the factors left: zeta^(j (P - 1)) P. */
 static hel_complex roots_weight(const hel_builder *b, size_t value, size_t entry, size_t column,
 				size_t lane)
 {
 	const hel_complex w = coded_weight(b, value, entry, column, lane);
-	const unsigned bits = order_bits(&b->l->spec);
-	const hel_complex f = root(bits, entry % b->l->spec.base);
-	const double scale = exp2(-(double)bits);
-	return (hel_complex){scale * (w.re * f.re - w.im * f.im),
-			     scale * (w.re * f.im + w.im * f.re)};
+	const hel_lookup_spec *s = &b->l->spec;
+	const hel_complex f = hel_geometric_factor(order_bits(s), (unsigned)(entry % s->base));
+	return (hel_complex){w.re * f.re - w.im * f.im, w.re * f.im + w.im * f.re};
 }
 
 /* A source's entries begin at a multiple of the base, so that all share their roots. */
@@ -227,7 +150,7 @@ static void fill_roots(double *features, const hel_lookup *l, size_t lane, const
 	for (size_t e = 0; e < entries(&l->spec); e++) {
 		const size_t at =
 		    hel_plan_feature(plan, true, e >> one, e & (((size_t)1 << one) - 1), lane);
-		const hel_complex z = root(order_bits(&l->spec), code[e / base]);
+		const hel_complex z = hel_root(order_bits(&l->spec), code[e / base]);
 		features[at] = z.re;
 		features[at + 1] = z.im;
 	}

@@ -3,19 +3,7 @@
 #define HEL_LOOKUP_METHOD_H
 
 #include "circuit/circuit.h"
-#include "lookup.h"
-
-typedef struct hel_builder {
-	hel_lookup *l;
-	hel_program *p;
-	const hel_params *params;
-	size_t slots;
-	uint16_t layer;
-	uint32_t value; /* the latest op */
-	hel_complex *vector;
-	size_t selecting;	/* GRID: the sum that is being made */
-	hel_complex *transform; /* POWERS: the tables in the basis of powers */
-} hel_builder;
+#include "codes.h"
 
 /** What a method is. Entries are what one lane sends: one-hot entries, or one number per digit. */
 typedef struct hel_method {
@@ -56,16 +44,10 @@ size_t hel_plan_feature(const hel_packing_plan *plan, bool complex_input, size_t
 
 /* --- product.c --------------------------------------------------------------- */
 
-HEL_CHECKED hel_status hel_emit_layer(hel_builder *b, const char *text);
-HEL_CHECKED hel_status hel_emit_op(hel_builder *b, hel_op op);
-HEL_CHECKED hel_status hel_emit_unary(hel_builder *b, hel_op_kind kind);
 /** The next input: `width` elements in the layout's order, at `level`. */
 HEL_CHECKED hel_status hel_emit_input(hel_builder *b, unsigned level, const hel_layout *layout);
 /** All inputs of a plan's entries; value[source]. */
 HEL_CHECKED hel_status hel_emit_inputs(hel_builder *b, uint32_t *value, unsigned level);
-/** value times factor plus constant, one level below `level`. */
-HEL_CHECKED hel_status hel_emit_affine(hel_builder *b, uint32_t value, double factor,
-				       double constant, unsigned level);
 /** value + conjugate(value), or that conjugate alone. */
 HEL_CHECKED hel_status hel_emit_conjugate(hel_builder *b, uint32_t value);
 

@@ -9,7 +9,7 @@
 
 static size_t highest(const hel_lookup_spec *s)
 {
-	return s->base / 2;
+	return hel_powers_of(s->base);
 }
 
 static size_t entries(const hel_lookup_spec *s)
@@ -42,15 +42,13 @@ static hel_status transform_tables(hel_builder *b)
 	for (size_t at = 0; at < s->tables * s->digits * powers; at++) {
 		const size_t m = at % powers, i = at / powers % s->digits;
 		const hel_table *table = &s->table[at / powers / s->digits];
-		const double scale = (m && 2 * m != p ? 2 : 1) / ((double)p * b->l->norm);
 		for (size_t j = 0; j < p; j++) {
-			const double angle = -2 * M_PI * (double)(m * j % p) / (double)p;
-			const hel_complex f = {scale * cos(angle), scale * sin(angle)};
+			const hel_complex f = hel_power_coefficient(s->base, m, (unsigned)j);
 			const float *row = table->value + (i * p + j) * dim;
 			hel_complex *out = b->transform + at * dim;
 			for (size_t k = 0; k < dim; k++) {
-				out[k].re += f.re * (double)row[k];
-				out[k].im += f.im * (double)row[k];
+				out[k].re += f.re * (double)row[k] / b->l->norm;
+				out[k].im += f.im * (double)row[k] / b->l->norm;
 			}
 		}
 	}
@@ -81,41 +79,6 @@ static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size
 }
 
 /* --- ops ------------------------------------------------------------------------------ */
-
-/* value at level[.] as a value at `wanted` */
-static hel_status lower(hel_builder *b, uint32_t *value, unsigned level, unsigned wanted)
-{
-	hel_status st = HEL_OK;
-	if (level == wanted)
-		return HEL_OK;
-	TRY(hel_emit_affine(b, *value, 1, 0, wanted + 1));
-	*value = b->value;
-done:
-	return st;
-}
-
-/* power[m - 1] = z^m at level 1 */
-static hel_status emit_powers(hel_builder *b, uint32_t *power, unsigned top)
-{
-	hel_status st = HEL_OK;
-	const size_t count = highest(&b->l->spec);
-	for (size_t m = 2; m <= count; m++) {
-		const size_t low = m / 2, high = m - low;
-		const unsigned low_level = top - hel_log2_ceil(low);
-		const unsigned high_level = top - hel_log2_ceil(high);
-		uint32_t x = power[low - 1], y = power[high - 1];
-		TRY(lower(b, &x, low_level, high_level));
-		TRY(hel_emit_op(b, low == high
-				       ? (hel_op){.kind = HEL_OP_SQUARE, .value = y}
-				       : (hel_op){.kind = HEL_OP_MUL, .value = y, .index = x}));
-		TRY(hel_emit_unary(b, HEL_OP_RESCALE));
-		power[m - 1] = b->value;
-	}
-	for (size_t m = 1; m <= count; m++)
-		TRY(lower(b, &power[m - 1], top - hel_log2_ceil(m), 1));
-done:
-	return st;
-}
 
 /* The powers 0, which are 1 for every digit: constants. */
 static hel_status add_constants(hel_builder *b, size_t result)
@@ -157,7 +120,7 @@ static hel_status emit(hel_builder *b)
 	TRY(hel_emit_inputs(b, input, top));
 	for (size_t s = 0; s < plan->sources; s++) {
 		power[s * count] = input[s];
-		TRY(emit_powers(b, power + s * count, top));
+		TRY(hel_emit_powers(b, power + s * count, count, 1));
 	}
 	snprintf(text, sizeof text, "codebook of powers: %u turns, %u folds", 1u << plan->turn_bits,
 		 plan->fold_bits);

@@ -3,28 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-hel_status hel_emit_op(hel_builder *b, hel_op op)
-{
-	op.layer = b->layer;
-	hel_status st = hel_program_add_op(b->p, &op);
-	if (st != HEL_OK)
-		hel_op_clear(&op);
-	else
-		b->value = b->p->ops - 1;
-	return st;
-}
-
-hel_status hel_emit_unary(hel_builder *b, hel_op_kind kind)
-{
-	return hel_emit_op(b, (hel_op){.kind = kind, .value = b->value});
-}
-
-hel_status hel_emit_layer(hel_builder *b, const char *text)
-{
-	b->layer = (uint16_t)b->p->layers;
-	return hel_program_add_layer(b->p, text);
-}
-
 hel_status hel_emit_input(hel_builder *b, unsigned level, const hel_layout *layout)
 {
 	hel_status st = HEL_OK;
@@ -61,25 +39,6 @@ hel_status hel_emit_inputs(hel_builder *b, uint32_t *value, unsigned level)
 		value[s] = b->value;
 	}
 done:
-	return st;
-}
-
-hel_status hel_emit_affine(hel_builder *b, uint32_t value, double factor, double constant,
-			   unsigned level)
-{
-	hel_status st = HEL_OK;
-	hel_op op = {.kind = HEL_OP_WEIGHTED_SUM, .index = level, .terms = 1};
-	TRY_ALLOC(op.term, hel_alloc(1, sizeof *op.term));
-	TRY_ALLOC(op.factor, hel_alloc(2, sizeof *op.factor));
-	op.term[0].value = value;
-	op.factor[0] = factor;
-	op.factor[1] = constant;
-	st = hel_emit_op(b, op); /* takes the arrays over, or frees them */
-	op = (hel_op){0};
-	TRY(st);
-	TRY(hel_emit_unary(b, HEL_OP_RESCALE));
-done:
-	hel_op_clear(&op);
 	return st;
 }
 

@@ -89,12 +89,17 @@ static outcome check_model(hel_prng *g, const hel_dlrm *m, const hel_compile_opt
 		      seconds() - start, mf->params.log_n, 1u << mf->log_batch, mf->params.levels,
 		      mf->inputs, mf->keys, (double)r.key_bytes / 1e6, (double)r.memory_bytes / 1e6,
 		      r.seconds, mf->bits, mf->measured ? "measured" : "proved");
+	hel_schema *told;
+	assert_ok(hel_schema_from_json(&told, mf->schema, strlen(mf->schema)));
+	assert_int_equal(mf->features, hel_features_width(told, mf->degree));
+	for (size_t t = 0; o->coding && t < m->schema->table_count; t++)
+		assert_true(o->coding[t] == HEL_CODINGS || o->coding[t] == told->table[t].coding);
 	const size_t dense = m->schema->dense_count, hots = hel_schema_hots(m->schema);
 	double *x = hel_alloc(dense + mf->features, sizeof *x), *features = x + dense, want, got;
 	uint32_t *hot = hel_alloc(hots, sizeof *hot);
 	for (int n = 0; n < 5; n++) {
 		hel_schema_random(m->schema, g, x, hot);
-		hel_features_fill(features, m->schema, x, hot, mf->degree);
+		hel_features_fill(features, told, x, hot, mf->degree);
 		assert_ok(hel_dlrm_logit(&want, m, x, hot));
 		assert_ok(hel_clear_run_features(&got, p, features));
 		if (!(fabs(want - got) < 1e-4 * fmax(1, fabs(want))))
@@ -111,6 +116,7 @@ static outcome check_model(hel_prng *g, const hel_dlrm *m, const hel_compile_opt
 	}
 	hel_compile_report_clear(&r);
 	hel_program_free(p);
+	hel_schema_free(told);
 	hel_free(x);
 	hel_free(hot);
 	return runs ? RAN : COMPILED;
@@ -163,6 +169,53 @@ static void test_wide_tables(void **state)
 	hel_dlrm_free(m);
 }
 
+/* One coding for all tables that it can carry; any for the others. */
+static void want(hel_coding *coding, const hel_schema *s, hel_coding wanted)
+{
+	for (size_t i = 0; i < s->table_count; i++) {
+		const uint32_t order = hel_table_order(&s->table[i]);
+		const bool can =
+		    wanted == HEL_BY_ONE_HOT ||
+		    (wanted == HEL_BY_GRID ? s->table[i].digits == 1 : order <= HEL_CODE_ORDER_MAX);
+		coding[i] = can ? wanted : HEL_CODINGS;
+	}
+}
+
+/* Every way for entries to travel, alone and side by side, in tables of rows and of digits. */
+static void test_codings(void **state)
+{
+	(void)state;
+	static const hel_coding all[] = {HEL_BY_GRID, HEL_BY_POWERS, HEL_BY_ROOTS, HEL_BY_CODED,
+					 HEL_CODINGS};
+	hel_pool *pool = hel_pool_new(2);
+	for (unsigned i = 0; i < 2 * HEL_ARRAY_LEN(all); i++) {
+		hel_prng g;
+		hel_coding coding[6];
+		hel_dlrm *m;
+		test_prng(&g, 70 + i);
+		hel_dlrm_config c = hel_dlrm_config_default();
+		c.embedding_dim = between(&g, 1, 9);
+		c.top[0] = 12;
+		assert_ok(hel_dlrm_new(&m, &c, random_schema(&g, 4, 6, i < 5 ? 14 : 60), i));
+		if (all[i % 5] < HEL_CODINGS)
+			want(coding, m->schema, all[i % 5]);
+		else /* side by side */
+			for (uint32_t t = 0; t < 6; t++) {
+				hel_coding one[6];
+				want(one, m->schema, t % HEL_CODINGS);
+				coding[t] = one[t];
+			}
+		const hel_compile_options o = {
+		    .coding = coding, .pool = pool, .log_batch = i % 3 == 2 ? 2 : 0};
+		for (size_t t = 0; t < 6; t++)
+			print_message("%s ", coding[t] == HEL_CODINGS ? "any"
+								      : hel_coding_name(coding[t]));
+		assert_int_equal(RAN, check_model(&g, m, &o));
+		hel_dlrm_free(m);
+	}
+	hel_pool_free(pool);
+}
+
 /* Without activations the logit is linear in the record: the bound is what its weights allow when
  * of every table one row is looked up. Here from the model's tensors, there from the program. */
 static void test_bound_of_a_linear_model(void **state)
@@ -186,9 +239,12 @@ static void test_bound_of_a_linear_model(void **state)
 		double want = fabs((double)hel_tensor_data(m, hel_dlrm_top(m, 0, true))[0]);
 		for (size_t i = 0; i < s->dense_count; i++, w++)
 			want += s->clip * fabs((double)*w);
-		uint32_t *group = hel_alloc(onehots, sizeof *group), *entry = group;
+		const size_t width = hel_features_width(s, 1);
+		uint32_t *group = hel_alloc(width, sizeof *group), *entry = group + s->dense_count;
+		double *range = hel_alloc(width, sizeof *range);
 		double *most = hel_alloc(places, sizeof *most);
-		hel_schema_groups(group, s);
+		assert_int_equal(places, hel_features_ranges(range, group, s, 1));
+		hel_free(range);
 		for (size_t t = 0; t < s->table_count; t++, w += 3) {
 			const float *row = hel_tensor_data(m, hel_dlrm_table(m, t));
 			for (size_t i = hel_table_width(&s->table[t]); i; i--, row += 3, entry++) {
@@ -302,6 +358,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_random_models),
 	    cmocka_unit_test(test_wide_tables),
+	    cmocka_unit_test(test_codings),
 	    cmocka_unit_test(test_bound_of_a_linear_model),
 	    cmocka_unit_test(test_polynomials_in_batches),
 	    cmocka_unit_test(test_refuses),

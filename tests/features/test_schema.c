@@ -92,7 +92,7 @@ static void test_groups(void **state)
 		     {true, 1, 1, 9},  {true, 4, 3, 6},	  {true, 16, 2, 0}};
 	hel_schema *s;
 	hel_prng g;
-	uint32_t group[400], hots[16], seen[400] = {0};
+	uint32_t all[401], hots[16], seen[400] = {0};
 	double dense[1];
 	test_prng(&g, 77);
 	assert_ok(hel_schema_new(&s, 1, HEL_ARRAY_LEN(kinds)));
@@ -107,8 +107,10 @@ static void test_groups(void **state)
 			assert_ok(hel_table_know(s, i, hash, kinds[i].values, true));
 	}
 	const size_t onehots = hel_schema_onehots(s), places = hel_schema_hots(s);
-	assert_true(onehots <= HEL_ARRAY_LEN(group) && places <= HEL_ARRAY_LEN(hots));
-	hel_schema_groups(group, s);
+	assert_true(onehots <= HEL_ARRAY_LEN(all) - 1 && places <= HEL_ARRAY_LEN(hots));
+	double range[401];
+	assert_int_equal(places, hel_features_ranges(range, all, s, 1));
+	const uint32_t *group = all + s->dense_count;
 	for (int n = 0; n < 20000; n++) {
 		hel_schema_random(s, &g, dense, hots);
 		for (uint32_t k = 0; k < places; k++)
@@ -173,7 +175,7 @@ static void test_feature_vector(void **state)
 	double dense[5], f[100];
 	uint32_t hots[8];
 	assert_ok(hel_schema_apply(s, &r, 0, HEL_UNKNOWN_IS_ERROR, dense, hots, NULL));
-	const size_t onehots = hel_schema_onehots(s), width = hel_features_width(5, onehots, 2);
+	const size_t onehots = hel_schema_onehots(s), width = hel_features_width(s, 2);
 	assert_int_equal(5 + 15 + onehots, width);
 	hel_features_fill(f, s, dense, hots, 2);
 	double *product = f + 5, ones = 0;

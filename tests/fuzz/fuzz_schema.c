@@ -8,7 +8,7 @@
 /* One row of missing and one of unknown values. */
 static void try_apply(const hel_schema *s)
 {
-	const size_t width = hel_features_width(s->dense_count, hel_schema_onehots(s), 2);
+	const size_t width = hel_features_width(s, 2);
 	const size_t onehots = hel_schema_onehots(s), hot_count = hel_schema_hots(s);
 	hel_records r = {.count = 2, .dense = s->dense_count, .tables = s->table_count};
 	if (width > WIDTH_MAX)

@@ -95,8 +95,7 @@ hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifes
 		st = HEL_EFORMAT;
 		goto done;
 	}
-	size_t width =
-	    hel_features_width(c->schema->dense_count, hel_schema_onehots(c->schema), m->degree);
+	const size_t width = hel_features_width(c->schema, m->degree);
 	if (width != m->features)
 		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema %zu", m->features,
 		     width);

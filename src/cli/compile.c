@@ -205,6 +205,38 @@ static hel_status parse_goal(hel_goal *out, const hel_args *args)
 			text);
 }
 
+/* "grid" for all tables, "thal=grid" for one; what is said last holds. Laboratory names of one-hot
+ * entries are understood, too. */
+static hel_status parse_codings(hel_coding *coding, const hel_args *args, const hel_schema *s)
+{
+	hel_status st = HEL_OK;
+	size_t count;
+	const char *const *text = hel_arg_all(args, "lookup", &count);
+	for (size_t i = 0; i < s->table_count; i++)
+		coding[i] = HEL_CODINGS;
+	for (size_t k = 0; k < count; k++) {
+		const char *sign = strchr(text[k], '='), *name = sign ? sign + 1 : text[k];
+		const size_t length = sign ? (size_t)(sign - text[k]) : 0;
+		bool found = !sign;
+		hel_coding c = HEL_CODINGS;
+		if (strcmp(name, "full") == 0 || strcmp(name, "digits") == 0)
+			name = hel_coding_name(HEL_BY_ONE_HOT);
+		if (strcmp(name, "auto") != 0)
+			TRY(hel_coding_parse(&c, name));
+		for (size_t i = 0; i < s->table_count; i++)
+			if (!sign || (strncmp(s->table[i].name, text[k], length) == 0 &&
+				      !s->table[i].name[length])) {
+				coding[i] = c;
+				found = true;
+			}
+		if (!found)
+			FAIL(HEL_EINVAL, "--lookup %s: the model has no table '%.*s'", text[k],
+			     (int)length, text[k]);
+	}
+done:
+	return st;
+}
+
 static hel_status run_compile(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -215,6 +247,7 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	hel_writer manifest = {0}, program = {0};
 	uint64_t max_log_n, batch, bits, most[3];
 	hel_goal goal;
+	hel_coding coding[HEL_MAX_TABLES];
 	hel_calibration machine;
 	hel_progress progress;
 	const char *dir = hel_arg(args, "out");
@@ -229,6 +262,7 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		FAIL(HEL_EINVAL, "--batch %s: expected a power of two from 1 to %d",
 		     hel_arg(args, "batch"), 1 << HEL_MAX_LOG_BATCH);
 	TRY(hel_dlrm_load(&m, hel_arg(args, "model")));
+	TRY(parse_codings(coding, args, m->schema));
 	TRY(hel_cli_calibration(&machine, args, out));
 	hel_progress_begin(&progress, "compiling");
 	hel_compile_options options = {.name = hel_arg(args, "name")
@@ -246,6 +280,7 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 				       .log_batch = batch ? (unsigned)__builtin_ctzll(batch)
 						    : goal == HEL_THROUGHPUT ? HEL_ANY_BATCH
 									     : 0,
+				       .coding = coding,
 				       .no_monomials = hel_arg(args, "no-monomials") != NULL,
 				       .no_fusion = hel_arg(args, "no-fusion") != NULL};
 	if (strlen(options.name) > HEL_MODEL_NAME_MAX || !hel_is_text(options.name))
@@ -321,6 +356,11 @@ const hel_command hel_command_compile = {
 	 {"max-query", "KB", "largest query", false, false},
 	 {"max-memory", "MB", "most memory for weights and one run", false, false},
 	 {"bits", "N", "precision of the score that is wanted (default 12.5)", false, false},
+	 {"lookup", "[TABLE=]METHOD",
+	  "how entries travel, of all tables or of one: onehot, grid, powers, roots, coded, or "
+	  "auto "
+	  "(default: one-hot, and what makes queries smaller where that is worth it)",
+	  false, true},
 	 {"max-log-n", "N", "largest ring degree allowed, as log2 (12 to 17)", false, false},
 	 {"batch", "N",
 	  "records of one client in one query, a power of two up to 512 (default 1; with "

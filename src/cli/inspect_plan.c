@@ -1,5 +1,6 @@
 /* helrm inspect plan: what the compiler chose, and what came next, as text, JSON and a drawing. */
 #include "cli.h"
+#include "features/features.h"
 #include "prog/prog.h"
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,30 @@ static unsigned count_of(uint32_t mask)
 	return 1u << __builtin_popcount(mask);
 }
 
+/* How tables travel: those that share a method together. */
+static void say_lookup(const hel_args *args, const json_t *s)
+{
+	const json_t *lookup = json_object_get(s, "lookup");
+	json_t *tables = json_object_get(lookup, "tables");
+	const char *name, *sign = ":";
+	json_t *coding;
+	hel_say(args, "    tables in %.0f blocks", number_of(s, "blocks"));
+	for (hel_coding c = 0; c < HEL_CODINGS; c++) {
+		size_t count = 0;
+		json_object_foreach(tables, name, coding) count +=
+		    json_string_value(coding) &&
+		    strcmp(json_string_value(coding), hel_coding_name(c)) == 0;
+		if (!count)
+			continue;
+		hel_say(args, "%s %zu by %s", sign, count, hel_coding_name(c));
+		sign = ",";
+	}
+	if (number_of(lookup, "selections") > 0)
+		hel_say(args, "; %.0f places, %.0f selections", number_of(lookup, "places"),
+			number_of(lookup, "selections"));
+	hel_say(args, "\n");
+}
+
 static void say_stage(const hel_args *args, const json_t *s)
 {
 	char out[80], folds[80];
@@ -71,7 +96,7 @@ static void say_stage(const hel_args *args, const json_t *s)
 			number_of(client, "ciphertexts") == 1 ? "" : "s",
 			truth_of(client, "complex") ? ", both parts of each slot used" : "");
 	if (number_of(s, "blocks") > 0)
-		hel_say(args, "    tables in %.0f blocks\n", number_of(s, "blocks"));
+		say_lookup(args, s);
 	hel_say(
 	    args,
 	    "    %u x %u diagonals; folds over slot bits %s, %u at a time; results at bits %s\n",
@@ -100,17 +125,19 @@ static void say_plan(const hel_args *args, const json_t *plan)
 		text_of(plan, "objective"));
 	for (size_t i = 0; i < json_array_size(stages); i++)
 		say_stage(args, json_array_get(stages, i));
-	hel_say(args, "\n%-9s  %6s  %5s  %9s  %5s  %7s  %6s  %s\n", "ring", "levels", "alpha",
-		"monomials", "fused", "squares", "inputs", "cost");
+	hel_say(args, "\n%-9s  %6s  %5s  %9s  %5s  %7s  %4s  %6s  %6s  %s\n", "ring", "levels",
+		"alpha", "monomials", "fused", "squares", "grid", "powers", "inputs", "cost");
 	for (size_t i = 0; i < json_array_size(others); i++) {
 		const json_t *a = json_array_get(others, i);
 		const double cost = number_of(a, "ms");
-		hel_say(args, "N = 2^%-3.0f  %6.0f  %5.0f  %9s  %5s  %7s  %6.0f  %.2f%s\n",
-			number_of(a, "log_n"), number_of(a, "levels"), number_of(a, "alpha"),
-			truth_of(a, "monomials") ? "yes" : "no",
-			truth_of(a, "fused") ? "yes" : "no",
-			truth_of(a, "sum_of_squares") ? "yes" : "no", number_of(a, "inputs"), cost,
-			cost == number_of(plan, "ms") ? "  <- chosen" : "");
+		hel_say(
+		    args, "N = 2^%-3.0f  %6.0f  %5.0f  %9s  %5s  %7s  %4s  %6.0f  %6.0f  %.2f%s\n",
+		    number_of(a, "log_n"), number_of(a, "levels"), number_of(a, "alpha"),
+		    truth_of(a, "monomials") ? "yes" : "no", truth_of(a, "fused") ? "yes" : "no",
+		    truth_of(a, "sum_of_squares") ? "yes" : "no",
+		    truth_of(a, "grid") ? "yes" : "no", number_of(a, "powers"),
+		    number_of(a, "inputs"), cost,
+		    cost == number_of(plan, "ms") ? "  <- chosen" : "");
 	}
 }
 

@@ -253,7 +253,7 @@ typedef struct hel_alternative {
 	size_t inputs;
 } hel_alternative;
 
-#define HEL_MAX_ALTERNATIVES 32
+#define HEL_MAX_ALTERNATIVES 128
 
 /** JSON for hel_program's plan: the choice among alternatives, and stage by stage. */
 HEL_CHECKED hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *plan,

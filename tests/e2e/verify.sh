@@ -61,6 +61,18 @@ for kind in relu silu sigmoid gelu; do
 	holds "$kind by polynomials, bits" "$(field bits "$work/json")" "<=" "$predicted + 5"
 	holds "$kind by polynomials, decisions that differ" "$(field decisions_differ "$work/json")" "==" 0
 done
+# Every way for entries to travel, of all tables, and two side by side.
+for lookup in grid powers roots "powers thal=grid"; do
+	set --
+	for word in $lookup; do set -- "$@" --lookup "$word"; done
+	"$helrm" compile --model "$work/codesigned" --out "$work/lookup" "$@" >/dev/null
+	"$helrm" verify --model "$work/codesigned" --compiled "$work/lookup" --data "$data" --rows 8 --json \
+		>"$work/json"
+	holds "lookup $lookup: bits" "$(field bits "$work/json")" ">=" "$(field predicted_bits "$work/json")"
+	holds "lookup $lookup: decisions that differ" "$(field decisions_differ "$work/json")" "==" 0
+	said=$("$helrm" inspect plan "$work/lookup/program.helm" | grep -c "by ${lookup%% *}")
+	holds "lookup $lookup: the plan says so" "$said" "==" 1
+done
 refused() { # MESSAGE COMMAND...
 	message=$1
 	shift
@@ -90,6 +102,9 @@ for file in manifest program; do
 	bounds=$("$helrm" inspect "$work/codesigned.c/$file.helm" | grep -c "proved for every record")
 	holds "proved: $file says so" "$bounds" "==" 1
 done
+refused "no table 'nosuch'" "$helrm" compile --model "$work/deep" --out "$work/none" --lookup nosuch=grid
+refused "'scan' is no coding" "$helrm" compile --model "$work/deep" --out "$work/none" --lookup scan
+refused "grid takes one entry at a time" "$helrm" compile --model "$work/deep-digits" --out "$work/none" --lookup grid
 set -- "$helrm" compile --model "$work/relu" --out "$work/none" --data "$data" --activation
 refused "compile with --activation relu=poly:7" "$helrm" compile --model "$work/relu" --out "$work/none"
 refused "activation is relu" "$@" silu=poly:7

@@ -126,6 +126,114 @@ static void test_groups(void **state)
 	hel_schema_free(s);
 }
 
+/* What each coding sends of every entry, against what it says of itself. */
+static void test_codings(void **state)
+{
+	(void)state;
+	hel_schema *s, *again;
+	hel_prng g;
+	char *text;
+	double dense[1], f[200], range[200];
+	uint32_t hots[4], group[200];
+	static const uint32_t hash[] = {1, 2, 3, 4, 5};
+	test_prng(&g, 78);
+	assert_ok(hel_schema_new(&s, 1, 2));
+	s->clip = 3;
+	strcpy(s->dataset, "criteo");
+	strcpy(s->dense[0].name, "d");
+	s->dense[0].deviation = 1;
+	/* seven rows of its own; and five, or two digits of four */
+	const uint32_t base[] = {2, 4}, digits[] = {1, 2};
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(s->table[i].name, HEL_NAME_MAX, "t%zu", i);
+		s->table[i].base = base[i];
+		s->table[i].digits = digits[i];
+		assert_ok(hel_table_know(s, i, hash, 4, true));
+	}
+	const hel_table_field *one = &s->table[0], *two = &s->table[1];
+	assert_int_equal(7, hel_table_width(one));
+	assert_int_equal(7, hel_table_order(one));
+	assert_int_equal(13, hel_table_width(two));
+	assert_int_equal(10, hel_table_order(two)); /* nine, and none */
+	assert_true(hel_table_can_be(one, HEL_BY_GRID, 7) &&
+		    !hel_table_can_be(one, HEL_BY_GRID, 8));
+	assert_true(!hel_table_can_be(two, HEL_BY_GRID, 3) &&
+		    !hel_table_can_be(one, HEL_BY_GRID, 0));
+	assert_true(hel_table_can_be(two, HEL_BY_POWERS, 10));
+	assert_true(!hel_table_can_be(two, HEL_BY_POWERS, 9));
+	assert_true(!hel_table_can_be(two, HEL_BY_POWERS, 65));
+	assert_true(hel_table_can_be(two, HEL_BY_ROOTS, 16) &&
+		    !hel_table_can_be(two, HEL_BY_ROOTS, 12));
+	for (hel_coding a = 0; a < HEL_CODINGS; a++)
+		for (hel_coding b = 0; b < HEL_CODINGS; b++) {
+			if (b == HEL_BY_GRID)
+				continue;
+			s->table[0].coding = a;
+			s->table[1].coding = b;
+			s->table[0].coding_size = a == HEL_BY_GRID ? 3 : a == HEL_BY_ROOTS ? 8 : 7;
+			s->table[1].coding_size = b == HEL_BY_ROOTS ? 16 : 11;
+			assert_ok(hel_schema_to_json(&text, s));
+			assert_ok(hel_schema_from_json(&again, text, strlen(text)));
+			assert_true(again->table[0].coding == a && again->table[1].coding == b);
+			const size_t first = hel_table_features(one),
+				     width = hel_features_width(again, 1);
+			assert_int_equal(1 + first + hel_table_features(two) + (a == HEL_BY_GRID),
+					 width);
+			const uint32_t groups = hel_features_ranges(range, group, again, 1);
+			for (int n = 0; n < 200; n++) {
+				uint8_t seen[200] = {0};
+				hel_schema_random(s, &g, dense, hots);
+				memset(f, 0xff, sizeof f);
+				hel_features_fill(f, again, dense, hots, 1);
+				for (size_t i = 0; i < width; i++) {
+					/* a root's parts lie within 1, its size within sqrt 2 times
+					 * more */
+					assert_true(fabs(f[i]) <= 1.5 * range[i] && isfinite(f[i]));
+					assert_true(group[i] == UINT32_MAX || group[i] < groups);
+					if (group[i] != UINT32_MAX && f[i] != 0)
+						assert_false(seen[group[i]]++);
+				}
+				if (a == HEL_BY_GRID) {
+					assert_true(f[1 + hots[0] % 3] == 1);
+					assert_true(f[1 + 3 + hots[0] / 3] == 1);
+					assert_true(f[width - 1] == 1);
+				} else if (a == HEL_BY_CODED)
+					assert_true(f[1 + hots[0]] == 0);
+				else if (a == HEL_BY_ONE_HOT)
+					assert_true(f[1 + hots[0]] == 1);
+				else /* the cosine of the row's own root */
+					assert_true(
+					    fabs(f[1 + (a == HEL_BY_ROOTS ? 2 * hots[0] : 0)] -
+						 cos(2 * M_PI * hots[0] /
+						     s->table[0].coding_size)) < 1e-12);
+				if (b == HEL_BY_POWERS && hots[2] == HEL_NO_HOT)
+					/* no entry is a root behind all entries */
+					assert_true(fabs(f[1 + first + 2] -
+							 cos(2 * M_PI * 4 / 11)) < 1e-12);
+			}
+			hel_schema_free(again);
+			hel_free(text);
+		}
+	/* sizes that do not fit, codings that there are not */
+	s->table[0].coding = s->table[1].coding = HEL_BY_ONE_HOT;
+	static const char *const bad[] = {"grid\",\"size\":8",	   "grid\",\"size\":0",
+					  "powers\",\"size\":6",   "roots\",\"size\":12",
+					  "coded\",\"size\":65",   "scan\",\"size\":7",
+					  "powers\",\"size\":7.5", "onehot\""};
+	assert_ok(hel_schema_to_json(&text, s));
+	for (size_t i = 0; i < HEL_ARRAY_LEN(bad); i++) {
+		char *changed = hel_alloc(strlen(text) + 100, 1);
+		char *at = strstr(text, "\"name\": \"t0\",");
+		assert_non_null(at);
+		sprintf(changed, "%.*s\"coding\":{\"kind\":\"%s},%s", (int)(at - text), text,
+			bad[i], at);
+		assert_status(HEL_EFORMAT, hel_schema_from_json(&again, changed, strlen(changed)));
+		hel_free(changed);
+	}
+	hel_free(text);
+	hel_schema_free(s);
+}
+
 static void test_json_round_trip(void **state)
 {
 	(void)state;
@@ -239,6 +347,7 @@ int main(void)
 	    cmocka_unit_test(test_learns_from_its_rows_only),
 	    cmocka_unit_test(test_digits),
 	    cmocka_unit_test(test_groups),
+	    cmocka_unit_test(test_codings),
 	    cmocka_unit_test(test_json_round_trip),
 	    cmocka_unit_test(test_feature_vector),
 	    cmocka_unit_test(test_hashed_json),

@@ -1,260 +1,13 @@
-#include "compile.h"
+#include "search.h"
 #include <math.h>
 #include <string.h>
 
-#define SCALE_BITS 30
 /* Result coefficients that are sent: two for each score, the others prove that nothing else is
  * there. */
 #define SAMPLES 256u
 #define SAMPLES_PER_RECORD 8u /* at least */
-#define MAX_FUSED (1u << 24)  /* entries of a fused matrix */
 #define MAX_ATTEMPTS 5	      /* to keep within limits */
 #define WANTED_BITS 12.5
-
-/* One complete choice. */
-typedef struct choice {
-	hel_way way;
-	hel_stages *stages;
-	hel_params *params;
-	hel_plan *plan;
-} choice;
-
-static void choice_clear(choice *c)
-{
-	hel_plan_free(c->plan);
-	hel_params_free(c->params);
-	hel_stages_free(c->stages);
-	memset(c, 0, sizeof *c);
-}
-
-/* One decomposition, two rotations and one division at every level. */
-static double digits_seconds(const hel_params_spec *s, const hel_cost_model *machine)
-{
-	hel_cost cost = {0};
-	for (size_t limbs = 2; limbs <= s->levels + 2u; limbs++) {
-		hel_cost_add(&cost, hel_cost_decompose(s, limbs), 1);
-		hel_cost_add(&cost, hel_cost_product(s, limbs), 2);
-		hel_cost_add(&cost, hel_cost_finish(s, limbs), 1);
-	}
-	const hel_cost_model m = hel_cost_model_for(machine, hel_cost_bytes(cost));
-	return hel_cost_seconds(&m, cost);
-}
-
-hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, bool precise,
-			     const hel_cost_model *machine)
-{
-	hel_status st = HEL_OK;
-	hel_params_spec best = {0};
-	double least = INFINITY;
-	*out = NULL;
-	for (unsigned alpha = 1; levels <= HEL_MAX_LEVELS && alpha <= levels + 2; alpha++) {
-		const unsigned special = alpha + precise;
-		const hel_params_spec spec = {.log_n = (uint8_t)log_n,
-					      .levels = (uint8_t)levels,
-					      .primes_per_level = 1,
-					      .scale_bits = SCALE_BITS,
-					      .alpha = (uint8_t)alpha,
-					      .special = (uint8_t)special};
-		/* primes just below 2^30 */
-		if (HEL_PRIME_BITS * (levels + 2 + special) > hel_security_limit(log_n))
-			break;
-		const double seconds = digits_seconds(&spec, machine);
-		if (seconds < least) {
-			least = seconds;
-			best = spec;
-		}
-	}
-	if (!best.alpha)
-		return HEL_OK;
-	st = hel_params_new(out, &best);
-	if (st == HEL_ESECURITY || st == HEL_EPARAMS)
-		st = HEL_OK; /* not enough primes */
-	return st;
-}
-
-/* Whether a matrix from all one-hot entries to the first top layer is out of proportion: it would
- * never be the cheapest. */
-static bool too_wide_to_fuse(const hel_dlrm *m)
-{
-	const size_t rows = m->config.embedding_dim * m->schema->table_count +
-			    hel_dlrm_bottom_width(m) + m->config.top[0];
-	return hel_schema_onehots(m->schema) * rows > MAX_FUSED;
-}
-
-/* One ring and one way to write the model; no plan where it does not fit. */
-static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool precise, hel_way way,
-			  const hel_compile_options *o, const hel_objective *objective)
-{
-	hel_status st = HEL_OK;
-	choice c = {.way = way};
-	if (way.fuse && too_wide_to_fuse(m))
-		goto done;
-	TRY(hel_stages_new(&c.stages, m, way));
-	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise, o->machine));
-	if (!c.params)
-		goto done;
-	st = hel_plan_new(&c.plan, c.stages, c.params, o->log_batch, objective, o->machine);
-	if (st == HEL_EUNSUPPORTED) {
-		st = HEL_OK;
-		goto done;
-	}
-	TRY(st);
-	*out = c;
-	c = (choice){0};
-done:
-	choice_clear(&c);
-	return st;
-}
-
-/* Upload is worth looking at other codings from this share of a plan's value on. */
-#define UPLOAD_SHARE 0.3
-
-/* Ways for tables' entries to travel: one-hot, and those that take fewer ciphertexts. */
-static const struct {
-	bool grid;
-	uint32_t powers;
-} travels[] = {{false, 0},  {true, 0},	{false, 8},  {true, 8},
-	       {false, 24}, {true, 24}, {false, 64}, {true, 64}};
-
-#define EXACT_WAYS 8u /* for each of them */
-#define WAYS (EXACT_WAYS * HEL_ARRAY_LEN(travels))
-
-typedef struct ways_job {
-	const hel_dlrm *m;
-	const hel_compile_options *options;
-	const hel_objective *objective;
-	unsigned log_n;
-	bool precise;
-	size_t first; /* way */
-	choice choice[WAYS];
-} ways_job;
-
-static bool is_wanted(const hel_compile_options *o, size_t tables)
-{
-	for (size_t i = 0; o->coding && i < tables; i++)
-		if (o->coding[i] != HEL_CODINGS && o->coding[i] != HEL_BY_ONE_HOT)
-			return true;
-	return false;
-}
-
-/* Whether one way for entries to travel has more tables by powers than those before it. */
-static bool differs(const ways_job *j, size_t way)
-{
-	const hel_schema *s = j->m->schema;
-	const uint32_t most = travels[way].powers, before = way < 2 ? 0 : travels[way - 2].powers;
-	bool more = !most;
-	for (size_t i = 0; i < s->table_count; i++) {
-		const uint32_t order = hel_table_order(&s->table[i]);
-		const bool open = !j->options->coding || j->options->coding[i] == HEL_CODINGS;
-		more |= open && order <= most && order > before;
-	}
-	return more;
-}
-
-static hel_status plan_way(void *arg, size_t number)
-{
-	ways_job *j = arg;
-	const size_t i = j->first + number, tables = j->m->schema->table_count;
-	const hel_way way = {.monomials = i & 1,
-			     .fuse = !(i & 2),
-			     .sum = !(i & 4),
-			     .grid = travels[i / EXACT_WAYS].grid,
-			     .powers = travels[i / EXACT_WAYS].powers,
-			     .coding = j->options->coding};
-	const bool coded = i >= EXACT_WAYS || is_wanted(j->options, tables);
-	if ((way.monomials && j->options->no_monomials) || !differs(j, i / EXACT_WAYS) ||
-	    (way.fuse && (j->options->no_fusion || coded)))
-		return HEL_OK;
-	return try_way(&j->choice[i], j->m, j->log_n, j->precise, way, j->options, j->objective);
-}
-
-/* All that was planned, and the best of it. */
-typedef struct search {
-	choice best;
-	hel_alternative seen[HEL_MAX_ALTERNATIVES];
-	size_t count;
-} search;
-
-/* What an upload is worth as a share of the best plan; all of it when there is none. */
-static double upload_share(const choice *best, const hel_objective *objective)
-{
-	if (!best->plan)
-		return 1;
-	const hel_params *p = best->params;
-	const double bytes = (double)best->plan->inputs * (double)p->limbs[p->spec.levels] *
-			     (double)hel_packed_size(p->ring.n, HEL_PRIME_BITS);
-	return best->plan->inputs > 1 ? bytes * objective->query_byte / best->plan->value : 0;
-}
-
-/* Takes over what is better than the best. */
-static bool keep_best(search *found, ways_job *j)
-{
-	choice *best = &found->best;
-	bool fits = false;
-	for (size_t i = 0; i < WAYS; i++) {
-		choice *c = &j->choice[i];
-		if (c->plan) {
-			fits = true;
-			if (found->count < HEL_MAX_ALTERNATIVES)
-				found->seen[found->count++] = (hel_alternative){
-				    c->way, c->params->spec, c->plan->value, c->plan->inputs};
-		}
-		if (c->plan && (!best->plan || c->plan->value < best->plan->value)) {
-			choice_clear(best);
-			*best = *c;
-			*c = (choice){0};
-		}
-		choice_clear(c);
-	}
-	return fits;
-}
-
-/* Tries one ring and all ways to write the model; replaces *best when one is better. */
-static hel_status try_ring(search *found, const hel_dlrm *m, unsigned log_n, bool precise,
-			   const hel_compile_options *o, const hel_objective *objective, bool *fits)
-{
-	hel_status st = HEL_OK;
-	ways_job *j = NULL;
-	TRY_ALLOC(j, hel_alloc(1, sizeof *j));
-	*j = (ways_job){
-	    .m = m, .options = o, .objective = objective, .log_n = log_n, .precise = precise};
-	if (o->progress) /* a guess: which rings fit is not known before */
-		hel_progress_step(o->progress, (log_n - 12) / 6.0);
-	TRY(hel_pool_try(o->pool, EXACT_WAYS, plan_way, j));
-	*fits = keep_best(found, j);
-	if (m->schema->table_count && upload_share(&found->best, objective) > UPLOAD_SHARE) {
-		j->first = EXACT_WAYS;
-		TRY(hel_pool_try(o->pool, WAYS - EXACT_WAYS, plan_way, j));
-		*fits |= keep_best(found, j);
-	}
-done:
-	for (size_t i = 0; j && i < WAYS; i++)
-		choice_clear(&j->choice[i]);
-	hel_free(j);
-	return st;
-}
-
-/* Whether every table can travel as it must. */
-static hel_status check_codings(const hel_dlrm *m, const hel_compile_options *o)
-{
-	hel_status st = HEL_OK;
-	for (size_t i = 0; o->coding && i < m->schema->table_count; i++) {
-		const hel_table_field *t = &m->schema->table[i];
-		const uint32_t order = hel_table_order(t);
-		const hel_coding c = o->coding[i];
-		if (c == HEL_BY_GRID && t->digits > 1)
-			FAIL(HEL_EUNSUPPORTED,
-			     "table %s: grid takes one entry at a time, the table adds up %u rows",
-			     t->name, t->digits);
-		if (c != HEL_CODINGS && c > HEL_BY_GRID && order > HEL_CODE_ORDER_MAX)
-			FAIL(HEL_EUNSUPPORTED,
-			     "table %s: %s tells apart at most %d rows, the table has %u; train it "
-			     "with digits (an \"embedding\" of \"digits(16)\", say), or use grid",
-			     t->name, hel_coding_name(c), HEL_CODE_ORDER_MAX, order);
-	}
-done:
-	return st;
-}
 
 /* Why nothing fits, layer by layer. */
 static hel_status explain(const hel_dlrm *m, unsigned max_log_n, const hel_compile_options *o)
@@ -265,12 +18,12 @@ static hel_status explain(const hel_dlrm *m, unsigned max_log_n, const hel_compi
 	char text[320] = "";
 	const char *widest = "";
 	size_t rows = 0;
-	TRY(hel_stages_new(
-	    &s, m,
-	    (hel_way){.monomials = true,
-		      .fuse = !too_wide_to_fuse(m) && !is_wanted(o, m->schema->table_count),
-		      .sum = true,
-		      .coding = o->coding}));
+	TRY(hel_stages_new(&s, m,
+			   (hel_way){.monomials = true,
+				     .fuse = !hel_too_wide_to_fuse(m) &&
+					     !hel_coding_is_wanted(o, m->schema->table_count),
+				     .sum = true,
+				     .coding = o->coding}));
 	for (size_t i = 0; i < s->count; i++) {
 		size_t n = strlen(text);
 		snprintf(text + n, sizeof text - n, "%s%s %u", i ? ", " : "", s->stage[i].name,
@@ -363,20 +116,6 @@ static hel_objective objective_of(hel_goal goal)
 	return (hel_objective){1e-10, 8e-9, 1e-11};
 }
 
-/* The best choice; without a plan when nothing fits. */
-static hel_status find_choice(search *found, const hel_dlrm *m, const hel_compile_options *o,
-			      const hel_objective *objective, unsigned max_log_n, bool precise)
-{
-	hel_status st = HEL_OK;
-	for (unsigned log_n = 12, rings = 0; log_n <= max_log_n && rings < 2; log_n++) {
-		bool fits = false;
-		TRY(try_ring(found, m, log_n, precise, o, objective, &fits));
-		rings += fits; /* the smallest ring that fits, and the next in case it needs less */
-	}
-done:
-	return st;
-}
-
 static hel_status build(hel_program **out, hel_compile_report *report, const search *found,
 			const hel_dlrm *m, const hel_compile_options *options)
 {
@@ -430,7 +169,7 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 	hel_objective objective = objective_of(options->goal);
 	*out = NULL;
 	for (int attempt = 0;; attempt++) {
-		TRY(find_choice(&found, m, options, &objective, max_log_n, precise));
+		TRY(hel_search(&found, m, options, &objective, max_log_n, precise));
 		if (!found.best.plan)
 			goto done;
 		TRY(build(&p, report, &found, m, options));
@@ -443,7 +182,7 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 			    "queries of %.3f MB and needs %.0f MB of memory",
 			    (double)report->key_bytes / 1e6, (double)report->query_bytes / 1e6,
 			    (double)report->memory_bytes / 1e6);
-		choice_clear(&found.best);
+		hel_choice_clear(&found.best);
 		found.count = 0;
 		hel_program_free(p);
 		p = NULL;
@@ -452,7 +191,7 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 	*out = p;
 	p = NULL;
 done:
-	choice_clear(&found.best);
+	hel_choice_clear(&found.best);
 	hel_program_free(p);
 	if (st != HEL_OK)
 		hel_compile_report_clear(report);
@@ -530,6 +269,28 @@ done:
 	hel_compile_report_clear(&r);
 	if (st != HEL_OK)
 		hel_compile_report_clear(report);
+	return st;
+}
+
+/* Whether every table can travel as it must. */
+static hel_status check_codings(const hel_dlrm *m, const hel_compile_options *o)
+{
+	hel_status st = HEL_OK;
+	for (size_t i = 0; o->coding && i < m->schema->table_count; i++) {
+		const hel_table_field *t = &m->schema->table[i];
+		const uint32_t order = hel_table_order(t);
+		const hel_coding c = o->coding[i];
+		if (c == HEL_BY_GRID && t->digits > 1)
+			FAIL(HEL_EUNSUPPORTED,
+			     "table %s: grid takes one entry at a time, the table adds up %u rows",
+			     t->name, t->digits);
+		if (c != HEL_CODINGS && c > HEL_BY_GRID && order > HEL_CODE_ORDER_MAX)
+			FAIL(HEL_EUNSUPPORTED,
+			     "table %s: %s tells apart at most %d rows, the table has %u; train it "
+			     "with digits (an \"embedding\" of \"digits(16)\", say), or use grid",
+			     t->name, hel_coding_name(c), HEL_CODE_ORDER_MAX, order);
+	}
+done:
 	return st;
 }
 

@@ -221,6 +221,8 @@ typedef struct hel_objective {
 HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
 				    unsigned log_batch, const hel_objective *objective,
 				    const hel_cost_model *machine);
+/** The schema that clients are told: the model's, with the codings of the plan. */
+const hel_schema *hel_plan_schema(const hel_plan *plan, const hel_stages *s);
 void hel_plan_free(hel_plan *plan);
 
 /* --- packed.c --------------------------------------------------------------- */
@@ -261,9 +263,6 @@ HEL_CHECKED hel_status hel_plan_explain(char **out, const hel_stages *s, const h
 					const hel_alternative *alternatives, size_t count);
 
 /* --- emit.c ----------------------------------------------------------------- */
-
-/** The schema that clients are told: the model's, with the codings of the plan. */
-const hel_schema *hel_plan_schema(const hel_plan *plan, const hel_stages *s);
 
 /** The program without manifest details that only the shape machine knows. */
 HEL_CHECKED hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan,

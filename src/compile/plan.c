@@ -1,5 +1,5 @@
 /* Packing by dynamic programming: a state is the layout one stage ends in. */
-#include "compile.h"
+#include "plan.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,35 +9,12 @@
 #define MAX_CHECKS 1000 /* candidates of each kind tried per stage; more until one is right */
 #define MAX_TRIES 16	/* of them with one layout */
 #define MAX_LAYOUTS 512
-#define KINDS 8 /* spread, LIKELY_COMPLETE, AFTER_COMPLETE */
+#define KINDS 8 /* spread (of lookups: conjugates added), LIKELY_COMPLETE, AFTER_COMPLETE */
 #define LIKELY_COMPLETE 2u
 #define AFTER_COMPLETE 4u
 #define MAX_BESIDE 4 /* diagonal bits of a second computed source */
 #define MAX_PLACE_BITS 8
 #define MAX_CHUNKS 512 /* fresh ciphertexts per source */
-#define LIKELY_KEYS 16
-
-static unsigned popcount(uint32_t mask)
-{
-	return (unsigned)__builtin_popcount(mask);
-}
-
-/* The lowest, or highest, `count` bits of a mask. */
-static uint32_t lowest(uint32_t mask, unsigned count)
-{
-	uint32_t r = 0;
-	for (; count && mask; count--) {
-		uint32_t bit = mask & -mask;
-		r |= bit;
-		mask ^= bit;
-	}
-	return r;
-}
-
-static uint32_t highest(uint32_t mask, unsigned count)
-{
-	return mask ^ lowest(mask, popcount(mask) - HEL_MIN(count, popcount(mask)));
-}
 
 static hel_layout layout_of(uint32_t mask, unsigned log_slots, size_t width)
 {
@@ -47,20 +24,6 @@ static hel_layout layout_of(uint32_t mask, unsigned log_slots, size_t width)
 			l.position[l.bits++] = b;
 	return l;
 }
-
-/* One way to pack a stage, before it is checked. */
-typedef struct candidate {
-	double value; /* with all before it */
-	size_t inputs, number;
-	uint32_t folds, diagonals, out; /* slot bits; diagonals of the main source */
-	uint32_t extra;			/* diagonal bits of fresh sources beside a computed one */
-	int parent[2];			/* states of its computed sources' stages */
-	size_t main;			/* which of these has the diagonals */
-	unsigned kind;			/* only candidates of one kind compete */
-	hel_blocks *blocks;		/* of a lookup; borrowed */
-	uint32_t baby_bits;
-	unsigned fold_radix;
-} candidate;
 
 typedef struct state {
 	double value;
@@ -76,10 +39,9 @@ typedef struct candidates {
 } candidates;
 
 typedef struct planner {
+	pricing price;
 	const hel_stages *s;
 	const hel_params *params;
-	hel_objective objective;
-	hel_cost_model machine; /* for what the run reads, about */
 	unsigned log_slots;
 	state *states;	     /* [stage][MAX_STATES] */
 	size_t *count;	     /* per stage */
@@ -106,22 +68,6 @@ static uint32_t conjugate_bit(const planner *p)
 	return 1u << p->log_slots;
 }
 
-/* The stages that a stage's computed sources come from; returns how many. */
-static size_t computed_sources(const hel_stage *s, const hel_stage_source *out[2])
-{
-	size_t n = 0;
-	for (size_t k = 0; k < s->sources; k++)
-		if (s->source[k].stage >= 0)
-			out[n++] = &s->source[k];
-	return n;
-}
-
-static bool is_computed(const hel_stage *s)
-{
-	const hel_stage_source *from[2];
-	return computed_sources(s, from) > 0;
-}
-
 static state *state_at(const planner *p, int stage, int index)
 {
 	return p->states + (size_t)stage * MAX_STATES + index;
@@ -135,192 +81,6 @@ static const hel_packing *parent_packing(const planner *p, const hel_stage *s, c
 	for (size_t k = 0; k < source; k++)
 		n += s->source[k].stage >= 0;
 	return &state_at(p, s->source[source].stage, c->parent[n])->packing;
-}
-
-/* How many ciphertexts a fresh source takes with `bits` index bits each. */
-static size_t chunks_for(size_t width, unsigned bits)
-{
-	return (width + ((size_t)1 << bits) - 1) >> bits;
-}
-
-static size_t fresh_count(const hel_stage *s, uint32_t mask)
-{
-	size_t n = 0;
-	for (size_t k = 0; k < s->sources; k++)
-		if (s->source[k].stage < 0)
-			n += chunks_for(s->source[k].width, popcount(mask));
-	return n;
-}
-
-/* The diagonal bits of a candidate's fresh sources, and how many ciphertexts they take. */
-static uint32_t fresh_diagonals(const hel_stage *s, const candidate *c)
-{
-	return is_computed(s) ? c->extra : c->diagonals;
-}
-
-static size_t fresh_inputs(const hel_stage *s, const candidate *c)
-{
-	return c->blocks ? c->blocks->inputs : fresh_count(s, c->folds | fresh_diagonals(s, c));
-}
-
-/* What a plan is judged by: time, and bytes at what the objective says they are worth. */
-typedef struct price {
-	hel_cost cost;
-	double keys, limbs; /* evaluation keys; limbs of polynomials that are uploaded */
-	double weights;	    /* limbs of encoded weights */
-} price;
-
-static double worth(const planner *p, price x, size_t limbs)
-{
-	const hel_params *params = p->params;
-	const double limb = HEL_PRIME_BITS / 8.0 * (double)params->ring.n;
-	const double digits = (double)hel_params_digits_at(params, limbs);
-	const double key = digits * (double)(limbs + params->ring.special) * limb;
-	return hel_cost_seconds(&p->machine, x.cost) + x.keys * key * p->objective.key_byte +
-	       x.limbs * limb * p->objective.query_byte +
-	       x.weights * 4 * (double)params->ring.n * p->objective.memory_byte;
-}
-
-/* One decomposition for several rotations, each with its ModDown: hoisted baby steps. */
-static void add_hoisted(price *x, const hel_params_spec *spec, size_t limbs, double rotations,
-			double times)
-{
-	if (rotations > 0)
-		hel_cost_add(&x->cost, hel_cost_decompose(spec, limbs), times);
-	hel_cost_add(&x->cost, hel_cost_product(spec, limbs), rotations * times);
-	hel_cost_add(&x->cost, hel_cost_finish(spec, limbs), rotations * times);
-	x->keys += rotations; /* all inputs share them */
-}
-
-/* The cheapest split of the main diagonals: hoisted babies per input, giants with one ModDown for
- * each of `sums` sums. */
-static double price_diagonals(candidate *c, const planner *p, size_t limbs, size_t main,
-			      size_t sums)
-{
-	const hel_params_spec *spec = &p->params->spec;
-	const unsigned a = popcount(c->diagonals);
-	double best = INFINITY;
-	for (unsigned b1 = 0; b1 <= a; b1++) {
-		const double babies = exp2(b1) - 1, giants = exp2(a - b1) - 1;
-		price x = {.keys = giants};
-		add_hoisted(&x, spec, limbs, babies, (double)main);
-		hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), giants * (double)sums);
-		hel_cost_add(&x.cost, hel_cost_product(spec, limbs), giants * (double)sums);
-		hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), giants > 0 ? (double)sums : 0);
-		const double value = worth(p, x, limbs);
-		if (value < best) {
-			best = value;
-			c->baby_bits = lowest(c->diagonals, b1);
-		}
-	}
-	return best;
-}
-
-/* The cheapest number of fold bits that share a decomposition and a ModDown. */
-static double price_folds(candidate *c, const planner *p, size_t limbs)
-{
-	const hel_params_spec *spec = &p->params->spec;
-	const unsigned f = popcount(c->folds);
-	double best = INFINITY;
-	for (unsigned radix = 1; radix <= 3; radix++) {
-		price x = {.keys = 0};
-		for (unsigned done = 0; done < f; done += radix) {
-			const double rotations = exp2(HEL_MIN(radix, f - done)) - 1;
-			hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), 1);
-			hel_cost_add(&x.cost, hel_cost_product(spec, limbs), rotations);
-			hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), 1);
-			x.keys += rotations;
-		}
-		const double value = worth(p, x, limbs);
-		if (value < best) {
-			best = value;
-			c->fold_radix = radix;
-		}
-	}
-	return best;
-}
-
-/* Fills in the cheapest baby/giant split and the fold radix; returns what the stage alone is
- * worth. beside: diagonals of a second computed source. */
-static double price_stage(candidate *c, const planner *p, const hel_stage *s, unsigned level,
-			  uint32_t beside)
-{
-	const hel_params_spec *spec = &p->params->spec;
-	const size_t limbs = p->params->limbs[level], fresh = fresh_inputs(s, c);
-	const hel_stage_source *from[2];
-	const size_t computed = computed_sources(s, from), main = computed ? 1 : fresh;
-	const double folds = price_folds(c, p, limbs);
-	if (s->plain_sum)
-		return folds;
-	double terms = (double)main * exp2(popcount(c->diagonals));
-	price x = {.limbs = (double)(fresh * limbs)};
-	if (computed && fresh) {
-		const double babies = exp2(popcount(c->extra)) - 1;
-		add_hoisted(&x, spec, limbs, babies, (double)fresh);
-		terms += (double)fresh * (babies + 1);
-	}
-	if (computed > 1) {
-		const double babies = exp2(popcount(beside)) - 1;
-		add_hoisted(&x, spec, limbs, babies, 1);
-		terms += babies + 1;
-	}
-	hel_cost_add(&x.cost, hel_cost_sum(spec, limbs, terms, (double)(fresh + 1), 1), 1);
-	hel_cost_add(&x.cost, hel_cost_read(spec, limbs), (double)fresh);
-	hel_cost_add(&x.cost, hel_cost_copy(spec, limbs), (double)fresh);
-	x.weights = terms * (double)limbs;
-	return price_diagonals(c, p, limbs, main, 1) + folds + worth(p, x, limbs);
-}
-
-/* A product of ciphertexts, relinearised. */
-static void add_products(price *x, const hel_params_spec *spec, size_t limbs, double times)
-{
-	hel_cost_add(&x->cost, hel_cost_tensor(spec, limbs), times);
-	hel_cost_add(&x->cost, hel_cost_decompose(spec, limbs), times);
-	hel_cost_add(&x->cost, hel_cost_product(spec, limbs), times);
-	hel_cost_add(&x->cost, hel_cost_finish(spec, limbs), times);
-}
-
-/* What the server does with codes before the lookup: products of ciphertexts, at falling levels;
- * here at the highest. */
-static double code_products(const hel_block_codes *k, unsigned levels)
-{
-	return k->coding == HEL_BY_POWERS  ? (double)k->powers - 1
-	       : k->coding == HEL_BY_ROOTS ? 2.0 * levels - 2
-	       : k->coding == HEL_BY_CODED ? 1.5 * levels
-					   : 0;
-}
-
-/* The same for a lookup: codes before it, selections after it. */
-static double price_lookup(candidate *c, const planner *p, const hel_stage *s, unsigned level)
-{
-	const hel_params_spec *spec = &p->params->spec;
-	const hel_blocks *b = c->blocks;
-	const size_t limbs = p->params->limbs[level], sums = HEL_MAX(b->shape.selections, 1);
-	const double terms = (double)(b->sources * sums) * exp2(popcount(c->diagonals));
-	price x = {.limbs = 0};
-	for (size_t i = 0; i < b->kinds; i++) {
-		const hel_block_codes *k = &b->codes[i];
-		const unsigned levels = k->coding == HEL_BY_ONE_HOT ? 0 : p->s->code_levels;
-		const size_t top = p->params->limbs[level + levels];
-		const double count = (double)k->ciphertexts;
-		x.limbs += count * (double)top;
-		hel_cost_add(&x.cost, hel_cost_read(spec, top), count);
-		hel_cost_add(&x.cost, hel_cost_copy(spec, top), count);
-		add_products(&x, spec, top, count * code_products(k, levels));
-	}
-	hel_cost_add(&x.cost,
-		     hel_cost_sum(spec, limbs, terms, (double)(b->sources + 1), (double)sums), 1);
-	x.weights = terms * (double)limbs;
-	double value = price_diagonals(c, p, limbs, b->sources, sums) + worth(p, x, limbs);
-	const size_t after = p->params->limbs[level - s->selected];
-	if (s->selected) {
-		price y = {.limbs = (double)(sums * after)};
-		hel_cost_add(&y.cost, hel_cost_rescale(spec, level), (double)sums);
-		hel_cost_add(&y.cost, hel_cost_read(spec, after), (double)sums);
-		add_products(&y, spec, after, (double)sums);
-		value += worth(p, y, after);
-	}
-	return value + price_folds(c, p, after);
 }
 
 /* Packs a fresh source into ciphertexts over the index bits of `mask`. */
@@ -369,7 +129,7 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 	const hel_packing *parent[2] = {NULL, NULL};
 	hel_packed *packed = NULL;
 	memset(k, 0, sizeof *k);
-	const size_t fresh = c->blocks ? c->blocks->sources : fresh_inputs(s, c);
+	const size_t fresh = c->blocks ? c->blocks->sources : hel_fresh_inputs(s, c);
 	TRY_ALLOC(k->source, hel_alloc(fresh + 2, sizeof *k->source));
 	TRY_ALLOC(k->result, hel_alloc(slots, sizeof *k->result));
 	k->blocks = c->blocks;
@@ -389,8 +149,8 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 		} else if (c->blocks)
 			add_lookups(k, c);
 		else
-			add_fresh(k, p, s, i, c->folds | fresh_diagonals(s, c),
-				  fresh_diagonals(s, c), !is_computed(s));
+			add_fresh(k, p, s, i, c->folds | hel_fresh_diagonals(s, c),
+				  hel_fresh_diagonals(s, c), !hel_is_computed(s));
 	TRY(hel_packed_new(&packed, s, k, parent, p->log_slots));
 	TRY(hel_linear_check(k->result, &packed->t));
 	for (size_t q = 0; s->polynomial && q < slots; q++)
@@ -476,10 +236,12 @@ typedef struct tries {
 static bool worth_trying(tries *t, const candidate *c)
 {
 	size_t i = 0;
+	/* lookups are right as they are built: no more are tried than are kept */
+	const size_t most = c->blocks ? MAX_ALIKE : MAX_TRIES;
 	while (i < t->layouts && (t->layout[i].out != c->out || t->layout[i].kind != c->kind))
 		i++;
 	if (t->kind[c->kind] >= MAX_CHECKS || i == MAX_LAYOUTS ||
-	    (i < t->layouts && t->layout[i].count >= MAX_TRIES) ||
+	    (i < t->layouts && t->layout[i].count >= most) ||
 	    t->kept[(c->kind & LIKELY_COMPLETE) != 0] >= MAX_STATES / 4)
 		return false;
 	if (i == t->layouts) {
@@ -569,7 +331,7 @@ static uint32_t extra_bits(const planner *p, const hel_stage *s, uint32_t folds)
 	const uint32_t conjugate = folds & conjugate_bit(p);
 	uint32_t extra = 0;
 	folds &= all_bits(p);
-	while (fresh_count(s, conjugate | folds | extra) > 8) {
+	while (hel_fresh_count(s, conjugate | folds | extra) > 8) {
 		uint32_t next = folds | extra ? (((folds | extra) & -(folds | extra)) >> 1) : 1;
 		if (!folds)
 			next = extra + 1;
@@ -599,7 +361,7 @@ static hel_status place_outputs(planner *p, size_t stage, const candidate *from,
 	/* the bit above a run of folds absorbs their carry */
 	const uint32_t guarded = open & ~(from->folds << 1);
 	const uint32_t choices[] = {lowest(open, j), highest(open, j), highest(guarded, j)};
-	for (int spread = 0; spread < (is_computed(s) && !s->plain_sum ? 2 : 1); spread++)
+	for (int spread = 0; spread < (hel_is_computed(s) && !s->plain_sum ? 2 : 1); spread++)
 		for (size_t i = 0; i < HEL_ARRAY_LEN(choices); i++) {
 			candidate c = *from;
 			bool again = popcount(choices[i]) != j;
@@ -615,10 +377,10 @@ static hel_status place_outputs(planner *p, size_t stage, const candidate *from,
 			if (again || (spread && c.folds == from->folds) ||
 			    popcount(other & ~c.folds) > MAX_BESIDE)
 				continue;
-			if (is_computed(s) && fresh_count(s, 1))
+			if (hel_is_computed(s) && hel_fresh_count(s, 1))
 				c.extra = extra_bits(p, s, c.folds);
-			c.value += price_stage(&c, p, s, level, other & ~c.folds);
-			c.inputs += fresh_inputs(s, &c);
+			c.value += hel_price_stage(&c, &p->price, s, level, other & ~c.folds);
+			c.inputs += hel_fresh_inputs(s, &c);
 			TRY(consider(p, &c));
 		}
 done:
@@ -639,7 +401,7 @@ static hel_status plan_fresh(planner *p, size_t stage)
 	const unsigned both = hel_stage_is_real(s); /* parts of a slot may hold elements */
 	for (unsigned complex = 0; complex <= both; complex++)
 		for (unsigned bits = 0; bits + complex <= most; bits++) {
-			if (fresh_count(s, (1u << (bits + complex)) - 1) > MAX_CHUNKS)
+			if (hel_fresh_count(s, (1u << (bits + complex)) - 1) > MAX_CHUNKS)
 				continue;
 			const uint32_t field = highest(all_bits(p), bits);
 			const unsigned least = bits + j > c ? bits + j - c : 0;
@@ -688,7 +450,8 @@ static hel_status consider_blocks(planner *p, size_t stage, hel_blocks_shape sha
 	c.diagonals = out & ~((1u << shape.log_blocks) - 1);
 	for (int here = hel_blocks_is_complex(blocks); here >= 0; here--) {
 		c.folds = (all_bits(p) & ~out) | (here ? conjugate_bit(p) : 0);
-		c.value = price_lookup(&c, p, s, hel_stage_level(p->s, stage));
+		c.kind = (unsigned)here; /* each has tries of its own */
+		c.value = hel_price_lookup(&c, &p->price, s, hel_stage_level(p->s, stage));
 		TRY(consider(p, &c));
 	}
 done:
@@ -743,7 +506,7 @@ static hel_status plan_computed(planner *p, size_t stage)
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
 	const hel_stage_source *from[2] = {NULL, NULL};
-	const size_t sources = computed_sources(s, from);
+	const size_t sources = hel_computed_sources(s, from);
 	const size_t first = p->count[from[0]->stage];
 	const size_t second = sources > 1 ? p->count[from[1]->stage] : 1;
 	const bool real = hel_stage_is_real(s);
@@ -787,41 +550,12 @@ static void drop_incomplete(planner *p, size_t stage)
 	p->count[stage] = kept;
 }
 
-/* Polynomials cost the same in every packing. */
-static hel_status polynomial_seconds(double *seconds, const planner *p)
-{
-	hel_status st = HEL_OK;
-	const hel_params_spec *spec = &p->params->spec;
-	for (size_t i = 0; i < p->s->count; i++) {
-		const hel_stage *s = &p->s->stage[i];
-		hel_schedule *schedule = NULL;
-		if (s->polynomial) {
-			const hel_polynomial poly = hel_stage_polynomial(s);
-			TRY(hel_schedule_new(&schedule, &poly));
-		}
-		for (size_t k = 0; schedule && k < schedule->count; k++) {
-			const unsigned at = hel_stage_level(p->s, i) - 1 - schedule->step[k].depth;
-			hel_cost cost = {0};
-			if (schedule->step[k].product) {
-				hel_cost_add(&cost, hel_cost_decompose(spec, at + 2), 1);
-				hel_cost_add(&cost, hel_cost_product(spec, at + 2), 1);
-				hel_cost_add(&cost, hel_cost_finish(spec, at + 2), 1);
-			} else
-				hel_cost_add(&cost, hel_cost_rescale(spec, at), 1);
-			*seconds += hel_cost_seconds(&p->machine, cost);
-		}
-		hel_schedule_free(schedule);
-	}
-done:
-	return st;
-}
-
 /* What the chosen state and the best other one come to. */
 static hel_plan_note note_of(const planner *p, size_t stage, int chosen)
 {
 	const state *x = state_at(p, (int)stage, chosen), *other = NULL;
 	const hel_stage_source *from[2];
-	const size_t sources = computed_sources(&p->s->stage[stage], from);
+	const size_t sources = hel_computed_sources(&p->s->stage[stage], from);
 	hel_plan_note note = {.value = x->value, .up_to_here = x->value};
 	for (size_t k = 0; k < sources; k++)
 		note.value -= state_at(p, from[k]->stage, x->parent[k])->value;
@@ -847,7 +581,7 @@ static void follow(hel_plan *plan, planner *p, size_t stage, int index)
 {
 	state *x = state_at(p, (int)stage, index);
 	const hel_stage_source *from[2];
-	const size_t sources = computed_sources(&p->s->stage[stage], from);
+	const size_t sources = hel_computed_sources(&p->s->stage[stage], from);
 	plan->note[stage] = note_of(p, stage, index);
 	plan->packing[stage] = x->packing;
 	memset(&x->packing, 0, sizeof x->packing);
@@ -869,9 +603,9 @@ static hel_status plan_stage(planner *p, size_t i)
 	if (s->plain_sum)
 		drop_incomplete(p, i - 1);
 	p->found.count = 0;
-	TRY(s->lookup	     ? plan_lookup(p, i)
-	    : is_computed(s) ? plan_computed(p, i)
-			     : plan_fresh(p, i));
+	TRY(s->lookup		 ? plan_lookup(p, i)
+	    : hel_is_computed(s) ? plan_computed(p, i)
+				 : plan_fresh(p, i));
 	TRY(choose(p, i));
 	if (!p->count[i])
 		FAIL(HEL_EUNSUPPORTED, "layer %s finds no packing at N = 2^%u", s->name,
@@ -880,32 +614,15 @@ done:
 	return st;
 }
 
-/* Weights, with what each slot of theirs takes, and a few keys. */
-static double likely_bytes(const hel_stages *s, const hel_params *params)
-{
-	const size_t top = params->limbs[params->spec.levels];
-	double bytes = LIKELY_KEYS * hel_cost_product(&params->spec, top).key_bytes;
-	for (size_t i = 0; i < s->count; i++) {
-		const double limbs = (double)params->limbs[hel_stage_level(s, i)];
-		for (size_t k = 0; k < s->stage[i].sources; k++)
-			/* a row of a table is multiplied with its entry alone */
-			bytes += 8 * limbs * (double)s->stage[i].source[k].width *
-				 (s->stage[i].lookup ? (double)s->model->config.embedding_dim
-						     : (double)s->stage[i].rows);
-	}
-	return bytes;
-}
-
 hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
 			unsigned log_batch, const hel_objective *objective,
 			const hel_cost_model *machine)
 {
 	hel_status st = HEL_OK;
 	hel_plan *plan = NULL;
-	planner p = {.s = s,
+	planner p = {.price = hel_pricing_of(s, params, objective, machine),
+		     .s = s,
 		     .params = params,
-		     .objective = *objective,
-		     .machine = hel_cost_model_for(machine, likely_bytes(s, params)),
 		     .log_slots = params->spec.log_n - 1u - log_batch};
 	if (log_batch + HEL_MIN_LOG_SLOTS + 1 > params->spec.log_n)
 		FAIL(HEL_EUNSUPPORTED, "2^%u records do not fit the slots of N = 2^%u", log_batch,
@@ -927,7 +644,7 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 	plan->value = best->value;
 	plan->inputs = best->inputs;
 	follow(plan, &p, s->count - 1, 0);
-	TRY(polynomial_seconds(&plan->value, &p));
+	TRY(hel_price_polynomials(&plan->value, &p.price));
 	*out = plan;
 	plan = NULL;
 done:
@@ -942,6 +659,14 @@ done:
 	hel_free(p.scratch);
 	hel_plan_free(plan);
 	return st;
+}
+
+const hel_schema *hel_plan_schema(const hel_plan *plan, const hel_stages *s)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->packing[i].blocks)
+			return &plan->packing[i].blocks->schema;
+	return s->model->schema;
 }
 
 void hel_plan_free(hel_plan *plan)

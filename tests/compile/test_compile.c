@@ -122,18 +122,22 @@ static outcome check_model(hel_prng *g, const hel_dlrm *m, const hel_compile_opt
 	return runs ? RAN : COMPILED;
 }
 
+static uint64_t rounds(void)
+{
+	const char *text = getenv("HELRM_TEST_ROUNDS");
+	return text ? strtoull(text, NULL, 10) : 12;
+}
+
 /* The first ones are small; HELRM_TEST_ROUNDS=30 goes on to models as large as there may be. */
 static void test_random_models(void **state)
 {
 	(void)state;
 	static const model_size small = {3, 20, 6, 30, 12, 9}, middle = {4, 100, 20, 500, 32, 13},
 				large = {6, 700, 40, 5000, 64, 20};
-	const char *text = getenv("HELRM_TEST_ROUNDS");
-	const uint64_t rounds = text ? strtoull(text, NULL, 10) : 12;
 	unsigned count[RAN + 1] = {0}, of_kind[HEL_ACT_KINDS] = {0};
 	hel_pool *pool = hel_pool_new(2);
 	assert_non_null(pool);
-	for (uint64_t i = 0; i < rounds; i++) {
+	for (uint64_t i = 0; i < rounds(); i++) {
 		hel_prng g;
 		test_prng(&g, 1000 + i);
 		const hel_activation_kind kind = i % HEL_ACT_KINDS;
@@ -150,8 +154,8 @@ static void test_random_models(void **state)
 	}
 	print_message("%u ran encrypted, %u compiled, %u refused\n", count[RAN], count[COMPILED],
 		      count[REFUSED]);
-	assert_true(rounds < 12 || 2 * count[RAN] > rounds);
-	for (int kind = 0; rounds >= 12 && kind < HEL_ACT_KINDS; kind++)
+	assert_true(rounds() < 12 || 2 * count[RAN] > rounds());
+	for (int kind = 0; rounds() >= 12 && kind < HEL_ACT_KINDS; kind++)
 		assert_true(of_kind[kind] > 0);
 	hel_pool_free(pool);
 }
@@ -188,7 +192,7 @@ static void test_codings(void **state)
 	static const hel_coding all[] = {HEL_BY_GRID, HEL_BY_POWERS, HEL_BY_ROOTS, HEL_BY_CODED,
 					 HEL_CODINGS};
 	hel_pool *pool = hel_pool_new(2);
-	for (unsigned i = 0; i < 2 * HEL_ARRAY_LEN(all); i++) {
+	for (unsigned i = 0; i < (rounds() < 30 ? 1 : 2) * HEL_ARRAY_LEN(all) + 1; i++) {
 		hel_prng g;
 		hel_coding coding[6];
 		hel_dlrm *m;
@@ -211,6 +215,84 @@ static void test_codings(void **state)
 			print_message("%s ", coding[t] == HEL_CODINGS ? "any"
 								      : hel_coding_name(coding[t]));
 		assert_int_equal(RAN, check_model(&g, m, &o));
+		hel_dlrm_free(m);
+	}
+	hel_pool_free(pool);
+}
+
+/* A schema of hashed tables, each of `digits` digits in base `base`. */
+static hel_schema *hashed_schema(size_t tables, uint32_t base, uint32_t digits)
+{
+	hel_schema *s;
+	assert_ok(hel_schema_new(&s, 2, tables));
+	s->clip = 3;
+	strcpy(s->dataset, "criteo");
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(s->dense[i].name, HEL_NAME_MAX, "d%zu", i);
+		s->dense[i].deviation = 1;
+	}
+	for (size_t i = 0; i < tables; i++) {
+		snprintf(s->table[i].name, HEL_NAME_MAX, "t%zu", i);
+		s->table[i].base = base;
+		s->table[i].digits = digits;
+		assert_ok(hel_table_know(s, i, NULL, 0, true));
+	}
+	return s;
+}
+
+static unsigned tables_by(const hel_program *p, hel_coding coding)
+{
+	hel_schema *s;
+	unsigned count = 0;
+	assert_ok(hel_schema_from_json(&s, p->manifest->schema, strlen(p->manifest->schema)));
+	for (size_t i = 0; i < s->table_count; i++)
+		count += s->table[i].coding == coding;
+	hel_schema_free(s);
+	return count;
+}
+
+/* Where queries are dear, the planner leaves one-hot entries by itself: digits become powers, long
+ * tables a grid; where a limit says so, too. */
+static void test_small_queries(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t tables;
+		uint32_t base, digits;
+		hel_coding coding;
+		size_t max_query;
+	} models[] = {{3, 16000, 1, HEL_BY_GRID, 600000}, {64, 32, 24, HEL_BY_POWERS, 0}};
+	/* the second is large: left to runs that are long anyway */
+	const size_t count = rounds() < 30 ? 1 : 2;
+	hel_pool *pool = hel_pool_new(2);
+	for (size_t i = 0; i < count; i++) {
+		hel_prng g;
+		hel_program *p;
+		hel_dlrm *m;
+		hel_compile_report r[2];
+		test_prng(&g, 90 + i);
+		hel_dlrm_config c = hel_dlrm_config_default();
+		c.embedding_dim = 2;
+		c.top[0] = 8;
+		assert_ok(hel_dlrm_new(
+		    &m, &c, hashed_schema(models[i].tables, models[i].base, models[i].digits), i));
+		const hel_compile_options small = {.pool = pool,
+						   .no_fusion = true,
+						   .goal = models[i].max_query ? HEL_LATENCY
+									       : HEL_QUERY,
+						   .max_query_bytes = models[i].max_query};
+		for (int k = 0; k < 2; k++) {
+			const hel_compile_options fast = {.pool = pool, .no_fusion = true};
+			assert_ok(hel_compile(&p, &r[k], m, k ? &small : &fast));
+			print_message("%s: %zu bytes, %.1f ms, %u of %zu tables by %s\n",
+				      k ? "small" : "fast", r[k].query_bytes, 1e3 * r[k].seconds,
+				      tables_by(p, models[i].coding), models[i].tables,
+				      hel_coding_name(models[i].coding));
+			assert_true(!k || tables_by(p, models[i].coding) == models[i].tables);
+			hel_compile_report_clear(&r[k]);
+			hel_program_free(p);
+		}
+		assert_int_equal(RAN, check_model(&g, m, &small));
 		hel_dlrm_free(m);
 	}
 	hel_pool_free(pool);
@@ -359,6 +441,7 @@ int main(void)
 	    cmocka_unit_test(test_random_models),
 	    cmocka_unit_test(test_wide_tables),
 	    cmocka_unit_test(test_codings),
+	    cmocka_unit_test(test_small_queries),
 	    cmocka_unit_test(test_bound_of_a_linear_model),
 	    cmocka_unit_test(test_polynomials_in_batches),
 	    cmocka_unit_test(test_refuses),

@@ -1,0 +1,254 @@
+/* What packings are worth: time, and bytes at what the objective says. */
+#include "plan.h"
+#include <math.h>
+
+#define LIKELY_KEYS 16
+
+/* Weights, with what each slot of theirs takes, and a few keys. */
+static double likely_bytes(const hel_stages *s, const hel_params *params)
+{
+	const size_t top = params->limbs[params->spec.levels];
+	double bytes = LIKELY_KEYS * hel_cost_product(&params->spec, top).key_bytes;
+	for (size_t i = 0; i < s->count; i++) {
+		const double limbs = (double)params->limbs[hel_stage_level(s, i)];
+		for (size_t k = 0; k < s->stage[i].sources; k++)
+			/* a row of a table is multiplied with its entry alone */
+			bytes += 8 * limbs * (double)s->stage[i].source[k].width *
+				 (s->stage[i].lookup ? (double)s->model->config.embedding_dim
+						     : (double)s->stage[i].rows);
+	}
+	return bytes;
+}
+
+pricing hel_pricing_of(const hel_stages *s, const hel_params *params,
+		       const hel_objective *objective, const hel_cost_model *machine)
+{
+	return (pricing){s, params, *objective,
+			 hel_cost_model_for(machine, likely_bytes(s, params))};
+}
+
+size_t hel_computed_sources(const hel_stage *s, const hel_stage_source *out[2])
+{
+	size_t n = 0;
+	for (size_t k = 0; k < s->sources; k++)
+		if (s->source[k].stage >= 0)
+			out[n++] = &s->source[k];
+	return n;
+}
+
+bool hel_is_computed(const hel_stage *s)
+{
+	const hel_stage_source *from[2];
+	return hel_computed_sources(s, from) > 0;
+}
+
+/* How many ciphertexts a fresh source takes with `bits` index bits each. */
+static size_t chunks_for(size_t width, unsigned bits)
+{
+	return (width + ((size_t)1 << bits) - 1) >> bits;
+}
+
+size_t hel_fresh_count(const hel_stage *s, uint32_t mask)
+{
+	size_t n = 0;
+	for (size_t k = 0; k < s->sources; k++)
+		if (s->source[k].stage < 0)
+			n += chunks_for(s->source[k].width, popcount(mask));
+	return n;
+}
+
+uint32_t hel_fresh_diagonals(const hel_stage *s, const candidate *c)
+{
+	return hel_is_computed(s) ? c->extra : c->diagonals;
+}
+
+size_t hel_fresh_inputs(const hel_stage *s, const candidate *c)
+{
+	return c->blocks ? c->blocks->inputs
+			 : hel_fresh_count(s, c->folds | hel_fresh_diagonals(s, c));
+}
+
+/* What a plan is judged by: time, and bytes at what the objective says they are worth. */
+typedef struct price {
+	hel_cost cost;
+	double keys, limbs; /* evaluation keys; limbs of polynomials that are uploaded */
+	double weights;	    /* limbs of encoded weights */
+} price;
+
+static double worth(const pricing *p, price x, size_t limbs)
+{
+	const hel_params *params = p->params;
+	const double limb = HEL_PRIME_BITS / 8.0 * (double)params->ring.n;
+	const double digits = (double)hel_params_digits_at(params, limbs);
+	const double key = digits * (double)(limbs + params->ring.special) * limb;
+	return hel_cost_seconds(&p->machine, x.cost) + x.keys * key * p->objective.key_byte +
+	       x.limbs * limb * p->objective.query_byte +
+	       x.weights * 4 * (double)params->ring.n * p->objective.memory_byte;
+}
+
+/* One decomposition for several rotations, each with its ModDown: hoisted baby steps. */
+static void add_hoisted(price *x, const hel_params_spec *spec, size_t limbs, double rotations,
+			double times)
+{
+	if (rotations > 0)
+		hel_cost_add(&x->cost, hel_cost_decompose(spec, limbs), times);
+	hel_cost_add(&x->cost, hel_cost_product(spec, limbs), rotations * times);
+	hel_cost_add(&x->cost, hel_cost_finish(spec, limbs), rotations * times);
+	x->keys += rotations; /* all inputs share them */
+}
+
+/* The cheapest split of the main diagonals: hoisted babies per input, giants with one ModDown for
+ * each of `sums` sums. */
+static double price_diagonals(candidate *c, const pricing *p, size_t limbs, size_t main,
+			      size_t sums)
+{
+	const hel_params_spec *spec = &p->params->spec;
+	const unsigned a = popcount(c->diagonals);
+	double best = INFINITY;
+	for (unsigned b1 = 0; b1 <= a; b1++) {
+		const double babies = exp2(b1) - 1, giants = exp2(a - b1) - 1;
+		price x = {.keys = giants};
+		add_hoisted(&x, spec, limbs, babies, (double)main);
+		hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), giants * (double)sums);
+		hel_cost_add(&x.cost, hel_cost_product(spec, limbs), giants * (double)sums);
+		hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), giants > 0 ? (double)sums : 0);
+		const double value = worth(p, x, limbs);
+		if (value < best) {
+			best = value;
+			c->baby_bits = lowest(c->diagonals, b1);
+		}
+	}
+	return best;
+}
+
+/* The cheapest number of fold bits that share a decomposition and a ModDown. */
+static double price_folds(candidate *c, const pricing *p, size_t limbs)
+{
+	const hel_params_spec *spec = &p->params->spec;
+	const unsigned f = popcount(c->folds);
+	double best = INFINITY;
+	for (unsigned radix = 1; radix <= 3; radix++) {
+		price x = {.keys = 0};
+		for (unsigned done = 0; done < f; done += radix) {
+			const double rotations = exp2(HEL_MIN(radix, f - done)) - 1;
+			hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), 1);
+			hel_cost_add(&x.cost, hel_cost_product(spec, limbs), rotations);
+			hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), 1);
+			x.keys += rotations;
+		}
+		const double value = worth(p, x, limbs);
+		if (value < best) {
+			best = value;
+			c->fold_radix = radix;
+		}
+	}
+	return best;
+}
+
+double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsigned level,
+		       uint32_t beside)
+{
+	const hel_params_spec *spec = &p->params->spec;
+	const size_t limbs = p->params->limbs[level], fresh = hel_fresh_inputs(s, c);
+	const hel_stage_source *from[2];
+	const size_t computed = hel_computed_sources(s, from), main = computed ? 1 : fresh;
+	const double folds = price_folds(c, p, limbs);
+	if (s->plain_sum)
+		return folds;
+	double terms = (double)main * exp2(popcount(c->diagonals));
+	price x = {.limbs = (double)(fresh * limbs)};
+	if (computed && fresh) {
+		const double babies = exp2(popcount(c->extra)) - 1;
+		add_hoisted(&x, spec, limbs, babies, (double)fresh);
+		terms += (double)fresh * (babies + 1);
+	}
+	if (computed > 1) {
+		const double babies = exp2(popcount(beside)) - 1;
+		add_hoisted(&x, spec, limbs, babies, 1);
+		terms += babies + 1;
+	}
+	hel_cost_add(&x.cost, hel_cost_sum(spec, limbs, terms, (double)(fresh + 1), 1), 1);
+	hel_cost_add(&x.cost, hel_cost_read(spec, limbs), (double)fresh);
+	hel_cost_add(&x.cost, hel_cost_copy(spec, limbs), (double)fresh);
+	x.weights = terms * (double)limbs;
+	return price_diagonals(c, p, limbs, main, 1) + folds + worth(p, x, limbs);
+}
+
+/* A product of ciphertexts, relinearised. */
+static void add_products(price *x, const hel_params_spec *spec, size_t limbs, double times)
+{
+	hel_cost_add(&x->cost, hel_cost_tensor(spec, limbs), times);
+	hel_cost_add(&x->cost, hel_cost_decompose(spec, limbs), times);
+	hel_cost_add(&x->cost, hel_cost_product(spec, limbs), times);
+	hel_cost_add(&x->cost, hel_cost_finish(spec, limbs), times);
+}
+
+/* What the server does with codes before the lookup: products of ciphertexts, at falling levels;
+ * here at the highest. */
+static double code_products(const hel_block_codes *k, unsigned levels)
+{
+	return k->coding == HEL_BY_POWERS  ? (double)k->powers - 1
+	       : k->coding == HEL_BY_ROOTS ? 2.0 * levels - 2
+	       : k->coding == HEL_BY_CODED ? 1.5 * levels
+					   : 0;
+}
+
+double hel_price_lookup(candidate *c, const pricing *p, const hel_stage *s, unsigned level)
+{
+	const hel_params_spec *spec = &p->params->spec;
+	const hel_blocks *b = c->blocks;
+	const size_t limbs = p->params->limbs[level], sums = HEL_MAX(b->shape.selections, 1);
+	const double terms = (double)(b->sources * sums) * exp2(popcount(c->diagonals));
+	price x = {.limbs = 0};
+	for (size_t i = 0; i < b->kinds; i++) {
+		const hel_block_codes *k = &b->codes[i];
+		const unsigned levels = k->coding == HEL_BY_ONE_HOT ? 0 : p->s->code_levels;
+		const size_t top = p->params->limbs[level + levels];
+		const double count = (double)k->ciphertexts;
+		x.limbs += count * (double)top;
+		hel_cost_add(&x.cost, hel_cost_read(spec, top), count);
+		hel_cost_add(&x.cost, hel_cost_copy(spec, top), count);
+		add_products(&x, spec, top, count * code_products(k, levels));
+	}
+	hel_cost_add(&x.cost,
+		     hel_cost_sum(spec, limbs, terms, (double)(b->sources + 1), (double)sums), 1);
+	x.weights = terms * (double)limbs;
+	double value = price_diagonals(c, p, limbs, b->sources, sums) + worth(p, x, limbs);
+	const size_t after = p->params->limbs[level - s->selected];
+	if (s->selected) {
+		price y = {.limbs = (double)(sums * after)};
+		hel_cost_add(&y.cost, hel_cost_rescale(spec, level), (double)sums);
+		hel_cost_add(&y.cost, hel_cost_read(spec, after), (double)sums);
+		add_products(&y, spec, after, (double)sums);
+		value += worth(p, y, after);
+	}
+	return value + price_folds(c, p, after);
+}
+
+hel_status hel_price_polynomials(double *seconds, const pricing *p)
+{
+	hel_status st = HEL_OK;
+	const hel_params_spec *spec = &p->params->spec;
+	for (size_t i = 0; i < p->s->count; i++) {
+		const hel_stage *s = &p->s->stage[i];
+		hel_schedule *schedule = NULL;
+		if (s->polynomial) {
+			const hel_polynomial poly = hel_stage_polynomial(s);
+			TRY(hel_schedule_new(&schedule, &poly));
+		}
+		for (size_t k = 0; schedule && k < schedule->count; k++) {
+			const unsigned at = hel_stage_level(p->s, i) - 1 - schedule->step[k].depth;
+			hel_cost cost = {0};
+			if (schedule->step[k].product) {
+				hel_cost_add(&cost, hel_cost_decompose(spec, at + 2), 1);
+				hel_cost_add(&cost, hel_cost_product(spec, at + 2), 1);
+				hel_cost_add(&cost, hel_cost_finish(spec, at + 2), 1);
+			} else
+				hel_cost_add(&cost, hel_cost_rescale(spec, at), 1);
+			*seconds += hel_cost_seconds(&p->machine, cost);
+		}
+		hel_schedule_free(schedule);
+	}
+done:
+	return st;
+}

@@ -1,0 +1,226 @@
+/* Rings from small to large, ways to write the model, codings of its tables: what is planned, and
+ * the best of it. */
+#include "search.h"
+#include <math.h>
+#include <string.h>
+
+#define MAX_FUSED (1u << 24) /* entries of a fused matrix */
+
+void hel_choice_clear(choice *c)
+{
+	hel_plan_free(c->plan);
+	hel_params_free(c->params);
+	hel_stages_free(c->stages);
+	memset(c, 0, sizeof *c);
+}
+
+/* One decomposition, two rotations and one division at every level. */
+static double digits_seconds(const hel_params_spec *s, const hel_cost_model *machine)
+{
+	hel_cost cost = {0};
+	for (size_t limbs = 2; limbs <= s->levels + 2u; limbs++) {
+		hel_cost_add(&cost, hel_cost_decompose(s, limbs), 1);
+		hel_cost_add(&cost, hel_cost_product(s, limbs), 2);
+		hel_cost_add(&cost, hel_cost_finish(s, limbs), 1);
+	}
+	const hel_cost_model m = hel_cost_model_for(machine, hel_cost_bytes(cost));
+	return hel_cost_seconds(&m, cost);
+}
+
+hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, bool precise,
+			     const hel_cost_model *machine)
+{
+	hel_status st = HEL_OK;
+	hel_params_spec best = {0};
+	double least = INFINITY;
+	*out = NULL;
+	for (unsigned alpha = 1; levels <= HEL_MAX_LEVELS && alpha <= levels + 2; alpha++) {
+		const unsigned special = alpha + precise;
+		const hel_params_spec spec = {.log_n = (uint8_t)log_n,
+					      .levels = (uint8_t)levels,
+					      .primes_per_level = 1,
+					      .scale_bits = SCALE_BITS,
+					      .alpha = (uint8_t)alpha,
+					      .special = (uint8_t)special};
+		/* primes just below 2^30 */
+		if (HEL_PRIME_BITS * (levels + 2 + special) > hel_security_limit(log_n))
+			break;
+		const double seconds = digits_seconds(&spec, machine);
+		if (seconds < least) {
+			least = seconds;
+			best = spec;
+		}
+	}
+	if (!best.alpha)
+		return HEL_OK;
+	st = hel_params_new(out, &best);
+	if (st == HEL_ESECURITY || st == HEL_EPARAMS)
+		st = HEL_OK; /* not enough primes */
+	return st;
+}
+
+bool hel_too_wide_to_fuse(const hel_dlrm *m)
+{
+	const size_t rows = m->config.embedding_dim * m->schema->table_count +
+			    hel_dlrm_bottom_width(m) + m->config.top[0];
+	return hel_schema_onehots(m->schema) * rows > MAX_FUSED;
+}
+
+/* One ring and one way to write the model; no plan where it does not fit. */
+static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool precise, hel_way way,
+			  const hel_compile_options *o, const hel_objective *objective)
+{
+	hel_status st = HEL_OK;
+	choice c = {.way = way};
+	if (way.fuse && hel_too_wide_to_fuse(m))
+		goto done;
+	TRY(hel_stages_new(&c.stages, m, way));
+	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise, o->machine));
+	if (!c.params)
+		goto done;
+	st = hel_plan_new(&c.plan, c.stages, c.params, o->log_batch, objective, o->machine);
+	if (st == HEL_EUNSUPPORTED) {
+		st = HEL_OK;
+		goto done;
+	}
+	TRY(st);
+	*out = c;
+	c = (choice){0};
+done:
+	hel_choice_clear(&c);
+	return st;
+}
+
+/* Upload is worth looking at other codings from this share of a plan's value on. */
+#define UPLOAD_SHARE 0.3
+
+/* Ways for tables' entries to travel: one-hot, and those that take fewer ciphertexts. */
+static const struct {
+	bool grid;
+	uint32_t powers;
+} travels[] = {{false, 0},  {true, 0},	{false, 8},  {true, 8},
+	       {false, 24}, {true, 24}, {false, 64}, {true, 64}};
+
+#define EXACT_WAYS 8u /* for each of them */
+#define WAYS (EXACT_WAYS * HEL_ARRAY_LEN(travels))
+
+typedef struct ways_job {
+	const hel_dlrm *m;
+	const hel_compile_options *options;
+	const hel_objective *objective;
+	unsigned log_n;
+	bool precise;
+	size_t first; /* way */
+	choice choice[WAYS];
+} ways_job;
+
+bool hel_coding_is_wanted(const hel_compile_options *o, size_t tables)
+{
+	for (size_t i = 0; o->coding && i < tables; i++)
+		if (o->coding[i] != HEL_CODINGS && o->coding[i] != HEL_BY_ONE_HOT)
+			return true;
+	return false;
+}
+
+/* Whether one way for entries to travel has more tables by powers than those before it. */
+static bool differs(const ways_job *j, size_t way)
+{
+	const hel_schema *s = j->m->schema;
+	const uint32_t most = travels[way].powers, before = way < 2 ? 0 : travels[way - 2].powers;
+	bool more = !most;
+	for (size_t i = 0; i < s->table_count; i++) {
+		const uint32_t order = hel_table_order(&s->table[i]);
+		const bool open = !j->options->coding || j->options->coding[i] == HEL_CODINGS;
+		more |= open && order <= most && order > before;
+	}
+	return more;
+}
+
+static hel_status plan_way(void *arg, size_t number)
+{
+	ways_job *j = arg;
+	const size_t i = j->first + number, tables = j->m->schema->table_count;
+	const hel_way way = {.monomials = i & 1,
+			     .fuse = !(i & 2),
+			     .sum = !(i & 4),
+			     .grid = travels[i / EXACT_WAYS].grid,
+			     .powers = travels[i / EXACT_WAYS].powers,
+			     .coding = j->options->coding};
+	const bool coded = i >= EXACT_WAYS || hel_coding_is_wanted(j->options, tables);
+	if ((way.monomials && j->options->no_monomials) || !differs(j, i / EXACT_WAYS) ||
+	    (way.fuse && (j->options->no_fusion || coded)))
+		return HEL_OK;
+	return try_way(&j->choice[i], j->m, j->log_n, j->precise, way, j->options, j->objective);
+}
+
+/* What an upload is worth as a share of the best plan; all of it when there is none. */
+static double upload_share(const choice *best, const hel_objective *objective)
+{
+	if (!best->plan)
+		return 1;
+	const hel_params *p = best->params;
+	const double bytes = (double)best->plan->inputs * (double)p->limbs[p->spec.levels] *
+			     (double)hel_packed_size(p->ring.n, HEL_PRIME_BITS);
+	return best->plan->inputs > 1 ? bytes * objective->query_byte / best->plan->value : 0;
+}
+
+/* Takes over what is better than the best. */
+static bool keep_best(search *found, ways_job *j)
+{
+	choice *best = &found->best;
+	bool fits = false;
+	for (size_t i = 0; i < WAYS; i++) {
+		choice *c = &j->choice[i];
+		if (c->plan) {
+			fits = true;
+			if (found->count < HEL_MAX_ALTERNATIVES)
+				found->seen[found->count++] = (hel_alternative){
+				    c->way, c->params->spec, c->plan->value, c->plan->inputs};
+		}
+		if (c->plan && (!best->plan || c->plan->value < best->plan->value)) {
+			hel_choice_clear(best);
+			*best = *c;
+			*c = (choice){0};
+		}
+		hel_choice_clear(c);
+	}
+	return fits;
+}
+
+/* Tries one ring and all ways to write the model; replaces *best when one is better. */
+static hel_status try_ring(search *found, const hel_dlrm *m, unsigned log_n, bool precise,
+			   const hel_compile_options *o, const hel_objective *objective, bool *fits)
+{
+	hel_status st = HEL_OK;
+	ways_job *j = NULL;
+	TRY_ALLOC(j, hel_alloc(1, sizeof *j));
+	*j = (ways_job){
+	    .m = m, .options = o, .objective = objective, .log_n = log_n, .precise = precise};
+	if (o->progress) /* a guess: which rings fit is not known before */
+		hel_progress_step(o->progress, (log_n - 12) / 6.0);
+	TRY(hel_pool_try(o->pool, EXACT_WAYS, plan_way, j));
+	*fits = keep_best(found, j);
+	if (m->schema->table_count && upload_share(&found->best, objective) > UPLOAD_SHARE) {
+		j->first = EXACT_WAYS;
+		TRY(hel_pool_try(o->pool, WAYS - EXACT_WAYS, plan_way, j));
+		*fits |= keep_best(found, j);
+	}
+done:
+	for (size_t i = 0; j && i < WAYS; i++)
+		hel_choice_clear(&j->choice[i]);
+	hel_free(j);
+	return st;
+}
+
+hel_status hel_search(search *found, const hel_dlrm *m, const hel_compile_options *o,
+		      const hel_objective *objective, unsigned max_log_n, bool precise)
+{
+	hel_status st = HEL_OK;
+	for (unsigned log_n = 12, rings = 0; log_n <= max_log_n && rings < 2; log_n++) {
+		bool fits = false;
+		TRY(try_ring(found, m, log_n, precise, o, objective, &fits));
+		rings += fits; /* the smallest ring that fits, and the next in case it needs less */
+	}
+done:
+	return st;
+}

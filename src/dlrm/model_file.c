@@ -363,6 +363,11 @@ hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, si
 	TRY(hel_schema_from_json(&schema, schema_text, strlen(schema_text)));
 	if (!hel_dataset_by_name(schema->dataset))
 		FAIL(HEL_EFORMAT, "model.json: unknown data set '%s'", schema->dataset);
+	for (size_t i = 0; i < schema->table_count; i++)
+		if (schema->table[i].coding != HEL_BY_ONE_HOT)
+			FAIL(HEL_EFORMAT,
+			     "model.json: table %s has a coding, which compiled models have",
+			     schema->table[i].name);
 	TRY(hel_dlrm_new_zero(&m, &config, schema, parameters));
 	schema = NULL;
 	if (json_object_get(root, "approximation")) {

@@ -39,6 +39,20 @@ static void test_round_trip(void **state)
 	hel_dlrm_free(m);
 }
 
+/* Codings are what compiled models tell their clients. */
+static void test_refuses_codings(void **state)
+{
+	(void)state;
+	hel_dlrm *m = make_model(), *back = NULL;
+	m->schema->table[1].coding = HEL_BY_GRID;
+	m->schema->table[1].coding_size = 2;
+	assert_ok(hel_dlrm_save(m, temp_dir));
+	assert_status(HEL_EFORMAT, hel_dlrm_load(&back, temp_dir));
+	assert_non_null(strstr(hel_error_detail(), "has a coding"));
+	assert_null(back);
+	hel_dlrm_free(m);
+}
+
 static void test_damaged_weights(void **state)
 {
 	(void)state;
@@ -112,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_refuses_codings),
 	    cmocka_unit_test(test_damaged_weights),
 	    cmocka_unit_test(test_config),
 	};

@@ -57,6 +57,18 @@ static const char hashed_schema[] =
     "  {\"name\": \"C3\", \"base\": 7, \"digits\": 1, \"known\": 0, \"print_bits\": 0, "
     "\"prints\": \"\"}]}\n";
 
+static const char coded_schema[] =
+    "{\"dataset\": \"criteo\", \"clip\": 3, \"salt\": \"000102030405060708090a0b0c0d0e0f\",\n"
+    " \"dense\": [{\"name\": \"I1\", \"mean\": 1, \"deviation\": 2}], \"tables\": [\n"
+    "  {\"name\": \"C1\", \"base\": 0, \"digits\": 1, \"known\": 2, \"print_bits\": 11,\n"
+    "   \"prints\": \"BQAw\", \"coding\": {\"kind\": \"grid\", \"size\": 3}},\n"
+    "  {\"name\": \"C2\", \"base\": 4, \"digits\": 3, \"known\": 1, \"print_bits\": 10, "
+    "\"prints\": \"BQA=\",\n   \"coding\": {\"kind\": \"powers\", \"size\": 7}},\n"
+    "  {\"name\": \"C3\", \"base\": 7, \"digits\": 1, \"known\": 0, \"print_bits\": 0, "
+    "\"prints\": \"\",\n   \"coding\": {\"kind\": \"roots\", \"size\": 8}},\n"
+    "  {\"name\": \"C4\", \"base\": 7, \"digits\": 1, \"known\": 0, \"print_bits\": 0, "
+    "\"prints\": \"\",\n   \"coding\": {\"kind\": \"coded\", \"size\": 9}}]}\n";
+
 static const char config[] =
     "{\"embedding_dim\": 2, \"bottom\": [3, 2], \"top\": [4, 1], \"embedding\": \"digits(2)\", "
     "\"clip\": 2.5,\n"
@@ -103,6 +115,7 @@ static void make_texts(void)
 	    " \"training\": {\"table_optimizer\": \"adagrad\", \"validation\": 0.125,"
 	    " \"evaluations\": 2, \"patience\": 2, \"test\": 5}}");
 	save_text("schema/hashed.json", hashed_schema);
+	save_text("schema/coded.json", coded_schema);
 	snprintf(model, sizeof model, "{\"helrm_model\": 1, \"config\": %s, \"schema\": %s}",
 		 config, schema);
 	save_text("model/model.json", model);

@@ -197,8 +197,12 @@ static hel_status ring_open(ring_bench *r, const bench *b, unsigned log_n, size_
 	hel_status st = HEL_OK;
 	hel_key_request requests[600];
 	memset(r, 0, sizeof *r);
-	TRY(hel_choose_digits(&r->params, log_n, (unsigned)limbs - 2, false,
-			      hel_cost_model_default()));
+	TRY(hel_choose_digits(&r->params,
+			      &(hel_params_spec){.log_n = (uint8_t)log_n,
+						 .levels = (uint8_t)(limbs - 2),
+						 .primes_per_level = 1,
+						 .scale_bits = 30},
+			      false, hel_cost_model_default()));
 	if (!r->params)
 		FAIL(HEL_ESECURITY, "%zu limbs do not fit N = 2^%u", limbs, log_n);
 	const hel_params *p = r->params;

@@ -303,11 +303,6 @@ typedef struct hel_compile_report {
  *  @retval HEL_ERANGE values outgrow the modulus, see hel_dry_run. */
 HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				   const hel_compile_options *options);
-/** One-prime levels with the digit size whose key switches are cheapest over all levels; *out stays
- *  NULL when the ring is too small. precise: one special prime more than a digit has, so that a key
- *  switch costs no more precision than a rescaling. How stages are packed hardly depends on it. */
-HEL_CHECKED hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels,
-					 bool precise, const hel_cost_model *machine);
 void hel_compile_report_clear(hel_compile_report *r);
 
 /* --- bounds.c ---------------------------------------------------------------- */

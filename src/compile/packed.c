@@ -40,13 +40,18 @@ static void fill_columns(int32_t *column, size_t width, const hel_packed_source 
 					: -1;
 }
 
+/* Elements whose columns are told: of blocks, up to two in each slot. */
+static size_t column_room(const hel_packing *k, const hel_packing *parent, size_t slots)
+{
+	return k->blocks || (parent && parent->blocks) ? 2 * slots : 0;
+}
+
 static void fill_source(hel_packed *p, const hel_stage *s, const hel_packing *k,
-			const hel_packing *parent, size_t i, int32_t *columns)
+			const hel_packing *parent, size_t i, int32_t *map, int32_t *columns)
 {
 	const hel_packed_source *from = &k->source[i];
 	const hel_stage_source *whole = &s->source[from->source];
 	const size_t slots = p->t.slots;
-	int32_t *map = p->maps + 2 * i * slots;
 	hel_linear_source *to = &p->source[i];
 	*to = (hel_linear_source){.map = map, .diagonals = from->diagonals};
 	if (from->fresh) {
@@ -69,7 +74,7 @@ static void fill_source(hel_packed *p, const hel_stage *s, const hel_packing *k,
 		to->matrix = whole->matrix + (from->fresh ? from->offset : 0);
 		to->stride = whole->width;
 	}
-	if (k->blocks || (parent && parent->blocks)) {
+	if (column_room(k, parent, slots)) {
 		to->column = columns;
 		fill_columns(columns, to->width, from, k->blocks, parent ? parent->blocks : NULL);
 	}
@@ -83,9 +88,15 @@ hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packin
 	hel_packed *p = NULL;
 	TRY_ALLOC(p, hel_alloc(1, sizeof *p));
 	TRY_ALLOC(p->source, hel_alloc(k->sources, sizeof *p->source));
-	TRY_ALLOC(p->maps, hel_alloc((2 * k->sources + 1) * slots, sizeof *p->maps));
-	TRY_ALLOC(p->columns, hel_alloc(2 * slots * k->sources, sizeof *p->columns));
-	int32_t *target = p->maps + 2 * k->sources * slots;
+	size_t maps = 1, columns = 0;
+	for (size_t i = 0; i < k->sources; i++) {
+		const hel_packed_source *from = &k->source[i];
+		maps += 1u + hel_layout_is_complex(&from->layout);
+		columns += column_room(k, from->fresh ? NULL : parent[from->source], slots);
+	}
+	TRY_ALLOC(p->maps, hel_alloc_raw(maps * slots, sizeof *p->maps));
+	TRY_ALLOC(p->columns, hel_alloc_raw(columns, sizeof *p->columns));
+	int32_t *target = p->maps, *map = target + slots, *column = p->columns;
 	hel_layout_map(target, &k->out, false);
 	p->t = (hel_linear){.slots = slots,
 			    .rows = k->rows,
@@ -93,9 +104,13 @@ hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packin
 			    .source = p->source,
 			    .folds = k->folds,
 			    .target = target};
-	for (size_t i = 0; i < k->sources; i++)
-		fill_source(p, s, k, k->source[i].fresh ? NULL : parent[k->source[i].source], i,
-			    p->columns + 2 * i * slots);
+	for (size_t i = 0; i < k->sources; i++) {
+		const hel_packed_source *from = &k->source[i];
+		const hel_packing *before = from->fresh ? NULL : parent[from->source];
+		fill_source(p, s, k, before, i, map, column);
+		map += slots << hel_layout_is_complex(&from->layout);
+		column += column_room(k, before, slots);
+	}
 	*out = p;
 	p = NULL;
 done:
@@ -111,8 +126,8 @@ hel_status hel_packed_lookup(hel_packed *p, const hel_packing *k, const hel_dlrm
 	const size_t number = k->source[source].offset;
 	const unsigned piece = hel_blocks_source(b, number).codes->log_piece;
 	if (!p->matrix) /* the widest: a slot holds at most two elements */
-		TRY_ALLOC(p->matrix, hel_alloc((size_t)2 << (b->log_slots + b->log_outputs),
-					       sizeof *p->matrix));
+		TRY_ALLOC(p->matrix, hel_alloc_raw((size_t)2 << (b->log_slots + b->log_outputs),
+						   sizeof *p->matrix));
 	for (size_t block = 0; block < b->used; block++) {
 		const hel_piece rows = hel_blocks_rows(b, number, block);
 		hel_complex *to = p->matrix + (block << (piece + b->log_outputs));

@@ -8,6 +8,7 @@
 #define MAX_ALIKE 2	/* of them with one layout */
 #define MAX_CHECKS 1000 /* candidates of each kind tried per stage; more until one is right */
 #define MAX_TRIES 16	/* of them with one layout */
+#define TOO_DEAR 4	/* times the cheapest: not tried once something is right everywhere */
 #define MAX_LAYOUTS 512
 #define KINDS 8 /* spread (of lookups: conjugates added), LIKELY_COMPLETE, AFTER_COMPLETE */
 #define LIKELY_COMPLETE 2u
@@ -274,7 +275,8 @@ static hel_status check_candidates(planner *p, size_t stage, bool last)
 		const candidate *c = &f->at[i];
 		hel_packing k;
 		bool complete;
-		if (p->count[stage] == MAX_STATES)
+		if (p->count[stage] == MAX_STATES ||
+		    (t.kept[true] && c->value > TOO_DEAR * f->at[0].value))
 			break;
 		if (last && !tells_overflow(p, c))
 			continue;

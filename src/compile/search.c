@@ -14,51 +14,6 @@ void hel_choice_clear(choice *c)
 	memset(c, 0, sizeof *c);
 }
 
-/* One decomposition, two rotations and one division at every level. */
-static double digits_seconds(const hel_params_spec *s, const hel_cost_model *machine)
-{
-	hel_cost cost = {0};
-	for (size_t limbs = 2; limbs <= s->levels + 2u; limbs++) {
-		hel_cost_add(&cost, hel_cost_decompose(s, limbs), 1);
-		hel_cost_add(&cost, hel_cost_product(s, limbs), 2);
-		hel_cost_add(&cost, hel_cost_finish(s, limbs), 1);
-	}
-	const hel_cost_model m = hel_cost_model_for(machine, hel_cost_bytes(cost));
-	return hel_cost_seconds(&m, cost);
-}
-
-hel_status hel_choose_digits(hel_params **out, unsigned log_n, unsigned levels, bool precise,
-			     const hel_cost_model *machine)
-{
-	hel_status st = HEL_OK;
-	hel_params_spec best = {0};
-	double least = INFINITY;
-	*out = NULL;
-	for (unsigned alpha = 1; levels <= HEL_MAX_LEVELS && alpha <= levels + 2; alpha++) {
-		const unsigned special = alpha + precise;
-		const hel_params_spec spec = {.log_n = (uint8_t)log_n,
-					      .levels = (uint8_t)levels,
-					      .primes_per_level = 1,
-					      .scale_bits = SCALE_BITS,
-					      .alpha = (uint8_t)alpha,
-					      .special = (uint8_t)special};
-		/* primes just below 2^30 */
-		if (HEL_PRIME_BITS * (levels + 2 + special) > hel_security_limit(log_n))
-			break;
-		const double seconds = digits_seconds(&spec, machine);
-		if (seconds < least) {
-			least = seconds;
-			best = spec;
-		}
-	}
-	if (!best.alpha)
-		return HEL_OK;
-	st = hel_params_new(out, &best);
-	if (st == HEL_ESECURITY || st == HEL_EPARAMS)
-		st = HEL_OK; /* not enough primes */
-	return st;
-}
-
 bool hel_too_wide_to_fuse(const hel_dlrm *m)
 {
 	const size_t rows = m->config.embedding_dim * m->schema->table_count +
@@ -75,7 +30,14 @@ static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool p
 	if (way.fuse && hel_too_wide_to_fuse(m))
 		goto done;
 	TRY(hel_stages_new(&c.stages, m, way));
-	TRY(hel_choose_digits(&c.params, log_n, hel_stages_levels(c.stages), precise, o->machine));
+	const unsigned levels = hel_stages_levels(c.stages);
+	if (levels > HEL_MAX_LEVELS)
+		goto done;
+	const hel_params_spec chain = {.log_n = (uint8_t)log_n,
+				       .levels = (uint8_t)levels,
+				       .primes_per_level = 1,
+				       .scale_bits = SCALE_BITS};
+	TRY(hel_choose_digits(&c.params, &chain, precise, o->machine));
 	if (!c.params)
 		goto done;
 	st = hel_plan_new(&c.plan, c.stages, c.params, o->log_batch, objective, o->machine);

@@ -242,55 +242,6 @@ static const struct {
 	bool sums_only;
 } ways[] = {{0, false}, {1, false}, {0, true}, {1, true}, {2, false}};
 
-/* One decomposition, two products and one division at every level. */
-static double switching_seconds(const hel_params_spec *s)
-{
-	hel_cost cost = {0};
-	const unsigned low = s->base ? s->base : s->primes_per_level + 1u;
-	for (size_t l = 1; l <= s->levels; l++) {
-		const size_t limbs = low + l * s->primes_per_level;
-		hel_cost_add(&cost, hel_cost_decompose(s, limbs), 1);
-		hel_cost_add(&cost, hel_cost_product(s, limbs), 2);
-		hel_cost_add(&cost, hel_cost_finish(s, limbs), 1);
-	}
-	return hel_cost_seconds(hel_cost_model_default(), cost);
-}
-
-/* The cheapest digits; *out stays NULL when the ring is too small. */
-static hel_status choose_params(hel_params **out, unsigned log_n, unsigned levels, size_t style)
-{
-	hel_status st = HEL_OK;
-	hel_params_spec best = {0};
-	double least = INFINITY;
-	const uint8_t per = styles[style].primes, base = styles[style].base;
-	const unsigned chain = levels * per + (base ? base : per + 1u);
-	*out = NULL;
-	for (unsigned alpha = 1; levels <= HEL_MAX_LEVELS && alpha <= chain; alpha++) {
-		const hel_params_spec spec = {.log_n = (uint8_t)log_n,
-					      .levels = (uint8_t)levels,
-					      .primes_per_level = per,
-					      .scale_bits = styles[style].scale_bits,
-					      .alpha = (uint8_t)alpha,
-					      .special = (uint8_t)alpha,
-					      .base = base};
-		const double bits = base ? levels * 28.1 + HEL_PRIME_BITS * (1.0 + alpha)
-					 : (double)HEL_PRIME_BITS * (chain + alpha);
-		if (bits > hel_security_limit(log_n))
-			break;
-		const double seconds = switching_seconds(&spec);
-		if (seconds < least) {
-			least = seconds;
-			best = spec;
-		}
-	}
-	if (!best.alpha)
-		return HEL_OK;
-	st = hel_params_new(out, &best);
-	if (st == HEL_ESECURITY || st == HEL_EPARAMS)
-		st = HEL_OK; /* not enough primes */
-	return st;
-}
-
 /* Replaces *best when it is precise enough and cheaper. why: what is wrong with it otherwise. */
 static hel_status try_ring(hel_lookup **best, const hel_lookup_spec *s, double norm, unsigned log_n,
 			   size_t style, bool sums_only, char *why, size_t why_size)
@@ -307,7 +258,14 @@ static hel_status try_ring(hel_lookup **best, const hel_lookup_spec *s, double n
 	l->norm = norm;
 	l->plan.log_slots = log_n - 1;
 	l->plan.sums_only = sums_only;
-	TRY(choose_params(&l->params, log_n, method->levels(s), style));
+	if (method->levels(s) > HEL_MAX_LEVELS)
+		goto done;
+	const hel_params_spec chain = {.log_n = (uint8_t)log_n,
+				       .levels = (uint8_t)method->levels(s),
+				       .primes_per_level = styles[style].primes,
+				       .scale_bits = styles[style].scale_bits,
+				       .base = styles[style].base};
+	TRY(hel_choose_digits(&l->params, &chain, false, hel_cost_model_default()));
 	if (!l->params)
 		goto done;
 	if (!method->plan(&l->plan, s, l->params)) {

@@ -1,0 +1,53 @@
+/* The digits of key switching: how many primes each has, and how many special primes follow. */
+#include "cost.h"
+#include <math.h>
+
+/* A prime lies just below a power of two: bits that the chain without special primes takes. */
+static double chain_bits(const hel_params_spec *s)
+{
+	/* a base of one prime is what is left below levels of exactly their scale */
+	return s->base ? HEL_PRIME_BITS + s->levels * s->primes_per_level * (s->scale_bits + 0.1)
+		       : (double)HEL_PRIME_BITS * (double)hel_cost_limbs(s, s->levels);
+}
+
+/* One decomposition, two products and one division at every level. */
+static double switching_seconds(const hel_params_spec *s, const hel_cost_model *machine)
+{
+	hel_cost cost = {0};
+	for (unsigned level = 0; level <= s->levels; level++) {
+		const size_t limbs = hel_cost_limbs(s, level);
+		hel_cost_add(&cost, hel_cost_decompose(s, limbs), 1);
+		hel_cost_add(&cost, hel_cost_product(s, limbs), 2);
+		hel_cost_add(&cost, hel_cost_finish(s, limbs), 1);
+	}
+	const hel_cost_model m = hel_cost_model_for(machine, hel_cost_bytes(cost));
+	return hel_cost_seconds(&m, cost);
+}
+
+hel_status hel_choose_digits(hel_params **out, const hel_params_spec *chain, bool precise,
+			     const hel_cost_model *machine)
+{
+	hel_status st = HEL_OK;
+	hel_params_spec best = {0};
+	double least = INFINITY;
+	*out = NULL;
+	for (unsigned alpha = 1; alpha <= hel_cost_limbs(chain, chain->levels); alpha++) {
+		hel_params_spec spec = *chain;
+		spec.alpha = (uint8_t)alpha;
+		spec.special = (uint8_t)(alpha + precise);
+		if (chain_bits(&spec) + HEL_PRIME_BITS * (double)spec.special >
+		    hel_security_limit(spec.log_n))
+			break;
+		const double seconds = switching_seconds(&spec, machine);
+		if (seconds < least) {
+			least = seconds;
+			best = spec;
+		}
+	}
+	if (!best.alpha)
+		return HEL_OK;
+	st = hel_params_new(out, &best);
+	if (st == HEL_ESECURITY || st == HEL_EPARAMS)
+		st = HEL_OK; /* not enough primes */
+	return st;
+}

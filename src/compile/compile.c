@@ -73,13 +73,6 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	memcpy(manifest->key, r->shape.key, manifest->keys * sizeof *manifest->key);
 	for (uint32_t i = 0; i < manifest->keys; i++)
 		r->key_bytes += hel_switch_key_bytes(c->params, manifest->key[i].level);
-	for (uint32_t i = 0; i < manifest->inputs; i++)
-		r->query_bytes += c->params->limbs[manifest->input[i].level] *
-				  hel_packed_size(c->params->ring.n, HEL_PRIME_BITS);
-	size_t weights, run;
-	TRY(hel_ckks_weight_bytes(&weights, p, c->params));
-	TRY(hel_ckks_run_bytes(&run, p, c->params, 1));
-	r->memory_bytes = weights + run;
 	r->log_qp = c->params->log_qp;
 	r->log_qp_limit = hel_security_limit(c->params->spec.log_n);
 	r->machine = hel_cost_model_for(o->machine, hel_cost_bytes(r->shape.cost));
@@ -116,26 +109,43 @@ static hel_objective objective_of(hel_goal goal)
 	return (hel_objective){1e-10, 8e-9, 1e-11};
 }
 
-static hel_status build(hel_program **out, hel_compile_report *report, const search *found,
-			const hel_dlrm *m, const hel_compile_options *options)
+/* The program and what it shows of itself: bytes of queries, weights and runs. */
+static hel_status draft(hel_program **out, hel_compile_report *r, const choice *c)
 {
 	hel_status st = HEL_OK;
-	const choice *c = &found->best;
 	hel_program *p = NULL;
+	size_t weights, run;
 	TRY(hel_emit(&p, c->stages, c->plan, c->params));
-	bool fits = p->manifest->inputs <= HEL_MAX_INPUTS && p->ops <= HEL_MAX_OPS &&
-		    p->vectors <= HEL_MAX_VECTORS && p->manifest->features <= HEL_MAX_FEATURES;
+	const hel_manifest *m = p->manifest;
+	bool fits = m->inputs <= HEL_MAX_INPUTS && p->ops <= HEL_MAX_OPS &&
+		    p->vectors <= HEL_MAX_VECTORS && m->features <= HEL_MAX_FEATURES;
 	for (uint32_t i = 0; i < p->ops; i++)
 		fits &= p->op[i].terms <= HEL_MAX_TERMS_PER_OP && p->op[i].steps <= HEL_MAX_STEPS;
 	if (!fits)
 		FAIL(HEL_EUNSUPPORTED, "the program would exceed the limits of its file format");
-	TRY(fill_manifest(p, report, c, m, options));
-	TRY(hel_plan_explain(&p->plan, c->stages, c->plan, c->params, options->goal, found->seen,
-			     found->count));
+	for (uint32_t i = 0; i < m->inputs; i++)
+		r->query_bytes += c->params->limbs[m->input[i].level] *
+				  hel_packed_size(c->params->ring.n, HEL_PRIME_BITS);
+	TRY(hel_ckks_weight_bytes(&weights, p, c->params));
+	TRY(hel_ckks_run_bytes(&run, p, c->params, 1));
+	r->memory_bytes = weights + run;
 	*out = p;
 	p = NULL;
 done:
 	hel_program_free(p);
+	return st;
+}
+
+/* What a dry run adds: keys, bounds, precision; and the plan in words. */
+static hel_status finish(hel_program *p, hel_compile_report *report, const search *found,
+			 const hel_dlrm *m, const hel_compile_options *options)
+{
+	hel_status st = HEL_OK;
+	const choice *c = &found->best;
+	TRY(fill_manifest(p, report, c, m, options));
+	TRY(hel_plan_explain(&p->plan, c->stages, c->plan, c->params, options->goal, found->seen,
+			     found->count));
+done:
 	return st;
 }
 
@@ -159,22 +169,31 @@ static bool tighten(hel_objective *o, const hel_compile_report *r, const hel_com
 	return exceeded;
 }
 
-/* The best program within the limits; *out stays NULL when nothing fits. */
+/* The best program within the limits, for which the objective is raised; *out stays NULL when
+ * nothing fits. */
 static hel_status compile_with(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
-			       const hel_compile_options *options, unsigned max_log_n, bool precise)
+			       const hel_compile_options *options, hel_objective *objective,
+			       unsigned max_log_n, bool precise)
 {
 	hel_status st = HEL_OK;
 	search found = {0};
 	hel_program *p = NULL;
-	hel_objective objective = objective_of(options->goal);
 	*out = NULL;
 	for (int attempt = 0;; attempt++) {
-		TRY(hel_search(&found, m, options, &objective, max_log_n, precise));
+		TRY(hel_search(&found, m, options, objective, max_log_n, precise));
 		if (!found.best.plan)
 			goto done;
-		TRY(build(&p, report, &found, m, options));
-		if (!tighten(&objective, report, options))
+		TRY(draft(&p, report, &found.best));
+		bool over = tighten(objective, report, options);
+		const bool finished = !over; /* a dry run takes longer than all before */
+		if (finished) {
+			TRY(finish(p, report, &found, m, options));
+			over = tighten(objective, report, options);
+		}
+		if (!over)
 			break;
+		if (attempt == MAX_ATTEMPTS && !finished)
+			TRY(finish(p, report, &found, m, options));
 		if (attempt == MAX_ATTEMPTS)
 			FAIL(
 			    HEL_ELIMIT,
@@ -206,10 +225,11 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 	const unsigned max_log_n = options->max_log_n ? options->max_log_n : HEL_LOG_N_MAX;
 	hel_program *p = NULL, *q = NULL;
 	hel_compile_report precise = {0};
+	hel_objective objective = objective_of(options->goal);
 	memset(report, 0, sizeof *report);
-	TRY(compile_with(&p, report, m, options, max_log_n, false));
+	TRY(compile_with(&p, report, m, options, &objective, max_log_n, false));
 	if (p && p->manifest->bits < (options->bits > 0 ? options->bits : WANTED_BITS)) {
-		st = compile_with(&q, &precise, m, options, max_log_n, true);
+		st = compile_with(&q, &precise, m, options, &objective, max_log_n, true);
 		/* more precise keys are larger; and what does not fit with them fits without */
 		if (st == HEL_ELIMIT || st == HEL_ERANGE || st == HEL_EUNSUPPORTED)
 			st = HEL_OK;

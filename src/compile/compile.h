@@ -135,6 +135,8 @@ typedef struct hel_stages {
 
 #define HEL_MAX_STAGES (2 * HEL_MAX_LAYERS + 2)
 
+/** Whether all that a way uses can be used in the model: otherwise another way is the same. */
+bool hel_way_differs(const hel_dlrm *m, hel_way way);
 /** @retval HEL_EUNSUPPORTED an activation that ciphertexts cannot take; names the layer. */
 HEL_CHECKED hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, hel_way way);
 void hel_stages_free(hel_stages *s);

@@ -110,7 +110,7 @@ static hel_status plan_way(void *arg, size_t number)
 			     .coding = j->options->coding};
 	const bool coded = i >= EXACT_WAYS || hel_coding_is_wanted(j->options, tables);
 	if ((way.monomials && j->options->no_monomials) || !differs(j, i / EXACT_WAYS) ||
-	    (way.fuse && (j->options->no_fusion || coded)))
+	    !hel_way_differs(j->m, way) || (way.fuse && (j->options->no_fusion || coded)))
 		return HEL_OK;
 	return try_way(&j->choice[i], j->m, j->log_n, j->precise, way, j->options, j->objective);
 }

@@ -281,6 +281,20 @@ static bool is_quadratic(const hel_dlrm *m)
 				     m->config.activation.kind == HEL_ACT_QUADRATIC);
 }
 
+/* The first dense layer ends in a square. */
+static bool can_expand(const hel_dlrm *m)
+{
+	const hel_dlrm_config *c = &m->config;
+	return is_quadratic(m) && m->schema->dense_count && c->bottom_layers &&
+	       (c->bottom_layers > 1 || c->bottom_last_activation);
+}
+
+bool hel_way_differs(const hel_dlrm *m, hel_way way)
+{
+	return (!way.monomials || can_expand(m)) && (!way.sum || is_quadratic(m)) &&
+	       (!way.fuse || m->schema->table_count);
+}
+
 /* e = act(e), activation number `index` of the model. */
 static hel_status activation_stage(hel_stages *s, expression *e, const hel_dlrm *m, size_t index,
 				   const char *name)
@@ -307,8 +321,7 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, hel_way way)
 	const size_t dense = schema->dense_count;
 	size_t activation = 0;
 	/* decided first, because it moves the one-hot entries */
-	const bool expand = way.monomials && is_quadratic(m) && dense && c->bottom_layers &&
-			    (c->bottom_layers > 1 || c->bottom_last_activation);
+	const bool expand = way.monomials && can_expand(m);
 	s->degree = expand ? 2 : 1;
 	if (dense)
 		TRY(identity(&e, HEL_FROM_FEATURES, 0, dense, 1, 0));

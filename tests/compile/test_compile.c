@@ -298,6 +298,56 @@ static void test_small_queries(void **state)
 	hel_pool_free(pool);
 }
 
+/* The root of one of two rows is 1 or -1: its imaginary part shows nothing, its real part all of
+ * it. The last weight is negative, which makes a sum of squares complex, so that imaginary parts
+ * end where the root is multiplied. */
+static void test_bound_of_roots(void **state)
+{
+	(void)state;
+	static const hel_coding coding[] = {HEL_BY_POWERS, HEL_BY_ONE_HOT};
+	hel_dlrm_config c = hel_dlrm_config_default();
+	hel_program *p;
+	hel_compile_report r;
+	hel_schema *s;
+	hel_dlrm *m;
+	c.embedding_dim = 1;
+	c.bottom_layers = 0;
+	c.top_layers = 2;
+	c.top[0] = c.top[1] = 1;
+	c.activation.kind = HEL_ACT_SQUARE;
+	assert_ok(hel_schema_new(&s, 0, 2));
+	s->clip = 3;
+	strcpy(s->dataset, "criteo");
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(s->table[i].name, HEL_NAME_MAX, "t%zu", i);
+		s->table[i].digits = 1;
+		assert_ok(hel_table_know(s, i, NULL, 0, true));
+		assert_int_equal(2, hel_table_width(&s->table[i]));
+	}
+	assert_ok(hel_dlrm_new(&m, &c, s, 1));
+	for (size_t i = 0; i < 2; i++) {
+		float *row = m->parameter + hel_dlrm_table(m, i)->offset;
+		row[0] = i ? 0 : 3;
+		row[1] = -row[0];
+		m->parameter[hel_dlrm_top(m, 0, false)->offset + i] = 1;
+	}
+	m->parameter[hel_dlrm_top(m, 1, false)->offset] = -1;
+	assert_ok(hel_compile(&p, &r, m, &(hel_compile_options){.coding = coding}));
+	double want = 0;
+	for (uint32_t k = 0; k < 4; k++) {
+		const uint32_t hot[] = {k % 2, 2 + k / 2};
+		double logit;
+		assert_ok(hel_dlrm_logit(&logit, m, NULL, hot));
+		want = fmax(want, fabs(logit));
+	}
+	print_message("bound %.9g, largest logit %.9g\n", p->manifest->bound, want);
+	assert_true(!p->manifest->measured && p->manifest->bound > want * (1 - 1e-6) &&
+		    p->manifest->bound < 2 * want);
+	hel_compile_report_clear(&r);
+	hel_program_free(p);
+	hel_dlrm_free(m);
+}
+
 /* Without activations the logit is linear in the record: the bound is what its weights allow when
  * of every table one row is looked up. Here from the model's tensors, there from the program. */
 static void test_bound_of_a_linear_model(void **state)
@@ -442,6 +492,7 @@ int main(void)
 	    cmocka_unit_test(test_wide_tables),
 	    cmocka_unit_test(test_codings),
 	    cmocka_unit_test(test_small_queries),
+	    cmocka_unit_test(test_bound_of_roots),
 	    cmocka_unit_test(test_bound_of_a_linear_model),
 	    cmocka_unit_test(test_polynomials_in_batches),
 	    cmocka_unit_test(test_refuses),

@@ -286,9 +286,11 @@ static hel_status check_codings(const hel_dlrm *m, const hel_compile_options *o)
 			     t->name, t->digits);
 		if (c != HEL_CODINGS && c > HEL_BY_GRID && order > HEL_CODE_ORDER_MAX)
 			FAIL(HEL_EUNSUPPORTED,
-			     "table %s: %s tells apart at most %d rows, the table has %u; train it "
-			     "with digits (an \"embedding\" of \"digits(16)\", say), or use grid",
-			     t->name, hel_coding_name(c), HEL_CODE_ORDER_MAX, order);
+			     "table %s: %s tells apart at most %d rows, %s has %u; train it with "
+			     "%sdigits (an \"embedding\" of \"digits(16)\", say), or use %s",
+			     t->name, hel_coding_name(c), HEL_CODE_ORDER_MAX,
+			     t->digits > 1 ? "a digit, none included," : "the table", order,
+			     t->digits > 1 ? "shorter " : "", t->digits > 1 ? "onehot" : "grid");
 	}
 done:
 	return st;

@@ -485,6 +485,48 @@ static void test_refuses(void **state)
 	hel_dlrm_free(m);
 }
 
+/* Codings that a table cannot have, with what to do; and digits so long that planning must leave
+ * out packings of a slot for each block, thousands of vectors. */
+static void test_refuses_codings(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t base, digits;
+		hel_coding coding;
+		const char *reason;
+	} bad[] = {{63, 2, HEL_BY_ROOTS, "a digit, none included, has 65; train it with shorter"},
+		   {64, 1, HEL_BY_POWERS, "the table has 65; train it with digits"},
+		   {4, 2, HEL_BY_GRID, "grid takes one entry at a time"}};
+	hel_dlrm_config c = hel_dlrm_config_default();
+	hel_dlrm *m;
+	hel_program *p = NULL;
+	hel_compile_report r;
+	c.embedding_dim = 1;
+	for (size_t i = 0; i < HEL_ARRAY_LEN(bad); i++) {
+		assert_ok(hel_dlrm_new(&m, &c, hashed_schema(1, bad[i].base, bad[i].digits), 1));
+		assert_status(
+		    HEL_EUNSUPPORTED,
+		    hel_compile(&p, &r, m, &(hel_compile_options){.coding = &bad[i].coding}));
+		assert_non_null(strstr(hel_error_detail(), bad[i].reason));
+		hel_dlrm_free(m);
+	}
+	static const hel_coding roots = HEL_BY_ROOTS;
+	hel_stages *s;
+	unsigned packings = 0;
+	assert_ok(hel_dlrm_new(&m, &c, hashed_schema(1, 62, 32), 1));
+	assert_ok(hel_stages_new(&s, m, (hel_way){.coding = &roots}));
+	for (unsigned log_blocks = 0; log_blocks <= 13; log_blocks++) {
+		hel_blocks *b;
+		assert_ok(hel_blocks_new(&b, s, 13, (hel_blocks_shape){.log_blocks = log_blocks}));
+		assert_true(!b || b->sources <= 512);
+		packings += b != NULL;
+		hel_blocks_free(b);
+	}
+	assert_int_equal(12, packings); /* with 4 slots for each block, not with 2 */
+	hel_stages_free(s);
+	hel_dlrm_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -496,6 +538,7 @@ int main(void)
 	    cmocka_unit_test(test_bound_of_a_linear_model),
 	    cmocka_unit_test(test_polynomials_in_batches),
 	    cmocka_unit_test(test_refuses),
+	    cmocka_unit_test(test_refuses_codings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

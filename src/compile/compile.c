@@ -159,6 +159,14 @@ static bool tighten(hel_objective *o, const hel_compile_report *r, const hel_com
 	return exceeded;
 }
 
+/* Forgets what was found. */
+static void start_over(search *found, hel_compile_report *report)
+{
+	hel_choice_clear(&found->best);
+	found->count = 0;
+	hel_compile_report_clear(report);
+}
+
 /* The best program within the limits; *out stays NULL when nothing fits. */
 static hel_status compile_with(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 			       const hel_compile_options *options, unsigned max_log_n, bool precise)
@@ -172,7 +180,16 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 		TRY(hel_search(&found, m, options, &objective, max_log_n, precise));
 		if (!found.best.plan)
 			goto done;
-		TRY(build(&p, report, &found, m, options));
+		st = build(&p, report, &found, m, options);
+		if ((st == HEL_ERANGE || st == HEL_EUNSUPPORTED) &&
+		    (found.best.way.grid || found.best.way.powers)) {
+			/* bounds of one-hot entries are closer, and were not asked to be left */
+			start_over(&found, report);
+			found.one_hot = true;
+			attempt--;
+			continue;
+		}
+		TRY(st);
 		if (!tighten(&objective, report, options))
 			break;
 		if (attempt == MAX_ATTEMPTS)
@@ -182,11 +199,9 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 			    "queries of %.3f MB and needs %.0f MB of memory",
 			    (double)report->key_bytes / 1e6, (double)report->query_bytes / 1e6,
 			    (double)report->memory_bytes / 1e6);
-		hel_choice_clear(&found.best);
-		found.count = 0;
+		start_over(&found, report);
 		hel_program_free(p);
 		p = NULL;
-		hel_compile_report_clear(report);
 	}
 	*out = p;
 	p = NULL;

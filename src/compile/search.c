@@ -202,7 +202,8 @@ static hel_status try_ring(search *found, const hel_dlrm *m, unsigned log_n, boo
 		hel_progress_step(o->progress, (log_n - 12) / 6.0);
 	TRY(hel_pool_try(o->pool, EXACT_WAYS, plan_way, j));
 	*fits = keep_best(found, j);
-	if (m->schema->table_count && upload_share(&found->best, objective) > UPLOAD_SHARE) {
+	if (m->schema->table_count && !found->one_hot &&
+	    upload_share(&found->best, objective) > UPLOAD_SHARE) {
 		j->first = EXACT_WAYS;
 		TRY(hel_pool_try(o->pool, WAYS - EXACT_WAYS, plan_way, j));
 		*fits |= keep_best(found, j);

@@ -298,6 +298,33 @@ static void test_small_queries(void **state)
 	hel_pool_free(pool);
 }
 
+/* A selection is bounded as if every place passed. Where that outgrows the modulus and bounds must
+ * be proved, entries stay one-hot. */
+static void test_proved_small_queries(void **state)
+{
+	(void)state;
+	hel_dlrm_config c = hel_dlrm_config_default();
+	hel_program *p;
+	hel_compile_report r;
+	hel_dlrm *m;
+	if (rounds() < 30)
+		skip();
+	c.embedding_dim = 2;
+	for (c.top_layers = 0; c.top_layers < 4; c.top_layers++)
+		c.top[c.top_layers] = c.top_layers < 3 ? 8 : 1;
+	assert_ok(hel_dlrm_new(&m, &c, hashed_schema(3, 16000, 1), 1));
+	hel_compile_options o = {.goal = HEL_QUERY, .no_fusion = true};
+	for (int proved = 0; proved < 2; proved++) {
+		o.proved_only = proved;
+		assert_ok(hel_compile(&p, &r, m, &o));
+		assert_int_equal(proved ? 0 : 3, tables_by(p, HEL_BY_GRID));
+		assert_int_equal(!proved, p->manifest->measured);
+		hel_compile_report_clear(&r);
+		hel_program_free(p);
+	}
+	hel_dlrm_free(m);
+}
+
 /* The root of one of two rows is 1 or -1: its imaginary part shows nothing, its real part all of
  * it. The last weight is negative, which makes a sum of squares complex, so that imaginary parts
  * end where the root is multiplied. */
@@ -534,6 +561,7 @@ int main(void)
 	    cmocka_unit_test(test_wide_tables),
 	    cmocka_unit_test(test_codings),
 	    cmocka_unit_test(test_small_queries),
+	    cmocka_unit_test(test_proved_small_queries),
 	    cmocka_unit_test(test_bound_of_roots),
 	    cmocka_unit_test(test_bound_of_a_linear_model),
 	    cmocka_unit_test(test_polynomials_in_batches),

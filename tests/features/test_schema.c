@@ -223,11 +223,12 @@ static void test_codings(void **state)
 					  "powers\",\"size\":7.5", "onehot\""};
 	assert_ok(hel_schema_to_json(&text, s));
 	for (size_t i = 0; i < HEL_ARRAY_LEN(bad); i++) {
-		char *changed = hel_alloc(strlen(text) + 100, 1);
+		const size_t room = strlen(text) + 100;
+		char *changed = hel_alloc(room, 1);
 		char *at = strstr(text, "\"name\": \"t0\",");
 		assert_non_null(at);
-		sprintf(changed, "%.*s\"coding\":{\"kind\":\"%s},%s", (int)(at - text), text,
-			bad[i], at);
+		snprintf(changed, room, "%.*s\"coding\":{\"kind\":\"%s},%s", (int)(at - text), text,
+			 bad[i], at);
 		assert_status(HEL_EFORMAT, hel_schema_from_json(&again, changed, strlen(changed)));
 		hel_free(changed);
 	}

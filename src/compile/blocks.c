@@ -3,7 +3,7 @@
 #include "lookup/codes.h"
 #include <string.h>
 
-#define MAX_BLOCK_INPUTS 512
+#define MAX_BLOCK_SOURCES 512 /* each takes memory for every slot while it is planned */
 
 static size_t ceil_div(size_t a, size_t b)
 {
@@ -85,7 +85,7 @@ static bool fit(hel_blocks *b, const hel_stages *s)
 	one.log_piece = b->log_slots - b->shape.log_blocks + one.complex;
 	one.ciphertexts = any;
 	while (choose_codings(b, s, one.ciphertexts << one.log_piece) > blocks)
-		if (++one.ciphertexts > MAX_BLOCK_INPUTS)
+		if (++one.ciphertexts > MAX_BLOCK_SOURCES)
 			return false;
 	if (any)
 		b->codes[b->kinds++] = one;
@@ -143,6 +143,8 @@ hel_status hel_blocks_new(hel_blocks **out, const hel_stages *s, unsigned log_sl
 		b->sources += b->codes[i].ciphertexts * b->codes[i].powers;
 	}
 	b->inputs += shape.selections;
+	if (b->sources > MAX_BLOCK_SOURCES)
+		goto done;
 	TRY(assign_blocks(b));
 	*out = b;
 	b = NULL;

@@ -169,6 +169,36 @@ static bool tighten(hel_objective *o, const hel_compile_report *r, const hel_com
 	return exceeded;
 }
 
+/* The program for what was found. *over: it exceeds a limit, for which the objective was raised. A
+ * dry run takes longer than all before: it is made of what keeps within limits so far, or is the
+ * last. */
+static hel_status build(hel_program **out, bool *over, hel_compile_report *report,
+			const search *found, const hel_dlrm *m, const hel_compile_options *options,
+			hel_objective *objective, bool last)
+{
+	hel_status st = HEL_OK;
+	hel_program *p = NULL;
+	TRY(draft(&p, report, &found->best));
+	*over = tighten(objective, report, options);
+	if (!*over || last) {
+		TRY(finish(p, report, found, m, options));
+		*over |= tighten(objective, report, options);
+	}
+	*out = p;
+	p = NULL;
+done:
+	hel_program_free(p);
+	return st;
+}
+
+/* Forgets what was found. */
+static void start_over(search *found, hel_compile_report *report)
+{
+	hel_choice_clear(&found->best);
+	found->count = 0;
+	hel_compile_report_clear(report);
+}
+
 /* The best program within the limits, for which the objective is raised; *out stays NULL when
  * nothing fits. */
 static hel_status compile_with(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
@@ -180,32 +210,33 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 	hel_program *p = NULL;
 	*out = NULL;
 	for (int attempt = 0;; attempt++) {
+		const bool last = attempt == MAX_ATTEMPTS;
+		bool over = false;
 		TRY(hel_search(&found, m, options, objective, max_log_n, precise));
 		if (!found.best.plan)
 			goto done;
-		TRY(draft(&p, report, &found.best));
-		bool over = tighten(objective, report, options);
-		const bool finished = !over; /* a dry run takes longer than all before */
-		if (finished) {
-			TRY(finish(p, report, &found, m, options));
-			over = tighten(objective, report, options);
+		st = build(&p, &over, report, &found, m, options, objective, last);
+		if ((st == HEL_ERANGE || st == HEL_EUNSUPPORTED) &&
+		    (found.best.way.grid || found.best.way.powers)) {
+			/* bounds of one-hot entries are closer, and were not asked to be left */
+			start_over(&found, report);
+			found.one_hot = true;
+			attempt--;
+			continue;
 		}
+		TRY(st);
 		if (!over)
 			break;
-		if (attempt == MAX_ATTEMPTS && !finished)
-			TRY(finish(p, report, &found, m, options));
-		if (attempt == MAX_ATTEMPTS)
+		if (last)
 			FAIL(
 			    HEL_ELIMIT,
 			    "no plan was found within the limits; the closest has keys of %.1f MB, "
 			    "queries of %.3f MB and needs %.0f MB of memory",
 			    (double)report->key_bytes / 1e6, (double)report->query_bytes / 1e6,
 			    (double)report->memory_bytes / 1e6);
-		hel_choice_clear(&found.best);
-		found.count = 0;
+		start_over(&found, report);
 		hel_program_free(p);
 		p = NULL;
-		hel_compile_report_clear(report);
 	}
 	*out = p;
 	p = NULL;
@@ -306,9 +337,11 @@ static hel_status check_codings(const hel_dlrm *m, const hel_compile_options *o)
 			     t->name, t->digits);
 		if (c != HEL_CODINGS && c > HEL_BY_GRID && order > HEL_CODE_ORDER_MAX)
 			FAIL(HEL_EUNSUPPORTED,
-			     "table %s: %s tells apart at most %d rows, the table has %u; train it "
-			     "with digits (an \"embedding\" of \"digits(16)\", say), or use grid",
-			     t->name, hel_coding_name(c), HEL_CODE_ORDER_MAX, order);
+			     "table %s: %s tells apart at most %d rows, %s has %u; train it with "
+			     "%sdigits (an \"embedding\" of \"digits(16)\", say), or use %s",
+			     t->name, hel_coding_name(c), HEL_CODE_ORDER_MAX,
+			     t->digits > 1 ? "a digit, none included," : "the table", order,
+			     t->digits > 1 ? "shorter " : "", t->digits > 1 ? "onehot" : "grid");
 	}
 done:
 	return st;

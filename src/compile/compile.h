@@ -56,7 +56,8 @@ typedef struct hel_block_source {
 
 struct hel_stages;
 /** The fewest inputs that hold all rows; *out stays NULL when the blocks are too few for the tables
- *  or too many for the slots, or nothing is selected from `selections`. */
+ *  or too many for the slots, or take too many vectors, or nothing is selected from `selections`.
+ */
 HEL_CHECKED hel_status hel_blocks_new(hel_blocks **out, const struct hel_stages *s,
 				      unsigned log_slots, hel_blocks_shape shape);
 void hel_blocks_free(hel_blocks *b);

@@ -84,18 +84,20 @@ bool hel_coding_is_wanted(const hel_compile_options *o, size_t tables)
 	return false;
 }
 
-/* Whether one way for entries to travel has more tables by powers than those before it. */
+/* Whether one way for entries to travel may differ from those before it: it has more tables by
+ * powers, and some that GRID may carry. */
 static bool differs(const ways_job *j, size_t way)
 {
 	const hel_schema *s = j->m->schema;
 	const uint32_t most = travels[way].powers, before = way < 2 ? 0 : travels[way - 2].powers;
-	bool more = !most;
+	bool more = !most, grid = !travels[way].grid;
 	for (size_t i = 0; i < s->table_count; i++) {
 		const uint32_t order = hel_table_order(&s->table[i]);
 		const bool open = !j->options->coding || j->options->coding[i] == HEL_CODINGS;
 		more |= open && order <= most && order > before;
+		grid |= open && s->table[i].digits == 1;
 	}
-	return more;
+	return more && grid;
 }
 
 static hel_status plan_way(void *arg, size_t number)
@@ -162,7 +164,8 @@ static hel_status try_ring(search *found, const hel_dlrm *m, unsigned log_n, boo
 		hel_progress_step(o->progress, (log_n - 12) / 6.0);
 	TRY(hel_pool_try(o->pool, EXACT_WAYS, plan_way, j));
 	*fits = keep_best(found, j);
-	if (m->schema->table_count && upload_share(&found->best, objective) > UPLOAD_SHARE) {
+	if (m->schema->table_count && !found->one_hot &&
+	    upload_share(&found->best, objective) > UPLOAD_SHARE) {
 		j->first = EXACT_WAYS;
 		TRY(hel_pool_try(o->pool, WAYS - EXACT_WAYS, plan_way, j));
 		*fits |= keep_best(found, j);

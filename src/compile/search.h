@@ -14,8 +14,9 @@ typedef struct choice {
 	hel_plan *plan;
 } choice;
 
-/* All that was planned, and the best of it. */
+/* All that was planned, and the best of it. one_hot: without other codings than must be. */
 typedef struct search {
+	bool one_hot;
 	choice best;
 	hel_alternative seen[HEL_MAX_ALTERNATIVES];
 	size_t count;

@@ -127,9 +127,9 @@ uint32_t hel_features_ranges(double *range, uint32_t *group, const hel_schema *s
 		const hel_table_field *t = &s->table[i];
 		const size_t features = hel_table_features(t);
 		const hel_coding c = t->coding;
-		for (size_t k = 0; k < features; k++)
-			/* a root's parts, so that the whole is bounded by 1 */
-			range[at + k] = c == HEL_BY_POWERS || c == HEL_BY_ROOTS ? M_SQRT1_2 : 1;
+		for (size_t k = 0; (c == HEL_BY_POWERS || c == HEL_BY_ROOTS) && k < features;
+		     k += 2)
+			group[at + k] = HEL_COSINE;
 		for (uint32_t place = 0; c == HEL_BY_ONE_HOT && place < t->digits;
 		     place++, groups++) {
 			const hel_digit d = hel_table_digit(t, place);

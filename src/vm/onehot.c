@@ -120,7 +120,7 @@ static hel_status group_sights(double *times, const shape_machine *s, const hel_
 	}
 	for (uint32_t f = 0; f < features; f++) {
 		const uint32_t group = s->ranges->group[f];
-		if (group != HEL_NO_GROUP)
+		if (group < s->ranges->groups)
 			times[group] = HEL_MAX(times[group], seen[f]);
 	}
 done:
@@ -157,7 +157,7 @@ static void see_part(const shape_machine *s, hel_onehots *h, int part, size_t sl
 		return;
 	const double w = weight * s->ranges->feature[feature];
 	const uint32_t group = s->ranges->group[feature];
-	if (group == HEL_NO_GROUP) {
+	if (group >= s->ranges->groups) {
 		h->rest[part][slot] += w;
 		return;
 	}
@@ -192,7 +192,8 @@ hel_status hel_onehots_linear(const shape_machine *s, shape_value *v, const hel_
 			const size_t q = moved(s, p, t->giant), r = moved(s, q, t->baby);
 			const hel_complex c = hel_vector_at(&s->p->vector[t->vector], q);
 			const double w = hypot(c.re, c.im);
-			if (!x->feature) {
+			/* the parts of a root reach their ranges in turn */
+			if (!x->feature || holds_root(s, x, r)) {
 				for (int part = 0; part <= h->complex; part++)
 					h->rest[part][p] += w * x->bound[r];
 				continue;

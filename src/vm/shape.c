@@ -134,6 +134,9 @@ static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
 			v->bound[p & (s->slots - 1)] =
 			    hypot(v->bound[p & (s->slots - 1)], s->ranges->feature[v->feature[p]]);
 	}
+	for (size_t p = 0; p < s->slots; p++)
+		if (holds_root(s, v, p))
+			v->bound[p] = s->ranges->feature[v->feature[p]];
 	s->out->layer[op->layer].level_in = in->level;
 	const size_t limbs = s->params->limbs[in->level];
 	hel_cost_add(&s->out->cost, hel_cost_read(&s->params->spec, limbs), 1);

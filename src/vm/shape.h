@@ -31,6 +31,13 @@ typedef struct shape_machine {
 	size_t slots;
 } shape_machine;
 
+/* An input's slot holds a root of unity: as a whole it is no larger than each of its parts. */
+static inline bool holds_root(const shape_machine *s, const shape_value *input, size_t slot)
+{
+	const int32_t re = input->feature[slot], im = input->feature[slot + s->slots];
+	return s->ranges->group && re >= 0 && im == re + 1 && s->ranges->group[re] == HEL_COSINE;
+}
+
 /* --- onehot.c ---------------------------------------------------------------------------- */
 
 /* Each lowers v->bound, which already holds for entries that are set independently, to what groups

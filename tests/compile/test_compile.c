@@ -298,6 +298,83 @@ static void test_small_queries(void **state)
 	hel_pool_free(pool);
 }
 
+/* A selection is bounded as if every place passed. Where that outgrows the modulus and bounds must
+ * be proved, entries stay one-hot. */
+static void test_proved_small_queries(void **state)
+{
+	(void)state;
+	hel_dlrm_config c = hel_dlrm_config_default();
+	hel_program *p;
+	hel_compile_report r;
+	hel_dlrm *m;
+	if (rounds() < 30)
+		skip();
+	c.embedding_dim = 2;
+	for (c.top_layers = 0; c.top_layers < 4; c.top_layers++)
+		c.top[c.top_layers] = c.top_layers < 3 ? 8 : 1;
+	assert_ok(hel_dlrm_new(&m, &c, hashed_schema(3, 16000, 1), 1));
+	hel_compile_options o = {.goal = HEL_QUERY, .no_fusion = true};
+	for (int proved = 0; proved < 2; proved++) {
+		o.proved_only = proved;
+		assert_ok(hel_compile(&p, &r, m, &o));
+		assert_int_equal(proved ? 0 : 3, tables_by(p, HEL_BY_GRID));
+		assert_int_equal(!proved, p->manifest->measured);
+		hel_compile_report_clear(&r);
+		hel_program_free(p);
+	}
+	hel_dlrm_free(m);
+}
+
+/* The root of one of two rows is 1 or -1: its imaginary part shows nothing, its real part all of
+ * it. The last weight is negative, which makes a sum of squares complex, so that imaginary parts
+ * end where the root is multiplied. */
+static void test_bound_of_roots(void **state)
+{
+	(void)state;
+	static const hel_coding coding[] = {HEL_BY_POWERS, HEL_BY_ONE_HOT};
+	hel_dlrm_config c = hel_dlrm_config_default();
+	hel_program *p;
+	hel_compile_report r;
+	hel_schema *s;
+	hel_dlrm *m;
+	c.embedding_dim = 1;
+	c.bottom_layers = 0;
+	c.top_layers = 2;
+	c.top[0] = c.top[1] = 1;
+	c.activation.kind = HEL_ACT_SQUARE;
+	assert_ok(hel_schema_new(&s, 0, 2));
+	s->clip = 3;
+	strcpy(s->dataset, "criteo");
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(s->table[i].name, HEL_NAME_MAX, "t%zu", i);
+		s->table[i].digits = 1;
+		assert_ok(hel_table_know(s, i, NULL, 0, true));
+		assert_int_equal(2, hel_table_width(&s->table[i]));
+	}
+	assert_ok(hel_dlrm_new(&m, &c, s, 1));
+	for (size_t i = 0; i < 2; i++) {
+		float *row = m->parameter + hel_dlrm_table(m, i)->offset;
+		row[0] = i ? 0 : 3;
+		row[1] = -row[0];
+		m->parameter[hel_dlrm_top(m, 0, false)->offset + i] = 1;
+	}
+	m->parameter[hel_dlrm_top(m, 1, false)->offset] = -1;
+	assert_ok(hel_compile(&p, &r, m, &(hel_compile_options){.coding = coding}));
+	double want = 0;
+	for (uint32_t k = 0; k < 4; k++) {
+		const uint32_t hot[] = {k % 2, 2 + k / 2};
+		double logit;
+		assert_ok(hel_dlrm_logit(&logit, m, NULL, hot));
+		want = fmax(want, fabs(logit));
+	}
+	print_message("bound %.9g, largest logit %.9g\n", p->manifest->bound, want);
+	assert_true(!p->manifest->measured && p->manifest->bound > want * (1 - 1e-6) &&
+		    p->manifest->bound < 2 * want);
+	hel_compile_report_clear(&r);
+	hel_program_free(p);
+	hel_dlrm_free(m);
+}
+
 /* Without activations the logit is linear in the record: the bound is what its weights allow when
  * of every table one row is looked up. Here from the model's tensors, there from the program. */
 static void test_bound_of_a_linear_model(void **state)
@@ -435,6 +512,48 @@ static void test_refuses(void **state)
 	hel_dlrm_free(m);
 }
 
+/* Codings that a table cannot have, with what to do; and digits so long that planning must leave
+ * out packings of a slot for each block, thousands of vectors. */
+static void test_refuses_codings(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t base, digits;
+		hel_coding coding;
+		const char *reason;
+	} bad[] = {{63, 2, HEL_BY_ROOTS, "a digit, none included, has 65; train it with shorter"},
+		   {64, 1, HEL_BY_POWERS, "the table has 65; train it with digits"},
+		   {4, 2, HEL_BY_GRID, "grid takes one entry at a time"}};
+	hel_dlrm_config c = hel_dlrm_config_default();
+	hel_dlrm *m;
+	hel_program *p = NULL;
+	hel_compile_report r;
+	c.embedding_dim = 1;
+	for (size_t i = 0; i < HEL_ARRAY_LEN(bad); i++) {
+		assert_ok(hel_dlrm_new(&m, &c, hashed_schema(1, bad[i].base, bad[i].digits), 1));
+		assert_status(
+		    HEL_EUNSUPPORTED,
+		    hel_compile(&p, &r, m, &(hel_compile_options){.coding = &bad[i].coding}));
+		assert_non_null(strstr(hel_error_detail(), bad[i].reason));
+		hel_dlrm_free(m);
+	}
+	static const hel_coding roots = HEL_BY_ROOTS;
+	hel_stages *s;
+	unsigned packings = 0;
+	assert_ok(hel_dlrm_new(&m, &c, hashed_schema(1, 62, 32), 1));
+	assert_ok(hel_stages_new(&s, m, (hel_way){.coding = &roots}));
+	for (unsigned log_blocks = 0; log_blocks <= 13; log_blocks++) {
+		hel_blocks *b;
+		assert_ok(hel_blocks_new(&b, s, 13, (hel_blocks_shape){.log_blocks = log_blocks}));
+		assert_true(!b || b->sources <= 512);
+		packings += b != NULL;
+		hel_blocks_free(b);
+	}
+	assert_int_equal(12, packings); /* with 4 slots for each block, not with 2 */
+	hel_stages_free(s);
+	hel_dlrm_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -442,9 +561,12 @@ int main(void)
 	    cmocka_unit_test(test_wide_tables),
 	    cmocka_unit_test(test_codings),
 	    cmocka_unit_test(test_small_queries),
+	    cmocka_unit_test(test_proved_small_queries),
+	    cmocka_unit_test(test_bound_of_roots),
 	    cmocka_unit_test(test_bound_of_a_linear_model),
 	    cmocka_unit_test(test_polynomials_in_batches),
 	    cmocka_unit_test(test_refuses),
+	    cmocka_unit_test(test_refuses_codings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

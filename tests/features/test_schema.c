@@ -186,11 +186,12 @@ static void test_codings(void **state)
 				memset(f, 0xff, sizeof f);
 				hel_features_fill(f, again, dense, hots, 1);
 				for (size_t i = 0; i < width; i++) {
-					/* a root's parts lie within 1, its size within sqrt 2 times
-					 * more */
-					assert_true(fabs(f[i]) <= 1.5 * range[i] && isfinite(f[i]));
-					assert_true(group[i] == UINT32_MAX || group[i] < groups);
-					if (group[i] != UINT32_MAX && f[i] != 0)
+					assert_true(fabs(f[i]) <= range[i] && isfinite(f[i]));
+					assert_true(group[i] >= HEL_COSINE || group[i] < groups);
+					if (group[i] == HEL_COSINE)
+						assert_true(fabs(hypot(f[i], f[i + 1]) - 1) <
+							    1e-12);
+					if (group[i] < groups && f[i] != 0)
 						assert_false(seen[group[i]]++);
 				}
 				if (a == HEL_BY_GRID) {

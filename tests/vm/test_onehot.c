@@ -5,10 +5,12 @@
 #define LOG_SLOTS 6
 #define SLOTS (1u << LOG_SLOTS)
 #define DENSE 2
+#define ANGLES 8
 #define GROUPS 3
 #define FEATURES_MAX 16
 
-/* Dense features, then one-hot entries in groups of consecutive ones. */
+/* Dense features, the two parts of a root of unity, then one-hot entries in groups of consecutive
+ * ones. */
 typedef struct space {
 	uint32_t features, first[GROUPS + 1];
 	double bound[FEATURES_MAX];
@@ -18,9 +20,9 @@ typedef struct space {
 
 static void random_space(space *s, hel_prng *g)
 {
-	*s = (space){.features = DENSE};
+	*s = (space){.features = DENSE + 2};
 	for (uint32_t i = 0; i < FEATURES_MAX; i++)
-		s->group[i] = HEL_NO_GROUP;
+		s->group[i] = i == DENSE ? HEL_COSINE : HEL_NO_GROUP;
 	for (uint32_t k = 0; k < GROUPS; k++) {
 		s->first[k] = s->features;
 		for (uint32_t n = 1 + hel_prng_u64(g) % 4; n; n--)
@@ -32,13 +34,17 @@ static void random_space(space *s, hel_prng *g)
 	s->ranges = (hel_ranges){s->bound, s->group, GROUPS, NULL};
 }
 
-/* Record number n of all: dense values at their ends, and one entry of each group or none. */
+/* Record number n of all: dense values at their ends, an angle, and one entry of each group or
+ * none. */
 static bool record(double *features, const space *s, uint32_t n)
 {
 	for (uint32_t i = 0; i < s->features; i++)
 		features[i] = 0;
 	for (uint32_t i = 0; i < DENSE; i++, n /= 2)
 		features[i] = n % 2 ? s->bound[i] : -s->bound[i];
+	features[DENSE] = cos(2 * M_PI * (n % ANGLES) / ANGLES);
+	features[DENSE + 1] = sin(2 * M_PI * (n % ANGLES) / ANGLES);
+	n /= ANGLES;
 	for (uint32_t k = 0; k < GROUPS; k++) {
 		const uint32_t width = s->first[k + 1] - s->first[k];
 		if (n % (width + 1))
@@ -230,7 +236,7 @@ static void test_is_exact_for_a_layer(void **state)
 		double sum = 0, most[GROUPS] = {0};
 		for (uint32_t i = 0; i < s.features; i++) {
 			const double w = matrix[row][i] = (float)hel_prng_normal(&g);
-			if (i < DENSE)
+			if (i < DENSE + 2)
 				sum += s.bound[i] * fabs(w);
 			else
 				most[s.group[i]] = fmax(most[s.group[i]], fabs(w));

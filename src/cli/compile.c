@@ -221,8 +221,11 @@ static hel_status parse_codings(hel_coding *coding, const hel_args *args, const 
 		hel_coding c = HEL_CODINGS;
 		if (strcmp(name, "full") == 0 || strcmp(name, "digits") == 0)
 			name = hel_coding_name(HEL_BY_ONE_HOT);
-		if (strcmp(name, "auto") != 0)
-			TRY(hel_coding_parse(&c, name));
+		if (strcmp(name, "auto") != 0 && hel_coding_parse(&c, name) != HEL_OK)
+			FAIL(HEL_EINVAL,
+			     "--lookup %s: expected auto, onehot (or full, digits), grid, powers, "
+			     "roots or coded, for one table TABLE=METHOD",
+			     text[k]);
 		for (size_t i = 0; i < s->table_count; i++)
 			if (!sign || (strncmp(s->table[i].name, text[k], length) == 0 &&
 				      !s->table[i].name[length])) {

@@ -103,7 +103,7 @@ for file in manifest program; do
 	holds "proved: $file says so" "$bounds" "==" 1
 done
 refused "no table 'nosuch'" "$helrm" compile --model "$work/deep" --out "$work/none" --lookup nosuch=grid
-refused "'scan' is no coding" "$helrm" compile --model "$work/deep" --out "$work/none" --lookup scan
+refused "expected auto, onehot (or full, digits), grid" "$helrm" compile --model "$work/deep" --out "$work/none" --lookup scan
 refused "grid takes one entry at a time" "$helrm" compile --model "$work/deep-digits" --out "$work/none" --lookup grid
 set -- "$helrm" compile --model "$work/relu" --out "$work/none" --data "$data" --activation
 refused "compile with --activation relu=poly:7" "$helrm" compile --model "$work/relu" --out "$work/none"

@@ -266,4 +266,9 @@ void hel_progress_step(hel_progress *p, double fraction);
 void hel_progress_note(hel_progress *p, double fraction, const char *note);
 void hel_progress_end(hel_progress *p);
 
+/* --- groups of features ------------------------------------------------------ */
+
+#define HEL_NO_GROUP UINT32_MAX
+#define HEL_COSINE (UINT32_MAX - 1) /* of no group; the next feature is the same angle's sine */
+
 #endif

@@ -218,10 +218,10 @@ static hel_status parse_codings(hel_coding *coding, const hel_args *args, const 
 		const char *sign = strchr(text[k], '='), *name = sign ? sign + 1 : text[k];
 		const size_t length = sign ? (size_t)(sign - text[k]) : 0;
 		bool found = !sign;
-		hel_coding c = HEL_CODINGS;
 		if (strcmp(name, "full") == 0 || strcmp(name, "digits") == 0)
 			name = hel_coding_name(HEL_BY_ONE_HOT);
-		if (strcmp(name, "auto") != 0 && hel_coding_parse(&c, name) != HEL_OK)
+		const hel_coding c = hel_coding_by_name(name);
+		if (c == HEL_CODINGS && strcmp(name, "auto") != 0)
 			FAIL(HEL_EINVAL,
 			     "--lookup %s: expected auto, onehot (or full, digits), grid, powers, "
 			     "roots or coded, for one table TABLE=METHOD",

@@ -91,25 +91,6 @@ done:
 	return st;
 }
 
-static hel_status add_folds(emitter *e, const hel_packing *k)
-{
-	hel_status st = HEL_OK;
-	for (uint32_t left = k->folds; left;) {
-		uint32_t group = 0;
-		for (unsigned i = 0; i < k->fold_radix && left; i++) {
-			group |= left & -left;
-			left &= left - 1;
-		}
-		hel_op op = {.kind = HEL_OP_ROTATE_SUM, .value = e->b.value};
-		TRY_ALLOC(op.step,
-			  hel_alloc((size_t)1 << __builtin_popcount(group), sizeof *op.step));
-		op.steps = (uint32_t)hel_subset_sums(op.step, group);
-		TRY(hel_emit_op(&e->b, op));
-	}
-done:
-	return st;
-}
-
 static hel_status add_bias(emitter *e, size_t stage)
 {
 	hel_status st = HEL_OK;
@@ -246,7 +227,7 @@ static hel_status add_stage(emitter *e, size_t i)
 		TRY(hel_emit_embeddings(e, i, level));
 	else if (!s->plain_sum)
 		TRY(add_linear(e, i, level));
-	TRY(add_folds(e, &e->plan->packing[i]));
+	TRY(hel_emit_fold(&e->b, e->plan->packing[i].folds, e->plan->packing[i].fold_radix));
 	TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
 	TRY(add_bias(e, i));
 	if (s->polynomial)

@@ -118,12 +118,11 @@ hel_status hel_emit_embeddings(emitter *e, size_t stage, unsigned level)
 	const size_t selections = b->shape.selections;
 	hel_packed *packed = NULL;
 	uint32_t *value = NULL;
-	hel_op sum = {.kind = HEL_OP_WEIGHTED_SUM, .index = level - 1};
+	uint32_t *selected = NULL;
 	size_t most;
 	TRY(hel_emitter_packed(&packed, e, stage, &most));
 	TRY_ALLOC(value, hel_alloc(b->sources, sizeof *value));
-	TRY_ALLOC(sum.term, hel_alloc(selections + 1, sizeof *sum.term));
-	TRY_ALLOC(sum.factor, hel_alloc(selections + 1, sizeof *sum.factor));
+	TRY_ALLOC(selected, hel_alloc(selections + 1, sizeof *selected));
 	TRY(add_codes(e, b, value, level));
 	if (!selections)
 		TRY(add_lookup_sum(e, stage, packed, most, value, 0));
@@ -134,15 +133,12 @@ hel_status hel_emit_embeddings(emitter *e, size_t stage, unsigned level)
 		TRY(add_selector(e, b, i, level - 1));
 		TRY(hel_emit_op(
 		    &e->b, (hel_op){.kind = HEL_OP_MUL, .value = looked_up, .index = e->b.value}));
-		sum.term[sum.terms].value = e->b.value;
-		sum.factor[sum.terms++] = 1;
+		selected[i] = e->b.value;
 	}
-	if (selections > 1) {
-		st = hel_emit_op(&e->b, sum); /* takes the arrays over, or frees them */
-		sum = (hel_op){0};
-	}
+	if (selections > 1)
+		TRY(hel_emit_sum(&e->b, selected, selections, level - 1));
 done:
-	hel_op_clear(&sum);
+	hel_free(selected);
 	hel_free(value);
 	hel_packed_free(packed);
 	return st;

@@ -1,4 +1,5 @@
 /* What packings are worth: time, and bytes at what the objective says. */
+#include "lookup/codes.h"
 #include "plan.h"
 #include <math.h>
 
@@ -127,7 +128,7 @@ static double price_folds(candidate *c, const pricing *p, size_t limbs)
 	const hel_params_spec *spec = &p->params->spec;
 	const unsigned f = popcount(c->folds);
 	double best = INFINITY;
-	for (unsigned radix = 1; radix <= 3; radix++) {
+	for (unsigned radix = 1; radix <= HEL_FOLD_RADIX_MAX; radix++) {
 		price x = {.keys = 0};
 		for (unsigned done = 0; done < f; done += radix) {
 			const double rotations = exp2(HEL_MIN(radix, f - done)) - 1;

@@ -13,15 +13,12 @@ const char *hel_coding_name(hel_coding coding)
 	return name[coding];
 }
 
-hel_status hel_coding_parse(hel_coding *out, const char *name)
+hel_coding hel_coding_by_name(const char *name)
 {
-	for (*out = 0; *out < HEL_CODINGS; ++*out)
-		if (strcmp(name, hel_coding_name(*out)) == 0)
-			return HEL_OK;
-	return hel_fail(HEL_EINVAL,
-			"'%.40s' is no coding; expected onehot, grid, powers, roots or "
-			"coded",
-			name);
+	hel_coding c = 0;
+	while (c < HEL_CODINGS && strcmp(name, hel_coding_name(c)) != 0)
+		c++;
+	return c;
 }
 
 /* --- digits ------------------------------------------------------------------ */
@@ -121,7 +118,7 @@ uint32_t hel_features_ranges(double *range, uint32_t *group, const hel_schema *s
 	size_t at = dense;
 	for (size_t i = 0; i < width; i++) {
 		range[i] = i < s->dense_count ? s->clip : i < dense ? s->clip * s->clip : 1;
-		group[i] = UINT32_MAX;
+		group[i] = HEL_NO_GROUP;
 	}
 	for (size_t i = 0; i < s->table_count; i++) {
 		const hel_table_field *t = &s->table[i];

@@ -85,8 +85,8 @@ typedef enum hel_coding {
 } hel_coding;
 
 const char *hel_coding_name(hel_coding coding);
-/** @retval HEL_EINVAL unknown; names all. */
-HEL_CHECKED hel_status hel_coding_parse(hel_coding *out, const char *name);
+/** HEL_CODINGS when unknown. */
+hel_coding hel_coding_by_name(const char *name);
 
 #define HEL_CODE_ORDER_MAX 64
 
@@ -193,9 +193,8 @@ size_t hel_features_width(const hel_schema *s, unsigned degree);
 /** Where those of the first table begin. */
 size_t hel_features_dense(const hel_schema *s, unsigned degree);
 size_t hel_monomials(size_t dense);
-#define HEL_COSINE (UINT32_MAX - 1)
 /** What a feature vector can be: |feature i| <= range[i], and of the features of one group
- * (group[i]; UINT32_MAX: none; HEL_COSINE: none, and the next feature is the sine of the same
+ * (group[i]; HEL_NO_GROUP; HEL_COSINE: none, and the next feature is the sine of the same
  * angle) at most one is not 0. Returns the number of groups. */
 uint32_t hel_features_ranges(double *range, uint32_t *group, const hel_schema *s, unsigned degree);
 void hel_features_fill(double *out, const hel_schema *s, const double *dense, const uint32_t *hots,

@@ -168,9 +168,9 @@ static hel_status read_coding(hel_table_field *t, const json_t *object)
 	if (!coding)
 		return HEL_OK;
 	TRY(read_number(&size, coding, "size"));
-	if (!kind || hel_coding_parse(&t->coding, kind) != HEL_OK || size != floor(size) ||
-	    size < 0 || size > HEL_MAX_VOCABULARY ||
-	    !hel_table_can_be(t, t->coding, (uint32_t)size))
+	t->coding = kind ? hel_coding_by_name(kind) : HEL_CODINGS;
+	if (t->coding == HEL_CODINGS || size != floor(size) || size < 0 ||
+	    size > HEL_MAX_VOCABULARY || !hel_table_can_be(t, t->coding, (uint32_t)size))
 		FAIL(HEL_EFORMAT, "schema: table %s has no such coding", t->name);
 	t->coding_size = (uint32_t)size;
 done:

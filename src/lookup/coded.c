@@ -150,7 +150,7 @@ static void fill_roots(double *features, const hel_lookup *l, size_t lane, const
 	for (size_t e = 0; e < entries(&l->spec); e++) {
 		const size_t at =
 		    hel_plan_feature(plan, true, e >> one, e & (((size_t)1 << one) - 1), lane);
-		const hel_complex z = hel_root(order_bits(&l->spec), code[e / base]);
+		const hel_complex z = hel_root(1u << order_bits(&l->spec), code[e / base]);
 		features[at] = z.re;
 		features[at + 1] = z.im;
 	}

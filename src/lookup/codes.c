@@ -1,6 +1,8 @@
 /* Codes become one-hot slots, or powers. */
 #include "codes.h"
+#include "circuit/circuit.h"
 #include <math.h>
+#include <string.h>
 
 /* --- ops --------------------------------------------------------------------------- */
 
@@ -42,6 +44,48 @@ hel_status hel_emit_affine(hel_builder *b, uint32_t value, double factor, double
 	TRY(hel_emit_unary(b, HEL_OP_RESCALE));
 done:
 	hel_op_clear(&op);
+	return st;
+}
+
+hel_status hel_emit_sum(hel_builder *b, const uint32_t *value, size_t count, unsigned level)
+{
+	hel_status st = HEL_OK;
+	hel_op op = {.kind = HEL_OP_WEIGHTED_SUM, .index = level, .terms = (uint32_t)count};
+	TRY_ALLOC(op.term, hel_alloc(count, sizeof *op.term));
+	TRY_ALLOC(op.factor, hel_alloc(count + 1, sizeof *op.factor));
+	for (size_t i = 0; i < count; i++) {
+		op.term[i].value = value[i];
+		op.factor[i] = 1;
+	}
+	st = hel_emit_op(b, op); /* takes the arrays over, or frees them */
+	op = (hel_op){0};
+done:
+	hel_op_clear(&op);
+	return st;
+}
+
+hel_status hel_emit_rotate_sum(hel_builder *b, uint32_t value, const int32_t *step, size_t count)
+{
+	hel_status st = HEL_OK;
+	hel_op op = {.kind = HEL_OP_ROTATE_SUM, .value = value, .steps = (uint32_t)count};
+	TRY_ALLOC(op.step, hel_alloc(count, sizeof *op.step));
+	memcpy(op.step, step, count * sizeof *op.step);
+	st = hel_emit_op(b, op);
+done:
+	return st;
+}
+
+hel_status hel_emit_fold(hel_builder *b, uint32_t bits, unsigned radix)
+{
+	hel_status st = HEL_OK;
+	int32_t step[1 << HEL_FOLD_RADIX_MAX];
+	while (bits) {
+		const uint32_t before = bits;
+		for (unsigned i = 0; i < radix; i++)
+			bits &= bits - 1;
+		TRY(hel_emit_rotate_sum(b, b->value, step, hel_subset_sums(step, before ^ bits)));
+	}
+done:
 	return st;
 }
 
@@ -97,9 +141,8 @@ done:
 
 /* --- roots --------------------------------------------------------------------------- */
 
-hel_complex hel_root(unsigned log_order, uint64_t power)
+hel_complex hel_root(unsigned order, uint64_t power)
 {
-	const uint64_t order = (uint64_t)1 << log_order;
 	const double angle = 2 * M_PI * (double)(power % order) / (double)order;
 	return (hel_complex){cos(angle), sin(angle)};
 }
@@ -111,7 +154,7 @@ static hel_status emit_factor(hel_builder *b, uint32_t z, unsigned log_order, co
 	hel_status st = HEL_OK;
 	uint32_t index;
 	for (size_t p = 0; p < b->slots; p++)
-		b->vector[p] = hel_root(log_order, (uint64_t)number[p] << i);
+		b->vector[p] = hel_root(1u << log_order, (uint64_t)number[p] << i);
 	TRY(hel_program_add_vector(b->p, b->vector, hel_log2_ceil(b->slots), &index));
 	TRY(hel_emit_op(b, (hel_op){.kind = HEL_OP_ADD_PLAIN, .value = z, .index = index}));
 done:
@@ -147,7 +190,7 @@ done:
 
 hel_complex hel_geometric_factor(unsigned log_order, unsigned number)
 {
-	const hel_complex f = hel_root(log_order, number);
+	const hel_complex f = hel_root(1u << log_order, number);
 	const double scale = exp2(-(double)log_order);
 	return (hel_complex){scale * f.re, scale * f.im};
 }
@@ -195,7 +238,7 @@ size_t hel_powers_of(unsigned order)
 
 hel_complex hel_power_coefficient(unsigned order, size_t power, unsigned number)
 {
-	const double angle = -2 * M_PI * (double)(power * number % order) / (double)order;
+	const hel_complex root = hel_root(order, power * number);
 	const double scale = (power && 2 * power != order ? 2 : 1) / (double)order;
-	return (hel_complex){scale * cos(angle), scale * sin(angle)};
+	return (hel_complex){scale * root.re, -scale * root.im};
 }

@@ -26,6 +26,15 @@ HEL_CHECKED hel_status hel_emit_unary(hel_builder *b, hel_op_kind kind);
 HEL_CHECKED hel_status hel_emit_affine(hel_builder *b, uint32_t value, double factor,
 				       double constant, unsigned level);
 
+/** The sum of values at a level, products' scale or not; not rescaled. */
+HEL_CHECKED hel_status hel_emit_sum(hel_builder *b, const uint32_t *value, size_t count,
+				    unsigned level);
+HEL_CHECKED hel_status hel_emit_rotate_sum(hel_builder *b, uint32_t value, const int32_t *step,
+					   size_t count);
+#define HEL_FOLD_RADIX_MAX 3
+/** b->value, summed over slot bits, `radix` of them at a time. */
+HEL_CHECKED hel_status hel_emit_fold(hel_builder *b, uint32_t bits, unsigned radix);
+
 /* --- coded: [KPLC24]'s recipe ------------------------------------------------------ */
 
 unsigned hel_indicator_levels(unsigned base);
@@ -35,8 +44,8 @@ HEL_CHECKED hel_status hel_emit_indicator(hel_builder *b, unsigned base, unsigne
 
 /* --- roots: a geometric sum ----------------------------------------------------------- */
 
-/** exp(2 pi i power / 2^log_order) */
-hel_complex hel_root(unsigned log_order, uint64_t power);
+/** exp(2 pi i power / order) */
+hel_complex hel_root(unsigned order, uint64_t power);
 /** b->value, the root of x, becomes 0 in every slot whose number j is not x; where it is x, times
  *  hel_geometric_factor it is 1. Consumes log_order levels. */
 HEL_CHECKED hel_status hel_emit_geometric(hel_builder *b, unsigned log_order, const uint8_t *number,

@@ -169,26 +169,18 @@ static unsigned lane_positions(uint8_t *position, const hel_packing_plan *plan, 
 	return n;
 }
 
-/* Sum over all a of sum[a] * pick[a]. */
-static hel_status emit_selection(hel_builder *b, const uint32_t *sum, const uint32_t *pick,
-				 size_t count)
+/* Sum over all a of sum[a] * pick[a]; sum becomes the products. */
+static hel_status emit_selection(hel_builder *b, uint32_t *sum, const uint32_t *pick, size_t count)
 {
 	hel_status st = HEL_OK;
-	hel_op op = {.kind = HEL_OP_WEIGHTED_SUM, .index = 1};
-	TRY_ALLOC(op.term, hel_alloc(count, sizeof *op.term));
-	TRY_ALLOC(op.factor, hel_alloc(count + 1, sizeof *op.factor));
 	for (size_t a = 0; a < count; a++) {
 		TRY(hel_emit_op(b,
 				(hel_op){.kind = HEL_OP_MUL, .value = sum[a], .index = pick[a]}));
-		op.term[op.terms].value = b->value;
-		op.factor[op.terms++] = 1;
+		sum[a] = b->value;
 	}
-	st = hel_emit_op(b, op);
-	op = (hel_op){0};
-	TRY(st);
+	TRY(hel_emit_sum(b, sum, count, 1));
 	TRY(hel_emit_unary(b, HEL_OP_RESCALE));
 done:
-	hel_op_clear(&op);
 	return st;
 }
 

@@ -143,11 +143,11 @@ static void fill(double *features, const hel_lookup *l, size_t lane, const uint3
 	const hel_packing_plan *plan = &l->plan;
 	const unsigned one = plan->turn_bits + plan->fold_bits;
 	for (size_t i = 0; i < l->spec.digits; i++) {
-		const double angle = 2 * M_PI * code[i] / l->spec.base;
+		const hel_complex z = hel_root(l->spec.base, code[i]);
 		const size_t at =
 		    hel_plan_feature(plan, true, i >> one, i & (((size_t)1 << one) - 1), lane);
-		features[at] = cos(angle);
-		features[at + 1] = sin(angle);
+		features[at] = z.re;
+		features[at + 1] = z.im;
 	}
 }
 

@@ -42,21 +42,9 @@ done:
 	return st;
 }
 
-static hel_status emit_rotate_sum(hel_builder *b, uint32_t value, const int32_t *steps,
-				  size_t count)
-{
-	hel_status st = HEL_OK;
-	hel_op op = {.kind = HEL_OP_ROTATE_SUM, .value = value, .steps = (uint32_t)count};
-	TRY_ALLOC(op.step, hel_alloc(count, sizeof *op.step));
-	memcpy(op.step, steps, count * sizeof *op.step);
-	st = hel_emit_op(b, op);
-done:
-	return st;
-}
-
 hel_status hel_emit_conjugate(hel_builder *b, uint32_t value)
 {
-	return emit_rotate_sum(b, value, &(int32_t){(int32_t)b->slots}, 1);
+	return hel_emit_rotate_sum(b, value, &(int32_t){(int32_t)b->slots}, 1);
 }
 
 /* What one term multiplies with, before its giant step moves it. */
@@ -120,7 +108,7 @@ static unsigned fold_radix(const hel_builder *b, unsigned bits, size_t limbs)
 {
 	unsigned best = 1;
 	double least = INFINITY;
-	for (unsigned radix = 1; radix <= 3; radix++) {
+	for (unsigned radix = 1; radix <= HEL_FOLD_RADIX_MAX; radix++) {
 		hel_cost c = {0};
 		for (unsigned left = bits; left; left -= HEL_MIN(left, radix)) {
 			hel_cost_add(&c, hel_cost_decompose(&b->params->spec, limbs), 1);
@@ -139,24 +127,12 @@ static unsigned fold_radix(const hel_builder *b, unsigned bits, size_t limbs)
 
 hel_status hel_emit_folds(hel_builder *b, unsigned level, bool conjugate)
 {
-	hel_status st = HEL_OK;
 	const hel_packing_plan *plan = &b->l->plan;
 	const unsigned low = plan->lane_bits + plan->column_bits;
-	uint32_t left = (((uint32_t)1 << plan->fold_bits) - 1) << low;
-	int32_t step[64];
-	left |= conjugate ? (uint32_t)b->slots : 0;
-	const unsigned radix =
-	    fold_radix(b, (unsigned)__builtin_popcount(left), b->params->limbs[level]);
-	while (left) {
-		uint32_t group = 0;
-		for (unsigned i = 0; i < radix && left; i++) {
-			group |= left & -left;
-			left &= left - 1;
-		}
-		TRY(emit_rotate_sum(b, b->value, step, hel_subset_sums(step, group)));
-	}
-done:
-	return st;
+	uint32_t folds = (((uint32_t)1 << plan->fold_bits) - 1) << low;
+	folds |= conjugate ? (uint32_t)b->slots : 0;
+	return hel_emit_fold(
+	    b, folds, fold_radix(b, (unsigned)__builtin_popcount(folds), b->params->limbs[level]));
 }
 
 hel_status hel_emit_results(hel_builder *b, const uint32_t *value, size_t count, hel_weight weight,

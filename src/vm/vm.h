@@ -101,9 +101,6 @@ typedef struct hel_shape {
 	hel_shape_layer *layer; /* one per layer of the program */
 } hel_shape;
 
-#define HEL_NO_GROUP UINT32_MAX
-#define HEL_COSINE (UINT32_MAX - 1) /* of no group; the next feature is the same angle's sine */
-
 /** What records can be: |feature i| <= feature[i], and of the features of one group (group[i], or
  *  HEL_NO_GROUP, HEL_COSINE) at most one is not 0. groups: how many; 0: groups are not looked at.
  */

@@ -1,6 +1,6 @@
 /* verify: encrypted against clear, over real rows, client and server in one process. */
+#include "cli/server/infer.h"
 #include "dlrm/dlrm.h"
-#include "infer.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* tune: what do depth, width, activation and compression cost, and what do they buy? */
-#include "tune.h"
-#include "calibration.h"
+#include "cli/calibration_option.h"
 #include "compile/compile.h"
+#include "tune.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
-/* rows.h -- what the commands for data sets read as a stream share. */
-#ifndef HEL_CLI_ROWS_H
-#define HEL_CLI_ROWS_H
+/* train_rows.h -- what the commands for data sets read as a stream share. */
+#ifndef HEL_CLI_TRAIN_ROWS_H
+#define HEL_CLI_TRAIN_ROWS_H
 
-#include "cli.h"
+#include "cli/cli.h"
 #include "dlrm/dlrm.h"
 
 /** The data set's default configuration, changed by --config, --embedding, --threshold,

@@ -2,7 +2,7 @@
 #ifndef HEL_CLI_INFER_H
 #define HEL_CLI_INFER_H
 
-#include "cli.h"
+#include "cli/cli.h"
 #include "net/net.h"
 
 #define HEL_CACHE_OPTION                                                                           \

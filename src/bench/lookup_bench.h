@@ -1,10 +1,10 @@
-/* lookup.h -- figures of `helrm lookup-bench`: lookup_run.c measures one method, lookup_bench.c
- * reads tables and reports.
+/* lookup_bench.h -- figures of `helrm lookup-bench`: lookup_run.c measures one method,
+ * lookup_bench.c reads tables and reports.
  */
-#ifndef HEL_CLI_LOOKUP_H
-#define HEL_CLI_LOOKUP_H
+#ifndef HEL_BENCH_LOOKUP_BENCH_H
+#define HEL_BENCH_LOOKUP_BENCH_H
 
-#include "cli.h"
+#include "cli/cli.h"
 #include "lookup/lookup.h"
 
 /* The tables of a call: rows for those who keep rows, a codebook for those of digits. */

@@ -3,7 +3,7 @@
  *   servers/S/MODEL.manifest  what was accepted on first use; another one is refused
  *   servers/S/PARAMS.access   the session and which keys it holds
  * with S from the server's address. Nothing that is sent depends on a decrypted score. */
-#include "cli.h"
+#include "cli/cli.h"
 #include "net/net.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
+#include "cli/calibration_option.h"
 #include "compile/compile.h"
-#include "calibration.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* keygen, encrypt, decrypt: what the owner of the data runs. */
-#include "cli.h"
+#include "cli/cli.h"
 #include "net/net.h"
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* Training and judging on data sets read as a stream (criteo). */
-#include "rows.h"
+#include "train_rows.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

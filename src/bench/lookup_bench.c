@@ -1,6 +1,6 @@
 /* lookup-bench: all ways to look up encrypted indices, side by side on one table. */
+#include "lookup_bench.h"
 #include "bench.h"
-#include "lookup.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

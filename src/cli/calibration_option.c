@@ -1,4 +1,4 @@
-#include "calibration.h"
+#include "calibration_option.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* helrm inspect plan: what the compiler chose, and what came next, as text, JSON and a drawing. */
-#include "cli.h"
+#include "cli/cli.h"
 #include "features/features.h"
 #include "prog/prog.h"
 #include <stdlib.h>

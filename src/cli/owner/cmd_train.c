@@ -1,6 +1,6 @@
 /* train, eval, predict, synth: the model in the clear. */
 #include "dlrm/dlrm.h"
-#include "rows.h"
+#include "train_rows.h"
 #include <math.h>
 #include <string.h>
 

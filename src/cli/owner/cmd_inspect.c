@@ -1,5 +1,5 @@
 #include "ckks/ckks.h"
-#include "cli.h"
+#include "cli/cli.h"
 #include "compile/compile.h"
 #include "dlrm/dlrm.h"
 #include "prog/prog.h"

@@ -1,7 +1,7 @@
 /* bench --calibrate: times the building blocks of a run and fits seconds to their counts. */
 #include "bench.h"
 #include "bench_blocks.h"
-#include "calibration.h"
+#include "cli/calibration_option.h"
 #include <libgen.h>
 #include <math.h>
 #include <stdlib.h>

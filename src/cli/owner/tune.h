@@ -2,7 +2,7 @@
 #ifndef HEL_CLI_TUNE_H
 #define HEL_CLI_TUNE_H
 
-#include "rows.h"
+#include "train_rows.h"
 
 typedef struct hel_candidate {
 	char name[64];

@@ -1,5 +1,5 @@
 /* serve: the private-prediction service. */
-#include "cli.h"
+#include "cli/cli.h"
 #include "net/server/service.h"
 #include <signal.h>
 #include <time.h>

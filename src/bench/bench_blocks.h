@@ -1,7 +1,7 @@
 /* bench_blocks.h -- what runs are made of, ready to be timed: bench_calibrate.c does.
  */
-#ifndef HEL_CLI_BENCH_BLOCKS_H
-#define HEL_CLI_BENCH_BLOCKS_H
+#ifndef HEL_BENCH_BLOCKS_H
+#define HEL_BENCH_BLOCKS_H
 
 #include "circuit/circuit.h"
 #include "vm/cost.h"

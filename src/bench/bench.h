@@ -1,10 +1,10 @@
 /* bench.h -- figures of `helrm bench`: bench.c times and reports, bench_core.c does the work of
  * rings and layers.
  */
-#ifndef HEL_CLI_BENCH_H
-#define HEL_CLI_BENCH_H
+#ifndef HEL_BENCH_H
+#define HEL_BENCH_H
 
-#include "cli.h"
+#include "cli/cli.h"
 #include "compile/calibration.h"
 #include "compile/compile.h"
 

@@ -1,6 +1,6 @@
-/* calibration.h -- which calibration a command goes by. */
-#ifndef HEL_CLI_CALIBRATION_H
-#define HEL_CLI_CALIBRATION_H
+/* calibration_option.h -- which calibration a command goes by. */
+#ifndef HEL_CLI_CALIBRATION_OPTION_H
+#define HEL_CLI_CALIBRATION_OPTION_H
 
 #include "cli.h"
 #include "compile/calibration.h"

@@ -1,5 +1,5 @@
 /* import: a model trained in PyTorch becomes a helrm model. */
-#include "cli.h"
+#include "cli/cli.h"
 #include "dlrm/dlrm.h"
 
 static hel_status run_import(const hel_args *args, json_t *out)

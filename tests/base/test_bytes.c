@@ -22,9 +22,9 @@ static void test_round_trip(void **state)
 	assert_int_equal(7, hel_read_u8(&r));
 	assert_int_equal(0xbeef, hel_read_u16(&r));
 	assert_int_equal(0xdeadbeef, hel_read_u32(&r));
-	assert_true(hel_read_u64(&r) == 0x0123456789abcdefu);
-	assert_true(hel_read_f32(&r) == -1.5f);
-	assert_true(hel_read_f64(&r) == 3.25);
+	assert_equal(hel_read_u64(&r), 0x0123456789abcdefu);
+	assert_equal(hel_read_f32(&r), -1.5f);
+	assert_equal(hel_read_f64(&r), 3.25);
 	char *text = hel_read_text(&r, 10, "text");
 	assert_string_equal("slot", text);
 	hel_free(text);
@@ -76,10 +76,10 @@ static void test_container(void **state)
 	assert_int_equal(HEL_KIND_QUERY, hel_container_kind(w.bytes, w.size));
 	assert_status(HEL_EFORMAT, hel_container_open(&r, HEL_KIND_RESULT, w.bytes, w.size));
 	for (size_t size = 0; size < w.size; size++)
-		assert_true(hel_container_open(&r, HEL_KIND_QUERY, w.bytes, size) != HEL_OK);
+		assert_unequal(hel_container_open(&r, HEL_KIND_QUERY, w.bytes, size), HEL_OK);
 	for (size_t i = 0; i < w.size * 8; i++) {
 		w.bytes[i / 8] ^= (uint8_t)(1u << i % 8);
-		assert_true(hel_container_open(&r, HEL_KIND_QUERY, w.bytes, w.size) != HEL_OK);
+		assert_unequal(hel_container_open(&r, HEL_KIND_QUERY, w.bytes, w.size), HEL_OK);
 		w.bytes[i / 8] ^= (uint8_t)(1u << i % 8);
 	}
 	w.bytes[6]++;

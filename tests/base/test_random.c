@@ -35,12 +35,15 @@ static void test_moments(void **state)
 	const int n = 200000;
 	for (int i = 0; i < n; i++) {
 		double x = hel_prng_normal(&g), u = hel_prng_unit(&g);
-		assert_true(u >= 0 && u < 1);
+		assert_at_least(u, 0);
+		assert_less(u, 1);
 		mean += x / n;
 		square += x * x / n;
 		unit += u / n;
 	}
-	assert_true(fabs(mean) < 0.02 && fabs(square - 1) < 0.03 && fabs(unit - 0.5) < 0.01);
+	assert_less(fabs(mean), 0.02);
+	assert_within(square, 1, 0.03);
+	assert_within(unit, 0.5, 0.01);
 }
 
 static void test_system_randomness_differs(void **state)

@@ -35,7 +35,8 @@ static void test_all_or_nothing(void **state)
 	hel_stream_free(s);
 	assert_ok(hel_file_read(path, 1 << 24, &bytes, &size));
 	assert_int_equal(40 * sizeof piece - 780, size);
-	assert_true(bytes[0] == 0 && bytes[size - 1] == 39);
+	assert_equal(bytes[0], 0);
+	assert_equal(bytes[size - 1], 39);
 	hel_hash(expected, bytes, size);
 	assert_memory_equal(expected, hash, sizeof hash);
 	hel_free(bytes);

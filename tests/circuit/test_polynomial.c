@@ -42,7 +42,8 @@ static void check_schedule(const hel_polynomial *p)
 			product[i + 1] = t->product;
 			depth[i + 1] = t->depth + !t->product;
 			if (t->product) {
-				assert_true(t->a <= (int)i && t->b <= (int)i);
+				assert_at_most(t->a, (int)i);
+				assert_at_most(t->b, (int)i);
 				assert_true(!product[t->a] && !product[t->b]);
 				assert_int_equal(depth[t->a], t->depth);
 				assert_int_equal(depth[t->b], t->depth);
@@ -52,14 +53,16 @@ static void check_schedule(const hel_polynomial *p)
 			value[i + 1] = t->constant;
 			for (size_t k = 0; k < t->terms; k++) {
 				const int v = t->term[k].value;
-				assert_true(v <= (int)i && depth[v] <= t->depth);
-				if (product[v])
-					assert_true(depth[v] == t->depth &&
-						    rint(t->term[k].factor) == t->term[k].factor);
+				assert_at_most(v, (int)i);
+				assert_at_most(depth[v], t->depth);
+				if (product[v]) {
+					assert_equal(depth[v], t->depth);
+					assert_equal(rint(t->term[k].factor), t->term[k].factor);
+				}
 				value[i + 1] += t->term[k].factor * value[v];
 			}
 		}
-		assert_true(fabs(value[s->count] - value_at(p, x)) < 1e-9);
+		assert_within(value[s->count], value_at(p, x), 1e-9);
 	}
 	assert_int_equal(depth[s->count], hel_polynomial_levels(p->degree));
 	hel_free(value);
@@ -115,7 +118,7 @@ static void test_on_ciphertexts(void **state)
 					y[i] = (hel_complex){value_at(&p, x[i].re), 0};
 				assert_ok(hel_polynomial_apply(f.ev, a, a, &p));
 				assert_int_equal(level - levels, hel_ct_level(a));
-				assert_true(hel_ct_scale(a) == f.params->scale[level - levels]);
+				assert_equal(hel_ct_scale(a), f.params->scale[level - levels]);
 				/* errors of T_i grow like i at the ends of the interval */
 				assert_near("polynomial", decrypted_error(&f, a, y),
 					    0x1p-21 * (1 + p.degree / 2.0));
@@ -160,7 +163,8 @@ static void test_weighted_sum(void **state)
 		const hel_sum_term terms[] = {{a, 0.7}, {b, -1.3}, {ab, 2}};
 		assert_ok(hel_eval_weighted_sum(f.ev, sum, 3, terms, 3, 0.25));
 		assert_ok(hel_eval_rescale(f.ev, sum, sum));
-		assert_true(hel_ct_level(sum) == 2 && hel_ct_scale(sum) == f.params->scale[2]);
+		assert_equal(hel_ct_level(sum), 2);
+		assert_equal(hel_ct_scale(sum), f.params->scale[2]);
 		hel_complex *z = hel_alloc(f.slots, sizeof *z);
 		for (size_t i = 0; i < f.slots; i++) {
 			double complex u = x[i].re + x[i].im * I, v = y[i].re + y[i].im * I;

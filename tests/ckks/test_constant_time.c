@@ -48,9 +48,10 @@ static void poison_slots(hel_complex *slots, size_t count)
 static void expect_message(hel_complex *slots, size_t count)
 {
 	VALGRIND_MAKE_MEM_DEFINED(slots, count * sizeof *slots);
-	for (size_t i = 0; i < count; i++)
-		assert_true(fabs(slots[i].re - message(i).re) < 1e-4 &&
-			    fabs(slots[i].im - message(i).im) < 1e-4);
+	for (size_t i = 0; i < count; i++) {
+		assert_within(slots[i].re, message(i).re, 1e-4);
+		assert_within(slots[i].im, message(i).im, 1e-4);
+	}
 }
 
 static void decrypt_both_ways(hel_complex *slots, const hel_secret_key *key, const hel_ct *ct)

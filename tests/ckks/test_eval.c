@@ -50,7 +50,7 @@ static void run_all(hel_params_spec spec)
 	assert_ok(hel_eval_mul_plain(f.ev, c, a, p));
 	assert_predicted("mul_plain", decrypted_error(&f, c, z), square * (fresh + rounding));
 	assert_ok(hel_eval_rescale(f.ev, c, c));
-	assert_true(hel_ct_scale(c) == hel_params_scale(f.params, top - 1));
+	assert_equal(hel_ct_scale(c), hel_params_scale(f.params, top - 1));
 	assert_predicted("mul_plain, rescaled", decrypted_error(&f, c, z),
 			 square * (fresh + rounding) + divided);
 	assert_status(HEL_EINVAL, hel_eval_mul_plain(f.ev, c, a, q));
@@ -59,12 +59,12 @@ static void run_all(hel_params_spec spec)
 	assert_ok(hel_eval_mul(f.ev, c, a, b));
 	assert_predicted("mul", decrypted_error(&f, c, z), 2 * square * fresh + switched_product);
 	assert_ok(hel_eval_rescale(f.ev, c, c));
-	assert_true(hel_ct_scale(c) == hel_params_scale(f.params, top - 1));
+	assert_equal(hel_ct_scale(c), hel_params_scale(f.params, top - 1));
 	assert_predicted("mul, rescaled", decrypted_error(&f, c, z),
 			 2 * square * fresh + switched_product + divided);
 	assert_ok(hel_eval_mul_rescale(f.ev, c, a, b));
-	assert_true(hel_ct_level(c) == top - 1 &&
-		    hel_ct_scale(c) == hel_params_scale(f.params, top - 1));
+	assert_equal(hel_ct_level(c), top - 1);
+	assert_equal(hel_ct_scale(c), hel_params_scale(f.params, top - 1));
 	assert_predicted("mul_rescale", decrypted_error(&f, c, z),
 			 2 * square * fresh + switched_product + divided);
 	hel_ct_copy(c, a);
@@ -81,8 +81,8 @@ static void run_all(hel_params_spec spec)
 		    4 * (x[i].re * x[i].re + x[i].im * x[i].im) * fresh + switched_product;
 	for (unsigned l = top; l-- > 0;) {
 		assert_ok(hel_eval_rescale(f.ev, c, c));
-		assert_true(hel_ct_level(c) == l &&
-			    hel_ct_scale(c) == hel_params_scale(f.params, l));
+		assert_equal(hel_ct_level(c), l);
+		assert_equal(hel_ct_scale(c), hel_params_scale(f.params, l));
 		for (size_t i = 0; i < n; i++)
 			variance[i] += hel_noise_rescale(ps, ps->scale[l]);
 		if (!l)
@@ -104,7 +104,7 @@ static void run_all(hel_params_spec spec)
 
 	for (unsigned l = 0; l <= top; l++) {
 		assert_ok(hel_eval_drop(f.ev, c, a, l));
-		assert_true(hel_ct_scale(c) == hel_params_scale(f.params, l));
+		assert_equal(hel_ct_scale(c), hel_params_scale(f.params, l));
 		assert_predicted("drop", decrypted_error(&f, c, x),
 				 l == top ? fresh : fresh + hel_noise_rescale(ps, ps->scale[l]));
 		for (size_t s = 0; s < HEL_ARRAY_LEN(steps); s++) {
@@ -150,8 +150,8 @@ static void run_all(hel_params_spec spec)
 	assert_predicted("rescaled without rotation", decrypted_error(&f, r[0], z),
 			 product + divided);
 	assert_ok(hel_eval_rotate_sum_rescale(f.ev, c, c, sum_steps, 4));
-	assert_true(hel_ct_level(c) == top - 1 &&
-		    hel_ct_scale(c) == hel_params_scale(f.params, top - 1));
+	assert_equal(hel_ct_level(c), top - 1);
+	assert_equal(hel_ct_scale(c), hel_params_scale(f.params, top - 1));
 	for (size_t i = 0; i < n; i++) {
 		z[i] = (hel_complex){0, 0};
 		for (int s = 0; s < 4; s++) {

@@ -10,7 +10,7 @@ static hel_ct *encrypted_public(ckks_fixture *f, const hel_public_key *key,
 	assert_ok(hel_ct_new(&ct, f->params));
 	assert_ok(hel_encrypt_public(ct, key, pt));
 	assert_int_equal(level, hel_ct_level(ct));
-	assert_true(hel_ct_scale(ct) == hel_params_scale(f->params, level));
+	assert_equal(hel_ct_scale(ct), hel_params_scale(f->params, level));
 	hel_pt_free(pt);
 	return ct;
 }
@@ -60,8 +60,9 @@ static void expect_predicted(const char *what, ckks_fixture *f, const hel_ct *ct
 	print_message("  %s, level %u: error 2^%.2f, %.3f of the predicted, worst %.2f sigma\n",
 		      what, hel_ct_level(ct), log2(rms * sqrt(variance)), rms, worst);
 	/* thousands of slots: the ratio is known to a few percent */
-	assert_true(rms > 0.85 && rms < 1.15);
-	assert_true(worst < 6);
+	assert_more(rms, 0.85);
+	assert_less(rms, 1.15);
+	assert_less(worst, 6);
 }
 
 static void test_error_is_as_predicted(void **state)
@@ -128,7 +129,8 @@ static void test_tail_of_slots(void **state)
 	const double share = (double)beyond / TIMES / (double)f.slots;
 	print_message("  %.4f of the slots beyond 3 rms; 0.0080 predicted, 0.0001 of a Gaussian\n",
 		      share);
-	assert_true(share > 0.005 && share < 0.012);
+	assert_more(share, 0.005);
+	assert_less(share, 0.012);
 	hel_free(x);
 	hel_free(got);
 	hel_public_key_free(key);

@@ -155,7 +155,7 @@ static void check_lookup(const hel_dlrm *m, const hel_stage *s, hel_blocks *b, b
 	for (size_t a = 0; a < HEL_MAX(b->shape.selections, 1); a++) {
 		product(y, packed, &k, m, a, row);
 		for (size_t q = 0; q < SLOTS; q++) {
-			assert_true(k.result[q] == (int32_t)(q & (k.rows - 1)));
+			assert_equal(k.result[q], (int32_t)(q & (k.rows - 1)));
 			/* conjugate_here: the fold by conjugation */
 			if (q < k.rows)
 				part[q] +=
@@ -170,7 +170,7 @@ static void check_lookup(const hel_dlrm *m, const hel_stage *s, hel_blocks *b, b
 		if (column >= 0)
 			sum[column] += part[e];
 		else
-			assert_true(fabs(part[e]) < 1e-12);
+			assert_less(fabs(part[e]), 1e-12);
 	}
 	for (size_t t = 0; t < m->schema->table_count; t++)
 		for (size_t d = 0; d < dim; d++) {
@@ -194,8 +194,8 @@ static unsigned check_shapes(const hel_dlrm *m, hel_way way, hel_prng *g)
 	unsigned packings = 0;
 	assert_ok(hel_stages_new(&s, m, way));
 	const hel_stage *lookup = &s->stage[0];
-	assert_true(lookup->lookup &&
-		    lookup->rows == m->config.embedding_dim * m->schema->table_count);
+	assert_true(lookup->lookup);
+	assert_equal(lookup->rows, m->config.embedding_dim * m->schema->table_count);
 	for (unsigned i = 0; i < (LOG_SLOTS + 1) * 2 * (lookup->selected ? 12 : 1); i++) {
 		const hel_blocks_shape shape = {
 		    .complex = i % 2,
@@ -237,7 +237,7 @@ static void test_lookups(void **state)
 		for (size_t w = 0; w < HEL_ARRAY_LEN(ways); w++) {
 			const unsigned packings = check_shapes(m, ways[w], &g);
 			print_message("dim %u, way %zu: %u packings\n", dim, w, packings);
-			assert_true(packings > 5);
+			assert_more(packings, 5);
 		}
 		hel_dlrm_free(m);
 	}

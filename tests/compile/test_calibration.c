@@ -50,10 +50,10 @@ static void test_fit(void **state)
 	truth.cache = 0x1p22;
 	const size_t count = make_samples(sample, &truth, &g);
 	assert_ok(hel_cost_fit(&found, sample, count));
-	assert_true(found.cache == truth.cache);
+	assert_equal(found.cache, truth.cache);
 	for (size_t i = 0; i < count; i++) {
 		const double want = hel_cost_predicted(&truth, &sample[i], 1);
-		assert_true(fabs(hel_cost_predicted(&found, &sample[i], 1) / want - 1) < 0.05);
+		assert_within(hel_cost_predicted(&found, &sample[i], 1) / want, 1, 0.05);
 	}
 }
 
@@ -74,8 +74,8 @@ static void test_fit_threads(void **state)
 		found.efficiency = 1;
 		found.seconds.forks = 0;
 		hel_cost_fit_threads(&found, sample, count, threads);
-		assert_true(fabs(found.efficiency - 0.7) < 0.02);
-		assert_true(fabs(found.seconds.forks / 3e-6 - 1) < 0.05);
+		assert_within(found.efficiency, 0.7, 0.02);
+		assert_within(found.seconds.forks / 3e-6, 1, 0.05);
 	}
 }
 

@@ -78,7 +78,7 @@ static outcome check_model(hel_prng *g, const hel_dlrm *m, const hel_compile_opt
 	const hel_status st = hel_compile(&p, &r, m, o);
 	if (st == HEL_EUNSUPPORTED || st == HEL_ERANGE) {
 		print_message("  REFUSED in %.1f s: %s\n", seconds() - start, hel_error_detail());
-		assert_true(strlen(hel_error_detail()) > 40);
+		assert_more(strlen(hel_error_detail()), 40);
 		assert_null(p);
 		return REFUSED;
 	}
@@ -104,15 +104,15 @@ static outcome check_model(hel_prng *g, const hel_dlrm *m, const hel_compile_opt
 		assert_ok(hel_clear_run_features(&got, p, features));
 		if (!(fabs(want - got) < 1e-4 * fmax(1, fabs(want))))
 			fail_msg("program %.9g, model %.9g", got, want);
-		assert_true(fabs(want) <= mf->bound);
+		assert_at_most(fabs(want), mf->bound);
 	}
 	const bool runs = r.key_bytes + r.memory_bytes <= MOST_BYTES && r.seconds <= MOST_SECONDS;
 	if (runs) {
 		double spread, secret = run_encrypted(p, features, &spread, o->pool);
 		print_message("  encrypted %.6f, clear %.6f, slots within %.1g, after %.1f s\n",
 			      secret, want, spread, seconds() - start);
-		assert_true(fabs(secret - want) < fmax(8 * r.shape.error, 1e-4));
-		assert_true(spread < fmax(8 * r.shape.slot_error, 1e-4)); /* one slot, the worst */
+		assert_within(secret, want, fmax(8 * r.shape.error, 1e-4));
+		assert_less(spread, fmax(8 * r.shape.slot_error, 1e-4)); /* one slot, the worst */
 	}
 	hel_compile_report_clear(&r);
 	hel_program_free(p);
@@ -156,7 +156,7 @@ static void test_random_models(void **state)
 		      count[REFUSED]);
 	assert_true(rounds() < 12 || 2 * count[RAN] > rounds());
 	for (int kind = 0; rounds() >= 12 && kind < HEL_ACT_KINDS; kind++)
-		assert_true(of_kind[kind] > 0);
+		assert_more(of_kind[kind], 0);
 	hel_pool_free(pool);
 }
 
@@ -368,8 +368,9 @@ static void test_bound_of_roots(void **state)
 		want = fmax(want, fabs(logit));
 	}
 	print_message("bound %.9g, largest logit %.9g\n", p->manifest->bound, want);
-	assert_true(!p->manifest->measured && p->manifest->bound > want * (1 - 1e-6) &&
-		    p->manifest->bound < 2 * want);
+	assert_true(!p->manifest->measured);
+	assert_more(p->manifest->bound, want * (1 - 1e-6));
+	assert_less(p->manifest->bound, 2 * want);
 	hel_compile_report_clear(&r);
 	hel_program_free(p);
 	hel_dlrm_free(m);
@@ -424,7 +425,9 @@ static void test_bound_of_a_linear_model(void **state)
 		for (uint32_t i = 0; i < p->manifest->inputs; i++)
 			loose |= hel_layout_is_complex(&p->manifest->input[i].layout);
 		const double over = p->manifest->bound / want - 1;
-		assert_true(!p->manifest->measured && over > -1e-5 && over < (loose ? 1 : 1e-5));
+		assert_true(!p->manifest->measured);
+		assert_more(over, -1e-5);
+		assert_less(over, (loose ? 1 : 1e-5));
 		hel_compile_report_clear(&r);
 		hel_program_free(p);
 		hel_dlrm_free(m);
@@ -461,7 +464,8 @@ static void test_polynomials_in_batches(void **state)
 				      hel_schema_onehots(m->schema), 1u << log_batch,
 				      complex ? ", imaginary parts" : "", p->manifest->bound);
 			bound = log_batch ? bound : p->manifest->bound;
-			assert_true(!p->manifest->measured && p->manifest->bound < 1.05 * bound);
+			assert_true(!p->manifest->measured);
+			assert_less(p->manifest->bound, 1.05 * bound);
 			hel_compile_report_clear(&r);
 			hel_program_free(p);
 		}

@@ -41,7 +41,7 @@ static void test_fits_converge(void **state)
 			print_message("  %-8s degree %2u over +-%g: %.2g\n",
 				      hel_activation_name(act.kind), a.degree, a.range, error);
 			/* least squares gives up some of the largest error */
-			assert_true(error < 2.5 * cases[i].error);
+			assert_less(error, 2.5 * cases[i].error);
 		}
 	hel_approximation a;
 	const hel_activation relu = {HEL_ACT_RELU, 0, 0};
@@ -60,7 +60,7 @@ static void test_slopes(void **state)
 			const hel_activation act = {(hel_activation_kind)kind, 0.3, -0.7};
 			double slope =
 			    (hel_activate(act, x + h) - hel_activate(act, x - h)) / (2 * h);
-			assert_true(fabs(slope - hel_activate_slope(act, x)) < 1e-6);
+			assert_within(slope, hel_activate_slope(act, x), 1e-6);
 		}
 }
 
@@ -107,10 +107,10 @@ static void test_model(void **state)
 			print_message("  %s, degree %u: largest change %.2g\n",
 				      hel_activation_name(m->config.activation.kind), degree,
 				      worst);
-			assert_true(worst <= before);
+			assert_at_most(worst, before);
 			before = worst;
 		}
-		assert_true(before < 1e-4);
+		assert_less(before, 1e-4);
 		hel_free(exact);
 		hel_samples_clear(&s);
 		hel_dlrm_free(m);
@@ -159,13 +159,13 @@ static void test_files(void **state)
 	char weights[600], previous[620];
 	snprintf(weights, sizeof weights, "%s/weights.safetensors", dir);
 	snprintf(previous, sizeof previous, "%s.previous", weights);
-	assert_true(access(previous, F_OK) != 0);
+	assert_unequal(access(previous, F_OK), 0);
 	assert_int_equal(0, link(weights, previous));
 	assert_ok(hel_file_write(weights, "new", 3, 0644));
 	assert_ok(hel_dlrm_load(&back, dir));
 	assert_memory_equal(m->parameter, back->parameter, m->parameters * sizeof *m->parameter);
 	assert_ok(hel_dlrm_save(m, dir));
-	assert_true(access(previous, F_OK) != 0);
+	assert_unequal(access(previous, F_OK), 0);
 	hel_dlrm_free(back);
 	hel_dlrm_free(m);
 	hel_samples_clear(&s);

@@ -74,8 +74,10 @@ static void test_learns_and_repeats(void **state)
 	assert_ok(hel_metrics_of_part(&after, &rows, m, cache, &split, HEL_TEST, pool));
 	print_message("AUC %.3f -> %.3f on %u rows, %.0f rows/s\n", before.auc, after.auc,
 		      (unsigned)rows, (double)r.rows / r.seconds);
-	assert_true(after.auc > 0.68 && after.auc > before.auc + 0.1);
-	assert_true(r.best_auc > 0.68 && r.steps > 200);
+	assert_more(after.auc, 0.68);
+	assert_more(after.auc, before.auc + 0.1);
+	assert_more(r.best_auc, 0.68);
+	assert_more(r.steps, 200);
 	hel_dlrm *again = trained(&c, &r, &(hel_fit_options){.quiet = true, .pool = pool});
 	assert_memory_equal(m->parameter, again->parameter, m->parameters * sizeof(float));
 	hel_dlrm_free(again);
@@ -123,14 +125,16 @@ static void test_killed_and_resumed(void **state)
 		assert_true(WIFSIGNALED(how) || WEXITSTATUS(how) == 0);
 		resume = resume || access(checkpoint, F_OK) == 0;
 	}
-	assert_true(resume && kills > 0);
+	assert_true(resume);
+	assert_more(kills, 0);
 	hel_dlrm *m =
 	    trained(&c, &r,
 		    &(hel_fit_options){
 			.checkpoint = checkpoint, .interval = 1e9, .resume = true, .quiet = true});
 	print_message("%d kills, last resumed after step %u of %u\n", kills, (unsigned)r.resumed,
 		      (unsigned)steps);
-	assert_true(r.resumed > 0 && r.steps == steps);
+	assert_more(r.resumed, 0);
+	assert_equal(r.steps, steps);
 	assert_memory_equal(whole->parameter, m->parameter, m->parameters * sizeof(float));
 	hel_dlrm_free(m);
 
@@ -173,8 +177,9 @@ static void test_stops_early(void **state)
 	hel_dlrm *m = trained(&c, &r, &(hel_fit_options){.quiet = true});
 	assert_ok(hel_metrics_of_part(&metrics, NULL, m, cache, &split, HEL_VALIDATION, NULL));
 	print_message("stopped after %u steps, AUC %.4f\n", (unsigned)r.steps, r.best_auc);
-	assert_true(r.stopped && r.steps < 30 * 120);
-	assert_true(fabs(metrics.auc - r.best_auc) < 1e-12);
+	assert_true(r.stopped);
+	assert_less(r.steps, 30 * 120);
+	assert_within(metrics.auc, r.best_auc, 1e-12);
 	hel_dlrm_free(m);
 }
 
@@ -237,7 +242,7 @@ static void test_every_allocation_fails_once(void **state)
 		assert_int_equal(HEL_ENOMEM, st);
 	}
 	print_message("%ld allocations\n", n - 1);
-	assert_true(n > 100);
+	assert_more(n, 100);
 }
 
 int main(void)

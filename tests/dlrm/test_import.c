@@ -122,7 +122,7 @@ static void test_heart(void **state)
 	assert_ok(hel_schema_apply(m->schema, &r, 0, HEL_UNKNOWN_IS_ERROR, values, hots, NULL));
 	assert_ok(hel_dlrm_logit(&got, m, values, hots));
 	print_message("by hand %.9f, imported %.9f\n", want, got);
-	assert_true(fabs(got - want) < 1e-9 * fmax(1, fabs(want)));
+	assert_within(got, want, 1e-9 * fmax(1, fabs(want)));
 	hel_records_clear(&r);
 	hel_dlrm_free(m);
 }
@@ -158,7 +158,8 @@ static void test_criteo(void **state)
 					       : "\"aa\",\"\",null,\"05db9164\"");
 	snprintf(text + n, sizeof text - n, "]}");
 	assert_ok(import(&m, &report, &f, text));
-	assert_true(report.no_missing_row == 1 && report.collisions == 0);
+	assert_equal(report.no_missing_row, 1);
+	assert_equal(report.collisions, 0);
 	static const struct {
 		int table;
 		const char *value;
@@ -172,8 +173,8 @@ static void test_criteo(void **state)
 			       hel_value_hash(v, strlen(v)));
 		const float got =
 		    hel_tensor_data(m, hel_dlrm_table(m, (size_t)cases[i].table))[hot];
-		assert_true(got ==
-			    (cases[i].row < 0 ? 0 : f.value[4 * cases[i].table + cases[i].row]));
+		assert_equal(got,
+			     (cases[i].row < 0 ? 0 : f.value[4 * cases[i].table + cases[i].row]));
 	}
 	hel_dlrm_free(m);
 }

@@ -23,7 +23,7 @@ static void test_auc_by_pairs(void **state)
 				}
 		hel_metrics m;
 		assert_ok(hel_metrics_of(&m, z, y, 60));
-		assert_true(fabs(m.auc - right / pairs) < 1e-12);
+		assert_within(m.auc, right / pairs, 1e-12);
 	}
 }
 
@@ -34,8 +34,8 @@ static void test_known_values(void **state)
 	const double z[] = {0, 100, -100, 2};
 	const uint8_t y[] = {1, 1, 0, 0};
 	assert_ok(hel_metrics_of(&m, z, y, 4));
-	assert_true(m.accuracy == 0.5);
-	assert_true(fabs(m.log_loss - (log(2) + log1p(exp(2))) / 4) < 1e-12);
+	assert_equal(m.accuracy, 0.5);
+	assert_within(m.log_loss, (log(2) + log1p(exp(2))) / 4, 1e-12);
 	const uint8_t one[] = {1, 1, 1, 1};
 	assert_ok(hel_metrics_of(&m, z, one, 4));
 	assert_true(isnan(m.auc));
@@ -66,8 +66,8 @@ static void test_auc_error(void **state)
 			n[y[i]]++;
 		}
 		assert_ok(hel_metrics_of(&m, z, y, N));
-		assert_true(fabs(m.auc - sum[0] / n[0]) < 1e-12 &&
-			    fabs(m.auc - sum[1] / n[1]) < 1e-12);
+		assert_within(m.auc, sum[0] / n[0], 1e-12);
+		assert_within(m.auc, sum[1] / n[1], 1e-12);
 		auc[0] = m.auc;
 		assert_ok(hel_metrics_of(&m, w, y, N));
 		auc[1] = m.auc;
@@ -77,7 +77,7 @@ static void test_auc_error(void **state)
 	}
 	const double spread = sqrt(squares - mean * mean);
 	print_message("difference: spread %.4f, DeLong %.4f\n", spread, error);
-	assert_true(fabs(error / spread - 1) < 0.15);
+	assert_within(error / spread, 1, 0.15);
 }
 
 int main(void)

@@ -34,7 +34,8 @@ static void test_round_trip(void **state)
 	double a, b;
 	assert_ok(hel_dlrm_logit(&a, m, dense, hots));
 	assert_ok(hel_dlrm_logit(&b, back, dense, hots));
-	assert_true(a == b && isfinite(a));
+	assert_equal(a, b);
+	assert_true(isfinite(a));
 	hel_dlrm_free(back);
 	hel_dlrm_free(m);
 }
@@ -64,7 +65,7 @@ static void test_damaged_weights(void **state)
 	snprintf(path, sizeof path, "%s/weights.safetensors", temp_dir);
 	assert_ok(hel_file_read(path, 1 << 20, &bytes, &size));
 	for (size_t n = 0; n < size; n += n < 100 ? 1 : 53)
-		assert_true(hel_safetensors_read(m, bytes, n) != HEL_OK);
+		assert_unequal(hel_safetensors_read(m, bytes, n), HEL_OK);
 	assert_ok(hel_safetensors_read(m, bytes, size));
 	const float bad = NAN;
 	memcpy(bytes + size - 4, &bad, 4);
@@ -85,9 +86,13 @@ static void test_config(void **state)
 			   "\"digits(2)\", \"activation\": {\"kind\": "
 			   "\"square\"}, \"training\": {\"epochs\": 3}}";
 	assert_ok(hel_dlrm_config_from_json(&c, good, strlen(good)));
-	assert_true(c.bottom_layers == 2 && c.top[1] == 8 && c.plan.kind.base == 2 &&
-		    !c.plan.kind.own && c.training.epochs == 3);
-	assert_true(c.activation.kind == HEL_ACT_SQUARE && c.embedding_dim == 4);
+	assert_equal(c.bottom_layers, 2);
+	assert_equal(c.top[1], 8);
+	assert_equal(c.plan.kind.base, 2);
+	assert_true(!c.plan.kind.own);
+	assert_equal(c.training.epochs, 3);
+	assert_equal(c.activation.kind, HEL_ACT_SQUARE);
+	assert_equal(c.embedding_dim, 4);
 	static const char *const bad[] = {
 	    "",
 	    "[]",

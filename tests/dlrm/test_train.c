@@ -65,7 +65,7 @@ static void test_gradient(void **state)
 						  HEL_UNKNOWN_IS_ERROR));
 			assert_ok(hel_trainer_new(&t, m, 1, NULL));
 			double loss = batch_gradient(t, &s, rows, 5);
-			assert_true(fabs(loss - reference_loss(m, &s, rows, 5)) < 1e-5);
+			assert_within(loss, reference_loss(m, &s, rows, 5), 1e-5);
 			double worst = 0;
 			for (size_t k = 0; k < m->parameters; k++) {
 				float kept = m->parameter[k];
@@ -83,7 +83,7 @@ static void test_gradient(void **state)
 			print_message("activation %zu, base %u: largest gradient error %.2g\n", a,
 				      base, worst);
 			/* relu's kink may lie inside a difference */
-			assert_true(worst < (a == 0 ? 5e-3 : 5e-4));
+			assert_less(worst, (a == 0 ? 5e-3 : 5e-4));
 			hel_trainer_free(t);
 			hel_samples_clear(&s);
 			hel_dlrm_free(m);
@@ -110,7 +110,8 @@ static void test_training_learns_and_repeats(void **state)
 		assert_ok(hel_dlrm_train(m, &s, NULL));
 		double after = reference_loss(m, &s, all, 400);
 		print_message("loss %.3f -> %.3f\n", before, after);
-		assert_true(after < before - 0.1 && after < 0.6);
+		assert_less(after, before - 0.1);
+		assert_less(after, 0.6);
 		if (first)
 			assert_memory_equal(first, m->parameter, m->parameters * sizeof(float));
 		else {
@@ -254,7 +255,8 @@ static void test_sparse_steps_equal_dense_ones(void **state)
 			    (q - (double)start->parameter[k]) * (q - (double)start->parameter[k]);
 		}
 		print_message("decay %d: apart %.2g of the way\n", decay, sqrt(apart / moved));
-		assert_true(moved > 0.1 && sqrt(apart / moved) < 2e-3);
+		assert_more(moved, 0.1);
+		assert_less(sqrt(apart / moved), 2e-3);
 		hel_trainer_free(t);
 		hel_samples_clear(&s);
 		hel_dlrm_free(a);
@@ -299,7 +301,7 @@ static void test_threads_and_logits(void **state)
 			for (size_t i = 0; i < s.count; i += 13) {
 				assert_ok(hel_dlrm_logit(&logit, m, s.value + i * s.dense,
 							 s.hot + i * s.hots));
-				assert_true(fabs(logit - logits[i]) < 1e-4 * fmax(1, fabs(logit)));
+				assert_within(logit, logits[i], 1e-4 * fmax(1, fabs(logit)));
 			}
 		}
 		hel_trainer_free(t);

@@ -23,13 +23,16 @@ static void test_is_made_once(void **state)
 	hel_status worst;
 	make_criteo(temp_path("data"), 20000, 1);
 	hel_cache *c = open_criteo(temp_path("data"), temp_path("cache"), &made);
-	assert_true(made && hel_cache_rows(c) == 20000 && hel_cache_blocks(c) == 3);
+	assert_true(made);
+	assert_equal(hel_cache_rows(c), 20000);
+	assert_equal(hel_cache_blocks(c), 3);
 	const uint64_t sum = sum_of(c, &worst);
 	assert_ok(worst);
 	hel_cache_free(c);
 	c = open_criteo(temp_path("data"), temp_path("cache"), &made);
 	assert_false(made);
-	assert_true(sum_of(c, &worst) == sum && worst == HEL_OK);
+	assert_equal(sum_of(c, &worst), sum);
+	assert_equal(worst, HEL_OK);
 	hel_cache_limit(c, 8193);
 	assert_int_equal(2 * HEL_BLOCK_ROWS, hel_cache_rows(c));
 	sum_of(c, &worst);
@@ -39,7 +42,8 @@ static void test_is_made_once(void **state)
 	hel_cache_free(c);
 	make_criteo(temp_path("data"), 20000, 2); /* the same size, other rows */
 	c = open_criteo(temp_path("data"), temp_path("cache"), &made);
-	assert_true(made && sum_of(c, &worst) != sum);
+	assert_true(made);
+	assert_unequal(sum_of(c, &worst), sum);
 	hel_cache_free(c);
 }
 
@@ -64,10 +68,11 @@ static void test_damage(void **state)
 		bytes[at] ^= 0x40;
 		c = open_criteo(temp_path("data"), temp_path("cache"), &made);
 		const uint64_t found = sum_of(c, &worst);
-		if (worst == HEL_OK)
-			assert_true(made && found == sum);
+		assert_equal(made, worst == HEL_OK);
+		if (made)
+			assert_equal(found, sum);
 		else
-			assert_true(!made && worst == HEL_EHASH);
+			assert_status(HEL_EHASH, worst);
 		hel_cache_free(c);
 	}
 	hel_free(bytes);

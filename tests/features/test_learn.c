@@ -25,8 +25,8 @@ static void test_split(void **state)
 	size_t parts[5] = {0};
 	for (uint64_t row = 0; row < 100000; row++)
 		parts[hel_split_of(&split, row)]++;
-	assert_true(abs((int)parts[HEL_TEST] - 100000 / 7) < 500);
-	assert_true(abs((int)parts[HEL_VALIDATION] - 100000 * 6 / 70) < 400);
+	assert_less(abs((int)parts[HEL_TEST] - 100000 / 7), 500);
+	assert_less(abs((int)parts[HEL_VALIDATION] - 100000 * 6 / 70), 400);
 	assert_int_equal(100000, parts[HEL_TEST] + parts[HEL_VALIDATION] + parts[HEL_TRAIN]);
 	const hel_split all = {.seed = 3};
 	for (uint64_t row = 0; row < 1000; row++)
@@ -86,7 +86,8 @@ static void test_frequent_values_get_rows(void **state)
 			uint32_t hots[32];
 			hel_table_hots(hots, s, t, 1000, value[k]);
 			const bool is_known = hots[0] <= 1000 + f->values;
-			assert_true(hots[0] > 1000 && hots[0] < 1000 + hel_table_width(f));
+			assert_more(hots[0], 1000);
+			assert_less(hots[0], 1000 + hel_table_width(f));
 			known += is_known;
 			if (count[k] > sorted[own - 1])
 				assert_true(is_known);
@@ -94,12 +95,14 @@ static void test_frequent_values_get_rows(void **state)
 				if (is_known)
 					assert_int_equal(HEL_NO_HOT, hots[d]);
 				else
-					assert_true(hots[d] >= 1001 + f->values + 4 * d &&
-						    hots[d] < 1005 + f->values + 4 * d);
+					assert_in_range(hots[d], 1001 + f->values + 4 * d,
+							1004 + f->values + 4 * d);
 		}
 		/* one in 2^10 unknown values is taken for a known one */
-		assert_true(f->values <= own && f->values + 1 >= own);
-		assert_true(known >= f->values && known <= f->values + 1 + distinct / 100);
+		assert_at_most(f->values, own);
+		assert_at_least(f->values + 1, own);
+		assert_at_least(known, f->values);
+		assert_at_most(known, f->values + 1 + distinct / 100);
 		assert_int_equal(distinct > 100 ? 4 : 0, f->base);
 	}
 	hel_free(value);
@@ -119,8 +122,8 @@ static void test_budget(void **state)
 		plan.max_onehot = budget;
 		hel_schema *s = learn(c, &plan);
 		print_message("%u of %zu allowed: %zu\n", budget, width, hel_schema_onehots(s));
-		assert_true(hel_schema_onehots(s) <= budget &&
-			    hel_schema_onehots(s) >= budget * 3 / 5);
+		assert_at_most(hel_schema_onehots(s), budget);
+		assert_at_least(hel_schema_onehots(s), budget * 3 / 5);
 		hel_schema_free(s);
 	}
 	plan.max_onehot = 50;
@@ -156,7 +159,8 @@ static void test_dense(void **state)
 			squares += v * v;
 		}
 	}
-	assert_true(fabs(sum / n) < 1e-9 && fabs(squares / n - 1) < 1e-9);
+	assert_less(fabs(sum / n), 1e-9);
+	assert_within(squares / n, 1, 1e-9);
 	hel_block_clear(&b);
 	hel_schema_free(s);
 	hel_cache_free(c);
@@ -187,7 +191,7 @@ static void test_client_agrees(void **state)
 		assert_string_equal(x, y);
 		print_message("%s: %zu entries, schema of %zu bytes\n", kinds[k],
 			      hel_schema_onehots(s), strlen(x));
-		assert_true(strlen(x) < 8000 + 6 * hel_schema_onehots(s));
+		assert_less(strlen(x), 8000 + 6 * hel_schema_onehots(s));
 		assert_null(strstr(x, records.category[0])); /* nobody's value */
 		const size_t hots = hel_schema_hots(s);
 		uint32_t *mine = hel_alloc(2 * hots, sizeof *mine), *theirs = mine + hots;
@@ -204,9 +208,8 @@ static void test_client_agrees(void **state)
 			}
 			assert_memory_equal(mine, theirs, hots * sizeof *mine);
 			for (size_t d = 0; d < 13; d++)
-				assert_true(
-				    dense[d] ==
-				    hel_dense_apply(s, d, (double)b.value[d * b.count + i]));
+				assert_equal(dense[d], hel_dense_apply(
+							   s, d, (double)b.value[d * b.count + i]));
 		}
 		hel_free(mine);
 		hel_free(x);

@@ -27,11 +27,12 @@ static void test_forms_agree(void **state)
 		hel_records r;
 		assert_ok(parse(&r, forms[i]));
 		assert_int_equal(1, r.count);
-		assert_true(r.labelled && r.label[0] == 1);
+		assert_true(r.labelled);
+		assert_equal(r.label[0], 1);
 		static const double dense[] = {63, 145, 233, 150, 2.3};
 		static const char *const category[] = {"1", "1", "1", "2", "0", "3", "0", "6"};
 		for (int k = 0; k < 5; k++)
-			assert_true(r.value[k] == dense[k]);
+			assert_equal(r.value[k], dense[k]);
 		for (int k = 0; k < 8; k++)
 			assert_string_equal(category[k], r.category[k]);
 		hel_records_clear(&r);
@@ -46,7 +47,7 @@ static void test_missing_values(void **state)
 	assert_false(r.labelled);
 	assert_true(isnan(r.value[1])); /* a pressure of 0 */
 	assert_true(isnan(r.value[2]));
-	assert_true(r.value[4] == 0); /* an oldpeak of 0 is one */
+	assert_equal(r.value[4], 0); /* an oldpeak of 0 is one */
 	assert_string_equal("", r.category[2]);
 	assert_string_equal("", r.category[7]);
 	hel_records_clear(&r);
@@ -107,7 +108,8 @@ static void test_synthetic_rows_parse(void **state)
 	for (size_t i = 0; i < r.count; i++)
 		ill += r.label[i];
 	print_message("%.1f %% ill\n", ill / 20);
-	assert_true(ill > 700 && ill < 1300);
+	assert_more(ill, 700);
+	assert_less(ill, 1300);
 	hel_records_clear(&r);
 	free(text);
 }

@@ -50,14 +50,16 @@ static void test_agrees_with_records(void **state)
 	char *text = criteo_text(45000, 1, &size); /* more than two pieces */
 	assert_ok(hel_file_write(temp_path("plain"), text, size, 0644));
 	assert_ok(scan(&c, &r, temp_path("plain"), 0, NULL));
-	assert_true(r.rows == 45000 && c.rows == 45000 && r.malformed == 0);
+	assert_equal(r.rows, 45000);
+	assert_equal(c.rows, 45000);
+	assert_equal(r.malformed, 0);
 	assert_ok(hel_records_parse(&records, &hel_dataset_criteo, "test", text, size));
 	assert_int_equal(45000, records.count);
 	for (size_t i = 0; i < records.count; i++) {
 		assert_int_equal(records.label[i], c.all.label[i]);
 		for (size_t k = 0; k < records.dense; k++)
-			assert_true(records.value[i * records.dense + k] ==
-				    (double)c.all.value[k * c.all.count + i]);
+			assert_equal(records.value[i * records.dense + k],
+				     (double)c.all.value[k * c.all.count + i]);
 		for (size_t t = 0; t < records.tables; t++) {
 			const char *v = records.category[i * records.tables + t];
 			assert_int_equal(hel_value_hash(v, strlen(v)),
@@ -91,7 +93,7 @@ static void test_agrees_with_records(void **state)
 	hel_block_clear(&threads.all);
 	packed[size / 2] ^= 0x55;
 	assert_ok(hel_file_write(temp_path("damaged"), packed, size, 0644));
-	assert_true(scan(&threads, &r, temp_path("damaged"), UINT64_MAX, NULL) != HEL_OK);
+	assert_unequal(scan(&threads, &r, temp_path("damaged"), UINT64_MAX, NULL), HEL_OK);
 	hel_free(packed);
 	hel_block_clear(&threads.all);
 	hel_block_clear(&c.all);
@@ -111,8 +113,10 @@ static void test_values(void **state)
 	assert_ok(hel_file_write(temp_path("values"), text, strlen(text), 0644));
 	assert_ok(scan(&c, &r, temp_path("values"), 0, NULL));
 	assert_int_equal(2, c.rows);
-	assert_true(c.all.label[0] == 1 && c.all.label[1] == 0);
-	assert_true(c.all.value[1] == (float)log(8) && c.all.value[c.all.count + 1] == 0);
+	assert_equal(c.all.label[0], 1);
+	assert_equal(c.all.label[1], 0);
+	assert_equal(c.all.value[1], (float)log(8));
+	assert_equal(c.all.value[c.all.count + 1], 0);
 	for (size_t t = 0; t < c.all.tables; t++)
 		assert_int_equal(0, c.all.hash[t * c.all.count]);
 	assert_int_equal(hel_value_hash("68fd1e64", 8), c.all.hash[1]);
@@ -144,7 +148,9 @@ static void test_malformed_rows(void **state)
 		snprintf(text, sizeof text, GOOD "%s" GOOD, cases[i].row);
 		assert_ok(hel_file_write(temp_path("bad"), text, strlen(text), 0644));
 		assert_ok(scan(&c, &r, temp_path("bad"), 1, NULL));
-		assert_true(c.rows == 2 && r.rows == 2 && r.malformed == 1);
+		assert_equal(c.rows, 2);
+		assert_equal(r.rows, 2);
+		assert_equal(r.malformed, 1);
 		if (!strstr(r.shown[0], cases[i].says) || !strstr(r.shown[0], "bad:2: "))
 			fail_msg("case %zu says '%s', not '%s'", i, r.shown[0], cases[i].says);
 		hel_block_clear(&c.all);
@@ -160,7 +166,8 @@ static void test_malformed_rows(void **state)
 	*at = 'x';
 	assert_ok(hel_file_write(temp_path("late"), text, size, 0644));
 	assert_ok(scan(&c, &r, temp_path("late"), 10, NULL));
-	assert_true(r.malformed == 1 && c.rows == 39999);
+	assert_equal(r.malformed, 1);
+	assert_equal(c.rows, 39999);
 	assert_non_null(strstr(r.shown[0], "late:35000: the label"));
 	hel_block_clear(&c.all);
 	free(text);

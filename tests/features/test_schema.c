@@ -28,14 +28,17 @@ static void test_learns_from_its_rows_only(void **state)
 		sum += dense[0];
 		square += dense[0] * dense[0];
 	}
-	assert_true(fabs(sum) < 2 && fabs(square / 100 - 1) < 0.1);
+	assert_less(fabs(sum), 2);
+	assert_within(square / 100, 1, 0.1);
 	/* far values are clipped, unknown ones refused or taken as missing */
 	assert_status(HEL_EDATA,
 		      hel_schema_apply(a, &r, 1, HEL_UNKNOWN_IS_ERROR, dense, hots, NULL));
 	assert_non_null(strstr(hel_error_detail(), "unknown category 'new' for sex; known: 0 1"));
 	size_t unknown = 0;
 	assert_ok(hel_schema_apply(a, &r, 1, HEL_UNKNOWN_IS_MISSING, dense, hots, &unknown));
-	assert_true(unknown == 1 && hots[0] == 0 && dense[0] == 3);
+	assert_equal(unknown, 1);
+	assert_equal(hots[0], 0);
+	assert_equal(dense[0], 3);
 	hel_free(x);
 	hel_free(y);
 	hel_schema_free(a);
@@ -65,7 +68,8 @@ static void test_digits(void **state)
 			for (size_t t = 0; t < 8; t++) {
 				uint32_t number = 0, power = 1;
 				for (uint32_t d = 0; d < digits->table[t].digits; d++) {
-					assert_true(*at >= first && *at < first + base);
+					assert_at_least(*at, first);
+					assert_less(*at, first + base);
 					number += (*at++ - first) * power;
 					power *= base;
 					first += base;
@@ -107,7 +111,8 @@ static void test_groups(void **state)
 			assert_ok(hel_table_know(s, i, hash, kinds[i].values, true));
 	}
 	const size_t onehots = hel_schema_onehots(s), places = hel_schema_hots(s);
-	assert_true(onehots <= HEL_ARRAY_LEN(all) - 1 && places <= HEL_ARRAY_LEN(hots));
+	assert_at_most(onehots, HEL_ARRAY_LEN(all) - 1);
+	assert_at_most(places, HEL_ARRAY_LEN(hots));
 	double range[401];
 	assert_int_equal(places, hel_features_ranges(range, all, s, 1));
 	const uint32_t *group = all + s->dense_count;
@@ -115,14 +120,15 @@ static void test_groups(void **state)
 		hel_schema_random(s, &g, dense, hots);
 		for (uint32_t k = 0; k < places; k++)
 			if (hots[k] != HEL_NO_HOT) {
-				assert_true(hots[k] < onehots && group[hots[k]] == k);
+				assert_less(hots[k], onehots);
+				assert_equal(group[hots[k]], k);
 				seen[hots[k]] = 1;
 			}
 	}
 	size_t named = 0;
 	for (size_t i = 0; i < onehots; i++)
 		named += seen[i];
-	assert_true(named + 16 > onehots); /* all, but digits no number of rows needs */
+	assert_more(named + 16, onehots); /* all, but digits no number of rows needs */
 	hel_schema_free(s);
 }
 
@@ -174,7 +180,8 @@ static void test_codings(void **state)
 			s->table[1].coding_size = b == HEL_BY_ROOTS ? 16 : 11;
 			assert_ok(hel_schema_to_json(&text, s));
 			assert_ok(hel_schema_from_json(&again, text, strlen(text)));
-			assert_true(again->table[0].coding == a && again->table[1].coding == b);
+			assert_equal(again->table[0].coding, a);
+			assert_equal(again->table[1].coding, b);
 			const size_t first = hel_table_features(one),
 				     width = hel_features_width(again, 1);
 			assert_int_equal(1 + first + hel_table_features(two) + (a == HEL_BY_GRID),
@@ -186,31 +193,31 @@ static void test_codings(void **state)
 				memset(f, 0xff, sizeof f);
 				hel_features_fill(f, again, dense, hots, 1);
 				for (size_t i = 0; i < width; i++) {
-					assert_true(fabs(f[i]) <= range[i] && isfinite(f[i]));
+					assert_at_most(fabs(f[i]), range[i]);
+					assert_true(isfinite(f[i]));
 					assert_true(group[i] >= HEL_COSINE || group[i] < groups);
 					if (group[i] == HEL_COSINE)
-						assert_true(fabs(hypot(f[i], f[i + 1]) - 1) <
-							    1e-12);
+						assert_within(hypot(f[i], f[i + 1]), 1, 1e-12);
 					if (group[i] < groups && f[i] != 0)
 						assert_false(seen[group[i]]++);
 				}
 				if (a == HEL_BY_GRID) {
-					assert_true(f[1 + hots[0] % 3] == 1);
-					assert_true(f[1 + 3 + hots[0] / 3] == 1);
-					assert_true(f[width - 1] == 1);
+					assert_equal(f[1 + hots[0] % 3], 1);
+					assert_equal(f[1 + 3 + hots[0] / 3], 1);
+					assert_equal(f[width - 1], 1);
 				} else if (a == HEL_BY_CODED)
-					assert_true(f[1 + hots[0]] == 0);
+					assert_equal(f[1 + hots[0]], 0);
 				else if (a == HEL_BY_ONE_HOT)
-					assert_true(f[1 + hots[0]] == 1);
+					assert_equal(f[1 + hots[0]], 1);
 				else /* the cosine of the row's own root */
-					assert_true(
+					assert_less(
 					    fabs(f[1 + (a == HEL_BY_ROOTS ? 2 * hots[0] : 0)] -
-						 cos(2 * M_PI * hots[0] /
-						     s->table[0].coding_size)) < 1e-12);
+						 cos(2 * M_PI * hots[0] / s->table[0].coding_size)),
+					    1e-12);
 				if (b == HEL_BY_POWERS && hots[2] == HEL_NO_HOT)
 					/* no entry is a root behind all entries */
-					assert_true(fabs(f[1 + first + 2] -
-							 cos(2 * M_PI * 4 / 11)) < 1e-12);
+					assert_within(f[1 + first + 2], cos(2 * M_PI * 4 / 11),
+						      1e-12);
 			}
 			hel_schema_free(again);
 			hel_free(text);
@@ -251,7 +258,7 @@ static void test_json_round_trip(void **state)
 	hel_schema_free(b);
 	b = NULL;
 	for (size_t size = 0; size < strlen(x) - 1; size += 7)
-		assert_true(hel_schema_from_json(&b, x, size) != HEL_OK);
+		assert_unequal(hel_schema_from_json(&b, x, size), HEL_OK);
 	static const char *const bad[] = {
 	    "{}",
 	    "[]",
@@ -291,10 +298,10 @@ static void test_feature_vector(void **state)
 	double *product = f + 5, ones = 0;
 	for (int i = 0; i < 5; i++)
 		for (int j = i; j < 5; j++)
-			assert_true(*product++ == dense[i] * dense[j]);
+			assert_equal(*product++, dense[i] * dense[j]);
 	for (size_t i = 20; i < width; i++)
 		ones += f[i];
-	assert_true(ones == 8);
+	assert_equal(ones, 8);
 	hel_schema_free(s);
 	hel_records_clear(&r);
 }

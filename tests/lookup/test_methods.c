@@ -205,12 +205,12 @@ static void check_method(const hel_lookup_spec *spec, hel_prng *g)
 		choose_codes(&r, round, g);
 		run_clear(&r);
 		/* weights are single precision */
-		assert_true(worst(&r, r.clear) < 4e-6 * r.l->norm);
+		assert_less(worst(&r, r.clear), 4e-6 * r.l->norm);
 		assert_nothing_else(&r);
 		const double error = run_encrypted(&c, &r);
 		/* never above the dry run's estimate, never far below */
-		assert_true(error <= r.l->shape.slot_error);
-		assert_true(error * 64 >= r.l->shape.slot_error);
+		assert_at_most(error, r.l->shape.slot_error);
+		assert_at_least(error * 64, r.l->shape.slot_error);
 		const double largest = worst(&r, r.got) / (0.9 * r.l->norm);
 		if (round == 3)
 			print_message(
@@ -220,7 +220,7 @@ static void check_method(const hel_lookup_spec *spec, hel_prng *g)
 			    ps.log_n, ps.levels, (size_t)r.l->program->manifest->inputs,
 			    r.l->plan.results, r.l->shape.keys, log2(error),
 			    log2(r.l->shape.slot_error), log2(largest));
-		assert_true(largest < 0x1p-11);
+		assert_less(largest, 0x1p-11);
 	}
 	party_teardown(&c, &r);
 	teardown(&r);
@@ -320,7 +320,7 @@ static void test_refuses(void **state)
 		assert_non_null(strstr(hel_error_detail(), "lookup 1"));
 		r.code[last] = UINT32_MAX - 1;
 		assert_status(HEL_EDATA, hel_lookup_fill(r.features, r.l, r.code));
-		assert_true(r.features[0] == 7);
+		assert_equal(r.features[0], 7);
 		teardown(&r);
 	}
 	hel_lookup *l = NULL;
@@ -378,7 +378,7 @@ static void test_parts(void **state)
 		/* the first part holds nothing of it, the second one everything */
 		r.code[0] = HEL_LOOKUP_NONE;
 		run_clear(&r);
-		assert_true(worst(&r, r.clear) == 0);
+		assert_equal(worst(&r, r.clear), 0);
 		run_encrypted(&c, &r);
 		hel_complex *empty = hel_alloc(hel_params_slots(r.l->params), sizeof *empty);
 		memcpy(empty, r.got[0], hel_params_slots(r.l->params) * sizeof *empty);
@@ -400,7 +400,7 @@ static void test_parts(void **state)
 			r.got[0][p].re += empty[p].re;
 			r.got[0][p].im += empty[p].im;
 		}
-		assert_true(worst(&r, r.got) < 0x1p-11 * first->norm);
+		assert_less(worst(&r, r.got), 0x1p-11 * first->norm);
 		hel_loaded_free(c.loaded);
 		c.loaded = in_memory;
 		r.l = first;

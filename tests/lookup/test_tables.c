@@ -15,11 +15,16 @@ static void test_text(void **state)
 	assert_ok(text(&v, &rows, &dim, "\n1.5\t-2e-3 3\r\n\n4,5,6\n7 8 9"));
 	assert_int_equal(3, rows);
 	assert_int_equal(3, dim);
-	assert_true(v[0] == 1.5f && v[1] == -2e-3f && v[5] == 6 && v[8] == 9);
+	assert_equal(v[0], 1.5f);
+	assert_equal(v[1], -2e-3f);
+	assert_equal(v[5], 6);
+	assert_equal(v[8], 9);
 	hel_free(v);
 	v = NULL;
 	assert_ok(text(&v, &rows, &dim, "8"));
-	assert_true(rows == 1 && dim == 1 && v[0] == 8);
+	assert_equal(rows, 1);
+	assert_equal(dim, 1);
+	assert_equal(v[0], 8);
 	hel_free(v);
 	v = NULL;
 	assert_status(HEL_EDATA, text(&v, &rows, &dim, "1 2\n3 4 5\n"));
@@ -59,7 +64,9 @@ static void test_npy(void **state)
 	float *v = NULL;
 	size_t size = npy_file(file, FLOATS, data, sizeof data);
 	assert_ok(hel_npy_open(&npy, file, size));
-	assert_true(npy.rows == 2 && npy.dim == 3 && !npy.wide);
+	assert_equal(npy.rows, 2);
+	assert_equal(npy.dim, 3);
+	assert_true(!npy.wide);
 	assert_ok(hel_npy_read(&v, &npy));
 	assert_memory_equal(data, v, sizeof data);
 	hel_free(v);
@@ -70,7 +77,8 @@ static void test_npy(void **state)
 			sizeof wide);
 	assert_ok(hel_npy_open(&npy, file, size));
 	assert_ok(hel_npy_read(&v, &npy));
-	assert_true(v[0] == 0.5f && v[3] == -1);
+	assert_equal(v[0], 0.5f);
+	assert_equal(v[3], -1);
 	hel_free(v);
 	v = NULL;
 	static const struct {

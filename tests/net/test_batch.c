@@ -126,13 +126,13 @@ static void test_every_row(void **state)
 		const double worst = error_of(score, 0, ROWS);
 		print_message("%zu records in a query: within 2^%.1f, allowed 2^%.1f\n", p.batch,
 			      log2(worst), log2(allowed));
-		assert_true(worst < allowed && allowed < SHORT_OF_NOISE);
+		assert_less(worst, allowed);
+		assert_less(allowed, SHORT_OF_NOISE);
 		for (size_t i = 0; i < ROWS; i++) {
 			if (!log_batch)
 				single[i] = score[i];
-			assert_true(fabs(score[i].logit - single[i].logit) < 2 * allowed);
-			assert_true(fabs(score[i].probability - 1 / (1 + exp(-score[i].logit))) <
-				    1e-12);
+			assert_within(score[i].logit, single[i].logit, 2 * allowed);
+			assert_within(score[i].probability, 1 / (1 + exp(-score[i].logit)), 1e-12);
 		}
 		parties_close(&p);
 	}
@@ -151,7 +151,7 @@ static void test_every_place(void **state)
 			const bool own = count & 1;
 			predict(score, count, &p, own ? p.client : p.contributor, &records, first,
 				count);
-			assert_true(error_of(score, first, count) < SHORT_OF_NOISE);
+			assert_less(error_of(score, first, count), SHORT_OF_NOISE);
 		}
 	parties_close(&p);
 }
@@ -194,9 +194,9 @@ static void test_empty_places(void **state)
 	hel_score score[8];
 	parties_open(&p, 3);
 	predict(score, 8, &p, p.client, &records, 5, 3);
-	assert_true(error_of(score, 5, 3) < SHORT_OF_NOISE);
+	assert_less(error_of(score, 5, 3), SHORT_OF_NOISE);
 	for (int i = 3; i < 8; i++)
-		assert_true(fabs(score[i].logit - want[7]) < SHORT_OF_NOISE);
+		assert_within(score[i].logit, want[7], SHORT_OF_NOISE);
 	parties_close(&p);
 }
 
@@ -267,7 +267,7 @@ static void test_forged(void **state)
 		forge(&w, &p, slots, m->samples);
 		assert_ok(hel_client_decrypt(score, p.batch, p.client, w.bytes, w.size));
 		for (size_t r = 0; r < p.batch; r++)
-			assert_true(fabs(score[r].logit - slots[r].re) < SHORT_OF_NOISE);
+			assert_within(score[r].logit, slots[r].re, SHORT_OF_NOISE);
 		memset(kept, 0, sizeof kept);
 		memcpy(score, kept, sizeof score);
 #define REFUSED(status, samples)                                                                   \
@@ -355,7 +355,7 @@ static void test_public_calls(void **state)
 		assert_ok(hel_schema_apply(model->schema, &few, i, HEL_UNKNOWN_IS_ERROR, dense,
 					   hots, NULL));
 		assert_ok(hel_dlrm_logit(&logit, model, dense, hots));
-		assert_true(fabs(score[i].logit - logit) < SHORT_OF_NOISE);
+		assert_within(score[i].logit, logit, SHORT_OF_NOISE);
 	}
 	hel_bytes_free(query, size);
 	query = NULL;
@@ -367,7 +367,7 @@ static void test_public_calls(void **state)
 	result.size = 0;
 	assert_ok(hel_server_infer(&result, p.session, query, size, NULL));
 	assert_ok(hel_client_score(&first, p.client, result.bytes, result.size));
-	assert_true(fabs(first.logit - score[2].logit) < SHORT_OF_NOISE);
+	assert_within(first.logit, score[2].logit, SHORT_OF_NOISE);
 	hel_bytes_free(query, size);
 	hel_writer_clear(&result);
 	hel_records_clear(&few);

@@ -83,9 +83,9 @@ static void test_kill(void **state)
 		server_start(&s, fast);
 		/* every file belongs to a session the registry knows */
 		const double sessions = metric(s.port, "helrm_sessions");
-		assert_true((double)files_in_store() <= 2 * sessions);
-		assert_true(metric(s.port, "helrm_sessions_ready") >=
-			    (double)atomic_load(&l.made) - 1);
+		assert_at_most((double)files_in_store(), 2 * sessions);
+		assert_at_least(metric(s.port, "helrm_sessions_ready"),
+				(double)atomic_load(&l.made) - 1);
 		atomic_store(&p.target, s.port);
 	}
 	atomic_store(&l.stop, true);
@@ -99,7 +99,7 @@ static void test_kill(void **state)
 	}
 	print_message("20 times killed: %zu uploads and %zu predictions, all right\n", made,
 		      atomic_load(&l.predicted));
-	assert_true(made >= 3);
+	assert_at_least(made, 3);
 	proxy_stop(&p);
 	server_stop(&s);
 	for (size_t i = 0; i < HEL_ARRAY_LEN(l.users); i++)
@@ -137,9 +137,10 @@ static void test_cuts(void **state)
 		assert_ok(user_predict(&u, "heart", row, want));
 	print_message("%u cuts in uploads, %u in predictions\n", uploads,
 		      atomic_load(&p.cuts) - uploads);
-	assert_true(uploads >= 2 && atomic_load(&p.cuts) >= uploads + 2);
+	assert_at_least(uploads, 2);
+	assert_at_least(atomic_load(&p.cuts), uploads + 2);
 	pthread_mutex_lock(&p.lock);
-	assert_true(p.sent.size > hel_access_keys_size(u.access, u.client));
+	assert_more(p.sent.size, hel_access_keys_size(u.access, u.client));
 	const hel_secret_key *key = hel_client_key(u.client);
 	assert_true(
 	    contains(&p.sent, hel_secret_key_client(key), HEL_CLIENT_ID_BYTES)); /* it looks */
@@ -160,7 +161,7 @@ static void fill_disk(const char *file, size_t left)
 {
 	static uint8_t block[65536];
 	int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
+	assert_at_least(fd, 0);
 	while (write(fd, block, sizeof block) > 0)
 		;
 	off_t size = lseek(fd, 0, SEEK_END);
@@ -229,7 +230,7 @@ static void test_slow(void **state)
 	    bearer(&u));
 	for (int i = 0; i < SLOW; i++) {
 		fd[i] = dial(s.port);
-		assert_true(fd[i] >= 0);
+		assert_at_least(fd[i], 0);
 		(void)!send(fd[i], head, i % 2 ? strlen(head) : 40, MSG_NOSIGNAL);
 	}
 	for (int tenth = 0; tenth < 35; tenth++) {
@@ -238,11 +239,11 @@ static void test_slow(void **state)
 		const double start = hel_clock();
 		if (tenth % 5 == 0)
 			assert_ok(user_predict(&u, "heart", (size_t)tenth, want));
-		assert_true(hel_clock() - start < 5);
+		assert_less(hel_clock() - start, 5);
 		usleep(100000);
 	}
-	assert_true(metric(s.port, "helrm_connections_slow_total") >= SLOW);
-	assert_true(metric(s.port, "helrm_connections") < 10);
+	assert_at_least(metric(s.port, "helrm_connections_slow_total"), SLOW);
+	assert_less(metric(s.port, "helrm_connections"), 10);
 	for (int i = 0; i < SLOW; i++)
 		close(fd[i]);
 	server_stop(&s);
@@ -384,13 +385,13 @@ static void test_malformed(void **state)
 	    "%d requests: %d answered (2xx %d, 4xx %d, 5xx %d); %ld MB resident, %ld before\n",
 	    each * (int)HEL_ARRAY_LEN(resource), answered, by_class[2], by_class[4], by_class[5],
 	    server_rss(&s) >> 10, before >> 10);
-	assert_true(by_class[4] > each);
+	assert_more(by_class[4], each);
 	assert_ok(user_connect(&u, s.url, 20));
 	assert_ok(
 	    user_predict(&u, "heart", 1, want)); /* alive, and nobody else's session is harmed */
 	for (int i = 0; i < 50 && metric(s.port, "helrm_connections") > 3; i++)
 		usleep(100000);
-	assert_true(metric(s.port, "helrm_connections") <= 3);
+	assert_at_most(metric(s.port, "helrm_connections"), 3);
 	server_stop(&s); /* the sanitizer's leak check is part of its exit status */
 	hel_bytes_free(json, json_size);
 	hel_writer_clear(&query);

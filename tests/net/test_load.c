@@ -197,7 +197,7 @@ static void test_load(void **state)
 		const caller *k = &c[i / EACH];
 		const size_t q = i % EACH;
 		assert_ok(hel_client_score(&score, k->u.client, k->result[q], k->size[q]));
-		assert_true(fabs(score.logit - logit[(q + i / EACH) % ROWS]) < 0x1p-12);
+		assert_within(score.logit, logit[(q + i / EACH) % ROWS], 0x1p-12);
 		all[i] = k->seconds[q];
 	}
 	server_stop(&s);
@@ -223,12 +223,13 @@ static void test_load(void **state)
 		assert_ok(hel_file_write(result_file, text, strlen(text), 0644));
 	free(text);
 	json_decref(out);
-	assert_true(descriptors_after <= descriptors + 2);
+	assert_at_most(descriptors_after, descriptors + 2);
 #ifndef __SANITIZE_ADDRESS__ /* which keeps what is freed for a while */
-	assert_true((double)(rss_after - rss) / 1024 - kept < 16);
+	assert_less((double)(rss_after - rss) / 1024 - kept, 16);
 #endif
-	assert_true(ratio < 2 && used_one / infer_one <
-				     2); /* 1.15 is measured by bench/service on a quiet machine */
+	/* 1.15 is measured by bench/service on a quiet machine */
+	assert_less(ratio, 2);
+	assert_less(used_one / infer_one, 2);
 	for (int i = 0; i < CLIENTS; i++) {
 		for (size_t k = 0; k < EACH; k++) {
 			hel_bytes_free(c[i].result[k], c[i].size[k]);

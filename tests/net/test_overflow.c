@@ -91,9 +91,10 @@ static void deploy(deployed *d, unsigned squarings, uint32_t width, float gain)
 		      hel_compile(&p, &r, d->model, &(hel_compile_options){.proved_only = true}));
 	assert_non_null(strstr(hel_error_detail(), "clip range"));
 	assert_ok(hel_compile(&p, &r, d->model, &(hel_compile_options){.records = &records}));
-	assert_true(p->manifest->measured && r.shape.head_room >= HEL_HEAD_ROOM);
+	assert_true(p->manifest->measured);
+	assert_at_least(r.shape.head_room, HEL_HEAD_ROOM);
 	const double largest = pow(TYPICAL * gain, exp2(squarings));
-	assert_true(fabs(p->manifest->bound / (HEL_SCORE_MARGIN * largest) - 1) < 1e-3);
+	assert_within(p->manifest->bound / (HEL_SCORE_MARGIN * largest), 1, 1e-3);
 	assert_ok(hel_params_new(&params, &p->manifest->params));
 	d->wrap = (double)params->ring.prime[0].q * params->ring.prime[1].q / params->scale[0];
 	assert_ok(hel_program_write(&program, p));
@@ -174,7 +175,8 @@ static void check(unsigned squarings, uint32_t width, float gain)
 		refused += !ok;
 		assert_true(ok ? want < hel_client_manifest(d.client)->bound : sum > TYPICAL);
 	}
-	assert_true(right >= 2 && refused >= 2);
+	assert_at_least(right, 2);
+	assert_at_least(refused, 2);
 	/* scores that wrap around to a typical one: only what errors do to the slots tells */
 	unsigned wrapped = 0;
 	for (double times = 1; times < 300; times = ceil(1.9 * times)) {
@@ -213,7 +215,7 @@ static void test_too_wide(void **state)
 	assert_ok(
 	    hel_compile(&p, &r, m, &(hel_compile_options){.max_log_n = 13, .records = &records}));
 	assert_true(p->manifest->measured);
-	assert_true(p->manifest->bound * 0x1p12 < 0x1p29);
+	assert_less(p->manifest->bound * 0x1p12, 0x1p29);
 	hel_program_free(p);
 	hel_compile_report_clear(&r);
 	hel_samples_clear(&records);

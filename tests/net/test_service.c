@@ -19,18 +19,18 @@ static void test_predictions(void **state)
 		assert_ok(user_predict(&u, "heart", row, want));
 	/* a restart loses nothing, and the keys are not uploaded again */
 	const double sent = metric(s.port, "helrm_bytes_received_total");
-	assert_true(sent > 1e6);
+	assert_more(sent, 1e6);
 	server_stop(&s);
 	server_start(&s, fast);
 	assert_ok(user_connect(&u, s.url, 20));
 	assert_ok(hel_remote_upload(u.remote, u.access, u.client));
 	assert_ok(user_predict(&u, "heart", 5, want));
-	assert_true(metric(s.port, "helrm_bytes_received_total") < 3e5);
+	assert_less(metric(s.port, "helrm_bytes_received_total"), 3e5);
 	/* forgotten is forgotten */
 	assert_ok(hel_remote_forget(u.remote, u.access));
 	assert_status(HEL_EDENIED, user_predict(&u, "heart", 0, want));
 	assert_status(HEL_EDENIED, hel_remote_upload(u.remote, u.access, u.client));
-	assert_true(metric(s.port, "helrm_sessions") == 0);
+	assert_equal(metric(s.port, "helrm_sessions"), 0);
 	server_stop(&s);
 	user_clear(&u);
 }
@@ -141,7 +141,7 @@ static void test_bounds(void **state)
 		 bearer(&u));
 	assert_int_equal(request(&r, s.port, "POST", at, headers, query.bytes, query.size), 200);
 	assert_int_equal(request(&r, s.port, "POST", at, headers, query.bytes, query.size), 200);
-	assert_true(metric(s.port, "helrm_queries_done_total") == 1);
+	assert_equal(metric(s.port, "helrm_queries_done_total"), 1);
 	hel_writer_clear(&query);
 	assert_ok(user_encrypt(&query, &u, 1));
 	assert_int_equal(request(&r, s.port, "POST", at, headers, query.bytes, query.size), 400);
@@ -185,7 +185,7 @@ static void test_bad_sessions(void **state)
 		free(text);
 		json_decref(bad);
 	}
-	assert_true(metric(s.port, "helrm_sessions") == 1);
+	assert_equal(metric(s.port, "helrm_sessions"), 1);
 	json_decref(good);
 	hel_bytes_free(json, size);
 	/* keys of another shape than announced: refused when complete, and from the start again */
@@ -230,12 +230,12 @@ static void test_models(void **state)
 	write_file("models/other.helm", "not a program", 13);
 	for (int i = 0; i < 100 && metric(s.port, "helrm_model_refusals_total") == refused; i++)
 		usleep(50000);
-	assert_true(metric(s.port, "helrm_model_refusals_total") == refused + 1);
+	assert_equal(metric(s.port, "helrm_model_refusals_total"), refused + 1);
 	u.client = other.client;
 	assert_ok(user_predict(&u, "other", 4, narrow));
 	/* other weights: a new manifest, which the same keys cover */
 	make_model(path("models/other.helm"), "other", 8, 3, second);
-	assert_true(fabs(second[5] - narrow[5]) > 0.01);
+	assert_more(fabs(second[5] - narrow[5]), 0.01);
 	const double loads = metric(s.port, "helrm_model_loads_total");
 	kill(s.pid, SIGHUP);
 	for (int i = 0; i < 100 && metric(s.port, "helrm_model_loads_total") == loads; i++)
@@ -254,7 +254,7 @@ static void test_models(void **state)
 	assert_true(hel_access_covers(u.access, u.client));
 	assert_ok(hel_remote_upload(u.remote, u.access, u.client));
 	assert_ok(user_predict(&u, "other", 5, second));
-	assert_true(metric(s.port, "helrm_bytes_received_total") - received < 3e5);
+	assert_less(metric(s.port, "helrm_bytes_received_total") - received, 3e5);
 	u.client = heart;
 	/* another shape: queries of the old manifest are told so; the model that is gone, too */
 	make_model(path("models/other.helm"), "other", 8, 12, wide);
@@ -274,7 +274,7 @@ static void test_models(void **state)
 	kill(s.pid, SIGHUP);
 	usleep(500000);
 	assert_int_equal(request(&r, s.port, "GET", "/v1/models/other/manifest", "", NULL, 0), 404);
-	assert_true(access(path("data/weights/other.weights"), F_OK) < 0);
+	assert_less(access(path("data/weights/other.weights"), F_OK), 0);
 	server_stop(&s);
 	user_clear(&u);
 	user_clear(&other);
@@ -299,7 +299,7 @@ static void test_quota(void **state)
 	assert_ok(user_predict(&u[0], "heart", 0, want));
 	assert_status(HEL_EDENIED, user_predict(&u[1], "heart", 0, want));
 	assert_ok(user_predict(&u[2], "heart", 2, want));
-	assert_true(metric(s.port, "helrm_sessions_evicted_total") == 1);
+	assert_equal(metric(s.port, "helrm_sessions_evicted_total"), 1);
 	server_stop(&s);
 	/* the same with protection: 507, and nobody loses anything */
 	static const char *const keep[] = {
@@ -317,8 +317,8 @@ static void test_quota(void **state)
 	server_start(&s, brief);
 	for (int i = 0; i < 100 && metric(s.port, "helrm_sessions") > 0; i++)
 		usleep(100000);
-	assert_true(metric(s.port, "helrm_sessions") == 0);
-	assert_true(metric(s.port, "helrm_disk_bytes") == 0);
+	assert_equal(metric(s.port, "helrm_sessions"), 0);
+	assert_equal(metric(s.port, "helrm_disk_bytes"), 0);
 	server_stop(&s);
 	for (int i = 0; i < 3; i++)
 		user_clear(&u[i]);
@@ -342,28 +342,28 @@ static void test_weights(void **state)
 	assert_appears(file); /* nobody has asked yet */
 	assert_ok(user_make(&u, s.url, "heart"));
 	assert_ok(user_predict(&u, "heart", 0, want));
-	assert_true(metric(s.port, "helrm_models_encoded_total") == 1);
-	assert_true(metric(s.port, "helrm_model_loads_total") == 1);
+	assert_equal(metric(s.port, "helrm_models_encoded_total"), 1);
+	assert_equal(metric(s.port, "helrm_model_loads_total"), 1);
 	server_stop(&s);
 	write_file("data/weights/gone.weights", "x", 1);
 	write_file("data/weights/heart.weights.partial", "x", 1);
 	server_start(&s, fast);
 	assert_ok(user_connect(&u, s.url, 20));
 	assert_ok(user_predict(&u, "heart", 1, want));
-	assert_true(metric(s.port, "helrm_models_encoded_total") == 0);
-	assert_true(access(path("data/weights/gone.weights"), F_OK) < 0);
-	assert_true(access(path("data/weights/heart.weights.partial"), F_OK) < 0);
+	assert_equal(metric(s.port, "helrm_models_encoded_total"), 0);
+	assert_less(access(path("data/weights/gone.weights"), F_OK), 0);
+	assert_less(access(path("data/weights/heart.weights.partial"), F_OK), 0);
 	server_stop(&s);
 	/* damaged: the last weight, whose checksum no head shows */
 	int fd = open(path(file), O_RDWR | O_CLOEXEC);
-	assert_true(fd >= 0);
+	assert_at_least(fd, 0);
 	const off_t end = lseek(fd, 0, SEEK_END);
 	assert_int_equal(4, pwrite(fd, "\1\2\3\4", 4, end - 100));
 	close(fd);
 	server_start(&s, fast);
 	assert_ok(user_connect(&u, s.url, 20));
 	assert_ok(user_predict(&u, "heart", 2, want));
-	assert_true(metric(s.port, "helrm_models_encoded_total") == 1);
+	assert_equal(metric(s.port, "helrm_models_encoded_total"), 1);
 	server_stop(&s);
 	/* not writable: from memory */
 	unlink(path(file));
@@ -372,7 +372,7 @@ static void test_weights(void **state)
 	server_start(&s, fast);
 	assert_ok(user_connect(&u, s.url, 20));
 	assert_ok(user_predict(&u, "heart", 3, want));
-	assert_true(metric(s.port, "helrm_models_encoded_total") >= 1);
+	assert_at_least(metric(s.port, "helrm_models_encoded_total"), 1);
 	server_stop(&s);
 	user_clear(&u);
 }
@@ -424,7 +424,7 @@ static void test_admission(void **state)
 		accepted += status == 202;
 		assert_true(status == 503 || status == 202);
 	}
-	assert_true(accepted >= 2);
+	assert_at_least(accepted, 2);
 	hel_writer_clear(&query);
 	server_stop(&s);
 	user_clear(&u);
@@ -453,7 +453,7 @@ static void test_drain(void **state)
 		assert_int_equal(send(fd[i], head, (size_t)n, 0), n);
 		for (size_t done = 0; done < query.size;) {
 			ssize_t sent = send(fd[i], query.bytes + done, query.size - done, 0);
-			assert_true(sent > 0);
+			assert_more(sent, 0);
 			done += (size_t)sent;
 		}
 		hel_writer_clear(&query);
@@ -467,12 +467,13 @@ static void test_drain(void **state)
 		for (ssize_t n; (n = recv(fd[i], answer + size, sizeof answer - size, 0)) > 0;)
 			size += (size_t)n;
 		close(fd[i]);
-		assert_true(size > 12 && memcmp(answer, "HTTP/1.1 200", 12) == 0);
+		assert_more(size, 12);
+		assert_equal(memcmp(answer, "HTTP/1.1 200", 12), 0);
 		uint8_t *body = memmem(answer, size, "\r\n\r\n", 4);
 		hel_score score;
 		assert_ok(hel_client_score(&score, u.client, body + 4,
 					   size - (size_t)(body + 4 - answer)));
-		assert_true(fabs(score.logit - want[i]) < 0x1p-12);
+		assert_within(score.logit, want[i], 0x1p-12);
 	}
 	user_clear(&u);
 }
@@ -539,10 +540,10 @@ static void test_cancel(void **state)
 	int fd = send_and_wait(&s, &u, &query);
 	while (metric(s.port, "helrm_queries_accepted_total") == accepted)
 		usleep(5000);
-	assert_true(metric(s.port, "helrm_queries_cancelled_total") == 0);
+	assert_equal(metric(s.port, "helrm_queries_cancelled_total"), 0);
 	close(fd);
 	while (metric(s.port, "helrm_queries_cancelled_total") == 0) {
-		assert_true(metric(s.port, "helrm_queue_length") >
+		assert_more(metric(s.port, "helrm_queue_length"),
 			    0); /* it was not simply its turn */
 		usleep(20000);
 	}
@@ -572,7 +573,7 @@ static void test_cancel(void **state)
 		assert_true(status == 200 || (status == 504 && strstr(r.body, "longer than")));
 		told += status == 504;
 	}
-	assert_true(told > 0);
+	assert_more(told, 0);
 	assert_ok(user_predict(&u, "heart", 1, want));
 	hel_writer_clear(&query);
 	server_stop(&s);

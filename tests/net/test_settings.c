@@ -84,9 +84,10 @@ static void test_bucket(void **state)
 	(void)state;
 	hel_bucket b = {0, 0};
 	for (int i = 0; i < 10; i++)
-		assert_true(hel_bucket_take(&b, 10) == 0);
+		assert_equal(hel_bucket_take(&b, 10), 0);
 	const double wait = hel_bucket_take(&b, 10);
-	assert_true(wait > 5.5 && wait <= 6);
+	assert_more(wait, 5.5);
+	assert_at_most(wait, 6);
 	hel_budget budget;
 	hel_budget_init(&budget, 100);
 	assert_true(hel_budget_take(&budget, 60));

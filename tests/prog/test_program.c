@@ -55,7 +55,7 @@ static void test_input(void **state)
 		const unsigned slot = (e & 1) << 1 | (e >> 2 & 1) | (e >> 3 & 1) << 2;
 		const double want =
 		    e % 4 < piece[e / 4].width ? 100 + piece[e / 4].first + e % 4 : 0;
-		assert_true(want == (e >> 1 & 1 ? slots[slot].im : slots[slot].re));
+		assert_equal(want, (e >> 1 & 1 ? slots[slot].im : slots[slot].re));
 	}
 	in.layout = (hel_layout){.log_slots = 3, .bits = 2, .position = {0, 2}, .width = 3};
 	in.pieces = 0;
@@ -63,7 +63,8 @@ static void test_input(void **state)
 	hel_input_fill(slots, &in, features);
 	for (unsigned slot = 0; slot < 8; slot++) {
 		const unsigned e = (slot & 1) | (slot >> 2 & 1) << 1;
-		assert_true(slots[slot].re == (e < 3 ? 107 + e : 0) && slots[slot].im == 0);
+		assert_equal(slots[slot].re, (e < 3 ? 107 + e : 0));
+		assert_equal(slots[slot].im, 0);
 	}
 }
 
@@ -96,10 +97,12 @@ static hel_program *make_program(void)
 	assert_ok(hel_program_add_vector(p, v, 3, &a));
 	assert_ok(hel_program_add_vector(p, period, 3, &b));
 	assert_ok(hel_program_add_vector(p, v, 3, &c));
-	assert_true(a == 0 && b == 1 && c == 0); /* equal vectors are shared */
+	assert_equal(a, 0);
+	assert_equal(b, 1);
+	assert_equal(c, 0); /* equal vectors are shared */
 	assert_int_equal(1, p->vector[1].log_period);
-	assert_true(hel_vector_at(&p->vector[0], 5).im == -5 &&
-		    hel_vector_at(&p->vector[1], 7).re == 1);
+	assert_equal(hel_vector_at(&p->vector[0], 5).im, -5);
+	assert_equal(hel_vector_at(&p->vector[1], 7).re, 1);
 	hel_op op = {.kind = HEL_OP_INPUT};
 	assert_ok(hel_program_add_op(p, &op));
 	op = (hel_op){.kind = HEL_OP_LINEAR, .terms = 2, .term = hel_alloc(2, sizeof *op.term)};
@@ -170,7 +173,7 @@ static void test_round_trip(void **state)
 	hel_program_free(back);
 	back = NULL;
 	for (size_t size = 0; size < w.size; size++)
-		assert_true(hel_program_read(&back, w.bytes, size) != HEL_OK);
+		assert_unequal(hel_program_read(&back, w.bytes, size), HEL_OK);
 	hel_writer_clear(&w);
 	hel_writer_clear(&again);
 	hel_program_free(p);

@@ -20,7 +20,7 @@ static void test_gauss(void **state)
 		square += (double)x[i] * x[i] / COUNT;
 		seen[64 + x[i]]++;
 	}
-	assert_true(fabs(sqrt(square) - HEL_SIGMA) < 0.02);
+	assert_within(sqrt(square), HEL_SIGMA, 0.02);
 	for (int k = -12; k <= 12; k++) {
 		double p = exp(-k * k / (2 * HEL_SIGMA * HEL_SIGMA)) / total;
 		double sd = sqrt(p * (1 - p) * COUNT);
@@ -40,11 +40,12 @@ static void test_ternary(void **state)
 	hel_sample_ternary(x, COUNT, &g);
 	double seen[3] = {0};
 	for (int i = 0; i < COUNT; i++) {
-		assert_true(x[i] >= -1 && x[i] <= 1);
+		assert_at_least(x[i], -1);
+		assert_at_most(x[i], 1);
 		seen[x[i] + 1]++;
 	}
 	for (int k = 0; k < 3; k++)
-		assert_true(fabs(seen[k] / COUNT - 1.0 / 3) < 0.004);
+		assert_within(seen[k] / COUNT, 1.0 / 3, 0.004);
 	hel_free(x);
 }
 
@@ -59,11 +60,11 @@ static void test_uniform(void **state)
 	hel_sample_uniform(x, COUNT, q, &g);
 	double bucket[16] = {0};
 	for (int i = 0; i < COUNT; i++) {
-		assert_true(x[i] < q);
+		assert_less(x[i], q);
 		bucket[(uint64_t)x[i] * 16 / q]++;
 	}
 	for (int k = 0; k < 16; k++)
-		assert_true(fabs(bucket[k] - COUNT / 16.0) < 5 * sqrt(COUNT / 16.0));
+		assert_within(bucket[k], COUNT / 16.0, 5 * sqrt(COUNT / 16.0));
 	hel_free(x);
 }
 

@@ -160,7 +160,7 @@ static void test_counts(void **state)
 #undef SAME
 	}
 	print_message("%u programs counted\n", ran);
-	assert_true(ran >= 20);
+	assert_at_least(ran, 20);
 }
 
 /* More limbs never cost less, more digits never fewer keys, more threads never more time. */
@@ -185,8 +185,9 @@ static void test_monotonic(void **state)
 			hel_cost_add(&c, hel_cost_read(&spec, limbs), 1);
 			hel_cost_add(&c, hel_cost_write(&spec, limbs), 1);
 			const double seconds = hel_cost_seconds(m, c);
-			assert_true(seconds > before && c.key_bytes > keys);
-			assert_true(hel_cost_seconds_on(m, c, 2) < seconds);
+			assert_more(seconds, before);
+			assert_more(c.key_bytes, keys);
+			assert_less(hel_cost_seconds_on(m, c, 2), seconds);
 			before = seconds;
 			keys = c.key_bytes;
 		}
@@ -203,8 +204,8 @@ static void test_cache(void **state)
 	const hel_cost c = {.key_bytes = 1e6, .sums = 1};
 	const hel_cost_model small = hel_cost_model_for(&m, 1e6),
 			     large = hel_cost_model_for(&m, 1e9);
-	assert_true(hel_cost_seconds(&small, c) == m.seconds.sums);
-	assert_true(fabs(hel_cost_seconds(&large, c) / 1e-3 - 1) < 0.002);
+	assert_equal(hel_cost_seconds(&small, c), m.seconds.sums);
+	assert_within(hel_cost_seconds(&large, c) / 1e-3, 1, 0.002);
 }
 
 int main(void)

@@ -89,7 +89,9 @@ static void assert_same(const hel_loaded *a, const hel_loaded *b)
 	assert_int_equal(a->bytes, b->bytes);
 	for (size_t i = 0; i < a->weights; i++) {
 		const hel_pt *x = &a->weight[i].pt, *y = &b->weight[i].pt;
-		assert_true(x->level == y->level && x->use == y->use && x->scale == y->scale);
+		assert_equal(x->level, y->level);
+		assert_equal(x->use, y->use);
+		assert_equal(x->scale, y->scale);
 		assert_memory_equal(x->data, y->data, 4 * hel_weight_words(x));
 	}
 }
@@ -103,8 +105,8 @@ static hel_weights_origin opened(char note[256])
 	assert_ok(hel_loaded_open(&l, program, params, pool, &options));
 	assert_same(heap, l);
 	const hel_weights_origin origin = l->origin;
-	assert_true((origin == HEL_WEIGHTS_IN_MEMORY) == (l->memory != NULL));
-	assert_true((origin == HEL_WEIGHTS_IN_MEMORY) == (l->map == NULL));
+	assert_equal(origin == HEL_WEIGHTS_IN_MEMORY, l->memory != NULL);
+	assert_equal(origin == HEL_WEIGHTS_IN_MEMORY, l->map == NULL);
 	if (note)
 		snprintf(note, 256, "%s", hel_loaded_note(l));
 	hel_loaded_free(l);
@@ -123,7 +125,7 @@ static void have_cache(void)
 {
 	unlink(cache);
 	assert_int_equal(HEL_WEIGHTS_WRITTEN, opened(NULL));
-	assert_true(access(partial, F_OK) < 0);
+	assert_less(access(partial, F_OK), 0);
 }
 
 /* --- what it is for ------------------------------------------------------------------------ */
@@ -196,7 +198,7 @@ static void test_each_once(void **state)
 		unsigned level;
 		bool mul;
 	} seen[256];
-	assert_true(program->ops <= 64);
+	assert_at_most(program->ops, 64);
 	hel_op_levels(level, program);
 	for (uint32_t i = 0; i < program->ops; i++) {
 		const hel_op *op = &program->op[i];
@@ -213,14 +215,14 @@ static void test_each_once(void **state)
 				s++;
 			if (s < distinct)
 				continue;
-			assert_true(distinct < HEL_ARRAY_LEN(seen));
+			assert_less(distinct, HEL_ARRAY_LEN(seen));
 			seen[distinct].vector = vector;
 			seen[distinct].level = level[i];
 			seen[distinct++].mul = mul;
 			expected += 4 * params->limbs[level[i]] * params->ring.n;
 		}
 	}
-	assert_true(distinct < plaintexts); /* share_a_vector sees to it */
+	assert_less(distinct, plaintexts); /* share_a_vector sees to it */
 	assert_int_equal(distinct, heap->weights);
 	assert_int_equal(expected, hel_loaded_bytes(heap));
 	assert_ok(hel_ckks_weight_bytes(&bytes, program, params));
@@ -244,7 +246,7 @@ static void assert_made_anew(void)
 	char note[256];
 	assert_int_equal(HEL_WEIGHTS_WRITTEN, opened(note));
 	assert_non_null(strstr(note, "made anew"));
-	assert_true(access(partial, F_OK) < 0);
+	assert_less(access(partial, F_OK), 0);
 }
 
 static void test_flipped_bits(void **state)
@@ -451,7 +453,8 @@ static void assert_no_room(void)
 	char note[256];
 	assert_int_equal(HEL_WEIGHTS_IN_MEMORY, opened(note));
 	assert_true(*note);
-	assert_true(access(cache, F_OK) < 0 && access(partial, F_OK) < 0);
+	assert_less(access(cache, F_OK), 0);
+	assert_less(access(partial, F_OK), 0);
 }
 
 static void test_no_room(void **state)
@@ -481,7 +484,7 @@ static void test_no_room(void **state)
 	assert_made_anew();
 
 	unlink(cache);
-	assert_true(size > 32768);
+	assert_more(size, 32768);
 	if (mount("none", temp_dir, "tmpfs", 0, "size=16k")) {
 		print_message("SKIPPED, NOT TESTED: a full disk (no right to mount one)\n");
 		return;
@@ -489,7 +492,8 @@ static void test_no_room(void **state)
 	const hel_weights_origin origin = opened(NULL);
 	const bool left = access(partial, F_OK) == 0 || access(cache, F_OK) == 0;
 	assert_int_equal(0, umount(temp_dir));
-	assert_true(origin == HEL_WEIGHTS_IN_MEMORY && !left);
+	assert_equal(origin, HEL_WEIGHTS_IN_MEMORY);
+	assert_true(!left);
 }
 
 /* --- many at once, killed --------------------------------------------------------------------- */
@@ -535,13 +539,14 @@ static void test_race_of_processes(void **state)
 		for (int i = 0; i < CHILDREN; i++) {
 			int status;
 			assert_int_equal(child[i], waitpid(child[i], &status, 0));
-			assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 100);
+			assert_true(WIFEXITED(status));
+			assert_less(WEXITSTATUS(status), 100);
 			count[WEXITSTATUS(status)]++;
 		}
 		/* one made it, the others share it */
 		assert_int_equal(1, count[HEL_WEIGHTS_WRITTEN]);
 		assert_int_equal(CHILDREN - 1, count[HEL_WEIGHTS_MAPPED]);
-		assert_true(access(partial, F_OK) < 0);
+		assert_less(access(partial, F_OK), 0);
 	}
 }
 
@@ -584,9 +589,9 @@ static void test_killed_writer(void **state)
 		left += access(partial, F_OK) == 0;
 		const hel_weights_origin origin = opened(NULL);
 		assert_true(origin == HEL_WEIGHTS_WRITTEN || origin == HEL_WEIGHTS_MAPPED);
-		assert_true(access(cache, F_OK) == 0);
+		assert_equal(access(cache, F_OK), 0);
 		if (origin == HEL_WEIGHTS_WRITTEN)
-			assert_true(access(partial, F_OK) < 0);
+			assert_less(access(partial, F_OK), 0);
 	}
 	print_message("killed while writing: %u of 40\n", left);
 }
@@ -599,7 +604,8 @@ static void test_cancelled(void **state)
 	const hel_load_options o = {.cache = cache, .stop = &stop};
 	unlink(cache);
 	assert_status(HEL_ECANCEL, hel_loaded_open(&l, program, params, pool, &o));
-	assert_true(access(cache, F_OK) < 0 && access(partial, F_OK) < 0);
+	assert_less(access(cache, F_OK), 0);
+	assert_less(access(partial, F_OK), 0);
 	/* also while it waits for another */
 	int fd = open(partial, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(0, flock(fd, LOCK_EX));
@@ -624,7 +630,7 @@ static void test_every_allocation_fails(void **state)
 			hel_alloc_fail_at(n);
 			const hel_status st = hel_loaded_open(&l, program, params, NULL, &options);
 			hel_alloc_fail_at(0);
-			assert_true(access(partial, F_OK) < 0);
+			assert_less(access(partial, F_OK), 0);
 			if (st == HEL_OK) {
 				assert_same(heap, l);
 				hel_loaded_free(l);
@@ -635,7 +641,7 @@ static void test_every_allocation_fails(void **state)
 			assert_int_equal(there, access(cache, F_OK) == 0);
 		}
 		print_message("%ld failures\n", n - 1);
-		assert_true(n > 10);
+		assert_more(n, 10);
 	}
 }
 

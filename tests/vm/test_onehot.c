@@ -197,7 +197,7 @@ static void test_every_record(void **state)
 			if (!(largest[i] <= shape.layer[i].bound * (1 + 1e-9)))
 				fail_msg("round %u op %u: %g, bound %g", (unsigned)round, i,
 					 largest[i], shape.layer[i].bound);
-			assert_true(shape.layer[i].bound <= plain.layer[i].bound * (1 + 1e-9));
+			assert_at_most(shape.layer[i].bound, plain.layer[i].bound * (1 + 1e-9));
 			tightest = fmin(tightest, shape.layer[i].bound / largest[i]);
 			gained = fmin(gained, shape.layer[i].bound / plain.layer[i].bound);
 		}
@@ -209,7 +209,8 @@ static void test_every_record(void **state)
 	print_message("bounds within %.3g of what records reach; without groups up to %.3g times "
 		      "as large\n",
 		      tightest, 1 / gained);
-	assert_true(tightest < 1 + 1e-6 && gained < 0.8);
+	assert_less(tightest, 1 + 1e-6);
+	assert_less(gained, 0.8);
 }
 
 /* What a layer does: diagonals and folds over all index bits. Each entry is seen once, so the bound
@@ -269,7 +270,7 @@ static void test_is_exact_for_a_layer(void **state)
 	assert_ok(hel_params_new_insecure_test(&params, &m->params));
 	assert_ok(hel_shape_run(&shape, p, params, &s.ranges, NULL, 0));
 	print_message("bound %.9g, from the matrix %.9g\n", shape.bound, want);
-	assert_true(fabs(shape.bound / want - 1) < 1e-6);
+	assert_within(shape.bound / want, 1, 1e-6);
 	hel_shape_clear(&shape);
 	hel_params_free(params);
 	hel_program_free(p);

@@ -55,10 +55,6 @@ HEL_CHECKED hel_status hel_linear_check(int32_t *result, const hel_linear *t);
 bool hel_linear_weights(hel_complex *out, const hel_linear *t, size_t source, int32_t baby,
 			int32_t giant);
 
-/** All numbers whose bits lie in `mask`, ascending; returns how many. The rotations that bring
- * every element of a field of slot bits past each slot. */
-size_t hel_subset_sums(int32_t *out, uint32_t mask);
-
 typedef struct hel_linear_term {
 	const hel_ct *in;
 	const hel_pt *weight; /* HEL_FOR_MUL at in's level */

@@ -1,16 +1,6 @@
 #include "circuit.h"
 #include <string.h>
 
-size_t hel_subset_sums(int32_t *out, uint32_t mask)
-{
-	size_t n = 0;
-	for (uint32_t sub = 0;; sub = (sub - mask) & mask) {
-		out[n++] = (int32_t)sub;
-		if (sub == mask)
-			return n;
-	}
-}
-
 static inline size_t rotated(size_t slot, int64_t by, size_t slots)
 {
 	return (size_t)((int64_t)slot + by) & (slots - 1);

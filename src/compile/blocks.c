@@ -1,6 +1,6 @@
 /* Embedding tables as blocks of slots: DESIGN 5.3. */
 #include "compile.h"
-#include "lookup/codes.h"
+#include "prog/codes.h"
 #include <string.h>
 
 #define MAX_BLOCK_SOURCES 512 /* each takes memory for every slot while it is planned */

@@ -8,13 +8,6 @@ static unsigned log_slots(const emitter *e)
 	return e->params->spec.log_n - 1u - e->plan->log_batch;
 }
 
-hel_status hel_emitter_input(emitter *e, hel_input in)
-{
-	hel_manifest *m = e->b.p->manifest;
-	m->input[m->inputs] = in;
-	return hel_emit_op(&e->b, (hel_op){.kind = HEL_OP_INPUT, .index = m->inputs++});
-}
-
 hel_status hel_emitter_terms(emitter *e, hel_op *op, const hel_packed *packed, const hel_packing *k,
 			     size_t source, uint32_t value)
 {
@@ -76,10 +69,11 @@ static hel_status add_linear(emitter *e, size_t stage, unsigned level)
 		const hel_packed_source *from = &k->source[i];
 		const int before = s->source[from->source].stage;
 		if (from->fresh)
-			TRY(hel_emitter_input(
-			    e, (hel_input){.level = (uint8_t)level,
-					   .first = s->source[from->source].first + from->offset,
-					   .layout = from->layout}));
+			TRY(hel_emit_input(
+			    &e->b,
+			    (hel_input){.level = (uint8_t)level,
+					.first = s->source[from->source].first + from->offset,
+					.layout = from->layout}));
 		TRY(hel_emitter_terms(e, &op, packed, k, i,
 				      from->fresh ? e->b.value : e->result[before]));
 	}
@@ -247,7 +241,6 @@ hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan
 	e.b.slots = (size_t)1 << log_slots(&e);
 	TRY_ALLOC(e.b.p, hel_alloc(1, sizeof *e.b.p));
 	TRY_ALLOC(e.b.p->manifest, hel_alloc(1, sizeof *e.b.p->manifest));
-	TRY_ALLOC(e.b.p->manifest->input, hel_alloc(plan->inputs, sizeof *e.b.p->manifest->input));
 	TRY_ALLOC(e.b.vector, hel_alloc(e.b.slots, sizeof *e.b.vector));
 	TRY_ALLOC(e.result, hel_alloc(s->count, sizeof *e.result));
 	for (size_t i = 0; i < s->count; i++)

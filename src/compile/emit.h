@@ -3,7 +3,7 @@
 #define HEL_EMIT_H
 
 #include "compile.h"
-#include "lookup/codes.h"
+#include "prog/codes.h"
 
 typedef struct emitter {
 	hel_builder b; /* slots and vector: of one record */
@@ -13,8 +13,6 @@ typedef struct emitter {
 	uint32_t *result; /* of each stage */
 } emitter;
 
-/** The next input of the program; takes its pieces over. */
-HEL_CHECKED hel_status hel_emitter_input(emitter *e, hel_input in);
 /** A stage's packed sources; most: terms there can be. */
 HEL_CHECKED hel_status hel_emitter_packed(hel_packed **out, const emitter *e, size_t stage,
 					  size_t *most);

@@ -40,7 +40,7 @@ static hel_status add_code_input(emitter *e, const hel_blocks *b, size_t source,
 			    (hel_piece){table_first(e, b, b->table[i]) + parts * rows.first,
 					parts * rows.width};
 	}
-	TRY(hel_emitter_input(e, in));
+	TRY(hel_emit_input(&e->b, in));
 done:
 	return st;
 }
@@ -62,7 +62,7 @@ static hel_status add_selector(emitter *e, const hel_blocks *b, size_t selection
 		} else if (!selection)
 			in.piece[i] = (hel_piece){constant, 1};
 	}
-	TRY(hel_emitter_input(e, in));
+	TRY(hel_emit_input(&e->b, in));
 done:
 	return st;
 }

@@ -1,6 +1,6 @@
 /* What packings are worth: time, and bytes at what the objective says. */
-#include "lookup/codes.h"
 #include "plan.h"
+#include "prog/codes.h"
 #include <math.h>
 
 #define LIKELY_KEYS 16

@@ -1,5 +1,5 @@
 #include "compile.h"
-#include "lookup/codes.h"
+#include "prog/codes.h"
 #include <complex.h>
 #include <math.h>
 #include <string.h>

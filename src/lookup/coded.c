@@ -39,47 +39,47 @@ static bool plan_coded(hel_packing_plan *plan, const hel_lookup_spec *s, const h
 
 /* --- coded ----------------------------------------------------------------------- */
 
-static hel_status emit_indicator(hel_builder *b, unsigned level)
+static hel_status emit_indicator(hel_draft *d, unsigned level)
 {
-	return hel_emit_indicator(b, b->l->spec.base, level);
+	return hel_emit_indicator(&d->b, d->l->spec.base, level);
 }
 
-static hel_complex coded_weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+static hel_complex coded_weight(const hel_draft *d, size_t value, size_t entry, size_t column,
 				size_t lane)
 {
-	const size_t one = b->l->plan.turn_bits + b->l->plan.fold_bits;
-	return hel_table_pair(b->l, b->l->lane[lane].table, (value << one) + entry, column);
+	const size_t one = d->l->plan.turn_bits + d->l->plan.fold_bits;
+	return hel_table_pair(d->l, d->l->lane[lane].table, (value << one) + entry, column);
 }
 
-static hel_status emit_all(hel_builder *b, const char *name, unsigned levels,
-			   hel_status (*indicator)(hel_builder *, unsigned), hel_weight weight)
+static hel_status emit_all(hel_draft *d, const char *name, unsigned levels,
+			   hel_status (*indicator)(hel_draft *, unsigned), hel_weight weight)
 {
 	hel_status st = HEL_OK;
 	uint32_t *value = NULL;
 	char text[200];
-	const hel_packing_plan *plan = &b->l->plan;
+	const hel_packing_plan *plan = &d->l->plan;
 	TRY_ALLOC(value, hel_alloc(plan->sources, sizeof *value));
 	snprintf(text, sizeof text, "%s: %u digits of %u as numbers in %zu ciphertext%s", name,
-		 b->l->spec.digits, b->l->spec.base, plan->sources, plan->sources > 1 ? "s" : "");
-	TRY(hel_emit_layer(b, text));
-	TRY(hel_emit_inputs(b, value, levels));
+		 d->l->spec.digits, d->l->spec.base, plan->sources, plan->sources > 1 ? "s" : "");
+	TRY(hel_emit_layer(&d->b, text));
+	TRY(hel_emit_inputs(d, value, levels));
 	for (size_t s = 0; s < plan->sources; s++) {
-		b->value = value[s];
-		TRY(indicator(b, levels));
-		value[s] = b->value;
+		d->b.value = value[s];
+		TRY(indicator(d, levels));
+		value[s] = d->b.value;
 	}
 	snprintf(text, sizeof text, "codebook: %u turns, %u folds", 1u << plan->turn_bits,
 		 plan->fold_bits);
-	TRY(hel_emit_layer(b, text));
-	TRY(hel_emit_results(b, value, plan->sources, weight, false));
+	TRY(hel_emit_layer(&d->b, text));
+	TRY(hel_emit_results(d, value, plan->sources, weight, false));
 done:
 	hel_free(value);
 	return st;
 }
 
-static hel_status emit_coded(hel_builder *b)
+static hel_status emit_coded(hel_draft *d)
 {
-	return emit_all(b, "coded", coded_levels(&b->l->spec), emit_indicator, coded_weight);
+	return emit_all(d, "coded", coded_levels(&d->l->spec), emit_indicator, coded_weight);
 }
 
 /* (x - j) / p: j is the slot's, which the client knows */
@@ -101,30 +101,30 @@ static double coded_bound(const hel_lookup_spec *s)
 /* --- roots ------------------------------------------------------------------------- */
 
 /* Each slot's digit: the same for all sources, whose entries differ by a multiple of the base. */
-static hel_status emit_geometric(hel_builder *b, unsigned level)
+static hel_status emit_geometric(hel_draft *d, unsigned level)
 {
 	hel_status st = HEL_OK;
-	const hel_packing_plan *plan = &b->l->plan;
+	const hel_packing_plan *plan = &d->l->plan;
 	const size_t turns = (size_t)1 << plan->turn_bits, folds = (size_t)1 << plan->fold_bits;
 	uint8_t *number = NULL;
-	TRY_ALLOC(number, hel_alloc(b->slots, 1));
-	for (size_t p = 0; p < b->slots; p++) {
+	TRY_ALLOC(number, hel_alloc(d->b.slots, 1));
+	for (size_t p = 0; p < d->b.slots; p++) {
 		const size_t position = p >> plan->lane_bits;
 		const size_t entry = (position >> plan->column_bits & (folds - 1)) * turns +
 				     (position & (turns - 1));
-		number[p] = (uint8_t)(entry % b->l->spec.base);
+		number[p] = (uint8_t)(entry % d->l->spec.base);
 	}
-	TRY(hel_emit_geometric(b, order_bits(&b->l->spec), number, level));
+	TRY(hel_emit_geometric(&d->b, order_bits(&d->l->spec), number, level));
 done:
 	hel_free(number);
 	return st;
 }
 
-static hel_complex roots_weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+static hel_complex roots_weight(const hel_draft *d, size_t value, size_t entry, size_t column,
 				size_t lane)
 {
-	const hel_complex w = coded_weight(b, value, entry, column, lane);
-	const hel_lookup_spec *s = &b->l->spec;
+	const hel_complex w = coded_weight(d, value, entry, column, lane);
+	const hel_lookup_spec *s = &d->l->spec;
 	const hel_complex f = hel_geometric_factor(order_bits(s), (unsigned)(entry % s->base));
 	return (hel_complex){w.re * f.re - w.im * f.im, w.re * f.im + w.im * f.re};
 }
@@ -138,9 +138,9 @@ static bool plan_roots(hel_packing_plan *plan, const hel_lookup_spec *s, const h
 	return plan->sources == 1 || one % s->base == 0;
 }
 
-static hel_status emit_roots(hel_builder *b)
+static hel_status emit_roots(hel_draft *d)
 {
-	return emit_all(b, "roots", roots_levels(&b->l->spec), emit_geometric, roots_weight);
+	return emit_all(d, "roots", roots_levels(&d->l->spec), emit_geometric, roots_weight);
 }
 
 static void fill_roots(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)

@@ -20,23 +20,23 @@ static bool plan_digits(hel_packing_plan *plan, const hel_lookup_spec *s, const 
 	return hel_plan_by_table(plan, s, entries(s));
 }
 
-static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+static hel_complex weight(const hel_draft *d, size_t value, size_t entry, size_t column,
 			  size_t lane)
 {
-	const hel_packing_plan *plan = &b->l->plan;
+	const hel_packing_plan *plan = &d->l->plan;
 	const size_t one = plan->turn_bits + plan->fold_bits;
-	return hel_table_pair(b->l, b->l->lane[lane].table, (value << one) + entry, column);
+	return hel_table_pair(d->l, d->l->lane[lane].table, (value << one) + entry, column);
 }
 
-static hel_status emit(hel_builder *b)
+static hel_status emit(hel_draft *d)
 {
 	char text[200];
-	const hel_packing_plan *plan = &b->l->plan;
+	const hel_packing_plan *plan = &d->l->plan;
 	snprintf(text, sizeof text,
 		 "digits: %u one-hot digits of %u in %zu ciphertext%s, %u turns, %u folds",
-		 b->l->spec.digits, b->l->spec.base, plan->sources, plan->sources > 1 ? "s" : "",
+		 d->l->spec.digits, d->l->spec.base, plan->sources, plan->sources > 1 ? "s" : "",
 		 1u << plan->turn_bits, plan->fold_bits);
-	return hel_emit_lookup(b, text, weight);
+	return hel_emit_lookup(d, text, weight);
 }
 
 static void fill(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)

@@ -34,22 +34,22 @@ static bool plan_full(hel_packing_plan *plan, const hel_lookup_spec *s, const he
 	return true;
 }
 
-static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+static hel_complex weight(const hel_draft *d, size_t value, size_t entry, size_t column,
 			  size_t lane)
 {
-	const hel_lane *at = &b->l->lane[lane];
-	const size_t row = at->first + (value << b->l->plan.turn_bits) + entry;
-	return hel_table_pair(b->l, at->table, row, column);
+	const hel_lane *at = &d->l->lane[lane];
+	const size_t row = at->first + (value << d->l->plan.turn_bits) + entry;
+	return hel_table_pair(d->l, at->table, row, column);
 }
 
-static hel_status emit(hel_builder *b)
+static hel_status emit(hel_draft *d)
 {
 	char text[200];
-	const hel_packing_plan *plan = &b->l->plan;
+	const hel_packing_plan *plan = &d->l->plan;
 	snprintf(text, sizeof text,
 		 "full: %zu lanes of up to %zu rows, one-hot in %zu ciphertexts, %u turns",
-		 b->l->lanes, hel_plan_lane_rows(plan), plan->sources, 1u << plan->turn_bits);
-	return hel_emit_lookup(b, text, weight);
+		 d->l->lanes, hel_plan_lane_rows(plan), plan->sources, 1u << plan->turn_bits);
+	return hel_emit_lookup(d, text, weight);
 }
 
 static void fill(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)

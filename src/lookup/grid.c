@@ -95,16 +95,16 @@ static bool plan_grid(hel_packing_plan *plan, const hel_lookup_spec *s, const he
 
 /* --- ops ------------------------------------------------------------------------------ */
 
-static hel_complex row_at(const hel_builder *b, size_t lane, size_t a, size_t u, size_t entry,
+static hel_complex row_at(const hel_draft *d, size_t lane, size_t a, size_t u, size_t entry,
 			  size_t column)
 {
-	const hel_packing_plan *plan = &b->l->plan;
+	const hel_packing_plan *plan = &d->l->plan;
 	const unsigned column_bits = plan->column_bits - plan->select_bits;
-	const hel_lane *at = &b->l->lane[lane];
+	const hel_lane *at = &d->l->lane[lane];
 	const size_t q = column >> column_bits, k = column & (((size_t)1 << column_bits) - 1);
 	const size_t row = ((a << plan->select_bits) + q) * (plan->sources << plan->turn_bits) +
 			   (u << plan->turn_bits) + entry;
-	return hel_table_pair(b->l, at->table, at->first + row, k);
+	return hel_table_pair(d->l, at->table, at->first + row, k);
 }
 
 /* (x -+ i y) / 2: what z and conj(z) multiply with */
@@ -115,44 +115,47 @@ static hel_complex half(hel_complex x, hel_complex y, bool conjugated)
 }
 
 /* The weight of scanned value v for one selected vector a. */
-static hel_complex scanned(const hel_builder *b, size_t lane, size_t a, size_t v, size_t entry,
+static hel_complex scanned(const hel_draft *d, size_t lane, size_t a, size_t v, size_t entry,
 			   size_t column)
 {
-	if (b->l->plan.sources == 1)
-		return row_at(b, lane, a, 0, entry, column);
-	return half(row_at(b, lane, a, v & ~(size_t)1, entry, column),
-		    row_at(b, lane, a, v | 1, entry, column), v & 1);
+	if (d->l->plan.sources == 1)
+		return row_at(d, lane, a, 0, entry, column);
+	return half(row_at(d, lane, a, v & ~(size_t)1, entry, column),
+		    row_at(d, lane, a, v | 1, entry, column), v & 1);
 }
 
-/* Values of the scan, for each of those that select: value = selecting * scanned + scanned one. */
-static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+/* What a scanned value is multiplied with in the sum number `selecting`, of which one is picked
+ * later. */
+static hel_complex weight(const hel_draft *d, size_t value, size_t entry, size_t column,
 			  size_t lane)
 {
-	const size_t n = values(b->l->plan.sources), v = value % n, a = b->selecting;
-	if (b->l->plan.select == 1)
-		return scanned(b, lane, 0, v, entry, column);
-	return half(scanned(b, lane, a & ~(size_t)1, v, entry, column),
-		    scanned(b, lane, a | 1, v, entry, column), a & 1);
+	const size_t a = d->selecting;
+	if (d->l->plan.select == 1)
+		return scanned(d, lane, 0, value, entry, column);
+	return half(scanned(d, lane, a & ~(size_t)1, value, entry, column),
+		    scanned(d, lane, a | 1, value, entry, column), a & 1);
 }
 
 /* Ciphertexts of `vectors` vectors and their conjugates: value[0 .. values). */
-static hel_status emit_vectors(hel_builder *b, uint32_t *value, size_t vectors, unsigned level,
+static hel_status emit_vectors(hel_draft *d, uint32_t *value, size_t vectors, unsigned level,
 			       const uint8_t *position, unsigned bits)
 {
 	hel_status st = HEL_OK;
-	hel_layout layout = {.log_slots = (uint8_t)b->l->plan.log_slots};
+	hel_layout layout = {.log_slots = (uint8_t)d->l->plan.log_slots};
 	for (unsigned i = 0; i < bits; i++)
 		layout.position[layout.bits++] = position[i];
 	if (vectors > 1)
 		layout.position[layout.bits++] = layout.log_slots;
 	layout.width = 1u << layout.bits;
 	for (size_t c = 0; c < ciphertexts(vectors); c++) {
-		TRY(hel_emit_input(b, level, &layout));
-		value[2 * c] = b->value;
+		TRY(hel_emit_input(&d->b, (hel_input){.level = (uint8_t)level,
+						      .first = d->b.p->manifest->features,
+						      .layout = layout}));
+		value[2 * c] = d->b.value;
 		if (vectors == 1)
 			continue;
-		TRY(hel_emit_conjugate(b, b->value));
-		value[2 * c + 1] = b->value;
+		TRY(hel_emit_conjugate(d, d->b.value));
+		value[2 * c + 1] = d->b.value;
 	}
 done:
 	return st;
@@ -170,24 +173,24 @@ static unsigned lane_positions(uint8_t *position, const hel_packing_plan *plan, 
 }
 
 /* Sum over all a of sum[a] * pick[a]; sum becomes the products. */
-static hel_status emit_selection(hel_builder *b, uint32_t *sum, const uint32_t *pick, size_t count)
+static hel_status emit_selection(hel_draft *d, uint32_t *sum, const uint32_t *pick, size_t count)
 {
 	hel_status st = HEL_OK;
 	for (size_t a = 0; a < count; a++) {
-		TRY(hel_emit_op(b,
+		TRY(hel_emit_op(&d->b,
 				(hel_op){.kind = HEL_OP_MUL, .value = sum[a], .index = pick[a]}));
-		sum[a] = b->value;
+		sum[a] = d->b.value;
 	}
-	TRY(hel_emit_sum(b, sum, count, 1));
-	TRY(hel_emit_unary(b, HEL_OP_RESCALE));
+	TRY(hel_emit_sum(&d->b, sum, count, 1));
+	TRY(hel_emit_unary(&d->b, HEL_OP_RESCALE));
 done:
 	return st;
 }
 
-static hel_status emit(hel_builder *b)
+static hel_status emit(hel_draft *d)
 {
 	hel_status st = HEL_OK;
-	hel_packing_plan *plan = &b->l->plan;
+	hel_packing_plan *plan = &d->l->plan;
 	const size_t scans = values(plan->sources), picks = values(plan->select);
 	uint32_t *scan = NULL, *pick = NULL, *sum = NULL;
 	uint8_t position[HEL_MAX_INDEX_BITS];
@@ -197,27 +200,27 @@ static hel_status emit(hel_builder *b)
 	TRY_ALLOC(sum, hel_alloc(picks, sizeof *sum));
 	snprintf(text, sizeof text,
 		 "grid, scan: %zu lanes of up to %zu rows; %zu vectors of %u turns, %zu sums",
-		 b->l->lanes, hel_plan_lane_rows(plan), plan->sources, 1u << plan->turn_bits,
+		 d->l->lanes, hel_plan_lane_rows(plan), plan->sources, 1u << plan->turn_bits,
 		 picks);
-	TRY(hel_emit_layer(b, text));
+	TRY(hel_emit_layer(&d->b, text));
 	unsigned bits = lane_positions(position, plan, plan->lane_bits, plan->turn_bits);
-	TRY(emit_vectors(b, scan, plan->sources, 2, position, bits));
-	plan->babies = hel_plan_babies(plan, b->params, 2, scans, picks);
+	TRY(emit_vectors(d, scan, plan->sources, 2, position, bits));
+	plan->babies = hel_plan_babies(plan, d->params, 2, scans, picks);
 	for (size_t a = picks; a-- > 0;) { /* the fullest last: errors are read off it */
-		b->selecting = a;
-		TRY(hel_emit_product(b, scan, scans, 0, weight));
-		TRY(hel_emit_unary(b, HEL_OP_RESCALE));
-		sum[a] = b->value;
+		d->selecting = a;
+		TRY(hel_emit_product(d, scan, scans, 0, weight));
+		TRY(hel_emit_unary(&d->b, HEL_OP_RESCALE));
+		sum[a] = d->b.value;
 	}
 	snprintf(text, sizeof text, "grid, selection: one of %zu sums and %u places", plan->select,
 		 1u << plan->select_bits);
-	TRY(hel_emit_layer(b, text));
+	TRY(hel_emit_layer(&d->b, text));
 	bits =
 	    lane_positions(position, plan, plan->lane_bits + plan->column_bits - plan->select_bits,
 			   plan->select_bits);
-	TRY(emit_vectors(b, pick, plan->select, 1, position, bits));
-	TRY(emit_selection(b, sum, pick, picks));
-	b->l->result[0] = b->value;
+	TRY(emit_vectors(d, pick, plan->select, 1, position, bits));
+	TRY(emit_selection(d, sum, pick, picks));
+	d->l->result[0] = d->b.value;
 done:
 	hel_free(scan);
 	hel_free(pick);

@@ -3,7 +3,17 @@
 #define HEL_LOOKUP_METHOD_H
 
 #include "circuit/circuit.h"
-#include "codes.h"
+#include "lookup.h"
+#include "prog/codes.h"
+
+/** A program that is being written. */
+typedef struct hel_draft {
+	hel_builder b;
+	hel_lookup *l;
+	const hel_params *params;
+	size_t selecting;	/* GRID: the sum that is being made */
+	hel_complex *transform; /* POWERS: the tables in the basis of powers */
+} hel_draft;
 
 /** What a method is. Entries are what one lane sends: one-hot entries, or one number per digit. */
 typedef struct hel_method {
@@ -13,7 +23,7 @@ typedef struct hel_method {
 	unsigned (*levels)(const hel_lookup_spec *s); /* all, the table's product included */
 	/* log_slots is set; picks the rest. False: too few slots. */
 	bool (*plan)(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params);
-	hel_status (*emit)(hel_builder *b);
+	hel_status (*emit)(hel_draft *d);
 	void (*fill)(double *features, const hel_lookup *l, size_t lane, const uint32_t *code);
 	/* Of every feature. NULL: they are one-hot, so that the norm bounds all values, and a base
 	 * of one prime holds them. */
@@ -44,29 +54,27 @@ size_t hel_plan_feature(const hel_packing_plan *plan, bool complex_input, size_t
 
 /* --- product.c --------------------------------------------------------------- */
 
-/** The next input: `width` elements in the layout's order, at `level`. */
-HEL_CHECKED hel_status hel_emit_input(hel_builder *b, unsigned level, const hel_layout *layout);
 /** All inputs of a plan's entries; value[source]. */
-HEL_CHECKED hel_status hel_emit_inputs(hel_builder *b, uint32_t *value, unsigned level);
+HEL_CHECKED hel_status hel_emit_inputs(hel_draft *d, uint32_t *value, unsigned level);
 /** value + conjugate(value), or that conjugate alone. */
-HEL_CHECKED hel_status hel_emit_conjugate(hel_builder *b, uint32_t value);
+HEL_CHECKED hel_status hel_emit_conjugate(hel_draft *d, uint32_t value);
 
 /** What value number `value` multiplies in column `column` (of all results) of a lane where it
  *  holds entry `entry`. */
-typedef hel_complex (*hel_weight)(const hel_builder *b, size_t value, size_t entry, size_t column,
+typedef hel_complex (*hel_weight)(const hel_draft *d, size_t value, size_t entry, size_t column,
 				  size_t lane);
 
 /** One result: value[0..count) times the table, not rescaled. first: its first column. */
-HEL_CHECKED hel_status hel_emit_product(hel_builder *b, const uint32_t *value, size_t count,
+HEL_CHECKED hel_status hel_emit_product(hel_draft *d, const uint32_t *value, size_t count,
 					size_t first, hel_weight weight);
 /** Sums over the plan's folds, and adds the conjugate when `conjugate`. */
-HEL_CHECKED hel_status hel_emit_folds(hel_builder *b, unsigned level, bool conjugate);
+HEL_CHECKED hel_status hel_emit_folds(hel_draft *d, unsigned level, bool conjugate);
 /** All results: product, folds, rescaling. Level 1. */
-HEL_CHECKED hel_status hel_emit_results(hel_builder *b, const uint32_t *value, size_t count,
+HEL_CHECKED hel_status hel_emit_results(hel_draft *d, const uint32_t *value, size_t count,
 					hel_weight weight, bool conjugate);
 
 /** All of a method whose entries the client sends: a layer, its inputs, their products. */
-HEL_CHECKED hel_status hel_emit_lookup(hel_builder *b, const char *text, hel_weight weight);
+HEL_CHECKED hel_status hel_emit_lookup(hel_draft *d, const char *text, hel_weight weight);
 /** Rows of the longest table. */
 size_t hel_lookup_most_rows(const hel_lookup_spec *s);
 

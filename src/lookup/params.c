@@ -199,24 +199,23 @@ static hel_status build(hel_lookup *l, const hel_lookup *like)
 {
 	hel_status st = HEL_OK;
 	const hel_method *method = hel_method_of(l->spec.method);
-	hel_builder b = {.l = l, .params = l->params, .slots = hel_params_slots(l->params)};
+	hel_draft d = {.l = l, .params = l->params, .b.slots = hel_params_slots(l->params)};
 	char name[64];
 	TRY(make_lanes(l));
-	TRY_ALLOC(b.p, hel_alloc(1, sizeof *b.p));
-	l->program = b.p;
+	TRY_ALLOC(d.b.p, hel_alloc(1, sizeof *d.b.p));
+	l->program = d.b.p;
 	hel_manifest *m;
 	TRY_ALLOC(m, hel_alloc(1, sizeof *m));
-	b.p->manifest = m;
+	d.b.p->manifest = m;
 	snprintf(name, sizeof name, "lookup: %s", method->name);
 	TRY_ALLOC(m->model, hel_strdup(name));
 	TRY_ALLOC(m->schema, hel_strdup("{}"));
 	m->params = l->params->spec;
 	m->degree = 1;
 	m->samples = 1;
-	TRY_ALLOC(m->input, hel_alloc(HEL_MAX_INPUTS, sizeof *m->input));
 	TRY_ALLOC(l->result, hel_alloc(l->plan.results, sizeof *l->result));
-	TRY_ALLOC(b.vector, hel_alloc(b.slots, sizeof *b.vector));
-	TRY(method->emit(&b));
+	TRY_ALLOC(d.b.vector, hel_alloc(d.b.slots, sizeof *d.b.vector));
+	TRY(method->emit(&d));
 	if (like) { /* the dry run would tell the same again */
 		l->bits = like->bits;
 		m->bits = like->program->manifest->bits;
@@ -224,8 +223,8 @@ static hel_status build(hel_lookup *l, const hel_lookup *like)
 	} else
 		TRY(measure(l));
 done:
-	hel_free(b.vector);
-	hel_free(b.transform);
+	hel_free(d.b.vector);
+	hel_free(d.transform);
 	return st;
 }
 

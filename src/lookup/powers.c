@@ -32,23 +32,23 @@ static bool plan_powers(hel_packing_plan *plan, const hel_lookup_spec *s, const 
 /* --- the codebook in the basis of powers ---------------------------------------------- */
 
 /* transform[table][digit][power][dim], power 0 .. p/2, real parts of sums to be taken */
-static hel_status transform_tables(hel_builder *b)
+static hel_status transform_tables(hel_draft *d)
 {
 	hel_status st = HEL_OK;
-	const hel_lookup_spec *s = &b->l->spec;
+	const hel_lookup_spec *s = &d->l->spec;
 	const size_t dim = s->table[0].dim, powers = highest(s) + 1, p = s->base;
-	TRY_ALLOC(b->transform,
-		  hel_alloc(s->tables * s->digits * powers * dim, sizeof *b->transform));
+	TRY_ALLOC(d->transform,
+		  hel_alloc(s->tables * s->digits * powers * dim, sizeof *d->transform));
 	for (size_t at = 0; at < s->tables * s->digits * powers; at++) {
 		const size_t m = at % powers, i = at / powers % s->digits;
 		const hel_table *table = &s->table[at / powers / s->digits];
 		for (size_t j = 0; j < p; j++) {
 			const hel_complex f = hel_power_coefficient(s->base, m, (unsigned)j);
 			const float *row = table->value + (i * p + j) * dim;
-			hel_complex *out = b->transform + at * dim;
+			hel_complex *out = d->transform + at * dim;
 			for (size_t k = 0; k < dim; k++) {
-				out[k].re += f.re * (double)row[k] / b->l->norm;
-				out[k].im += f.im * (double)row[k] / b->l->norm;
+				out[k].re += f.re * (double)row[k] / d->l->norm;
+				out[k].im += f.im * (double)row[k] / d->l->norm;
 			}
 		}
 	}
@@ -56,24 +56,24 @@ done:
 	return st;
 }
 
-static hel_complex coefficient(const hel_builder *b, size_t table, size_t digit, size_t power,
+static hel_complex coefficient(const hel_draft *d, size_t table, size_t digit, size_t power,
 			       size_t column)
 {
-	const hel_lookup_spec *s = &b->l->spec;
+	const hel_lookup_spec *s = &d->l->spec;
 	const size_t dim = s->table[0].dim, powers = highest(s) + 1;
 	if (digit >= s->digits || column >= dim)
 		return (hel_complex){0, 0};
-	return b->transform[((table * s->digits + digit) * powers + power) * dim + column];
+	return d->transform[((table * s->digits + digit) * powers + power) * dim + column];
 }
 
 /* Values are the powers 1 .. p/2 of the first source, then of the next. Halved: the conjugate is
  * added. */
-static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size_t column,
+static hel_complex weight(const hel_draft *d, size_t value, size_t entry, size_t column,
 			  size_t lane)
 {
-	const size_t powers = highest(&b->l->spec), source = value / powers;
-	const size_t one = b->l->plan.turn_bits + b->l->plan.fold_bits;
-	const hel_complex c = coefficient(b, b->l->lane[lane].table, (source << one) + entry,
+	const size_t powers = highest(&d->l->spec), source = value / powers;
+	const size_t one = d->l->plan.turn_bits + d->l->plan.fold_bits;
+	const hel_complex c = coefficient(d, d->l->lane[lane].table, (source << one) + entry,
 					  value % powers + 1, column);
 	return (hel_complex){c.re / 2, c.im / 2};
 }
@@ -81,56 +81,57 @@ static hel_complex weight(const hel_builder *b, size_t value, size_t entry, size
 /* --- ops ------------------------------------------------------------------------------ */
 
 /* The powers 0, which are 1 for every digit: constants. */
-static hel_status add_constants(hel_builder *b, size_t result)
+static hel_status add_constants(hel_draft *d, size_t result)
 {
 	hel_status st = HEL_OK;
-	const hel_packing_plan *plan = &b->l->plan;
-	const hel_lookup_spec *s = &b->l->spec;
+	const hel_packing_plan *plan = &d->l->plan;
+	const hel_lookup_spec *s = &d->l->spec;
 	const size_t lanes = (size_t)1 << plan->lane_bits, columns = (size_t)1 << plan->column_bits;
 	uint32_t index;
-	for (size_t p = 0; p < b->slots; p++) {
+	for (size_t p = 0; p < d->b.slots; p++) {
 		const size_t lane = p & (lanes - 1), column = p >> plan->lane_bits & (columns - 1);
-		b->vector[p] = (hel_complex){0, 0};
-		for (size_t i = 0; lane < b->l->lanes && i < s->digits; i++)
-			b->vector[p].re += coefficient(b, b->l->lane[lane].table, i, 0,
-						       (result << plan->column_bits) + column)
-					       .re;
+		d->b.vector[p] = (hel_complex){0, 0};
+		for (size_t i = 0; lane < d->l->lanes && i < s->digits; i++)
+			d->b.vector[p].re += coefficient(d, d->l->lane[lane].table, i, 0,
+							 (result << plan->column_bits) + column)
+						 .re;
 	}
-	TRY(hel_program_add_vector(b->p, b->vector, plan->log_slots, &index));
-	TRY(hel_emit_op(b, (hel_op){.kind = HEL_OP_ADD_PLAIN, .value = b->value, .index = index}));
-	b->l->result[result] = b->value;
+	TRY(hel_program_add_vector(d->b.p, d->b.vector, plan->log_slots, &index));
+	TRY(hel_emit_op(&d->b,
+			(hel_op){.kind = HEL_OP_ADD_PLAIN, .value = d->b.value, .index = index}));
+	d->l->result[result] = d->b.value;
 done:
 	return st;
 }
 
-static hel_status emit(hel_builder *b)
+static hel_status emit(hel_draft *d)
 {
 	hel_status st = HEL_OK;
 	uint32_t *input = NULL, *power = NULL;
 	char text[200];
-	hel_packing_plan *plan = &b->l->plan;
-	const size_t count = highest(&b->l->spec), values = count * plan->sources;
-	const unsigned top = levels(&b->l->spec);
+	hel_packing_plan *plan = &d->l->plan;
+	const size_t count = highest(&d->l->spec), values = count * plan->sources;
+	const unsigned top = levels(&d->l->spec);
 	TRY_ALLOC(input, hel_alloc(plan->sources, sizeof *input));
 	TRY_ALLOC(power, hel_alloc(values, sizeof *power));
-	TRY(transform_tables(b));
+	TRY(transform_tables(d));
 	snprintf(text, sizeof text, "powers: %u digits as roots of unity of order %u, %zu powers",
-		 b->l->spec.digits, b->l->spec.base, count);
-	TRY(hel_emit_layer(b, text));
-	TRY(hel_emit_inputs(b, input, top));
+		 d->l->spec.digits, d->l->spec.base, count);
+	TRY(hel_emit_layer(&d->b, text));
+	TRY(hel_emit_inputs(d, input, top));
 	for (size_t s = 0; s < plan->sources; s++) {
 		power[s * count] = input[s];
-		TRY(hel_emit_powers(b, power + s * count, count, 1));
+		TRY(hel_emit_powers(&d->b, power + s * count, count, 1));
 	}
 	snprintf(text, sizeof text, "codebook of powers: %u turns, %u folds", 1u << plan->turn_bits,
 		 plan->fold_bits);
-	TRY(hel_emit_layer(b, text));
-	plan->babies = hel_plan_babies(plan, b->params, 1, values, plan->results);
+	TRY(hel_emit_layer(&d->b, text));
+	plan->babies = hel_plan_babies(plan, d->params, 1, values, plan->results);
 	for (size_t r = 0; r < plan->results; r++) {
-		TRY(hel_emit_product(b, power, values, r << plan->column_bits, weight));
-		TRY(hel_emit_folds(b, 1, true));
-		TRY(hel_emit_unary(b, HEL_OP_RESCALE));
-		TRY(add_constants(b, r));
+		TRY(hel_emit_product(d, power, values, r << plan->column_bits, weight));
+		TRY(hel_emit_folds(d, 1, true));
+		TRY(hel_emit_unary(&d->b, HEL_OP_RESCALE));
+		TRY(add_constants(d, r));
 	}
 done:
 	hel_free(input);

@@ -3,27 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-hel_status hel_emit_input(hel_builder *b, unsigned level, const hel_layout *layout)
+hel_status hel_emit_inputs(hel_draft *d, uint32_t *value, unsigned level)
 {
 	hel_status st = HEL_OK;
-	hel_manifest *m = b->p->manifest;
-	const uint32_t first = m->features;
-	if (m->inputs == HEL_MAX_INPUTS || layout->width > HEL_MAX_FEATURES - first)
-		FAIL(HEL_EUNSUPPORTED, "a query of more than %d ciphertexts or 2^26 numbers",
-		     HEL_MAX_INPUTS);
-	m->features += layout->width;
-	m->input[m->inputs] =
-	    (hel_input){.level = (uint8_t)level, .first = first, .layout = *layout};
-	TRY(hel_emit_op(b, (hel_op){.kind = HEL_OP_INPUT, .index = m->inputs++}));
-done:
-	return st;
-}
-
-hel_status hel_emit_inputs(hel_builder *b, uint32_t *value, unsigned level)
-{
-	hel_status st = HEL_OK;
-	const hel_packing_plan *plan = &b->l->plan;
-	const bool complex_input = hel_method_of(b->l->spec.method)->complex_input;
+	const hel_packing_plan *plan = &d->l->plan;
+	const bool complex_input = hel_method_of(d->l->spec.method)->complex_input;
 	hel_layout layout = {.log_slots = (uint8_t)plan->log_slots,
 			     .width = (uint32_t)hel_plan_width(plan, complex_input)};
 	if (complex_input)
@@ -35,47 +19,49 @@ hel_status hel_emit_inputs(hel_builder *b, uint32_t *value, unsigned level)
 	for (unsigned i = 0; i < plan->lane_bits; i++)
 		layout.position[layout.bits++] = (uint8_t)i;
 	for (size_t s = 0; s < plan->sources; s++) {
-		TRY(hel_emit_input(b, level, &layout));
-		value[s] = b->value;
+		TRY(hel_emit_input(&d->b, (hel_input){.level = (uint8_t)level,
+						      .first = d->b.p->manifest->features,
+						      .layout = layout}));
+		value[s] = d->b.value;
 	}
 done:
 	return st;
 }
 
-hel_status hel_emit_conjugate(hel_builder *b, uint32_t value)
+hel_status hel_emit_conjugate(hel_draft *d, uint32_t value)
 {
-	return hel_emit_rotate_sum(b, value, &(int32_t){(int32_t)b->slots}, 1);
+	return hel_emit_rotate_sum(&d->b, value, &(int32_t){(int32_t)d->b.slots}, 1);
 }
 
 /* What one term multiplies with, before its giant step moves it. */
-static bool term_weights(hel_builder *b, size_t value, size_t first, size_t baby, size_t giant,
+static bool term_weights(hel_draft *d, size_t value, size_t first, size_t baby, size_t giant,
 			 hel_weight weight)
 {
-	const hel_packing_plan *plan = &b->l->plan;
-	const size_t mask = b->slots - 1, lanes = (size_t)1 << plan->lane_bits;
+	const hel_packing_plan *plan = &d->l->plan;
+	const size_t mask = d->b.slots - 1, lanes = (size_t)1 << plan->lane_bits;
 	const size_t columns = (size_t)1 << plan->column_bits;
 	const size_t turns = (size_t)1 << plan->turn_bits, folds = (size_t)1 << plan->fold_bits;
 	bool any = false;
-	for (size_t p = 0; p < b->slots; p++) {
+	for (size_t p = 0; p < d->b.slots; p++) {
 		const size_t lane = p & (lanes - 1), column = p >> plan->lane_bits & (columns - 1);
 		const size_t seen =
 		    ((p + ((baby + giant) << plan->lane_bits)) & mask) >> plan->lane_bits;
 		const size_t fold = seen >> plan->column_bits & (folds - 1);
 		hel_complex w = {0, 0};
-		if (lane < b->l->lanes)
-			w = weight(b, value, fold * turns + (seen & (turns - 1)), first + column,
+		if (lane < d->l->lanes)
+			w = weight(d, value, fold * turns + (seen & (turns - 1)), first + column,
 				   lane);
-		b->vector[(p + (giant << plan->lane_bits)) & mask] = w;
+		d->b.vector[(p + (giant << plan->lane_bits)) & mask] = w;
 		any |= w.re != 0 || w.im != 0;
 	}
 	return any;
 }
 
-hel_status hel_emit_product(hel_builder *b, const uint32_t *value, size_t count, size_t first,
+hel_status hel_emit_product(hel_draft *d, const uint32_t *value, size_t count, size_t first,
 			    hel_weight weight)
 {
 	hel_status st = HEL_OK;
-	const hel_packing_plan *plan = &b->l->plan;
+	const hel_packing_plan *plan = &d->l->plan;
 	const size_t turns = (size_t)1 << plan->turn_bits;
 	hel_op op = {.kind = HEL_OP_LINEAR};
 	if (count * turns > HEL_MAX_TERMS_PER_OP)
@@ -86,17 +72,17 @@ hel_status hel_emit_product(hel_builder *b, const uint32_t *value, size_t count,
 			for (size_t baby = 0; baby < plan->babies; baby++) {
 				hel_term *t = &op.term[op.terms];
 				/* a product with zeros is left out, unless nothing else remains */
-				if (!term_weights(b, v, first, baby, giant, weight) &&
+				if (!term_weights(d, v, first, baby, giant, weight) &&
 				    (op.terms || v + 1 < count || baby + 1 < plan->babies))
 					continue;
 				*t = (hel_term){.value = value[v],
 						.baby = (int32_t)(baby << plan->lane_bits),
 						.giant = (int32_t)(giant << plan->lane_bits)};
-				TRY(hel_program_add_vector(b->p, b->vector, plan->log_slots,
+				TRY(hel_program_add_vector(d->b.p, d->b.vector, plan->log_slots,
 							   &t->vector));
 				op.terms++;
 			}
-	st = hel_emit_op(b, op); /* takes the terms over, or frees them */
+	st = hel_emit_op(&d->b, op); /* takes the terms over, or frees them */
 	op.term = NULL;
 done:
 	hel_free(op.term);
@@ -104,17 +90,17 @@ done:
 }
 
 /* Slot bits per sum of rotations: the fewest seconds, keys considered. */
-static unsigned fold_radix(const hel_builder *b, unsigned bits, size_t limbs)
+static unsigned fold_radix(const hel_draft *d, unsigned bits, size_t limbs)
 {
 	unsigned best = 1;
 	double least = INFINITY;
 	for (unsigned radix = 1; radix <= HEL_FOLD_RADIX_MAX; radix++) {
 		hel_cost c = {0};
 		for (unsigned left = bits; left; left -= HEL_MIN(left, radix)) {
-			hel_cost_add(&c, hel_cost_decompose(&b->params->spec, limbs), 1);
-			hel_cost_add(&c, hel_cost_product(&b->params->spec, limbs),
+			hel_cost_add(&c, hel_cost_decompose(&d->params->spec, limbs), 1);
+			hel_cost_add(&c, hel_cost_product(&d->params->spec, limbs),
 				     exp2(HEL_MIN(left, radix)) - 1);
-			hel_cost_add(&c, hel_cost_finish(&b->params->spec, limbs), 1);
+			hel_cost_add(&c, hel_cost_finish(&d->params->spec, limbs), 1);
 		}
 		const double seconds = hel_cost_seconds(hel_cost_model_default(), c);
 		if (seconds < least) {
@@ -125,27 +111,28 @@ static unsigned fold_radix(const hel_builder *b, unsigned bits, size_t limbs)
 	return best;
 }
 
-hel_status hel_emit_folds(hel_builder *b, unsigned level, bool conjugate)
+hel_status hel_emit_folds(hel_draft *d, unsigned level, bool conjugate)
 {
-	const hel_packing_plan *plan = &b->l->plan;
+	const hel_packing_plan *plan = &d->l->plan;
 	const unsigned low = plan->lane_bits + plan->column_bits;
 	uint32_t folds = (((uint32_t)1 << plan->fold_bits) - 1) << low;
-	folds |= conjugate ? (uint32_t)b->slots : 0;
+	folds |= conjugate ? (uint32_t)d->b.slots : 0;
 	return hel_emit_fold(
-	    b, folds, fold_radix(b, (unsigned)__builtin_popcount(folds), b->params->limbs[level]));
+	    &d->b, folds,
+	    fold_radix(d, (unsigned)__builtin_popcount(folds), d->params->limbs[level]));
 }
 
-hel_status hel_emit_results(hel_builder *b, const uint32_t *value, size_t count, hel_weight weight,
+hel_status hel_emit_results(hel_draft *d, const uint32_t *value, size_t count, hel_weight weight,
 			    bool conjugate)
 {
 	hel_status st = HEL_OK;
-	hel_packing_plan *plan = &b->l->plan;
-	plan->babies = hel_plan_babies(plan, b->params, 1, count, plan->results);
+	hel_packing_plan *plan = &d->l->plan;
+	plan->babies = hel_plan_babies(plan, d->params, 1, count, plan->results);
 	for (size_t r = 0; r < plan->results; r++) {
-		TRY(hel_emit_product(b, value, count, r << plan->column_bits, weight));
-		TRY(hel_emit_folds(b, 1, conjugate));
-		TRY(hel_emit_unary(b, HEL_OP_RESCALE));
-		b->l->result[r] = b->value;
+		TRY(hel_emit_product(d, value, count, r << plan->column_bits, weight));
+		TRY(hel_emit_folds(d, 1, conjugate));
+		TRY(hel_emit_unary(&d->b, HEL_OP_RESCALE));
+		d->l->result[r] = d->b.value;
 	}
 done:
 	return st;
@@ -162,15 +149,15 @@ hel_complex hel_table_pair(const hel_lookup *l, size_t table, size_t row, size_t
 	return (hel_complex){(double)v[0] / l->norm, second ? (double)v[1] / l->norm : 0};
 }
 
-hel_status hel_emit_lookup(hel_builder *b, const char *text, hel_weight weight)
+hel_status hel_emit_lookup(hel_draft *d, const char *text, hel_weight weight)
 {
 	hel_status st = HEL_OK;
 	uint32_t *value = NULL;
-	const size_t sources = b->l->plan.sources;
+	const size_t sources = d->l->plan.sources;
 	TRY_ALLOC(value, hel_alloc(sources, sizeof *value));
-	TRY(hel_emit_layer(b, text));
-	TRY(hel_emit_inputs(b, value, 1));
-	TRY(hel_emit_results(b, value, sources, weight, false));
+	TRY(hel_emit_layer(&d->b, text));
+	TRY(hel_emit_inputs(d, value, 1));
+	TRY(hel_emit_results(d, value, sources, weight, false));
 done:
 	hel_free(value);
 	return st;

@@ -86,3 +86,13 @@ void hel_layout_describe(char *out, size_t size, const hel_layout *l)
 		snprintf(out + n, size - n, "%s, %u copies", both ? " (the imaginary part)" : "",
 			 1u << (l->log_slots + both - l->bits));
 }
+
+size_t hel_subset_sums(int32_t *out, uint32_t mask)
+{
+	size_t n = 0;
+	for (uint32_t sub = 0;; sub = (sub - mask) & mask) {
+		out[n++] = (int32_t)sub;
+		if (sub == mask)
+			return n;
+	}
+}

@@ -49,6 +49,10 @@ HEL_CHECKED hel_status hel_layout_check(const hel_layout *layout);
 /** "64 elements at slot bits 6-11, 64 copies" */
 void hel_layout_describe(char *out, size_t size, const hel_layout *layout);
 
+/** All numbers whose bits lie in `mask`, ascending; returns how many. The rotations that bring
+ * every element of a field of slot bits past each slot. */
+size_t hel_subset_sums(int32_t *out, uint32_t mask);
+
 /* --- manifest (manifest.c) ---------------------------------------------------- */
 
 /** Features [first, first + width). */

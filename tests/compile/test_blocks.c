@@ -1,7 +1,7 @@
 /* Many tables in one product: every packing, in the clear, against the tables themselves. */
 #include "../testing.h"
 #include "compile/compile.h"
-#include "lookup/codes.h"
+#include "prog/codes.h"
 #include <math.h>
 
 #define LOG_SLOTS 9

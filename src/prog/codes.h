@@ -1,39 +1,10 @@
 /* codes.h -- what the server does with encrypted codes before it multiplies a table: ops that write
  * one-hot slots or powers, for the methods of lookup and for the embeddings of a model.
  */
-#ifndef HEL_LOOKUP_CODES_H
-#define HEL_LOOKUP_CODES_H
+#ifndef HEL_PROG_CODES_H
+#define HEL_PROG_CODES_H
 
-#include "lookup.h"
-
-typedef struct hel_builder {
-	hel_program *p;
-	size_t slots; /* of one record */
-	uint16_t layer;
-	uint32_t value;	     /* the latest op */
-	hel_complex *vector; /* room for all slots */
-	/* of the methods */
-	hel_lookup *l;
-	const hel_params *params;
-	size_t selecting;	/* GRID: the sum that is being made */
-	hel_complex *transform; /* POWERS: the tables in the basis of powers */
-} hel_builder;
-
-HEL_CHECKED hel_status hel_emit_layer(hel_builder *b, const char *text);
-HEL_CHECKED hel_status hel_emit_op(hel_builder *b, hel_op op);
-HEL_CHECKED hel_status hel_emit_unary(hel_builder *b, hel_op_kind kind);
-/** value times factor plus constant, one level below `level`. */
-HEL_CHECKED hel_status hel_emit_affine(hel_builder *b, uint32_t value, double factor,
-				       double constant, unsigned level);
-
-/** The sum of values at a level, products' scale or not; not rescaled. */
-HEL_CHECKED hel_status hel_emit_sum(hel_builder *b, const uint32_t *value, size_t count,
-				    unsigned level);
-HEL_CHECKED hel_status hel_emit_rotate_sum(hel_builder *b, uint32_t value, const int32_t *step,
-					   size_t count);
-#define HEL_FOLD_RADIX_MAX 3
-/** b->value, summed over slot bits, `radix` of them at a time. */
-HEL_CHECKED hel_status hel_emit_fold(hel_builder *b, uint32_t bits, unsigned radix);
+#include "builder.h"
 
 /* --- coded: [KPLC24]'s recipe ------------------------------------------------------ */
 

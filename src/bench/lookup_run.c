@@ -1,5 +1,6 @@
 /* One method, measured as its users would meet it: a client that encrypts, a server that answers.
  */
+#include "ckks/secret.h"
 #include "lookup_bench.h"
 #include <math.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "ckks.h"
+#include "eval.h"
 #include <string.h>
 
 static hel_status ct_new(hel_ct **out, const hel_params *p, hel_scratch *home)

@@ -1,6 +1,8 @@
 /* Decryption. What is decrypted is as secret as the key: no branch, no memory index and no division
  * depends on it. */
+#include "encoder.h"
 #include "secret.h"
+#include "secret_key.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* The canonical embedding: slot j is the value at zeta^(5^j), zeta = exp(pi i / N)
  * (Cheon, Kim, Kim, Song 2017; FFT over the powers of 5 as in HEAAN). */
-#include "ckks.h"
+#include "encoder.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,4 +1,7 @@
-#include "ckks.h"
+#include "eval.h"
+#include "encoder.h"
+#include "keyswitch.h"
+#include "params.h"
 #include <math.h>
 #include <string.h>
 

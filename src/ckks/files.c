@@ -1,5 +1,7 @@
 /* Keys and ciphertexts as files of their own. */
-#include "ckks.h"
+#include "files.h"
+#include "keys.h"
+#include "serial.h"
 #include <string.h>
 
 hel_status hel_writer_take(uint8_t **bytes, size_t *size, hel_writer *w, hel_status st)

@@ -1,6 +1,11 @@
 /* Public material made from the secret key: evaluation keys and the public key. Numbers in
  * parentheses are equations of docs/cryptography.md. */
+#include "keyswitch.h"
+#include "params.h"
+#include "public.h"
 #include "secret.h"
+#include "secret_key.h"
+#include "serial.h"
 #include <sodium.h>
 #include <string.h>
 

@@ -1,4 +1,8 @@
-#include "ckks.h"
+#include "keys.h"
+#include "files.h"
+#include "keyswitch.h"
+#include "params.h"
+#include "serial.h"
 #include <string.h>
 
 static uint32_t *key_row(const hel_params *p, const hel_switch_key *key, size_t digit, size_t limb)

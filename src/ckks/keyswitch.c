@@ -1,4 +1,5 @@
-#include "ckks.h"
+#include "keyswitch.h"
+#include "params.h"
 #include <string.h>
 
 const hel_switch_key *hel_keys_find(const hel_keys *keys, uint32_t galois, unsigned level)

@@ -1,7 +1,8 @@
 /* Error variances per slot (complex: real and imaginary part together), in units of the message.
  * A coefficient error of variance v gives each slot N v / scale^2: the embedding is a unitary map
  * times sqrt(N). A ternary secret has mean square 2/3 per coefficient. */
-#include "ckks.h"
+#include "noise.h"
+#include "params.h"
 #include <math.h>
 
 double hel_noise_encryption(const hel_params *p, double scale)

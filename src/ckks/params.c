@@ -1,4 +1,4 @@
-#include "ckks.h"
+#include "params.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,6 +1,9 @@
 /* Encryption under a public key: by a party that can decrypt nothing. No secret-key code. Numbers
  * in parentheses are equations of docs/cryptography.md. */
-#include "ckks.h"
+#include "public.h"
+#include "files.h"
+#include "params.h"
+#include "serial.h"
 #include <string.h>
 
 hel_status hel_public_key_alloc(hel_public_key **out, const hel_params *p, unsigned level)

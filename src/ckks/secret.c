@@ -1,5 +1,8 @@
 /* The secret key, and encryption with it. A server links none of this file. */
 #include "secret.h"
+#include "encoder.h"
+#include "files.h"
+#include "secret_key.h"
 #include <sodium.h>
 #include <string.h>
 

@@ -1,17 +1,30 @@
-/* secret.h -- the secret key's content: for secret.c, keygen.c and decrypt.c, the files that no
- * server links. No branch and no memory index in them depends on it (tests/ckks/
- * test_constant_time.c).
- */
+/* secret.h -- everything that touches the secret key: for those who link hel_ckks_secret, never a
+ * server. */
 #ifndef HEL_CKKS_SECRET_H
 #define HEL_CKKS_SECRET_H
 
-#include "ckks.h"
+#include "keys.h"
 
-struct hel_secret_key {
-	const hel_params *params;
-	uint8_t seed[HEL_SEED_BYTES];
-	uint8_t client[HEL_CLIENT_ID_BYTES];
-	uint32_t *s; /* all primes, NTT, Montgomery form */
-};
+HEL_CHECKED hel_status hel_secret_key_from_seed(hel_secret_key **out, const hel_params *p,
+						const uint8_t seed[HEL_SEED_BYTES]);
+const uint8_t *hel_secret_key_seed(const hel_secret_key *key);
+/** A public name of the key: the keyed hash of nothing under the seed. */
+const uint8_t *hel_secret_key_client(const hel_secret_key *key);
+/** Generates a whole file of keys row by row into `put`; memory: a few polynomials. Deterministic:
+ * equal secrets, nonces and requests give equal bytes, so that an upload can be resumed. A nonce
+ * must never serve two key sets of one secret; other requests under it give unrelated randomness.
+ */
+HEL_CHECKED hel_status hel_keys_stream(const hel_secret_key *secret,
+				       const uint8_t nonce[HEL_SEED_BYTES],
+				       const hel_key_request *requests, size_t count, hel_put put,
+				       void *arg);
+/** Encrypts so that the second half is the expansion of `seed`, which is drawn here. */
+HEL_CHECKED hel_status hel_encrypt_seeded(hel_ct *out, uint8_t seed[HEL_SEED_BYTES],
+					  const hel_secret_key *key, const hel_pt *pt);
+/** The first `count` coefficients of the message, divided by the scale. */
+HEL_CHECKED hel_status hel_decrypt_coefficients(double *out, size_t count,
+						const hel_secret_key *key, const hel_ct *ct);
+/** A whole file at the end of what `w` holds. */
+HEL_CHECKED hel_status hel_secret_key_store(hel_writer *w, const hel_secret_key *key);
 
 #endif

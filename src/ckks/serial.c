@@ -1,4 +1,4 @@
-#include "ckks.h"
+#include "serial.h"
 #include <string.h>
 
 void hel_residues_write(hel_writer *w, const uint32_t *a, size_t limbs, size_t count, size_t stride)

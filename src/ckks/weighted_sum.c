@@ -1,4 +1,5 @@
-#include "ckks.h"
+#include "encoder.h"
+#include "eval.h"
 #include <math.h>
 
 /* An integer held by a double, modulo q: its mantissa times a power of two. */

@@ -4,6 +4,7 @@
 
 #include "../testing.h"
 #include "ckks/ckks.h"
+#include "ckks/secret.h"
 #include <complex.h>
 #include <math.h>
 

@@ -4,6 +4,7 @@
  * this only runs. Linked with --wrap=hel_reveal,--wrap=hel_prng_fresh. */
 #include "../testing.h"
 #include "ckks/ckks.h"
+#include "ckks/secret.h"
 #include <math.h>
 #if __has_include(<valgrind/memcheck.h>)
 #include <valgrind/memcheck.h>

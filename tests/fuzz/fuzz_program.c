@@ -4,6 +4,7 @@
  * which is a container itself: its frame is taken off by position (16 bytes in front, the checksum
  * behind) and made anew around whatever the mutation left inside, with the length to match.
  */
+#include "ckks/secret.h"
 #include "fuzz.h"
 #include "net/net.h"
 

@@ -3,6 +3,7 @@
  */
 #include "../features/cohort.h"
 #include "../testing.h"
+#include "ckks/secret.h"
 #include "compile/compile.h"
 #include "net/net.h"
 #include <math.h>

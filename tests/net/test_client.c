@@ -1,5 +1,6 @@
 /* The client library: the secret at rest, what an access promises, keys that stream, expand and
  * map. */
+#include "ckks/secret.h"
 #include "fixture.h"
 #include <sodium.h>
 

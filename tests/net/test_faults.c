@@ -1,6 +1,7 @@
 /* What the service survives: kill -9 at random moments, connections cut at random bytes, a full
  * disk, slow clients, malformed requests. Nothing acknowledged is lost, no score is wrong, nothing
  * leaks. HELRM_SOAK=1 runs the full numbers (10,000 malformed requests for each resource). */
+#include "ckks/secret.h"
 #include "proxy.h"
 #include <dirent.h>
 #include <jansson.h>

@@ -1,4 +1,5 @@
 /* An upload of evaluation keys: which ones, from which randomness, under which token. */
+#include "ckks/secret.h"
 #include "net/net.h"
 #include <jansson.h>
 #include <sodium.h>

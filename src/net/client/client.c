@@ -1,3 +1,4 @@
+#include "ckks/secret.h"
 #include "net/net.h"
 #include <math.h>
 #include <sodium.h>

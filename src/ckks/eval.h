@@ -1,0 +1,16 @@
+/* eval.h -- operations that the public header does not have, and their results. */
+#ifndef HEL_CKKS_EVAL_H
+#define HEL_CKKS_EVAL_H
+
+#include "objects.h"
+
+/** hel_eval_rotate_sum (or its _rescale) for any Galois elements. */
+HEL_CHECKED hel_status hel_eval_galois_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
+					   const uint32_t *galois, size_t count, bool rescale);
+
+/** A ciphertext in the evaluator's scratch, contents undefined, for results of operations; must be
+ *  freed before the evaluator. */
+HEL_CHECKED hel_status hel_ct_take(hel_ct **out, const hel_eval *ev);
+void hel_ct_copy(hel_ct *out, const hel_ct *ct);
+
+#endif

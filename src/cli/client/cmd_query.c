@@ -3,7 +3,7 @@
  *   servers/S/MODEL.manifest  what was accepted on first use; another one is refused
  *   servers/S/PARAMS.access   the session and which keys it holds
  * with S from the server's address. Nothing that is sent depends on a decrypted score. */
-#include "cli/cli.h"
+#include "cli/report.h"
 #include "net/net.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -359,14 +359,10 @@ static void print_answers(const hel_args *args, json_t *out, const answer *a, si
 	json_t *list = json_array();
 	for (size_t i = 0; i < count; i++) {
 		if (a[i].status == HEL_OK) {
-			hel_say(
-			    args,
-			    "%zu: logit %+.6f, probability %.6f (at least %.1f bits are right)\n",
-			    a[i].row, a[i].score.logit, a[i].score.probability, a[i].score.bits);
-			json_array_append_new(
-			    list, json_pack("{s:I, s:f, s:f, s:f}", "row", (json_int_t)a[i].row,
-					    "logit", a[i].score.logit, "probability",
-					    a[i].score.probability, "bits", a[i].score.bits));
+			hel_say(args, "%zu: ", a[i].row);
+			json_t *one = hel_report_score(args, &a[i].score);
+			json_object_set_new(one, "row", json_integer((json_int_t)a[i].row));
+			json_array_append_new(list, one);
 		} else {
 			hel_say(args, "%zu: REFUSED: %s\n", a[i].row, a[i].detail);
 			json_array_append_new(list,

@@ -5,14 +5,9 @@
 #include "prog/prog.h"
 #include "vm/vm.h"
 #include <math.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static void hex(char *out, const uint8_t *bytes, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		sprintf(out + 2 * i, "%02x", bytes[i]);
-}
 
 static hel_status show_params(const hel_args *args, json_t *out, const hel_params_spec *spec,
 			      hel_params **params)
@@ -41,7 +36,7 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 	hel_params *params = NULL;
 	char id[2 * HEL_HASH_BYTES + 1], text[200];
 	size_t total = 0;
-	hex(id, m->id, HEL_HASH_BYTES);
+	sodium_bin2hex(id, sizeof id, m->id, HEL_HASH_BYTES);
 	hel_say(args, "model '%s', id %.16s...\n", m->model, id);
 	json_object_set_new(out, "model", json_string(m->model));
 	json_object_set_new(out, "id", json_string(id));
@@ -159,14 +154,14 @@ static hel_status show_owned(const hel_args *args, json_t *out, hel_kind kind, c
 	const uint8_t *head = hel_read_bytes(&r, HEL_HASH_BYTES);
 	TRY(r.status);
 	const bool model = kind == HEL_KIND_QUERY || kind == HEL_KIND_RESULT;
-	hex(text, head, HEL_HASH_BYTES);
+	sodium_bin2hex(text, sizeof text, head, HEL_HASH_BYTES);
 	hel_say(args, "%s %.16s...\n", model ? "for model" : "for parameters", text);
 	json_object_set_new(out, model ? "model_id" : "parameters_id", json_string(text));
 	if (kind == HEL_KIND_SECRET_KEY || kind == HEL_KIND_CIPHERTEXT)
 		goto done;
 	const uint8_t *client = hel_read_bytes(&r, HEL_CLIENT_ID_BYTES);
 	TRY(r.status);
-	hex(text, client, HEL_CLIENT_ID_BYTES);
+	sodium_bin2hex(text, sizeof text, client, HEL_CLIENT_ID_BYTES);
 	hel_say(args, "of client %s\n", text);
 	json_object_set_new(out, "client", json_string(text));
 	if (kind == HEL_KIND_QUERY) {
@@ -193,8 +188,8 @@ done:
 static hel_status show_weights(const hel_args *args, json_t *out, const hel_weights_head *h)
 {
 	char program[2 * HEL_HASH_BYTES + 1], params[2 * HEL_HASH_BYTES + 1];
-	hex(program, h->program, HEL_HASH_BYTES);
-	hex(params, h->params, HEL_HASH_BYTES);
+	sodium_bin2hex(program, sizeof program, h->program, HEL_HASH_BYTES);
+	sodium_bin2hex(params, sizeof params, h->params, HEL_HASH_BYTES);
 	hel_say(args,
 		"encoded weights, made by --cache or serve; made again when they are missing\n"
 		"of the program file that ends with %.16s..., for parameters %.16s...\n"

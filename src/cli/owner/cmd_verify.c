@@ -1,4 +1,5 @@
 /* verify: encrypted against clear, over real rows, client and server in one process. */
+#include "cli/report.h"
 #include "cli/server/infer.h"
 #include "dlrm/dlrm.h"
 #include <math.h>
@@ -179,11 +180,6 @@ done:
 	return st;
 }
 
-static json_t *auc_of(const hel_metrics *m)
-{
-	return isfinite(m->auc) ? json_real(m->auc) : json_null();
-}
-
 static hel_status report(const hel_args *args, json_t *out, const outcome *o, const parties *p,
 			 const uint8_t *label)
 {
@@ -216,14 +212,14 @@ static hel_status report(const hel_args *args, json_t *out, const outcome *o, co
 		      "s:I, s:I, s:I, s:f, s:o}",
 		      "rows", (json_int_t)o->rows, "bits", bits, "predicted_bits", predicted,
 		      "max_error", o->worst, "decisions_differ", (json_int_t)o->differ, "auc_clear",
-		      auc_of(&clear), "auc_encrypted", auc_of(&encrypted), "server_ms_median",
-		      median, "server_ms_p95", p95, "server_ms_min", o->ms[0], "server_cpu_ms_min",
-		      o->cpu[0], "server_cpu_ms_median", o->cpu[o->queries / 2], "threads",
-		      (int)args->threads, "evaluation_keys_bytes", (json_int_t)p->keys_bytes,
-		      "query_bytes", (json_int_t)p->query_bytes, "result_bytes",
-		      (json_int_t)p->result_bytes, "peak_rss_bytes", (json_int_t)hel_peak_rss(),
-		      "batch", (json_int_t)o->batch, "server_ms_per_row", each, "layers",
-		      layers_json(&o->layers)));
+		      hel_report_auc(clear.auc), "auc_encrypted", hel_report_auc(encrypted.auc),
+		      "server_ms_median", median, "server_ms_p95", p95, "server_ms_min", o->ms[0],
+		      "server_cpu_ms_min", o->cpu[0], "server_cpu_ms_median",
+		      o->cpu[o->queries / 2], "threads", (int)args->threads,
+		      "evaluation_keys_bytes", (json_int_t)p->keys_bytes, "query_bytes",
+		      (json_int_t)p->query_bytes, "result_bytes", (json_int_t)p->result_bytes,
+		      "peak_rss_bytes", (json_int_t)hel_peak_rss(), "batch", (json_int_t)o->batch,
+		      "server_ms_per_row", each, "layers", layers_json(&o->layers)));
 done:
 	return st;
 }

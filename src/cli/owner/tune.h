@@ -2,7 +2,7 @@
 #ifndef HEL_CLI_TUNE_H
 #define HEL_CLI_TUNE_H
 
-#include "train_rows.h"
+#include "data.h"
 
 typedef struct hel_candidate {
 	char name[64];

@@ -1,0 +1,58 @@
+/* decrypt: a result to scores. */
+#include "cli/report.h"
+#include "party.h"
+
+/* One score alone stands at the top of the JSON; several in a list. */
+static void print_scores(const hel_args *args, json_t *out, const hel_score *score, size_t count)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < count; i++) {
+		if (count > 1)
+			hel_say(args, "%zu: ", i + 1);
+		json_t *one = hel_report_score(args, &score[i]);
+		if (count == 1)
+			json_object_update(out, one);
+		json_array_append_new(list, one);
+	}
+	if (count > 1)
+		json_object_set(out, "results", list);
+	json_decref(list);
+}
+
+static hel_status run_decrypt(const hel_args *args, json_t *out)
+{
+	hel_status st = HEL_OK;
+	hel_client *c = NULL;
+	uint8_t *bytes = NULL;
+	size_t size;
+	uint64_t rows = 0;
+	hel_score *score = NULL;
+	TRY(hel_cli_client(&c, args));
+	const size_t most = hel_client_batch(c);
+	if (most > 1 && !hel_arg(args, "rows"))
+		FAIL(HEL_EINVAL,
+		     "a result of this model holds up to %zu scores, and nothing in it says how "
+		     "many: give --rows as 'helrm encrypt' told",
+		     most);
+	TRY(hel_arg_number(&rows, args, "rows", 1, most, 1));
+	TRY(hel_arg_file(&bytes, &size, args, "input"));
+	TRY_ALLOC(score, hel_alloc(rows, sizeof *score));
+	TRY(hel_client_decrypt(score, rows, c, bytes, size));
+	print_scores(args, out, score, rows);
+done:
+	hel_free_secret(score, rows * sizeof *score);
+	hel_free(bytes);
+	hel_client_free(c);
+	return st;
+}
+
+const hel_command hel_command_decrypt = {
+    .name = "decrypt",
+    .summary = "Decrypt a result into a score, or the scores of a batch",
+    .option = {HEL_MANIFEST_OPTION,
+	       HEL_KEY_OPTION,
+	       {"input", "FILE", "the result", true, false},
+	       {"rows", "N", "how many records its query held, for a model compiled with --batch",
+		false, false}},
+    .run = run_decrypt,
+};

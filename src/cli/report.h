@@ -1,0 +1,18 @@
+/* report.h -- figures as every command prints them: a line for people, JSON for programs. */
+#ifndef HEL_CLI_REPORT_H
+#define HEL_CLI_REPORT_H
+
+#include "cli.h"
+#include "dlrm/dlrm.h"
+#include <helrm/client.h>
+
+/** Says a score and returns it: logit, probability, bits. */
+json_t *hel_report_score(const hel_args *args, const hel_score *score);
+/** Says what labels and logits give and returns it: rows, accuracy, auc (null where there is one
+ *  class only), log_loss. */
+json_t *hel_report_metrics(const hel_args *args, const char *what, const hel_metrics *m,
+			   uint64_t rows);
+/** An AUC, null where it is undefined. */
+json_t *hel_report_auc(double auc);
+
+#endif

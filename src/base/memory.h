@@ -1,0 +1,32 @@
+/* memory.h -- aligned memory, secrets that are wiped, scratch (memory.c). */
+#ifndef HEL_MEMORY_H
+#define HEL_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define HEL_ALIGN 64 /* one cache line, one AVX-512 register */
+
+/** `count * size` zeroed bytes aligned to HEL_ALIGN; NULL when too large or out of memory. */
+void *hel_alloc(size_t count, size_t size) __attribute__((malloc));
+/** The same, contents undefined: for large buffers that are filled at once. */
+void *hel_alloc_raw(size_t count, size_t size) __attribute__((malloc));
+void hel_free(void *p);
+/** Wipes `bytes` bytes, then frees. */
+void hel_free_secret(void *p, size_t bytes);
+char *hel_strdup(const char *text);
+/** Valid UTF-8 without control characters: fit to print and for JSON. */
+bool hel_is_text(const char *text);
+
+/** Test hook: the n-th allocation from now fails (once); 0 switches it off. */
+void hel_alloc_fail_at(long n);
+
+/** A pool of equally aligned scratch buffers, shared by threads; keeps what it has ever lent. */
+typedef struct hel_scratch hel_scratch;
+hel_scratch *hel_scratch_new(void);
+void hel_scratch_free(hel_scratch *pool);
+/** A buffer of at least `bytes` bytes, contents undefined; NULL when out of memory. */
+void *hel_scratch_take(hel_scratch *pool, size_t bytes);
+void hel_scratch_give(hel_scratch *pool, void *buffer);
+
+#endif

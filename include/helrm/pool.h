@@ -21,13 +21,10 @@ typedef struct hel_pool hel_pool;
 HEL_API hel_pool *hel_pool_new(unsigned threads);
 
 /** Ends the threads. NULL is fine. Nothing may use the pool any more.
- *  - Errors: none.
  *  - Cost: waits for the threads to end. */
 HEL_API void hel_pool_free(hel_pool *pool);
 
-/** How many threads work on a job, the caller included; 1 for NULL.
- *  - Errors: none.
- *  - Cost: none. */
+/** How many threads work on a job, the caller included; 1 for NULL. */
 HEL_API unsigned hel_pool_threads(const hel_pool *pool);
 
 #ifdef __cplusplus

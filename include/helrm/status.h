@@ -7,6 +7,7 @@
 #ifndef HELRM_STATUS_H
 #define HELRM_STATUS_H
 
+#include <helrm/export.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -46,26 +47,21 @@ typedef enum hel_status {
 #undef X
 } hel_status;
 
-/** Marks results that must be looked at. */
-#define HEL_CHECKED __attribute__((warn_unused_result))
-/** Marks what the library exports. */
-#define HEL_API __attribute__((visibility("default")))
-
-/** Short text of a status.
- *  - Errors: none; never NULL.
- *  - Cost: none. */
+/** Short text of a status; never NULL. */
 HEL_API const char *hel_status_text(hel_status status);
 
 /** Detail of this thread's last failure, "" when there is none. Valid until the thread's next
- *  failing call.
- *  - Errors: none; never NULL.
- *  - Cost: none. */
+ *  failing call. Never NULL. */
 HEL_API const char *hel_error_detail(void);
 
-/** Wipes and frees bytes that a call returned; NULL is fine.
- *  - Errors: none.
- *  - Cost: one pass. */
+/** Wipes and frees bytes that a call returned; NULL is fine. */
 HEL_API void hel_bytes_free(void *bytes, size_t size);
+
+/** Overwrites a secret with zeros, which no compiler leaves out. */
+HEL_API void hel_wipe(void *bytes, size_t size);
+
+/** HELRM_VERSION of the library that runs; the headers' may be another. */
+HEL_API const char *hel_version(void);
 
 #ifdef __cplusplus
 }

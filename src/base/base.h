@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include <helrm/version.h>
 #include <stdio.h>
 
 #define HEL_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -53,11 +53,6 @@ void hel_free_secret(void *p, size_t bytes)
 	free(p);
 }
 
-void hel_bytes_free(void *bytes, size_t size)
-{
-	hel_free_secret(bytes, bytes ? size : 0);
-}
-
 char *hel_strdup(const char *text)
 {
 	size_t size = strlen(text) + 1;

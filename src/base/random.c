@@ -14,11 +14,6 @@ void hel_random_bytes(void *out, size_t size)
 	randombytes_buf(out, size);
 }
 
-void hel_wipe(void *p, size_t size)
-{
-	sodium_memzero(p, size);
-}
-
 bool hel_reveal(bool bit)
 {
 	return bit;

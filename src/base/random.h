@@ -14,7 +14,6 @@
 HEL_CHECKED hel_status hel_random_init(void);
 /** Bytes of the operating system's generator. */
 void hel_random_bytes(void *out, size_t size);
-void hel_wipe(void *p, size_t size);
 /** The same bit, made public on purpose: what a secret may decide must pass through here, and is
  *  listed in SECURITY.md. The test of constant time replaces it by one that tells valgrind. */
 bool hel_reveal(bool bit);

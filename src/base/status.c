@@ -1,5 +1,9 @@
+/* What all libraries share: libhelrm-base, so that a program that links several reads one detail.
+ */
 #include "base.h"
+#include <sodium.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 static _Thread_local char detail[512];
@@ -34,4 +38,21 @@ hel_status hel_fail(hel_status status, const char *format, ...)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';
 	return status;
+}
+
+void hel_wipe(void *p, size_t size)
+{
+	sodium_memzero(p, size);
+}
+
+void hel_bytes_free(void *bytes, size_t size)
+{
+	if (bytes)
+		hel_wipe(bytes, size);
+	free(bytes);
+}
+
+const char *hel_version(void)
+{
+	return HELRM_VERSION;
 }

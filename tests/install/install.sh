@@ -30,22 +30,33 @@ include=$work/root$prefix/include
 PKG_CONFIG_PATH=$(dirname "$pc") PKG_CONFIG_SYSROOT_DIR=$work/root LD_LIBRARY_PATH=$lib
 export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH
 
-exported() {
-	nm -D --defined-only "$lib/libhelrm.so" | awk '{ print $3 }' | sort | diff "$source/tests/install/symbols.txt" -
+exported() { # LIBRARY SYMBOLS: hel_fail is for the libraries themselves, which share it
+	nm -D --defined-only "$lib/lib$1.so" | sed -n 's/^.* T \(hel_[^@]*\).*/\1/p' | grep -v '^hel_fail$' | sort
 }
-declared() { # what the headers promise is there, and the other way round
-	sed -n 's/^.*[ *]\(hel_[a-z_0-9]*\)(.*$/\1/p' "$include"/helrm/ckks.h \
-		"$include"/helrm/pool.h "$include"/helrm/status.h |
-		sort -u | comm -3 - "$source/tests/install/symbols.txt" | { ! grep .; }
+as_listed() {
+	exported helrm | diff "$source/tests/install/symbols.txt" -
 }
-try "exports what symbols.txt lists" exported
-try "headers declare what is exported" declared
+declared() { # HEADERS: the calls that they promise
+	(cd "$include/helrm" && sed -n 's/^.*[ *]\(hel_[a-z_0-9]*\)(.*$/\1/p' "$@" | sort -u)
+}
+ckks_headers="status.h pool.h params.h keys.h ciphertext.h eval.h rotate.h"
+ckks_agrees() {
+	# shellcheck disable=SC2086
+	declared $ckks_headers | comm -3 - "$source/tests/install/symbols.txt" | { ! grep .; }
+}
+client_agrees() {
+	{ exported helrm-client; exported helrm-transport; } | sort -u >"$work/exported"
+	declared status.h secret.h prediction.h access.h remote.h | comm -3 - "$work/exported" | { ! grep .; }
+}
+try "exports what symbols.txt lists" as_listed
+try "headers declare what is exported" ckks_agrees
+try "headers of the client declare what is exported" client_agrees
 try "the version" pkg-config --exact-version="$("$work/root$prefix/bin/helrm" --version)" helrm
 
 strict="-Wall -Wextra -Wpedantic -Werror -fsyntax-only"
 for header in "$include"/helrm/*.h; do
 	file=$(basename "$header")
-	echo "#include <helrm/$file>" >"$work/alone.c"
+	printf "#include <helrm/%s>\nextern int not_empty;\n" "$file" >"$work/alone.c"
 	try "$file alone, C" cc -std=c11 $strict "-I$include" "$work/alone.c"
 	if command -v c++ >/dev/null; then
 		try "$file alone, C++" c++ -x c++ -std=c++11 $strict "-I$include" "$work/alone.c"
@@ -57,6 +68,14 @@ for example in add matrix logistic; do
 	try "example $example compiles" cc -std=c11 -Wall -Wextra -Werror -O1 -o "$work/$example" \
 		"$source/examples/$example.c" $(pkg-config --cflags --libs helrm) -lm
 	try "example $example runs" "$work/$example"
+done
+# whichever comes first, both tell their failures to the one hel_error_detail
+for libraries in "helrm helrm-client" "helrm-client helrm"; do
+	# shellcheck disable=SC2046,SC2086
+	try "one detail of $libraries: compiles" cc -std=c11 -Wall -Wextra -Werror -o "$work/both" \
+		"$source/tests/install/both.c" $(pkg-config --cflags $libraries) -L"$lib" -Wl,--no-as-needed \
+		$(for l in $libraries; do echo "-l$l"; done)
+	try "one detail of $libraries" "$work/both"
 done
 try "helrm is installed" "$work/root$prefix/bin/helrm" --help
 try "helrm-server is installed" "$work/root$prefix/bin/helrm-server" --help

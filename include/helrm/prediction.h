@@ -1,0 +1,92 @@
+/** @file prediction.h
+ *  One model seen by its client: records become queries, results become scores.
+ */
+#ifndef HELRM_PREDICTION_H
+#define HELRM_PREDICTION_H
+
+#include <helrm/secret.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hel_client hel_client; /**< A secret with one model's manifest. */
+
+#define HEL_PIN_BYTES 32 /**< Of a manifest's hash. */
+
+/* --- one model --------------------------------------------------------------------------- */
+
+/** Checks all of a manifest, parameters and 128-bit security included, and makes the secret
+ *  key. pin: what hel_client_pin gave for this model before; NULL on first use. The secret is
+ *  copied.
+ *  - Cost: one key expansion, some milliseconds.
+ *  @retval HEL_EMODEL    the manifest is not the pinned one.
+ *  @retval HEL_ESECURITY, HEL_EPARAMS, HEL_EFORMAT, ... the manifest is not acceptable. */
+HEL_API HEL_CHECKED hel_status hel_client_open(hel_client **out, const void *manifest, size_t size,
+					       const uint8_t pin[HEL_PIN_BYTES],
+					       const uint8_t secret[HEL_SECRET_BYTES]);
+/** Wipes the key.
+ *  NULL is fine.
+ *  - Cost: one pass. */
+HEL_API void hel_client_free(hel_client *client);
+/** The manifest's hash. */
+HEL_API void hel_client_pin(uint8_t pin[HEL_PIN_BYTES], const hel_client *client);
+/** Of the parameters; clients of equal ones can share an access. */
+HEL_API void hel_client_parameters(uint8_t fingerprint[HEL_PIN_BYTES], const hel_client *client);
+/** The model's name; lives as long as the client. */
+HEL_API const char *hel_client_model(const hel_client *client);
+
+/* --- queries ----------------------------------------------------------------------------- */
+
+/** How many records are in this text: CSV or JSON as the model's data set is published.
+ *  - Cost: one pass.
+ *  @retval HEL_EDATA the text is no such data. */
+HEL_API HEL_CHECKED hel_status hel_client_count(size_t *records, const hel_client *client,
+						const char *text, size_t size);
+/** How many records one query can hold: 1, or the power of two the model was compiled for. A full
+ *  query takes the server as long as one of a single record. */
+HEL_API size_t hel_client_batch(const hel_client *client);
+/** Encrypts one record, from 0.
+ *  - Cost: one encoding and encryption per input, some milliseconds.
+ *  @retval HEL_EDATA names what is wrong with it. */
+HEL_API HEL_CHECKED hel_status hel_client_query(uint8_t **query, size_t *query_size,
+						const hel_client *client, const char *text,
+						size_t size, size_t record);
+
+/** Encrypts records [first, first + count) into one query; nobody sees how many they are.
+ *  - Cost: that of one record.
+ *  @retval HEL_EINVAL there are no such records, or more than hel_client_batch.
+ *  @retval HEL_EDATA names what is wrong with which of them. */
+HEL_API HEL_CHECKED hel_status hel_client_query_batch(uint8_t **query, size_t *query_size,
+						      const hel_client *client, const char *text,
+						      size_t size, size_t first, size_t count);
+
+/** What a model makes of a record. */
+typedef struct hel_score {
+	double logit;	    /**< The model's output. */
+	double probability; /**< 1 / (1 + exp(-logit)). */
+	/** Right bits of the logit: the manifest's prediction, once the result was found to obey
+	 *  it. */
+	double bits;
+} hel_score;
+
+/** Decrypts a result and checks that it looks like a score: in range, real, the same in all
+ *  slots.
+ *  - Cost: one decryption.
+ *  @retval HEL_EMODEL, HEL_ECLIENT it belongs to another model or key.
+ *  @retval HEL_ERANGE it does not decrypt to a score. */
+HEL_API HEL_CHECKED hel_status hel_client_score(hel_score *out, const hel_client *client,
+						const void *result, size_t size);
+/** The scores of the first `count` records of a query, as many as were put into it. All of the
+ *  result is checked.
+ *  - Cost: one decryption.
+ *  @retval HEL_EINVAL more than hel_client_batch are asked for.
+ *  @retval HEL_EMODEL, HEL_ECLIENT, HEL_ERANGE as above. */
+HEL_API HEL_CHECKED hel_status hel_client_score_batch(hel_score *out, size_t count,
+						      const hel_client *client, const void *result,
+						      size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

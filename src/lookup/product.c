@@ -89,37 +89,16 @@ done:
 	return st;
 }
 
-/* Slot bits per sum of rotations: the fewest seconds, keys considered. */
-static unsigned fold_radix(const hel_draft *d, unsigned bits, size_t limbs)
-{
-	unsigned best = 1;
-	double least = INFINITY;
-	for (unsigned radix = 1; radix <= HEL_FOLD_RADIX_MAX; radix++) {
-		hel_cost c = {0};
-		for (unsigned left = bits; left; left -= HEL_MIN(left, radix)) {
-			hel_cost_add(&c, hel_cost_decompose(&d->params->spec, limbs), 1);
-			hel_cost_add(&c, hel_cost_product(&d->params->spec, limbs),
-				     exp2(HEL_MIN(left, radix)) - 1);
-			hel_cost_add(&c, hel_cost_finish(&d->params->spec, limbs), 1);
-		}
-		const double seconds = hel_cost_seconds(hel_cost_model_default(), c);
-		if (seconds < least) {
-			least = seconds;
-			best = radix;
-		}
-	}
-	return best;
-}
-
 hel_status hel_emit_folds(hel_draft *d, unsigned level, bool conjugate)
 {
 	const hel_packing_plan *plan = &d->l->plan;
 	const unsigned low = plan->lane_bits + plan->column_bits;
 	uint32_t folds = (((uint32_t)1 << plan->fold_bits) - 1) << low;
 	folds |= conjugate ? (uint32_t)d->b.slots : 0;
-	return hel_emit_fold(
-	    &d->b, folds,
-	    fold_radix(d, (unsigned)__builtin_popcount(folds), d->params->limbs[level]));
+	const unsigned radix =
+	    hel_cost_fold_radix(NULL, hel_cost_model_default(), &d->params->spec,
+				d->params->limbs[level], (unsigned)__builtin_popcount(folds), 0);
+	return hel_emit_fold(&d->b, folds, radix);
 }
 
 hel_status hel_emit_results(hel_draft *d, const uint32_t *value, size_t count, hel_weight weight,

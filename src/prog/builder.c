@@ -2,6 +2,8 @@
 #include "builder.h"
 #include <string.h>
 
+#define MAX_RADIX 8 /* more would never be the cheapest */
+
 hel_status hel_emit_op(hel_builder *b, hel_op op)
 {
 	op.layer = b->layer;
@@ -74,7 +76,9 @@ done:
 hel_status hel_emit_fold(hel_builder *b, uint32_t bits, unsigned radix)
 {
 	hel_status st = HEL_OK;
-	int32_t step[1 << HEL_FOLD_RADIX_MAX];
+	int32_t step[1 << MAX_RADIX];
+	if (!radix || radix > MAX_RADIX)
+		FAIL(HEL_EINVAL, "%u slot bits summed at once, expected 1 to %d", radix, MAX_RADIX);
 	while (bits) {
 		const uint32_t before = bits;
 		for (unsigned i = 0; i < radix; i++)

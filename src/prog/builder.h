@@ -30,7 +30,6 @@ HEL_CHECKED hel_status hel_emit_sum(hel_builder *b, const uint32_t *value, size_
 				    unsigned level);
 HEL_CHECKED hel_status hel_emit_rotate_sum(hel_builder *b, uint32_t value, const int32_t *step,
 					   size_t count);
-#define HEL_FOLD_RADIX_MAX 3
 /** b->value, summed over slot bits, `radix` of them at a time. */
 HEL_CHECKED hel_status hel_emit_fold(hel_builder *b, uint32_t bits, unsigned radix);
 

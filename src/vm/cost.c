@@ -239,3 +239,29 @@ const hel_cost_model *hel_cost_model_default(void)
 			return &defaults[i].model;
 	return &defaults[0].model;
 }
+
+unsigned hel_cost_fold_radix(double *seconds, const hel_cost_model *m, const hel_params_spec *p,
+			     size_t limbs, unsigned bits, double key_seconds)
+{
+	double least = INFINITY;
+	unsigned best = 1;
+	for (unsigned radix = 1; radix <= HEL_FOLD_RADIX_MAX; radix++) {
+		hel_cost c = {0};
+		double keys = 0;
+		for (unsigned done = 0; done < bits; done += radix) {
+			const double rotations = exp2(HEL_MIN(radix, bits - done)) - 1;
+			hel_cost_add(&c, hel_cost_decompose(p, limbs), 1);
+			hel_cost_add(&c, hel_cost_product(p, limbs), rotations);
+			hel_cost_add(&c, hel_cost_finish(p, limbs), 1);
+			keys += rotations;
+		}
+		const double value = hel_cost_seconds(m, c) + keys * key_seconds;
+		if (value < least) {
+			least = value;
+			best = radix;
+		}
+	}
+	if (seconds)
+		*seconds = least;
+	return best;
+}

@@ -73,6 +73,13 @@ hel_cost hel_cost_copy(const hel_params_spec *p, size_t limbs);
 /** A result, written. */
 hel_cost hel_cost_write(const hel_params_spec *p, size_t limbs);
 
+#define HEL_FOLD_RADIX_MAX 3
+/** How many slot bits each sum of rotations takes when `bits` of them are summed over: few sums
+ *  share little, large ones need many keys, each of which is worth key_seconds. *seconds, which may
+ *  be NULL: what all that comes to. */
+unsigned hel_cost_fold_radix(double *seconds, const hel_cost_model *m, const hel_params_spec *p,
+			     size_t limbs, unsigned bits, double key_seconds);
+
 /** Parameters with the chain's ring and levels (all but alpha and special) and the digit size whose
  *  key switches are cheapest over all levels; *out stays NULL when the ring is too small. precise:
  * one special prime more than a digit has, so that a key switch costs no more precision than a

@@ -1,5 +1,6 @@
 /* Operations of one ring, and matrix-vector layers. */
 #include "bench.h"
+#include "circuit/circuit.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Embedding tables as blocks of slots: DESIGN 5.3. */
-#include "compile.h"
+#include "blocks.h"
 #include "prog/codes.h"
 #include <string.h>
 

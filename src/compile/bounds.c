@@ -1,6 +1,6 @@
 /* What records do to a program: bounds of its values, proved from the schema or, where the proof
  * outgrows the modulus, measured; and errors, predicted on records. */
-#include "compile.h"
+#include "bounds.h"
 #include <math.h>
 #include <string.h>
 
@@ -8,7 +8,16 @@
 #define MEASURED_RECORDS 256 /* bounds are measured on */
 #define CHECK_TOLERANCE 0x1p-14
 
-hel_status hel_ranges_new(hel_ranges *out, const hel_schema *s, unsigned degree)
+static void ranges_clear(hel_ranges *r)
+{
+	hel_free(r->feature);
+	hel_free(r->group);
+	hel_free(r->measured);
+	memset(r, 0, sizeof *r);
+}
+
+/* What the schema guarantees of every record's feature vector. */
+static hel_status ranges_new(hel_ranges *out, const hel_schema *s, unsigned degree)
 {
 	hel_status st = HEL_OK;
 	hel_ranges r = {0};
@@ -19,16 +28,8 @@ hel_status hel_ranges_new(hel_ranges *out, const hel_schema *s, unsigned degree)
 	*out = r;
 	r = (hel_ranges){0};
 done:
-	hel_ranges_clear(&r);
+	ranges_clear(&r);
 	return st;
-}
-
-void hel_ranges_clear(hel_ranges *r)
-{
-	hel_free(r->feature);
-	hel_free(r->group);
-	hel_free(r->measured);
-	memset(r, 0, sizeof *r);
 }
 
 /* Records one after the other: evenly spread over those given, or random ones. */
@@ -182,7 +183,7 @@ hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 	hel_ranges ranges = {0};
 	double *samples = NULL;
 	size_t count;
-	TRY(hel_ranges_new(&ranges, s, p->manifest->degree));
+	TRY(ranges_new(&ranges, s, p->manifest->degree));
 	TRY(sample_features(&samples, &count, p, s, m, o->records, false));
 	st = hel_shape_run(out, p, params, &ranges, samples, count);
 	*measured = st == HEL_ERANGE && !o->proved_only;
@@ -192,7 +193,7 @@ hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
 	TRY(check_room(out, params));
 done:
-	hel_ranges_clear(&ranges);
+	ranges_clear(&ranges);
 	hel_free(samples);
 	return st;
 }
@@ -211,13 +212,13 @@ hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_par
 	if ((uint64_t)m->features * SAMPLE_RECORDS > 1u << 28 ||
 	    (uint64_t)m->inputs << hel_manifest_log_slots(m) > 1u << 27)
 		FAIL(HEL_ELIMIT, "too many features or inputs for a dry run");
-	TRY(hel_ranges_new(&ranges, s, m->degree));
+	TRY(ranges_new(&ranges, s, m->degree));
 	TRY(sample_features(&samples, &count, p, s, NULL, NULL, m->measured));
 	if (m->measured)
 		TRY(measure(&ranges.measured, p, s, NULL, true, SAMPLE_RECORDS));
 	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
 done:
-	hel_ranges_clear(&ranges);
+	ranges_clear(&ranges);
 	hel_free(samples);
 	hel_schema_free(s);
 	return st;

@@ -1,3 +1,5 @@
+#include "bounds.h"
+#include "emit.h"
 #include "search.h"
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 #include "emit.h"
+#include "emit_lookup.h"
 #include <math.h>
 #include <string.h>
 
@@ -8,11 +9,11 @@ static unsigned log_slots(const emitter *e)
 	return e->params->spec.log_n - 1u - e->plan->log_batch;
 }
 
-hel_status hel_emitter_terms(emitter *e, hel_op *op, const hel_packed *packed, const hel_packing *k,
-			     size_t source, uint32_t value)
+hel_status hel_emitter_terms(emitter *e, hel_op *op, const hel_transform *packed,
+			     const hel_packing *k, size_t source, uint32_t value)
 {
 	hel_status st = HEL_OK;
-	const hel_packed_source *from = &k->source[source];
+	const hel_packing_source *from = &k->source[source];
 	const uint32_t bits = from->giants ? k->baby_bits : from->diagonals;
 	const uint32_t giant_bits = from->giants ? k->giant_bits : 0;
 	int32_t *baby = NULL, *giant = NULL;
@@ -40,7 +41,7 @@ done:
 	return st;
 }
 
-hel_status hel_emitter_packed(hel_packed **out, const emitter *e, size_t stage, size_t *most)
+hel_status hel_emitter_transform(hel_transform **out, const emitter *e, size_t stage, size_t *most)
 {
 	const hel_stage *s = &e->s->stage[stage];
 	const hel_packing *k = &e->plan->packing[stage];
@@ -51,7 +52,7 @@ hel_status hel_emitter_packed(hel_packed **out, const emitter *e, size_t stage, 
 	for (size_t i = 0; i < s->sources; i++)
 		if (s->source[i].stage >= 0)
 			parent[i] = &e->plan->packing[s->source[i].stage];
-	return hel_packed_new(out, s, k, parent, log_slots(e));
+	return hel_transform_new(out, s, k, parent, log_slots(e));
 }
 
 /* One stage's product; rotations and weights come from the packing's slot maps. */
@@ -60,13 +61,13 @@ static hel_status add_linear(emitter *e, size_t stage, unsigned level)
 	hel_status st = HEL_OK;
 	const hel_stage *s = &e->s->stage[stage];
 	const hel_packing *k = &e->plan->packing[stage];
-	hel_packed *packed = NULL;
+	hel_transform *packed = NULL;
 	hel_op op = {.kind = HEL_OP_LINEAR};
 	size_t most;
-	TRY(hel_emitter_packed(&packed, e, stage, &most));
+	TRY(hel_emitter_transform(&packed, e, stage, &most));
 	TRY_ALLOC(op.term, hel_alloc(most, sizeof *op.term));
 	for (size_t i = 0; i < k->sources; i++) {
-		const hel_packed_source *from = &k->source[i];
+		const hel_packing_source *from = &k->source[i];
 		const int before = s->source[from->source].stage;
 		if (from->fresh)
 			TRY(hel_emit_input(
@@ -81,7 +82,7 @@ static hel_status add_linear(emitter *e, size_t stage, unsigned level)
 	op.term = NULL;
 done:
 	hel_free(op.term);
-	hel_packed_free(packed);
+	hel_transform_free(packed);
 	return st;
 }
 

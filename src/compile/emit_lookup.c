@@ -1,6 +1,7 @@
 /* Lookups: the client's codes, what the server makes of them, the product with all tables, and the
  * selection among its sums. */
-#include "emit.h"
+#include "emit_lookup.h"
+#include "prog/codes.h"
 
 /* Features before those of a table; one beyond the last: the constant's. */
 static uint32_t table_first(const emitter *e, const hel_blocks *b, size_t table)
@@ -93,7 +94,7 @@ done:
 }
 
 /* All sources times the tables' weights of one selection. */
-static hel_status add_lookup_sum(emitter *e, size_t stage, hel_packed *packed, size_t most,
+static hel_status add_lookup_sum(emitter *e, size_t stage, hel_transform *packed, size_t most,
 				 const uint32_t *value, size_t selection)
 {
 	hel_status st = HEL_OK;
@@ -101,7 +102,7 @@ static hel_status add_lookup_sum(emitter *e, size_t stage, hel_packed *packed, s
 	hel_op op = {.kind = HEL_OP_LINEAR};
 	TRY_ALLOC(op.term, hel_alloc(most, sizeof *op.term));
 	for (size_t i = 0; i < k->sources; i++) {
-		TRY(hel_packed_lookup(packed, k, e->s->model, i, selection));
+		TRY(hel_transform_lookup(packed, k, e->s->model, i, selection));
 		TRY(hel_emitter_terms(e, &op, packed, k, i, value[i]));
 	}
 	st = hel_emit_op(&e->b, op); /* takes the terms over, or frees them */
@@ -116,11 +117,11 @@ hel_status hel_emit_embeddings(emitter *e, size_t stage, unsigned level)
 	hel_status st = HEL_OK;
 	const hel_blocks *b = e->plan->packing[stage].blocks;
 	const size_t selections = b->shape.selections;
-	hel_packed *packed = NULL;
+	hel_transform *packed = NULL;
 	uint32_t *value = NULL;
 	uint32_t *selected = NULL;
 	size_t most;
-	TRY(hel_emitter_packed(&packed, e, stage, &most));
+	TRY(hel_emitter_transform(&packed, e, stage, &most));
 	TRY_ALLOC(value, hel_alloc(b->sources, sizeof *value));
 	TRY_ALLOC(selected, hel_alloc(selections + 1, sizeof *selected));
 	TRY(add_codes(e, b, value, level));
@@ -140,7 +141,7 @@ hel_status hel_emit_embeddings(emitter *e, size_t stage, unsigned level)
 done:
 	hel_free(selected);
 	hel_free(value);
-	hel_packed_free(packed);
+	hel_transform_free(packed);
 	return st;
 }
 

@@ -1,5 +1,5 @@
 /* A plan in words that programs can read: stored with the program, shown by inspect. */
-#include "compile.h"
+#include "explain.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,5 @@
 /* What packings are worth: time, and bytes at what the objective says. */
-#include "plan.h"
-#include "prog/codes.h"
+#include "price.h"
 #include <math.h>
 
 #define LIKELY_KEYS 16
@@ -28,45 +27,15 @@ pricing hel_pricing_of(const hel_stages *s, const hel_params *params,
 			 hel_cost_model_for(machine, likely_bytes(s, params))};
 }
 
-size_t hel_computed_sources(const hel_stage *s, const hel_stage_source *out[2])
-{
-	size_t n = 0;
-	for (size_t k = 0; k < s->sources; k++)
-		if (s->source[k].stage >= 0)
-			out[n++] = &s->source[k];
-	return n;
-}
-
-bool hel_is_computed(const hel_stage *s)
-{
-	const hel_stage_source *from[2];
-	return hel_computed_sources(s, from) > 0;
-}
-
-/* How many ciphertexts a fresh source takes with `bits` index bits each. */
-static size_t chunks_for(size_t width, unsigned bits)
-{
-	return (width + ((size_t)1 << bits) - 1) >> bits;
-}
-
-size_t hel_fresh_count(const hel_stage *s, uint32_t mask)
-{
-	size_t n = 0;
-	for (size_t k = 0; k < s->sources; k++)
-		if (s->source[k].stage < 0)
-			n += chunks_for(s->source[k].width, popcount(mask));
-	return n;
-}
-
 uint32_t hel_fresh_diagonals(const hel_stage *s, const candidate *c)
 {
-	return hel_is_computed(s) ? c->extra : c->diagonals;
+	return hel_stage_is_computed(s) ? c->extra : c->diagonals;
 }
 
 size_t hel_fresh_inputs(const hel_stage *s, const candidate *c)
 {
 	return c->blocks ? c->blocks->inputs
-			 : hel_fresh_count(s, c->folds | hel_fresh_diagonals(s, c));
+			 : hel_stage_fresh_count(s, c->folds | hel_fresh_diagonals(s, c));
 }
 
 /* What a plan is judged by: time, and bytes at what the objective says they are worth. */
@@ -76,15 +45,21 @@ typedef struct price {
 	double weights;	    /* limbs of encoded weights */
 } price;
 
-static double worth(const pricing *p, price x, size_t limbs)
+/* What an evaluation key of a level is worth. */
+static double key_seconds(const pricing *p, size_t limbs)
 {
 	const hel_params *params = p->params;
 	const double limb = HEL_PRIME_BITS / 8.0 * (double)params->ring.n;
 	const double digits = (double)hel_params_digits_at(params, limbs);
-	const double key = digits * (double)(limbs + params->ring.special) * limb;
-	return hel_cost_seconds(&p->machine, x.cost) + x.keys * key * p->objective.key_byte +
+	return digits * (double)(limbs + params->ring.special) * limb * p->objective.key_byte;
+}
+
+static double worth(const pricing *p, price x, size_t limbs)
+{
+	const double limb = HEL_PRIME_BITS / 8.0 * (double)p->params->ring.n;
+	return hel_cost_seconds(&p->machine, x.cost) + x.keys * key_seconds(p, limbs) +
 	       x.limbs * limb * p->objective.query_byte +
-	       x.weights * 4 * (double)params->ring.n * p->objective.memory_byte;
+	       x.weights * 4 * (double)p->params->ring.n * p->objective.memory_byte;
 }
 
 /* One decomposition for several rotations, each with its ModDown: hoisted baby steps. */
@@ -125,25 +100,10 @@ static double price_diagonals(candidate *c, const pricing *p, size_t limbs, size
 /* The cheapest number of fold bits that share a decomposition and a ModDown. */
 static double price_folds(candidate *c, const pricing *p, size_t limbs)
 {
-	const hel_params_spec *spec = &p->params->spec;
-	const unsigned f = popcount(c->folds);
-	double best = INFINITY;
-	for (unsigned radix = 1; radix <= HEL_FOLD_RADIX_MAX; radix++) {
-		price x = {.keys = 0};
-		for (unsigned done = 0; done < f; done += radix) {
-			const double rotations = exp2(HEL_MIN(radix, f - done)) - 1;
-			hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), 1);
-			hel_cost_add(&x.cost, hel_cost_product(spec, limbs), rotations);
-			hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), 1);
-			x.keys += rotations;
-		}
-		const double value = worth(p, x, limbs);
-		if (value < best) {
-			best = value;
-			c->fold_radix = radix;
-		}
-	}
-	return best;
+	double seconds;
+	c->fold_radix = hel_cost_fold_radix(&seconds, &p->machine, &p->params->spec, limbs,
+					    popcount(c->folds), key_seconds(p, limbs));
+	return seconds;
 }
 
 double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsigned level,
@@ -152,7 +112,7 @@ double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsig
 	const hel_params_spec *spec = &p->params->spec;
 	const size_t limbs = p->params->limbs[level], fresh = hel_fresh_inputs(s, c);
 	const hel_stage_source *from[2];
-	const size_t computed = hel_computed_sources(s, from), main = computed ? 1 : fresh;
+	const size_t computed = hel_stage_computed(s, from), main = computed ? 1 : fresh;
 	const double folds = price_folds(c, p, limbs);
 	if (s->plain_sum)
 		return folds;

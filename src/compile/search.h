@@ -3,6 +3,8 @@
 #define HEL_SEARCH_H
 
 #include "compile.h"
+#include "explain.h"
+#include "plan.h"
 
 #define SCALE_BITS 30
 

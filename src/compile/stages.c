@@ -1,4 +1,4 @@
-#include "compile.h"
+#include "stages.h"
 #include "prog/codes.h"
 #include <complex.h>
 #include <math.h>
@@ -470,4 +470,34 @@ unsigned hel_stages_levels(const hel_stages *s)
 		levels = HEL_MAX(levels,
 				 hel_stage_level(s, i) + (s->stage[i].lookup ? s->code_levels : 0));
 	return levels;
+}
+
+size_t hel_stage_computed(const hel_stage *s, const hel_stage_source *out[2])
+{
+	size_t n = 0;
+	for (size_t k = 0; k < s->sources; k++)
+		if (s->source[k].stage >= 0)
+			out[n++] = &s->source[k];
+	return n;
+}
+
+bool hel_stage_is_computed(const hel_stage *s)
+{
+	const hel_stage_source *from[2];
+	return hel_stage_computed(s, from) > 0;
+}
+
+/* How many ciphertexts a fresh source takes with `bits` index bits each. */
+static size_t chunks_for(size_t width, unsigned bits)
+{
+	return (width + ((size_t)1 << bits) - 1) >> bits;
+}
+
+size_t hel_stage_fresh_count(const hel_stage *s, uint32_t mask)
+{
+	size_t n = 0;
+	for (size_t k = 0; k < s->sources; k++)
+		if (s->source[k].stage < 0)
+			n += chunks_for(s->source[k].width, (unsigned)__builtin_popcount(mask));
+	return n;
 }

@@ -1,9 +1,9 @@
 /* From slot layouts to the transform that circuit derives weights from. */
-#include "compile.h"
+#include "transform.h"
 #include <string.h>
 
 /* Where the elements of a fresh source stand; rows that a block does not have are zero. */
-static void map_fresh(int32_t *map, const hel_packed_source *from, const hel_blocks *b,
+static void map_fresh(int32_t *map, const hel_packing_source *from, const hel_blocks *b,
 		      bool imaginary, size_t slots)
 {
 	const unsigned piece = b ? hel_blocks_source(b, from->offset).codes->log_piece : 0;
@@ -26,7 +26,7 @@ static void map_computed(int32_t *map, const hel_packing *parent, uint32_t folds
 }
 
 /* Which elements of a source matter: rows that are there, outputs of blocks that are used. */
-static void fill_columns(int32_t *column, size_t width, const hel_packed_source *from,
+static void fill_columns(int32_t *column, size_t width, const hel_packing_source *from,
 			 const hel_blocks *rows, const hel_blocks *outputs)
 {
 	const unsigned piece = rows ? hel_blocks_source(rows, from->offset).codes->log_piece : 0;
@@ -46,10 +46,10 @@ static size_t column_room(const hel_packing *k, const hel_packing *parent, size_
 	return k->blocks || (parent && parent->blocks) ? 2 * slots : 0;
 }
 
-static void fill_source(hel_packed *p, const hel_stage *s, const hel_packing *k,
+static void fill_source(hel_transform *p, const hel_stage *s, const hel_packing *k,
 			const hel_packing *parent, size_t i, int32_t *map, int32_t *columns)
 {
-	const hel_packed_source *from = &k->source[i];
+	const hel_packing_source *from = &k->source[i];
 	const hel_stage_source *whole = &s->source[from->source];
 	const size_t slots = p->t.slots;
 	hel_linear_source *to = &p->source[i];
@@ -80,17 +80,17 @@ static void fill_source(hel_packed *p, const hel_stage *s, const hel_packing *k,
 	}
 }
 
-hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packing *k,
-			  const hel_packing *const parent[2], unsigned log_slots)
+hel_status hel_transform_new(hel_transform **out, const hel_stage *s, const hel_packing *k,
+			     const hel_packing *const parent[2], unsigned log_slots)
 {
 	hel_status st = HEL_OK;
 	const size_t slots = (size_t)1 << log_slots;
-	hel_packed *p = NULL;
+	hel_transform *p = NULL;
 	TRY_ALLOC(p, hel_alloc(1, sizeof *p));
 	TRY_ALLOC(p->source, hel_alloc(k->sources, sizeof *p->source));
 	size_t maps = 1, columns = 0;
 	for (size_t i = 0; i < k->sources; i++) {
-		const hel_packed_source *from = &k->source[i];
+		const hel_packing_source *from = &k->source[i];
 		maps += 1u + hel_layout_is_complex(&from->layout);
 		columns += column_room(k, from->fresh ? NULL : parent[from->source], slots);
 	}
@@ -105,7 +105,7 @@ hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packin
 			    .folds = k->folds,
 			    .target = target};
 	for (size_t i = 0; i < k->sources; i++) {
-		const hel_packed_source *from = &k->source[i];
+		const hel_packing_source *from = &k->source[i];
 		const hel_packing *before = from->fresh ? NULL : parent[from->source];
 		fill_source(p, s, k, before, i, map, column);
 		map += slots << hel_layout_is_complex(&from->layout);
@@ -114,12 +114,12 @@ hel_status hel_packed_new(hel_packed **out, const hel_stage *s, const hel_packin
 	*out = p;
 	p = NULL;
 done:
-	hel_packed_free(p);
+	hel_transform_free(p);
 	return st;
 }
 
-hel_status hel_packed_lookup(hel_packed *p, const hel_packing *k, const hel_dlrm *m, size_t source,
-			     size_t selection)
+hel_status hel_transform_lookup(hel_transform *p, const hel_packing *k, const hel_dlrm *m,
+				size_t source, size_t selection)
 {
 	hel_status st = HEL_OK;
 	const hel_blocks *b = k->blocks;
@@ -140,7 +140,7 @@ done:
 	return st;
 }
 
-void hel_packed_free(hel_packed *p)
+void hel_transform_free(hel_transform *p)
 {
 	if (!p)
 		return;

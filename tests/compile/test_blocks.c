@@ -1,6 +1,6 @@
 /* Many tables in one product: every packing, in the clear, against the tables themselves. */
 #include "../testing.h"
-#include "compile/compile.h"
+#include "compile/transform.h"
 #include "prog/codes.h"
 #include <math.h>
 
@@ -36,7 +36,7 @@ static hel_packing packing_of(hel_blocks *b, bool conjugate_here)
 		k.folds |= SLOTS;
 	k.source = hel_alloc(b->sources, sizeof *k.source);
 	for (size_t i = 0; i < b->sources; i++)
-		k.source[k.sources++] = (hel_packed_source){
+		k.source[k.sources++] = (hel_packing_source){
 		    .fresh = true,
 		    .offset = (uint32_t)i,
 		    .layout = hel_blocks_layout(b, i, false),
@@ -112,7 +112,7 @@ static double passes(const hel_blocks *b, size_t selection, size_t element, cons
 }
 
 /* y = the product of all sources with the weights of one selection, summed over folds. */
-static void product(hel_complex *y, hel_packed *packed, const hel_packing *k, const hel_dlrm *m,
+static void product(hel_complex *y, hel_transform *packed, const hel_packing *k, const hel_dlrm *m,
 		    size_t selection, const uint32_t *row)
 {
 	hel_complex x[SLOTS], w[SLOTS];
@@ -120,7 +120,7 @@ static void product(hel_complex *y, hel_packed *packed, const hel_packing *k, co
 	memset(y, 0, SLOTS * sizeof *y);
 	const size_t steps = hel_subset_sums(step, k->source[0].diagonals);
 	for (size_t i = 0; i < k->blocks->sources; i++) {
-		assert_ok(hel_packed_lookup(packed, k, m, i, selection));
+		assert_ok(hel_transform_lookup(packed, k, m, i, selection));
 		fill(x, k->blocks, i, row);
 		for (size_t j = 0; j < steps; j++) {
 			hel_linear_weights(w, &packed->t, i, step[j], 0);
@@ -143,8 +143,9 @@ static void check_lookup(const hel_dlrm *m, const hel_stage *s, hel_blocks *b, b
 			 hel_prng *g)
 {
 	hel_packing k = packing_of(b, conjugate_here);
-	hel_packed *packed;
-	assert_ok(hel_packed_new(&packed, s, &k, (const hel_packing *[2]){NULL, NULL}, LOG_SLOTS));
+	hel_transform *packed;
+	assert_ok(
+	    hel_transform_new(&packed, s, &k, (const hel_packing *[2]){NULL, NULL}, LOG_SLOTS));
 	assert_ok(hel_linear_check(k.result, &packed->t));
 	uint32_t row[8];
 	for (size_t t = 0; t < m->schema->table_count; t++)
@@ -182,7 +183,7 @@ static void check_lookup(const hel_dlrm *m, const hel_stage *s, hel_blocks *b, b
 					 sum[t * dim + d], (double)table[row[t] * dim + d]);
 		}
 	hel_free(sum);
-	hel_packed_free(packed);
+	hel_transform_free(packed);
 	hel_free(k.source);
 	hel_free(k.result);
 }

@@ -1,4 +1,5 @@
 /* Random DLRMs through the compiler: the program in the clear and encrypted against the model. */
+#include "compile/blocks.h"
 #include "compile/compile.h"
 #include "net/net.h"
 #include "random_model.h"

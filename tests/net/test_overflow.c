@@ -1,7 +1,7 @@
 /* Models whose bounds are measured: whatever a record does to the values, the client gets the
  * model's score or an error. */
 #include "../testing.h"
-#include "compile/compile.h"
+#include "compile/bounds.h"
 #include "net/net.h"
 #include <math.h>
 

@@ -1,6 +1,6 @@
 #include "ckks/ckks.h"
 #include "cli/cli.h"
-#include "compile/compile.h"
+#include "compile/bounds.h"
 #include "dlrm/dlrm.h"
 #include "prog/prog.h"
 #include "vm/vm.h"

@@ -1,0 +1,246 @@
+/* Candidates are tried on random numbers (hel_linear_check), which shows in which slots they are
+ * right: measured, not argued. */
+#include "check.h"
+#include "transform.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_ALIKE 2	/* kept with one layout */
+#define MAX_CHECKS 1000 /* candidates of each kind tried per stage; more until one is right */
+#define MAX_TRIES 16	/* of them with one layout */
+#define TOO_DEAR 4	/* times the cheapest: not tried once something is right everywhere */
+#define MAX_LAYOUTS 512
+
+/* The result's slots show errors of this many sums where a packing is found that does. */
+#define INDEPENDENT_SUMS 8
+
+/* The packing a candidate's computed source has. */
+static const hel_packing *parent_packing(const planner *p, const hel_stage *s, const candidate *c,
+					 size_t source)
+{
+	size_t n = 0;
+	for (size_t k = 0; k < source; k++)
+		n += s->source[k].stage >= 0;
+	return &state_at(p, s->source[source].stage, c->parent[n])->packing;
+}
+
+/* Packs a fresh source into ciphertexts over the index bits of `mask`. */
+static void add_fresh(hel_packing *k, const planner *p, const hel_stage *s, size_t source,
+		      uint32_t mask, uint32_t diagonals, bool giants)
+{
+	const size_t width = s->source[source].width, room = (size_t)1 << popcount(mask);
+	for (size_t at = 0; at < width; at += room)
+		k->source[k->sources++] = (hel_packing_source){
+		    .source = source,
+		    .fresh = true,
+		    .offset = (uint32_t)at,
+		    .layout = hel_packing_layout(mask, p->log_slots, HEL_MIN(room, width - at)),
+		    .diagonals = diagonals,
+		    .giants = giants,
+		};
+}
+
+static void add_lookups(hel_packing *k, const candidate *c)
+{
+	for (size_t i = 0; i < c->blocks->sources; i++)
+		k->source[k->sources++] = (hel_packing_source){
+		    .fresh = true,
+		    .offset = (uint32_t)i,
+		    .layout = hel_blocks_layout(c->blocks, i, false),
+		    .diagonals = c->diagonals,
+		    .giants = true,
+		};
+}
+
+/* The main computed source takes the candidate's diagonals, another what the folds leave. */
+static void add_computed(hel_packing *k, const planner *p, const hel_stage *s, const candidate *c,
+			 size_t source, size_t number)
+{
+	const uint32_t field = hel_layout_mask(&parent_packing(p, s, c, source)->out);
+	k->source[k->sources++] = (hel_packing_source){
+	    .source = source, .diagonals = field & ~c->folds, .giants = number == c->main};
+}
+
+/* Builds the candidate's transform and measures where it is right. */
+static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, const candidate *c)
+{
+	hel_status st = HEL_OK;
+	const hel_stage *s = &p->s->stage[stage];
+	const size_t slots = (size_t)1 << p->log_slots;
+	const hel_packing *parent[2] = {NULL, NULL};
+	hel_transform *packed = NULL;
+	memset(k, 0, sizeof *k);
+	const size_t fresh = c->blocks ? c->blocks->sources : hel_fresh_inputs(s, c);
+	TRY_ALLOC(k->source, hel_alloc(fresh + 2, sizeof *k->source));
+	TRY_ALLOC(k->result, hel_alloc(slots, sizeof *k->result));
+	k->blocks = c->blocks;
+	k->rows = c->blocks ? (size_t)1 << (c->blocks->shape.log_blocks + c->blocks->log_outputs)
+			    : s->rows;
+	k->out = hel_packing_layout(c->out, p->log_slots, k->rows);
+	k->folds = c->folds;
+	k->baby_bits = c->baby_bits;
+	k->giant_bits = c->diagonals & ~c->baby_bits;
+	k->fold_radix = c->fold_radix;
+	k->imaginary =
+	    c->blocks && hel_blocks_is_complex(c->blocks) && !(c->folds & conjugate_bit(p));
+	for (size_t i = 0, computed = 0; i < s->sources; i++)
+		if (s->source[i].stage >= 0) {
+			add_computed(k, p, s, c, i, computed++);
+			parent[i] = parent_packing(p, s, c, i);
+		} else if (c->blocks)
+			add_lookups(k, c);
+		else
+			add_fresh(k, p, s, i, c->folds | hel_fresh_diagonals(s, c),
+				  hel_fresh_diagonals(s, c), !hel_stage_is_computed(s));
+	TRY(hel_transform_new(&packed, s, k, parent, p->log_slots));
+	TRY(hel_linear_check(k->result, &packed->t));
+	for (size_t q = 0; s->polynomial && q < slots; q++)
+		if (k->result[q] == HEL_SLOT_ZERO) /* p(0) is not */
+			k->result[q] = HEL_SLOT_ANY;
+done:
+	hel_transform_free(packed);
+	if (st != HEL_OK)
+		hel_packing_clear(k);
+	return st;
+}
+
+/* All outputs somewhere; the last stage: its one output everywhere, so that no slot of the result
+ * holds anything else. */
+static bool acceptable(const planner *p, size_t stage, const hel_packing *k, bool *complete)
+{
+	const size_t slots = (size_t)1 << p->log_slots;
+	uint8_t *seen = (uint8_t *)p->scratch;
+	size_t found = 0;
+	memset(seen, 0, k->rows);
+	*complete = true;
+	bool everywhere = true;
+	for (size_t q = 0; q < slots; q++) {
+		int32_t e = k->result[q];
+		*complete &= e != HEL_SLOT_ANY;
+		everywhere &= e == 0;
+		if (e >= 0 && !seen[e]) {
+			seen[e] = 1;
+			found++;
+		}
+	}
+	return found == k->rows && (everywhere || stage + 1 < p->s->count);
+}
+
+/* Keeps a packing unless it is no better than those that are kept: candidates come cheapest first.
+ * Complete layouts (right in every slot) have places of their own, for sums need them, and no
+ * layout may take all places. */
+static bool keep(planner *p, size_t stage, hel_packing *k, bool complete, const candidate *c)
+{
+	const size_t bytes = sizeof(int32_t) << p->log_slots;
+	size_t rivals = 0, alike = 0;
+	for (size_t i = 0; i < p->count[stage]; i++) {
+		const state *x = state_at(p, (int)stage, (int)i);
+		if (x->complete != complete || x->packing.imaginary != k->imaginary)
+			continue;
+		rivals++;
+		alike += hel_layout_mask(&x->packing.out) == c->out;
+		if (memcmp(x->packing.result, k->result, bytes) == 0)
+			return false;
+	}
+	if (rivals >= HEL_MAX_STATES / 4 || alike >= MAX_ALIKE)
+		return false;
+	*state_at(p, (int)stage, (int)p->count[stage]++) = (state){
+	    .value = c->value,
+	    .inputs = c->inputs,
+	    .parent = {c->parent[0], c->parent[1]},
+	    .complete = complete,
+	    .packing = *k,
+	};
+	return true;
+}
+
+static int cheaper(const void *a, const void *b)
+{
+	const candidate *x = a, *y = b;
+	if (x->value != y->value)
+		return x->value < y->value ? -1 : 1;
+	return x->number < y->number ? -1 : 1; /* deterministic */
+}
+
+/* How many candidates of each kind, and of each kind and layout, were checked; how many results of
+ * either class are kept. */
+typedef struct tries {
+	size_t kind[HEL_CANDIDATE_KINDS], kept[2];
+	struct {
+		uint32_t out;
+		uint16_t kind, count;
+	} layout[MAX_LAYOUTS];
+	size_t layouts;
+} tries;
+
+/* Counts one more, unless there were enough like it. */
+static bool worth_trying(tries *t, const candidate *c)
+{
+	size_t i = 0;
+	/* lookups are right as they are built: no more are tried than are kept */
+	const size_t most = c->blocks ? MAX_ALIKE : MAX_TRIES;
+	const unsigned kind = hel_candidate_kind(c);
+	while (i < t->layouts && (t->layout[i].out != c->out || t->layout[i].kind != kind))
+		i++;
+	if (t->kind[kind] >= MAX_CHECKS || i == MAX_LAYOUTS ||
+	    (i < t->layouts && t->layout[i].count >= most) ||
+	    t->kept[c->likely_complete] >= HEL_MAX_STATES / 4)
+		return false;
+	if (i == t->layouts) {
+		t->layout[i].out = c->out;
+		t->layout[i].kind = (uint16_t)kind;
+		t->layout[i].count = 0;
+		t->layouts++;
+	}
+	t->layout[i].count++;
+	t->kind[kind]++;
+	return true;
+}
+
+/* Whether the result of the last stage holds several sums with errors of their own, by which a
+ * client can tell that values outgrew the modulus (bounds.c). */
+static bool tells_overflow(const planner *p, const candidate *c)
+{
+	return (1u << popcount((c->folds & all_bits(p)) | c->diagonals)) * INDEPENDENT_SUMS <=
+	       1u << p->log_slots;
+}
+
+/* One after the other. last: of the last stage, only those that tell overflows. */
+static hel_status check_all(planner *p, const candidates *f, size_t stage, bool last)
+{
+	hel_status st = HEL_OK;
+	tries t = {.layouts = 0};
+	for (size_t i = 0; i < f->count; i++) {
+		const candidate *c = &f->at[i];
+		hel_packing k;
+		bool complete;
+		if (p->count[stage] == HEL_MAX_STATES ||
+		    (t.kept[true] && c->value > TOO_DEAR * f->at[0].value))
+			break;
+		if (last && !tells_overflow(p, c))
+			continue;
+		if (!worth_trying(&t, c) && p->count[stage])
+			continue;
+		TRY(try_candidate(&k, p, stage, c));
+		if (!acceptable(p, stage, &k, &complete) || !keep(p, stage, &k, complete, c))
+			hel_packing_clear(&k);
+		else if (stage + 1 == p->s->count && p->count[stage] == 2)
+			break; /* the best, and the runner-up */
+		else
+			t.kept[complete]++;
+	}
+done:
+	return st;
+}
+
+hel_status hel_check_candidates(planner *p, candidates *found, size_t stage)
+{
+	hel_status st = HEL_OK;
+	const bool last = stage + 1 == p->s->count;
+	qsort(found->at, found->count, sizeof *found->at, cheaper);
+	TRY(check_all(p, found, stage, last));
+	if (!p->count[stage])
+		TRY(check_all(p, found, stage, false));
+done:
+	return st;
+}

@@ -1,0 +1,12 @@
+/* check.h -- candidates tried slot by slot: which are right, and which of them are kept. */
+#ifndef HEL_CHECK_H
+#define HEL_CHECK_H
+
+#include "candidates.h"
+
+/** Tries a stage's candidates, the cheapest first (they are sorted), until there are states enough:
+ *  p->count[stage] of them, none where no candidate is right. The last stage prefers those whose
+ *  result tells overflows (bounds.h). */
+HEL_CHECKED hel_status hel_check_candidates(planner *p, candidates *found, size_t stage);
+
+#endif

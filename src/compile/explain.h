@@ -1,0 +1,23 @@
+/* explain.h -- a plan in words that programs can read. */
+#ifndef HEL_EXPLAIN_H
+#define HEL_EXPLAIN_H
+
+#include "compile.h"
+#include "plan.h"
+
+/** One way and ring that was planned, and what it came to. */
+typedef struct hel_alternative {
+	hel_way way;
+	hel_params_spec spec;
+	double value;
+	size_t inputs;
+} hel_alternative;
+
+#define HEL_MAX_ALTERNATIVES 128
+
+/** JSON for hel_program's plan: the choice among alternatives, and stage by stage. */
+HEL_CHECKED hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *plan,
+					const hel_params *params, hel_goal goal,
+					const hel_alternative *alternatives, size_t count);
+
+#endif

@@ -1,0 +1,48 @@
+/* planner.h -- what finding candidates, checking them and planning share: the states that stages
+ * can end in. Internal.
+ */
+#ifndef HEL_PLANNER_H
+#define HEL_PLANNER_H
+
+#include "price.h"
+
+#define HEL_MAX_STATES 128 /* kept per stage, a quarter of each kind */
+
+/* One way a stage can end: a layout, how it was packed, and what that is worth with all before it.
+ */
+typedef struct state {
+	double value;
+	size_t inputs;
+	int parent[2]; /* states of the stages it reads */
+	bool complete; /* no slot of the result holds garbage */
+	hel_packing packing;
+} state;
+
+typedef struct planner {
+	pricing price;
+	const hel_stages *s;
+	const hel_params *params;
+	unsigned log_slots;
+	state *states;	     /* [stage][HEL_MAX_STATES] */
+	size_t *count;	     /* per stage */
+	hel_blocks **blocks; /* of all candidates that were considered: theirs to borrow */
+	size_t ways, room;
+	int32_t *scratch;
+} planner;
+
+static inline uint32_t all_bits(const planner *p)
+{
+	return (1u << p->log_slots) - 1;
+}
+
+static inline uint32_t conjugate_bit(const planner *p)
+{
+	return 1u << p->log_slots;
+}
+
+static inline state *state_at(const planner *p, int stage, int index)
+{
+	return p->states + (size_t)stage * HEL_MAX_STATES + index;
+}
+
+#endif

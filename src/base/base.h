@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include <helrm/version.h>
 #include <stdio.h>

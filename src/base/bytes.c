@@ -2,26 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool hel_is_text(const char *text)
-{
-	for (const uint8_t *p = (const uint8_t *)text; *p;) {
-		uint32_t code = *p++;
-		unsigned more = code < 0x80 ? 0 : code >= 0xf0 ? 3 : code >= 0xe0 ? 2 : 1;
-		if (code < 0x20 || code == 0x7f || (code >= 0x80 && code < 0xc2) || code > 0xf4)
-			return false;
-		code &= more ? 0x3fu >> more : 0x7f;
-		for (unsigned i = 0; i < more; i++, p++) {
-			if ((*p & 0xc0) != 0x80)
-				return false;
-			code = code << 6 | (*p & 0x3f);
-		}
-		static const uint32_t least[] = {0, 0x80, 0x800, 0x10000}; /* no overlong forms */
-		if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-			return false;
-	}
-	return true;
-}
-
 hel_reader hel_reader_of(const void *bytes, size_t size)
 {
 	return (hel_reader){.at = bytes, .end = (const uint8_t *)bytes + size, .status = HEL_OK};

@@ -15,8 +15,6 @@ void hel_free(void *p);
 /** Wipes `bytes` bytes, then frees. */
 void hel_free_secret(void *p, size_t bytes);
 char *hel_strdup(const char *text);
-/** Valid UTF-8 without control characters: fit to print and for JSON. */
-bool hel_is_text(const char *text);
 
 /** Test hook: the n-th allocation from now fails (once); 0 switches it off. */
 void hel_alloc_fail_at(long n);

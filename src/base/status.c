@@ -30,7 +30,7 @@ hel_status hel_fail(hel_status status, const char *format, ...)
 	char text[sizeof detail]; /* an argument may be the old detail */
 	va_list args;
 	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
+	hel_print_list(text, sizeof text, format, args);
 	va_end(args);
 	memcpy(detail, text, sizeof detail);
 	/* foreign text must not break the line or steer a terminal */

@@ -1,5 +1,5 @@
+#include "base/json.h"
 #include "features.h"
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -91,7 +91,7 @@ static hel_status canonical(char out[HEL_VALUE_MAX], const char *text, const cha
 			    bool code, place at)
 {
 	char *end;
-	double v = strtod(text, &end);
+	double v = hel_number_of(text, &end);
 	if (is_missing(text)) {
 		out[0] = 0;
 		return HEL_OK;
@@ -101,7 +101,7 @@ static hel_status canonical(char out[HEL_VALUE_MAX], const char *text, const cha
 		return hel_fail(HEL_EDATA, "%s:%zu: %s is not plain UTF-8 text", at.file, at.line,
 				column);
 	if (!code && !*end && isfinite(v))
-		n = snprintf(out, HEL_VALUE_MAX, "%.9g", v == 0 ? 0.0 : v);
+		n = hel_print(out, HEL_VALUE_MAX, "%.9g", v == 0 ? 0.0 : v);
 	else if (!code && !*end)
 		return hel_fail(HEL_EDATA, "%s:%zu: %s is '%s', not a category", at.file, at.line,
 				column, text);
@@ -125,7 +125,7 @@ static hel_status set_cell(hel_records *r, const hel_dataset *set, size_t column
 		return canonical(r->category[r->count * r->tables + nth], text, c->name,
 				 set->hashed, at);
 	char *end;
-	double v = strtod(text, &end);
+	double v = hel_number_of(text, &end);
 	bool missing = is_missing(text);
 	if (!missing && (*end || !isfinite(v)))
 		return hel_fail(HEL_EDATA, "%s:%zu: %s is '%.40s', not a finite number", at.file,
@@ -248,37 +248,41 @@ done:
 	return st;
 }
 
+static hel_status parse_value(hel_records *r, const hel_dataset *set, size_t column,
+			      const hel_json_value *value, place at)
+{
+	char number[40];
+	const char *text = "?";
+	const hel_json_kind kind = value ? value->kind : HEL_JSON_NULL;
+	if (kind == HEL_JSON_ARRAY || kind == HEL_JSON_OBJECT)
+		return hel_fail(HEL_EDATA, "%s: column '%s' is neither number, text nor null",
+				at.file, set->column[column].name);
+	if (kind == HEL_JSON_NUMBER) {
+		hel_print(number, sizeof number, "%.17g", value->number);
+		text = number;
+	} else if (kind == HEL_JSON_TEXT)
+		text = value->text;
+	else if (kind != HEL_JSON_NULL)
+		text = kind == HEL_JSON_TRUE ? "1" : "0";
+	return set_cell(r, set, column, text, at);
+}
+
 static hel_status parse_object(hel_records *r, const hel_dataset *set, const char *file,
-			       const json_t *object, size_t number)
+			       const hel_json_value *object, size_t number)
 {
 	hel_status st = HEL_OK;
-	place at = {file, number};
-	const char *key;
-	json_t *value;
-	if (!json_is_object(object))
+	const place at = {file, number};
+	if (object->kind != HEL_JSON_OBJECT)
 		FAIL(HEL_EDATA, "%s: record %zu is no JSON object", file, number);
-	json_object_foreach((json_t *)object, key,
-			    value) if (column_by_name(set, key) == set->columns)
-	    FAIL(HEL_EDATA, "%s: unknown column '%.40s'", file, key);
+	for (const hel_json_value *v = object->first; v; v = v->next)
+		if (column_by_name(set, v->name) == set->columns)
+			FAIL(HEL_EDATA, "%s: unknown column '%.40s'", file, v->name);
 	TRY(records_reserve(r));
 	for (size_t i = 0; i < set->columns; i++) {
-		value = json_object_get(object, set->column[i].name);
-		char number_text[40];
-		const char *text = "?";
+		const hel_json_value *value = hel_json_member(object, set->column[i].name);
 		if (!value && set->column[i].kind != HEL_LABEL)
-			FAIL(HEL_EDATA, "%s: column '%s' is missing", file, set->column[i].name);
-		if (json_is_number(value)) {
-			snprintf(number_text, sizeof number_text, "%.17g",
-				 json_number_value(value));
-			text = number_text;
-		} else if (json_is_string(value))
-			text = json_string_value(value);
-		else if (json_is_boolean(value))
-			text = json_is_true(value) ? "1" : "0";
-		else if (value && !json_is_null(value))
-			FAIL(HEL_EDATA, "%s: column '%s' is neither number, text nor null", file,
-			     set->column[i].name);
-		TRY(set_cell(r, set, i, text, at));
+			TRY(missing_column(set, i, file));
+		TRY(parse_value(r, set, i, value, at));
 	}
 	r->count++;
 done:
@@ -289,17 +293,17 @@ static hel_status parse_json(hel_records *r, const hel_dataset *set, const char 
 			     const char *text, size_t size)
 {
 	hel_status st = HEL_OK;
-	json_error_t error;
-	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-	if (!root)
-		FAIL(HEL_EDATA, "%s:%d: %s", file, error.line, error.text);
-	if (json_is_array(root))
-		for (size_t i = 0; i < json_array_size(root); i++)
-			TRY(parse_object(r, set, file, json_array_get(root, i), i + 1));
-	else
-		TRY(parse_object(r, set, file, root, 1));
+	hel_json *json = NULL;
+	size_t number = 0;
+	st = hel_json_read(&json, text, size);
+	if (st != HEL_OK)
+		FAIL(st == HEL_EFORMAT ? HEL_EDATA : st, "%s, %s", file, hel_error_detail());
+	const hel_json_value *root = hel_json_root(json);
+	const hel_json_value *object = root->kind == HEL_JSON_ARRAY ? root->first : root;
+	for (; object; object = object->next)
+		TRY(parse_object(r, set, file, object, ++number));
 done:
-	json_decref(root);
+	hel_json_free(json);
 	return st;
 }
 

@@ -1,93 +1,92 @@
 /* A schema as JSON: inside a model's model.json and inside every manifest. */
+#include "base/json.h"
 #include "features.h"
-#include <jansson.h>
 #include <math.h>
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Fingerprints, packed and in base64. */
-static json_t *prints_to(const hel_table_field *t)
+static hel_status put_prints(hel_json_writer *j, const hel_table_field *t)
 {
+	hel_status st = HEL_OK;
 	hel_writer w = {0};
-	json_t *out = NULL;
+	char *text = NULL;
 	if (t->values)
 		hel_write_packed(&w, t->print, t->values, t->print_bits);
+	TRY(w.status);
 	const size_t size = sodium_base64_ENCODED_LEN(w.size, sodium_base64_VARIANT_ORIGINAL);
-	char *text = w.status == HEL_OK ? hel_alloc(size, 1) : NULL;
-	if (text)
-		out = json_string(
-		    sodium_bin2base64(text, size, w.bytes, w.size, sodium_base64_VARIANT_ORIGINAL));
+	TRY_ALLOC(text, hel_alloc(size, 1));
+	sodium_bin2base64(text, size, w.bytes, w.size, sodium_base64_VARIANT_ORIGINAL);
+	hel_json_put_text(j, "prints", text);
+done:
 	hel_free(text);
 	hel_writer_clear(&w);
-	return out;
+	return st;
 }
 
-static json_t *table_to(const hel_table_field *t)
+static hel_status put_table(hel_json_writer *j, const hel_table_field *t)
 {
-	if (t->hashed)
-		return json_pack("{s:s, s:i, s:i, s:i, s:i, s:o}", "name", t->name, "base",
-				 (int)t->base, "digits", (int)t->digits, "known", (int)t->values,
-				 "print_bits", (int)t->print_bits, "prints", prints_to(t));
-	json_t *values = json_array();
-	int bad = 0;
-	for (uint32_t v = 0; v < t->values; v++)
-		bad |= json_array_append_new(values, json_string(t->value[v]));
-	if (bad) {
-		json_decref(values);
-		return NULL;
+	hel_status st = HEL_OK;
+	hel_json_open(j, NULL, '{');
+	hel_json_put_text(j, "name", t->name);
+	hel_json_put_integer(j, "base", t->base);
+	hel_json_put_integer(j, "digits", t->digits);
+	if (t->hashed) {
+		hel_json_put_integer(j, "known", t->values);
+		hel_json_put_integer(j, "print_bits", t->print_bits);
+		TRY(put_prints(j, t));
+	} else {
+		hel_json_open(j, "values", '[');
+		for (uint32_t v = 0; v < t->values; v++)
+			hel_json_put_text(j, NULL, t->value[v]);
+		hel_json_close(j, ']');
 	}
-	return json_pack("{s:s, s:i, s:i, s:o}", "name", t->name, "base", (int)t->base, "digits",
-			 (int)t->digits, "values", values);
-}
-
-/* How the table's entries travel, where they are not one-hot. */
-static void coding_to(json_t *object, const hel_table_field *t)
-{
-	if (object && t->coding != HEL_BY_ONE_HOT)
-		json_object_set_new(object, "coding",
-				    json_pack("{s:s, s:i}", "kind", hel_coding_name(t->coding),
-					      "size", (int)t->coding_size));
+	if (t->coding != HEL_BY_ONE_HOT) { /* how the entries travel */
+		hel_json_open(j, "coding", '{');
+		hel_json_put_text(j, "kind", hel_coding_name(t->coding));
+		hel_json_put_integer(j, "size", t->coding_size);
+		hel_json_close(j, '}');
+	}
+	hel_json_close(j, '}');
+done:
+	return st;
 }
 
 hel_status hel_schema_to_json(char **out, const hel_schema *s)
 {
 	hel_status st = HEL_OK;
-	json_t *dense = json_array(), *tables = json_array();
-	int bad = 0; /* jansson refuses what is not finite or not UTF-8 */
-	for (size_t i = 0; i < s->dense_count; i++)
-		bad |= json_array_append_new(
-		    dense, json_pack("{s:s, s:f, s:f}", "name", s->dense[i].name, "mean",
-				     s->dense[i].mean, "deviation", s->dense[i].deviation));
-	bool memory = true;
-	for (size_t i = 0; i < s->table_count; i++) {
-		json_t *table = table_to(&s->table[i]);
-		coding_to(table, &s->table[i]);
-		memory &= table || !s->table[i].hashed; /* fingerprints have no other reason */
-		bad |= json_array_append_new(tables, table);
+	hel_json_writer j = {.indent = true};
+	hel_json_open(&j, NULL, '{');
+	hel_json_put_text(&j, "dataset", s->dataset);
+	hel_json_put_number(&j, "clip", s->clip);
+	hel_json_open(&j, "dense", '[');
+	for (size_t i = 0; i < s->dense_count; i++) {
+		hel_json_open(&j, NULL, '{');
+		hel_json_put_text(&j, "name", s->dense[i].name);
+		hel_json_put_number(&j, "mean", s->dense[i].mean);
+		hel_json_put_number(&j, "deviation", s->dense[i].deviation);
+		hel_json_close(&j, '}');
 	}
-	json_t *root = json_pack("{s:s, s:f, s:o, s:o}", "dataset", s->dataset, "clip", s->clip,
-				 "dense", dense, "tables", tables);
-	if (root && s->table_count && s->table[0].hashed) {
+	hel_json_close(&j, ']');
+	hel_json_open(&j, "tables", '[');
+	for (size_t i = 0; i < s->table_count; i++)
+		TRY(put_table(&j, &s->table[i]));
+	hel_json_close(&j, ']');
+	if (s->table_count && s->table[0].hashed) {
 		char salt[2 * HEL_SALT_BYTES + 1];
 		sodium_bin2hex(salt, sizeof salt, s->salt, sizeof s->salt);
-		json_object_set_new(root, "salt", json_string(salt));
+		hel_json_put_text(&j, "salt", salt);
 	}
-	char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
-	if (!memory)
-		FAIL(HEL_ENOMEM, "out of memory for fingerprints");
-	if (bad)
-		FAIL(HEL_EDATA, "the records hold a text that is not UTF-8, or values too large");
-	TRY_ALLOC(*out, text ? hel_strdup(text) : NULL);
+	hel_json_close(&j, '}');
+	TRY(hel_json_take(out, NULL, &j));
 done:
-	free(text);
-	json_decref(root);
+	hel_writer_clear(&j.w);
 	return st;
 }
 
-static hel_status read_name(char out[HEL_NAME_MAX], const json_t *object, const char *key)
+static hel_status read_name(char out[HEL_NAME_MAX], const hel_json_value *object, const char *key)
 {
-	const char *text = json_string_value(json_object_get(object, key));
+	const char *text = hel_json_text(object, key);
 	if (!text || !*text || strlen(text) >= HEL_NAME_MAX)
 		return hel_fail(HEL_EFORMAT, "schema: '%s' must be a text of 1 to %d bytes", key,
 				HEL_NAME_MAX - 1);
@@ -95,24 +94,23 @@ static hel_status read_name(char out[HEL_NAME_MAX], const json_t *object, const 
 	return HEL_OK;
 }
 
-static hel_status read_number(double *out, const json_t *object, const char *key)
+static hel_status read_number(double *out, const hel_json_value *object, const char *key)
 {
-	const json_t *value = json_object_get(object, key);
-	*out = json_number_value(value);
-	return json_is_number(value) && isfinite(*out)
+	const hel_json_value *value = hel_json_member(object, key);
+	*out = value ? value->number : 0;
+	return value && value->kind == HEL_JSON_NUMBER
 		   ? HEL_OK
 		   : hel_fail(HEL_EFORMAT, "schema: '%s' must be a number", key);
 }
 
-static hel_status read_values(hel_table_field *t, const json_t *values)
+static hel_status read_values(hel_table_field *t, const hel_json_value *values)
 {
 	hel_status st = HEL_OK;
-	if (!json_is_array(values) || json_array_size(values) >= HEL_MAX_VOCABULARY)
+	if (!values || values->kind != HEL_JSON_ARRAY || values->count >= HEL_MAX_VOCABULARY)
 		FAIL(HEL_EFORMAT, "schema: 'values' of %s must be an array", t->name);
-	const uint32_t count = (uint32_t)json_array_size(values);
-	TRY_ALLOC(t->value, hel_alloc(HEL_MAX(count, 1), sizeof *t->value));
-	for (; t->values < count; t->values++) {
-		const char *text = json_string_value(json_array_get(values, t->values));
+	TRY_ALLOC(t->value, hel_alloc(HEL_MAX(values->count, 1), sizeof *t->value));
+	for (const hel_json_value *v = values->first; v; v = v->next, t->values++) {
+		const char *text = v->text;
 		if (!text || !*text || strlen(text) >= HEL_VALUE_MAX)
 			FAIL(HEL_EFORMAT, "schema: values of %s must be texts of 1 to %d bytes",
 			     t->name, HEL_VALUE_MAX - 1);
@@ -124,13 +122,13 @@ done:
 	return st;
 }
 
-static hel_status read_prints(hel_table_field *t, const json_t *object)
+static hel_status read_prints(hel_table_field *t, const hel_json_value *object)
 {
 	hel_status st = HEL_OK;
 	double known, bits;
 	uint8_t *packed = NULL;
 	size_t size;
-	const char *text = json_string_value(json_object_get(object, "prints"));
+	const char *text = hel_json_text(object, "prints");
 	TRY(read_number(&known, object, "known"));
 	TRY(read_number(&bits, object, "print_bits"));
 	if (known != floor(known) || known < 0 || known >= HEL_MAX_VOCABULARY ||
@@ -159,12 +157,12 @@ done:
 	return st;
 }
 
-static hel_status read_coding(hel_table_field *t, const json_t *object)
+static hel_status read_coding(hel_table_field *t, const hel_json_value *object)
 {
 	hel_status st = HEL_OK;
 	double size;
-	const json_t *coding = json_object_get(object, "coding");
-	const char *kind = json_string_value(json_object_get(coding, "kind"));
+	const hel_json_value *coding = hel_json_member(object, "coding");
+	const char *kind = hel_json_text(coding, "kind");
 	if (!coding)
 		return HEL_OK;
 	TRY(read_number(&size, coding, "size"));
@@ -177,15 +175,15 @@ done:
 	return st;
 }
 
-static hel_status read_table(hel_table_field *t, const json_t *object)
+static hel_status read_table(hel_table_field *t, const hel_json_value *object)
 {
 	hel_status st = HEL_OK;
 	double base, digits;
 	TRY(read_name(t->name, object, "name"));
 	TRY(read_number(&base, object, "base"));
 	TRY(read_number(&digits, object, "digits"));
-	const bool hashed = json_object_get(object, "prints") != NULL;
-	TRY(hashed ? read_prints(t, object) : read_values(t, json_object_get(object, "values")));
+	const bool hashed = hel_json_member(object, "prints") != NULL;
+	TRY(hashed ? read_prints(t, object) : read_values(t, hel_json_member(object, "values")));
 	bool ok = base == floor(base) && base >= 0 && base <= 1 << 20;
 	if (ok && hashed) /* one group of any size is plain hashing */
 		ok = base > 0 ? digits == floor(digits) && digits >= 1 && digits <= HEL_MAX_DIGITS
@@ -204,9 +202,9 @@ done:
 }
 
 /* Hashed tables are the data set's choice, all or none. */
-static hel_status read_salt(hel_schema *s, const json_t *root)
+static hel_status read_salt(hel_schema *s, const hel_json_value *root)
 {
-	const char *text = json_string_value(json_object_get(root, "salt"));
+	const char *text = hel_json_text(root, "salt");
 	size_t size = 0;
 	bool hashed = s->table_count && s->table[0].hashed;
 	for (size_t i = 0; i < s->table_count; i++)
@@ -221,43 +219,64 @@ static hel_status read_salt(hel_schema *s, const json_t *root)
 	return HEL_OK;
 }
 
-hel_status hel_schema_from_json(hel_schema **out, const char *text, size_t size)
+/* The values of an array of at most `limit`, NULL when it is none. */
+static const hel_json_value *find_array(const hel_json_value *root, const char *name,
+					uint32_t limit)
+{
+	const hel_json_value *v = hel_json_member(root, name);
+	return v && v->kind == HEL_JSON_ARRAY && v->count <= limit ? v : NULL;
+}
+
+static hel_status read_dense(hel_dense_field *d, const hel_json_value *object)
+{
+	hel_status st = HEL_OK;
+	TRY(read_name(d->name, object, "name"));
+	TRY(read_number(&d->mean, object, "mean"));
+	TRY(read_number(&d->deviation, object, "deviation"));
+	if (!(d->deviation > 0))
+		FAIL(HEL_EFORMAT, "schema: deviation of %s must be positive", d->name);
+done:
+	return st;
+}
+
+static hel_status read_schema(hel_schema **out, const hel_json_value *root)
 {
 	hel_status st = HEL_OK;
 	hel_schema *s = NULL;
-	json_error_t error;
-	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-	if (!root)
-		FAIL(HEL_EFORMAT, "schema, line %d: %s", error.line, error.text);
-	const json_t *dense = json_object_get(root, "dense"),
-		     *tables = json_object_get(root, "tables");
-	if (!json_is_array(dense) || !json_is_array(tables) ||
-	    json_array_size(dense) > HEL_MAX_DENSE || json_array_size(tables) > HEL_MAX_TABLES ||
-	    json_array_size(dense) + json_array_size(tables) == 0)
+	size_t i = 0;
+	const hel_json_value *dense = find_array(root, "dense", HEL_MAX_DENSE),
+			     *tables = find_array(root, "tables", HEL_MAX_TABLES);
+	if (!dense || !tables || dense->count + tables->count == 0)
 		FAIL(HEL_EFORMAT,
 		     "schema: 'dense' and 'tables' must be arrays of at most %d and %d",
 		     HEL_MAX_DENSE, HEL_MAX_TABLES);
-	TRY(hel_schema_new(&s, json_array_size(dense), json_array_size(tables)));
+	TRY(hel_schema_new(&s, dense->count, tables->count));
 	TRY(read_name(s->dataset, root, "dataset"));
 	TRY(read_number(&s->clip, root, "clip"));
 	if (!(s->clip > 0 && s->clip <= 1000))
 		FAIL(HEL_EFORMAT, "schema: clip is %g, expected above 0 and up to 1000", s->clip);
-	for (size_t i = 0; i < s->dense_count; i++) {
-		const json_t *object = json_array_get(dense, i);
-		TRY(read_name(s->dense[i].name, object, "name"));
-		TRY(read_number(&s->dense[i].mean, object, "mean"));
-		TRY(read_number(&s->dense[i].deviation, object, "deviation"));
-		if (!(s->dense[i].deviation > 0))
-			FAIL(HEL_EFORMAT, "schema: deviation of %s must be positive",
-			     s->dense[i].name);
-	}
-	for (size_t i = 0; i < s->table_count; i++)
-		TRY(read_table(&s->table[i], json_array_get(tables, i)));
+	for (const hel_json_value *v = dense->first; v; v = v->next)
+		TRY(read_dense(&s->dense[i++], v));
+	i = 0;
+	for (const hel_json_value *v = tables->first; v; v = v->next)
+		TRY(read_table(&s->table[i++], v));
 	TRY(read_salt(s, root));
 	*out = s;
 	s = NULL;
 done:
-	json_decref(root);
 	hel_schema_free(s);
+	return st;
+}
+
+hel_status hel_schema_from_json(hel_schema **out, const char *text, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_json *json = NULL;
+	st = hel_json_read(&json, text, size);
+	if (st != HEL_OK)
+		FAIL(st, "schema, %s", hel_error_detail());
+	st = read_schema(out, hel_json_root(json));
+done:
+	hel_json_free(json);
 	return st;
 }

@@ -73,7 +73,7 @@ static void test_refuses(void **state)
 	    {"age,age\n63,1\n", "twice"},
 	    {"age,colour\n63,1\n", "unknown column 'colour'"},
 	    {"{\"age\": 63}", "column 'sex' is missing"},
-	    {"{\"age\": 63", "test:1"},
+	    {"{\"age\": 63", "test, line 1"},
 	    {"{\"age\": 63, \"colour\": 1}", "unknown column 'colour'"},
 	    {"{\"age\": 1, \"age\": 2}", "duplicate"},
 	    {"[1, 2]", "record 1 is no JSON object"},

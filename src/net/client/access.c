@@ -1,13 +1,14 @@
 /* An upload of evaluation keys: which ones, from which randomness, under which token. */
+#include "base/json.h"
 #include "ckks/secret.h"
 #include "net/net.h"
-#include <jansson.h>
+#include <math.h>
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TOKEN_MAX 256
 #define TEXT_MAX ((size_t)1 << 20)
+#define VERSION 1
 
 struct hel_access {
 	char token[TOKEN_MAX + 1];
@@ -109,52 +110,46 @@ hel_status hel_access_keys(const hel_access *a, const hel_client *c, hel_put put
 
 /* --- texts ------------------------------------------------------------------------------- */
 
-static hel_status to_text(uint8_t **out, size_t *size, json_t *json)
+/* `secret`: with what only the owner may see. */
+static hel_status write_access(uint8_t **text, size_t *size, const hel_access *a, bool secret)
 {
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	char *copy = text ? hel_strdup(text) : NULL;
-	json_decref(json);
-	if (text) {
-		*size = strlen(text);
-		hel_wipe(text, *size);
+	char hex[2 * HEL_HASH_BYTES + 1];
+	hel_json_writer j = {0};
+	hel_json_open(&j, NULL, '{');
+	sodium_bin2hex(hex, sizeof hex, a->fingerprint, HEL_HASH_BYTES);
+	hel_json_put_text(&j, "parameters", hex);
+	hel_json_open(&j, "keys", '[');
+	for (size_t i = 0; i < a->count; i++) {
+		hel_json_open(&j, NULL, '[');
+		hel_json_put_integer(&j, NULL, a->request[i].galois);
+		hel_json_put_integer(&j, NULL, a->request[i].level);
+		hel_json_close(&j, ']');
 	}
-	free(text);
-	if (!copy)
-		return hel_fail(HEL_ENOMEM, "out of memory for a session");
-	*out = (uint8_t *)copy;
-	return HEL_OK;
-}
-
-static json_t *describe(const hel_access *a)
-{
-	char fingerprint[2 * HEL_HASH_BYTES + 1];
-	json_t *keys = json_array();
-	sodium_bin2hex(fingerprint, sizeof fingerprint, a->fingerprint, HEL_HASH_BYTES);
-	for (size_t i = 0; i < a->count; i++)
-		json_array_append_new(
-		    keys, json_pack("[i, i]", (int)a->request[i].galois, (int)a->request[i].level));
-	return json_pack("{s:s, s:o}", "parameters", fingerprint, "keys", keys);
+	hel_json_close(&j, ']');
+	if (secret) {
+		sodium_bin2hex(hex, sizeof hex, a->nonce, sizeof a->nonce);
+		hel_json_put_integer(&j, "version", VERSION);
+		hel_json_put_text(&j, "nonce", hex);
+		hel_json_put_text(&j, "token", a->token);
+		hel_wipe(hex, sizeof hex);
+	}
+	hel_json_close(&j, '}');
+	return hel_json_take((char **)text, size, &j);
 }
 
 hel_status hel_access_request(uint8_t **json, size_t *size, const hel_access *a)
 {
-	return to_text(json, size, describe(a));
+	return write_access(json, size, a, false);
 }
 
 hel_status hel_access_write(uint8_t **text, size_t *size, const hel_access *a)
 {
-	char nonce[2 * HEL_SEED_BYTES + 1];
-	json_t *json = describe(a);
-	sodium_bin2hex(nonce, sizeof nonce, a->nonce, sizeof a->nonce);
-	json_object_set_new(json, "version", json_integer(1));
-	json_object_set_new(json, "nonce", json_string(nonce));
-	json_object_set_new(json, "token", json_string(a->token));
-	return to_text(text, size, json);
+	return write_access(text, size, a, true);
 }
 
-static hel_status read_hex(uint8_t *out, size_t bytes, const json_t *json, const char *name)
+static hel_status read_hex(uint8_t *out, size_t bytes, const hel_json_value *json, const char *name)
 {
-	const char *text = json_string_value(json_object_get(json, name));
+	const char *text = hel_json_text(json, name);
 	size_t size = 0;
 	return text && strlen(text) == 2 * bytes &&
 		       !sodium_hex2bin(out, bytes, text, 2 * bytes, NULL, &size, NULL) &&
@@ -163,21 +158,25 @@ static hel_status read_hex(uint8_t *out, size_t bytes, const json_t *json, const
 		   : hel_fail(HEL_EFORMAT, "a session without its '%s'", name);
 }
 
-static hel_status read_keys(hel_access *a, const json_t *list)
+static bool is_index(const hel_json_value *v, double most)
+{
+	return v && v->kind == HEL_JSON_NUMBER && v->number == floor(v->number) && v->number >= 0 &&
+	       v->number <= most;
+}
+
+static hel_status read_keys(hel_access *a, const hel_json_value *list)
 {
 	hel_status st = HEL_OK;
-	const size_t count = json_array_size(list);
+	const uint32_t count = list && list->kind == HEL_JSON_ARRAY ? list->count : 0;
 	if (!count || count > HEL_MAX_KEYS)
-		FAIL(HEL_EFORMAT, "a session of %zu keys", count);
+		FAIL(HEL_EFORMAT, "a session of %u keys", count);
 	TRY_ALLOC(a->request, hel_alloc(count, sizeof *a->request));
-	for (size_t i = 0; i < count; i++) {
-		const json_t *pair = json_array_get(list, i);
-		const json_int_t galois = json_integer_value(json_array_get(pair, 0));
-		const json_int_t level = json_integer_value(json_array_get(pair, 1));
-		if (json_array_size(pair) != 2 || galois < 0 || galois >= 1 << 18 || level < 0 ||
-		    level > HEL_MAX_LEVELS)
-			FAIL(HEL_EFORMAT, "key %zu of a session makes no sense", i);
-		add(a, (hel_key_request){(uint32_t)galois, (uint32_t)level});
+	for (const hel_json_value *pair = list->first; pair; pair = pair->next) {
+		const hel_json_value *galois = pair->first, *level = galois ? galois->next : NULL;
+		if (pair->kind != HEL_JSON_ARRAY || pair->count != 2 ||
+		    !is_index(galois, (1 << 18) - 1) || !is_index(level, HEL_MAX_LEVELS))
+			FAIL(HEL_EFORMAT, "key %zu of a session makes no sense", a->count);
+		add(a, (hel_key_request){(uint32_t)galois->number, (uint32_t)level->number});
 	}
 	if (a->count != count)
 		FAIL(HEL_EFORMAT, "a key of a session is listed twice");
@@ -189,21 +188,24 @@ hel_status hel_access_read(hel_access **out, const void *text, size_t size)
 {
 	hel_status st = HEL_OK;
 	hel_access *a = NULL;
-	json_error_t error;
-	json_t *json =
-	    size <= TEXT_MAX ? json_loadb(text, size, JSON_REJECT_DUPLICATES, &error) : NULL;
+	hel_json *json = NULL;
+	uint64_t version;
+	if (size > TEXT_MAX || hel_json_read(&json, text, size) != HEL_OK)
+		FAIL(HEL_EFORMAT, "this is no session: %s",
+		     size > TEXT_MAX ? "it is too long" : hel_error_detail());
+	const hel_json_value *root = hel_json_root(json);
 	TRY_ALLOC(a, hel_alloc(1, sizeof *a));
-	if (json_integer_value(json_object_get(json, "version")) != 1)
+	if (!hel_json_integer(&version, root, "version", UINT32_MAX) || version != VERSION)
 		FAIL(HEL_EFORMAT, "this is no session of this version");
-	TRY(read_hex(a->nonce, sizeof a->nonce, json, "nonce"));
-	TRY(read_hex(a->fingerprint, sizeof a->fingerprint, json, "parameters"));
-	const char *token = json_string_value(json_object_get(json, "token"));
+	TRY(read_hex(a->nonce, sizeof a->nonce, root, "nonce"));
+	TRY(read_hex(a->fingerprint, sizeof a->fingerprint, root, "parameters"));
+	const char *token = hel_json_text(root, "token");
 	TRY(hel_access_set_token(a, token ? token : ""));
-	TRY(read_keys(a, json_object_get(json, "keys")));
+	TRY(read_keys(a, hel_json_member(root, "keys")));
 	*out = a;
 	a = NULL;
 done:
-	json_decref(json);
+	hel_json_free(json);
 	hel_access_free(a);
 	return st;
 }

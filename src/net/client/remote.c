@@ -1,8 +1,8 @@
 /* A server reached by libcurl. Nothing here knows a secret or sees what was decrypted. */
 #include "base/base.h"
+#include "base/json.h"
 #include <curl/curl.h>
 #include <helrm/client.h>
-#include <jansson.h>
 #include <math.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -137,7 +137,7 @@ static size_t on_header(char *bytes, size_t one, size_t count, void *arg)
 	else if (strcmp(line, "\r\n") == 0)
 		e->head = true;
 	else if (strncasecmp(line, "Retry-After:", 12) == 0)
-		e->retry_after = fmin(fmax(strtod(line + 12, NULL), 0), 3600);
+		e->retry_after = fmin(fmax(hel_number_of(line + 12, NULL), 0), 3600);
 	else if (strncasecmp(line, "Upload-Offset:", 14) == 0)
 		e->offset = strtoll(line + 14, NULL, 10);
 	return one * count;
@@ -215,23 +215,28 @@ done:
 	return st;
 }
 
+/* The answer's body as JSON, NULL when it is none. */
+static hel_json *answer_json(const exchange *e)
+{
+	hel_json *json = NULL;
+	return hel_json_read(&json, e->answer.bytes, e->answer.size) == HEL_OK ? json : NULL;
+}
+
 /* What the server said, for people. */
 static void read_problem(exchange *e)
 {
-	json_error_t error;
-	json_t *json = json_loadb((const char *)e->answer.bytes, e->answer.size, 0, &error);
-	const char *detail = json_string_value(json_object_get(json, "detail"));
+	hel_json *json = answer_json(e);
+	const char *detail = hel_json_text(hel_json_root(json), "detail");
 	snprintf(e->why, sizeof e->why, "%s", detail ? detail : "it gave no reason");
-	json_decref(json);
+	hel_json_free(json);
 }
 
 static bool is_code(const exchange *e, const char *code)
 {
-	json_error_t error;
-	json_t *json = json_loadb((const char *)e->answer.bytes, e->answer.size, 0, &error);
-	const char *found = json_string_value(json_object_get(json, "code"));
+	hel_json *json = answer_json(e);
+	const char *found = hel_json_text(hel_json_root(json), "code");
 	const bool same = found && strcmp(found, code) == 0;
-	json_decref(json);
+	hel_json_free(json);
 	return same;
 }
 
@@ -344,8 +349,7 @@ hel_status hel_remote_open(hel_remote *r, hel_access *access)
 	hel_status st = HEL_OK;
 	uint8_t *body = NULL;
 	size_t size = 0;
-	json_t *json = NULL;
-	json_error_t error;
+	hel_json *json = NULL;
 	exchange e = {.method = "POST", .path = "/v1/sessions", .content_type = "application/json"};
 	TRY(hel_access_request(&body, &size, access));
 	e.body = body;
@@ -353,13 +357,13 @@ hel_status hel_remote_open(hel_remote *r, hel_access *access)
 	TRY(persist(r, &e));
 	if (e.status != 201)
 		TRY(refusal(r, &e));
-	json = json_loadb((const char *)e.answer.bytes, e.answer.size, 0, &error);
-	const char *token = json_string_value(json_object_get(json, "token"));
+	json = answer_json(&e);
+	const char *token = hel_json_text(hel_json_root(json), "token");
 	if (!token)
 		FAIL(HEL_EFORMAT, "%s answers without a token", r->url);
 	TRY(hel_access_set_token(access, token));
 done:
-	json_decref(json);
+	hel_json_free(json);
 	hel_bytes_free(body, size);
 	hel_writer_clear(&e.answer);
 	return st;
@@ -373,15 +377,15 @@ typedef struct standing {
 
 static hel_status read_standing(standing *out, const hel_remote *r, const exchange *e)
 {
-	json_error_t error;
-	json_t *json = json_loadb((const char *)e->answer.bytes, e->answer.size, 0, &error);
-	const char *state = json_string_value(json_object_get(json, "state"));
-	const json_int_t offset = json_integer_value(json_object_get(json, "offset"));
-	const json_int_t bytes = json_integer_value(json_object_get(json, "bytes"));
-	const bool good = state && offset >= 0 && offset <= bytes;
+	hel_json *json = answer_json(e);
+	const hel_json_value *root = hel_json_root(json);
+	const char *state = hel_json_text(root, "state");
+	uint64_t offset, bytes;
+	const bool good = state && hel_json_integer(&bytes, root, "bytes", UINT64_MAX) &&
+			  hel_json_integer(&offset, root, "offset", bytes);
 	if (good)
-		*out = (standing){strcmp(state, "ready") == 0, (uint64_t)offset, (uint64_t)bytes};
-	json_decref(json);
+		*out = (standing){strcmp(state, "ready") == 0, offset, bytes};
+	hel_json_free(json);
 	return good ? HEL_OK : hel_fail(HEL_EFORMAT, "%s describes the session wrongly", r->url);
 }
 
@@ -541,14 +545,13 @@ hel_status hel_remote_predict(uint8_t **result, size_t *result_size, hel_remote 
 		if (!e->lost && e->status == 200)
 			break;
 		if (!e->lost && e->status == 202) { /* accepted, not done: progress */
-			json_error_t error;
-			json_t *json =
-			    json_loadb((const char *)e->answer.bytes, e->answer.size, 0, &error);
-			const char *id = json_string_value(json_object_get(json, "query"));
-			if (id)
+			hel_json *json = answer_json(e);
+			const char *id = hel_json_text(hel_json_root(json), "query");
+			const bool named = id && *id;
+			if (named)
 				snprintf(get.path, sizeof get.path, "/v1/queries/%.64s", id);
-			json_decref(json);
-			if (!id)
+			hel_json_free(json);
+			if (!named)
 				FAIL(HEL_EFORMAT, "%s accepts a query without naming it", r->url);
 			e = &get;
 			patience_renew(&p);

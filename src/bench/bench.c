@@ -1,6 +1,7 @@
 /* bench: times kernels, operations, layers and the heart models; JSON for files and comparisons. */
 #include "bench.h"
 #include "net/net.h"
+#include "net/server/server.h"
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 #include "../features/cohort.h"
 #include "compile/compile.h"
 #include "net/net.h"
+#include "net/server/server.h"
 #include <math.h>
 
 typedef struct prediction {

@@ -5,6 +5,7 @@
  * cuts the file's end. The edited body is sealed again. The input as it came is tried, too. */
 #include "fuzz.h"
 #include "net/net.h"
+#include "net/server/server.h"
 
 static const char schema[] = "{\"dataset\": \"heart\", \"clip\": 3, \"dense\": [{\"name\": "
 			     "\"age\", \"mean\": 50, \"deviation\": 8},"

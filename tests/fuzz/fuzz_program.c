@@ -7,6 +7,7 @@
 #include "ckks/secret.h"
 #include "fuzz.h"
 #include "net/net.h"
+#include "vm/vm.h"
 
 /* What the machines may be asked for: it must stay cheap, honest models are larger. */
 enum { LOG_N_MAX = 6, LEVELS_MAX = 6, SPECIAL_MAX = 4, FEATURES_MAX = 4096, KEYS_MAX = 12 };

@@ -1,6 +1,6 @@
 /* The server's configuration file. */
 #include "fuzz.h"
-#include "net/server/service.h"
+#include "net/server/settings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -6,6 +6,7 @@
 #include "ckks/secret.h"
 #include "compile/compile.h"
 #include "net/net.h"
+#include "net/server/server.h"
 #include <math.h>
 
 #define ROWS 64

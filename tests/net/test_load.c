@@ -3,6 +3,7 @@
  * prediction against that of the same evaluation alone. With a file, writes the figures there as
  * JSON. */
 #include "fixture.h"
+#include "net/server/server.h"
 #include <dirent.h>
 #include <jansson.h>
 #include <sys/resource.h>

@@ -2,7 +2,7 @@
  * is a resource; every answer has a described status, content type and shape; every good answer is
  * seen. */
 #include "fixture.h"
-#include "net/server/http.h"
+#include "net/server/routes.h"
 #include <jansson.h>
 
 static const char *document;

@@ -3,6 +3,7 @@
 #include "../testing.h"
 #include "compile/bounds.h"
 #include "net/net.h"
+#include "net/server/server.h"
 #include <math.h>
 
 #define DENSE 5

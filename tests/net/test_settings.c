@@ -1,6 +1,7 @@
 /* Settings: defaults, a file, the environment; each error names its place. */
 #include "../testing.h"
-#include "net/server/service.h"
+#include "net/server/budget.h"
+#include "net/server/settings.h"
 
 static void test_sources(void **state)
 {

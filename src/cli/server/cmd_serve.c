@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "net/server/service.h"
 #include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 
 static atomic_bool end_asked, reload_asked;

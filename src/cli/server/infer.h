@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "net/net.h"
+#include "net/server/server.h"
 
 #define HEL_CACHE_OPTION                                                                           \
 	{                                                                                          \

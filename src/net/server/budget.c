@@ -1,4 +1,4 @@
-#include "service.h"
+#include "budget.h"
 #include <math.h>
 #include <unistd.h>
 

@@ -1,4 +1,5 @@
-#include "catalog.h"
+#include "catalog_inside.h"
+#include "log.h"
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>

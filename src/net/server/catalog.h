@@ -1,44 +1,67 @@
-/* catalog.h -- the inside of the catalog: catalog.c (which models there are), loading.c (their
- * weights).
- */
+/* catalog.h -- the models in service: which there are (catalog.c), their weights (loading.c). */
 #ifndef HEL_SERVER_CATALOG_H
 #define HEL_SERVER_CATALOG_H
 
-#include "service.h"
+#include "budget.h"
+#include "counters.h"
+#include "server.h"
+#include "settings.h"
+#include <pthread.h>
 
-#define MODELS_MAX 1024
-#define WEIGHTS_DIR "weights" /* within the server's data: encoded weights, one file per model */
-#define WEIGHTS_PATH_MAX (HEL_SETTING_TEXT_MAX + HEL_ROUTE_NAME_MAX + 32)
+typedef struct hel_catalog hel_catalog;
 
-/* A file that was refused is not read again until it changes. */
-typedef struct refusal {
+#define HEL_ROUTE_NAME_MAX 64
+
+/** One version of one model. Counted: a replaced one lives until its last query ends. */
+typedef struct hel_model {
 	char name[HEL_ROUTE_NAME_MAX + 1];
+	hel_manifest *manifest;
+	uint8_t *manifest_bytes;
+	size_t manifest_size;
+	const hel_params *params; /* shared by all models and key sets of one fingerprint */
+	size_t query_bytes;	  /* of every valid query made with the secret key, to the byte */
+	size_t contributed_bytes; /* of one made under the public key */
+	size_t result_bytes;
+	size_t run_bytes; /* memory estimate of one evaluation */
+	/* catalog.c's own */
+	hel_catalog *catalog;
+	char *path;
 	struct timespec changed;
 	uint64_t inode, bytes;
-} refusal;
+	unsigned refs;
+	pthread_mutex_t loading;
+	hel_server *server;
+	size_t weight_bytes; /* encoded, and the program: mapped pages count, runs need them */
+	uint8_t program[HEL_HASH_BYTES]; /* hash of the file */
+	bool prepared;			 /* its cache was looked for; the keeper's alone */
+	hel_scratch **idle;		 /* one per evaluation that ran at the same time */
+	size_t idle_count;
+	double used;		/* when last */
+	_Atomic double seconds; /* what an evaluation takes; read under other locks */
+} hel_model;
 
-struct hel_catalog {
-	const hel_settings *settings;
-	hel_budget *budget;
-	hel_counters *metrics;
-	hel_pool *pool;
-	pthread_mutex_t lock; /* of all below and of models' counts */
-	hel_model *model[MODELS_MAX];
-	size_t models;
-	hel_params *params[MODELS_MAX]; /* of any model ever, until the end: key sets share them */
-	size_t params_count;
-	refusal refused[MODELS_MAX];
-	size_t refusals;
-	/* looks at the directory and loads, so that nothing else waits for large models */
-	pthread_t keeper;
-	bool kept, asked;
-	pthread_cond_t wake;
-	atomic_bool stop;
-};
-
-/** The file of a model's encoded weights. */
-const char *hel_weights_path(char out[WEIGHTS_PATH_MAX], const hel_catalog *c, const char *name);
-/** Encodes models into their caches that are not there yet. */
-void hel_catalog_prepare(hel_catalog *c);
+HEL_CHECKED hel_status hel_catalog_open(hel_catalog **out, const hel_settings *settings,
+					hel_budget *budget, hel_counters *metrics, hel_pool *pool);
+void hel_catalog_close(hel_catalog *c);
+/** Looks at the directory now; a thread does so every `reload_seconds`. It takes in new and changed
+ *  files and drops removed ones; a bad file is refused, logged, and the version in service stays.
+ */
+void hel_catalog_look(hel_catalog *c);
+/** Ends that thread, and loads wherever they are going on. */
+void hel_catalog_stop(hel_catalog *c);
+/** A counted model, NULL when there is none of that name. */
+hel_model *hel_catalog_find(hel_catalog *c, const char *name);
+void hel_model_release(hel_model *m);
+/** All of them, counted; the caller releases each and frees the array. */
+HEL_CHECKED hel_status hel_catalog_all(hel_model ***out, size_t *count, hel_catalog *c);
+/** Parameters by fingerprint, NULL when no model had them yet. They live as long as the catalog. */
+const hel_params *hel_catalog_params(hel_catalog *c, const uint8_t fingerprint[HEL_HASH_BYTES]);
+/** The model ready to run: loaded now if it is not, others unloaded if memory asks for it.
+ *  @retval HEL_EBUSY no memory, or its file is just being replaced. */
+HEL_CHECKED hel_status hel_model_ready(const hel_server **out, hel_model *m);
+/** Scratch for one run; given back with the seconds it took. */
+hel_scratch *hel_model_scratch(hel_model *m);
+void hel_model_done(hel_model *m, hel_scratch *scratch, double seconds);
+size_t hel_catalog_loaded(hel_catalog *c);
 
 #endif

@@ -1,5 +1,6 @@
 /* Models' weights: read, encoded or mapped, and given up again when memory asks for it. */
-#include "catalog.h"
+#include "catalog_inside.h"
+#include "log.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>

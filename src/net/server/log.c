@@ -1,4 +1,4 @@
-#include "service.h"
+#include "log.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-#include "service.h"
+#include "job.h"
+#include "log.h"
 #include <math.h>
 #include <sodium.h>
 #include <string.h>

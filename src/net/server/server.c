@@ -1,4 +1,4 @@
-#include "net/net.h"
+#include "server.h"
 #include <string.h>
 
 struct hel_server {
@@ -82,7 +82,7 @@ void hel_session_free(hel_session *session)
 	hel_free(session);
 }
 
-hel_status hel_server_covered(const hel_server *s, const hel_keys *keys)
+static hel_status covered(const hel_server *s, const hel_keys *keys)
 {
 	const hel_manifest *m = s->program->manifest;
 	for (uint32_t i = 0; i < m->keys; i++)
@@ -99,7 +99,7 @@ hel_status hel_session_borrow(hel_session **out, const hel_server *s, const hel_
 	if (keys->params != s->params)
 		FAIL(HEL_EPARAMS,
 		     "the session's keys were made for other parameters than the model's");
-	TRY(hel_server_covered(s, keys));
+	TRY(covered(s, keys));
 	TRY_ALLOC(session, hel_alloc(1, sizeof *session));
 	session->server = s;
 	session->keys = keys;
@@ -122,7 +122,7 @@ hel_status hel_session_new(hel_session **out, const hel_server *s, const void *k
 	session->server = s;
 	TRY(hel_keys_load(&session->own, s->params, keys, size));
 	session->keys = session->own;
-	TRY(hel_server_covered(s, session->keys));
+	TRY(covered(s, session->keys));
 	TRY(hel_eval_new(&session->ev, s->params, session->keys, s->pool));
 	*out = session;
 	session = NULL;

@@ -1,4 +1,6 @@
 #include "http.h"
+#include "log.h"
+#include "wait.h"
 #include <time.h>
 #include <unistd.h>
 
@@ -10,16 +12,18 @@ hel_status hel_service_open(hel_service **out, const hel_settings *settings, hel
 	TRY(hel_settings_check(settings));
 	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
 	s->settings = *settings;
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_mutex_init(&s->verify_lock, NULL);
-	pthread_cond_init(&s->verify_work, NULL);
+	pthread_mutex_init(&s->connections.lock, NULL);
+	pthread_mutex_init(&s->waiting.lock, NULL);
+	pthread_mutex_init(&s->authority.lock, NULL);
+	pthread_mutex_init(&s->verifier.lock, NULL);
+	pthread_cond_init(&s->verifier.work, NULL);
 	if (!s->settings.workers)
 		s->settings.workers = (uint64_t)HEL_MAX(1, sysconf(_SC_NPROCESSORS_ONLN));
 	hel_budget_init(&s->budget, (size_t)s->settings.memory << 20);
 	TRY(hel_store_open(&s->store, &s->settings, &s->metrics)); /* makes and locks the data */
 	TRY(hel_catalog_open(&s->catalog, &s->settings, &s->budget, &s->metrics, pool));
 	TRY(hel_queue_open(&s->queue, &s->settings, s->store, &s->budget, &s->metrics,
-			   hel_http_wake, s));
+			   hel_wait_wake, s));
 	s->swept = hel_clock();
 	TRY(hel_http_open(s));
 	hel_log("info", "listening", "{s:s, s:i, s:b, s:i, s:I, s:s}", "address",
@@ -34,18 +38,13 @@ done:
 	return st;
 }
 
-uint16_t hel_service_port(const hel_service *s)
-{
-	return s->port;
-}
-
 void hel_service_tick(hel_service *s, bool reload)
 {
 	const double now = hel_clock();
 	hel_queue_sweep(s->queue);
 	hel_http_tick(s);
 	if (reload) {
-		if (hel_http_load_api_keys(s) != HEL_OK)
+		if (hel_authorize_load(s) != HEL_OK)
 			hel_log("error", "api_keys_refused", "{s:s}", "reason", hel_error_detail());
 		hel_catalog_look(s->catalog);
 		hel_log("info", "reload", "{}");
@@ -78,9 +77,11 @@ void hel_service_close(hel_service *s)
 	hel_queue_close(s->queue);
 	hel_store_close(s->store);
 	hel_catalog_close(s->catalog);
-	pthread_cond_destroy(&s->verify_work);
-	pthread_mutex_destroy(&s->verify_lock);
-	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->verifier.work);
+	pthread_mutex_destroy(&s->verifier.lock);
+	pthread_mutex_destroy(&s->authority.lock);
+	pthread_mutex_destroy(&s->waiting.lock);
+	pthread_mutex_destroy(&s->connections.lock);
 	hel_log("info", "stopped", "{}");
 	hel_free(s);
 }

@@ -1,4 +1,4 @@
-#include "service.h"
+#include "settings.h"
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>

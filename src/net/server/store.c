@@ -1,4 +1,5 @@
 #include "store.h"
+#include "log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>

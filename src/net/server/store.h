@@ -3,7 +3,8 @@
 #ifndef HEL_STORE_H
 #define HEL_STORE_H
 
-#include "service.h"
+#include "keyset.h"
+#include <pthread.h>
 
 typedef struct hel_registry hel_registry;
 

@@ -1,4 +1,5 @@
 /* Uploads: bytes into a file, checked and expanded once they are complete. */
+#include "log.h"
 #include "store.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "service.h"
+#include "counters.h"
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>

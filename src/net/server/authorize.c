@@ -1,4 +1,6 @@
 /* Who may ask: client certificates, API keys, tokens, and what guessing costs. */
+#include "authorize.h"
+#include "answer.h"
 #include "http.h"
 #include <arpa/inet.h>
 #include <gnutls/gnutls.h>
@@ -49,15 +51,16 @@ double hel_request_address_rate(hel_request *r)
 	uint64_t slot;
 	address_text(address, r);
 	crypto_shorthash((uint8_t *)&slot, (const uint8_t *)address, strlen(address),
-			 s->address_key);
-	pthread_mutex_lock(&s->lock);
-	const double wait = hel_bucket_take(&s->address[slot % HEL_ARRAY_LEN(s->address)],
-					    s->settings.opens_per_minute);
-	pthread_mutex_unlock(&s->lock);
+			 s->authority.address_key);
+	pthread_mutex_lock(&s->authority.lock);
+	const double wait =
+	    hel_bucket_take(&s->authority.address[slot % HEL_ARRAY_LEN(s->authority.address)],
+			    s->settings.opens_per_minute);
+	pthread_mutex_unlock(&s->authority.lock);
 	return wait;
 }
 
-hel_status hel_http_load_api_keys(hel_service *s)
+hel_status hel_authorize_load(hel_service *s)
 {
 	hel_status st = HEL_OK;
 	uint8_t *text = NULL, (*keys)[HEL_HASH_BYTES] = NULL;
@@ -78,11 +81,11 @@ hel_status hel_http_load_api_keys(hel_service *s)
 	}
 	if (!count)
 		FAIL(HEL_EINVAL, "%s holds no API key", s->settings.api_keys);
-	pthread_mutex_lock(&s->lock);
-	uint8_t(*old)[HEL_HASH_BYTES] = s->api_key;
-	s->api_key = keys;
-	s->api_keys = count;
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&s->authority.lock);
+	uint8_t(*old)[HEL_HASH_BYTES] = s->authority.api_key;
+	s->authority.api_key = keys;
+	s->authority.api_keys = count;
+	pthread_mutex_unlock(&s->authority.lock);
 	keys = old;
 done:
 	hel_free_secret(text, text ? size : 0);
@@ -99,10 +102,10 @@ static bool knows_api_key(hel_request *r)
 	uint8_t hash[HEL_HASH_BYTES];
 	int found = 0;
 	hel_hash(hash, key ? key : "", key ? strlen(key) : 0);
-	pthread_mutex_lock(&s->lock);
-	for (size_t i = 0; i < s->api_keys; i++) /* all of them, in any case */
-		found |= sodium_memcmp(hash, s->api_key[i], sizeof hash) == 0;
-	pthread_mutex_unlock(&s->lock);
+	pthread_mutex_lock(&s->authority.lock);
+	for (size_t i = 0; i < s->authority.api_keys; i++) /* all of them, in any case */
+		found |= sodium_memcmp(hash, s->authority.api_key[i], sizeof hash) == 0;
+	pthread_mutex_unlock(&s->authority.lock);
 	return key && found;
 }
 
@@ -118,7 +121,7 @@ static bool has_certificate(hel_request *r)
 	       !flaws;
 }
 
-void hel_http_check_access(hel_request *r)
+void hel_authorize(hel_request *r)
 {
 	hel_service *s = r->s;
 	if (!r->route->open && !has_certificate(r)) {

@@ -1,0 +1,44 @@
+/* catalog_inside.h -- the inside of the catalog: catalog.c (which models there are), loading.c
+ * (their weights).
+ */
+#ifndef HEL_SERVER_CATALOG_INSIDE_H
+#define HEL_SERVER_CATALOG_INSIDE_H
+
+#include "catalog.h"
+
+#define MODELS_MAX 1024
+#define WEIGHTS_DIR "weights" /* within the server's data: encoded weights, one file per model */
+#define WEIGHTS_PATH_MAX (HEL_SETTING_TEXT_MAX + HEL_ROUTE_NAME_MAX + 32)
+
+/* A file that was refused is not read again until it changes. */
+typedef struct refusal {
+	char name[HEL_ROUTE_NAME_MAX + 1];
+	struct timespec changed;
+	uint64_t inode, bytes;
+} refusal;
+
+struct hel_catalog {
+	const hel_settings *settings;
+	hel_budget *budget;
+	hel_counters *metrics;
+	hel_pool *pool;
+	pthread_mutex_t lock; /* of all below and of models' counts */
+	hel_model *model[MODELS_MAX];
+	size_t models;
+	hel_params *params[MODELS_MAX]; /* of any model ever, until the end: key sets share them */
+	size_t params_count;
+	refusal refused[MODELS_MAX];
+	size_t refusals;
+	/* looks at the directory and loads, so that nothing else waits for large models */
+	pthread_t keeper;
+	bool kept, asked;
+	pthread_cond_t wake;
+	atomic_bool stop;
+};
+
+/** The file of a model's encoded weights. */
+const char *hel_weights_path(char out[WEIGHTS_PATH_MAX], const hel_catalog *c, const char *name);
+/** Encodes models into their caches that are not there yet. */
+void hel_catalog_prepare(hel_catalog *c);
+
+#endif

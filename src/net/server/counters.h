@@ -1,0 +1,58 @@
+/* counters.h -- what is counted and measured, as Prometheus reads it. */
+#ifndef HEL_SERVER_COUNTERS_H
+#define HEL_SERVER_COUNTERS_H
+
+#include "base/base.h"
+#include <stdatomic.h>
+
+#define HEL_COUNTER_LIST(X)                                                                        \
+	X(bytes_received, "Bytes of request bodies")                                               \
+	X(bytes_sent, "Bytes of response bodies")                                                  \
+	X(sessions_opened, "Sessions opened")                                                      \
+	X(sessions_completed, "Key uploads verified")                                              \
+	X(sessions_removed, "Key sets removed by clients")                                         \
+	X(sessions_expired, "Key sets removed by time to live")                                    \
+	X(sessions_evicted, "Key sets removed by quota")                                           \
+	X(queries_accepted, "Queries taken into the queue")                                        \
+	X(queries_done, "Queries answered with a result")                                          \
+	X(queries_failed, "Queries that failed")                                                   \
+	X(queries_cancelled, "Queries cancelled by time, by the client or because it had gone")    \
+	X(refused_rate, "Requests refused by a rate limit")                                        \
+	X(refused_load, "Requests refused for lack of queue, memory or disk")                      \
+	X(refused_access, "Requests refused for a wrong token, API key or certificate")            \
+	X(connections_slow, "Connections cut for slowness")                                        \
+	X(model_loads, "Models loaded")                                                            \
+	X(models_encoded, "Models encoded, as their cache was missing or not usable")              \
+	X(model_refusals, "Model files refused")
+
+#define HEL_STAGE_LIST(X) X(queue) X(load) X(read) X(evaluate) X(write) X(request)
+
+#define HEL_BUCKETS 14 /* 1 ms, 2 ms, ... 8.2 s; the last is infinite */
+
+typedef struct hel_histogram {
+	atomic_ullong bucket[HEL_BUCKETS + 1];
+	atomic_ullong micros;
+} hel_histogram;
+
+typedef struct hel_counters {
+#define X(name, help) atomic_ullong name;
+	HEL_COUNTER_LIST(X)
+#undef X
+#define X(name) hel_histogram stage_##name;
+	HEL_STAGE_LIST(X)
+#undef X
+	atomic_ullong responses[6]; /* by hundreds of their status */
+} hel_counters;
+
+/** What is measured at the moment of asking. */
+typedef struct hel_gauges {
+	uint64_t sessions, sessions_ready, disk_bytes, mapped, queued, running, results,
+	    connections, memory_reserved, memory_limit, models, models_loaded;
+} hel_gauges;
+
+void hel_count(atomic_ullong *counter, uint64_t by);
+void hel_observe(hel_histogram *h, double seconds);
+/** Prometheus text; the caller frees it with free(). NULL when out of memory. */
+char *hel_counters_text(const hel_counters *m, const hel_gauges *g, size_t *size);
+
+#endif

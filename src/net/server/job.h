@@ -1,0 +1,71 @@
+/* job.h -- a job is one query against one model under one key set; queue.c runs them. Jobs live in
+ * memory only. */
+#ifndef HEL_SERVER_JOB_H
+#define HEL_SERVER_JOB_H
+
+#include "catalog.h"
+#include "keyset.h"
+
+typedef struct hel_queue hel_queue;
+
+typedef enum hel_job_state { HEL_JOB_QUEUED, HEL_JOB_RUNNING, HEL_JOB_DONE } hel_job_state;
+
+#define HEL_JOB_ID_CHARS 32
+#define HEL_IDEMPOTENCY_MAX 64
+
+/** One query. Counted. Once DONE nothing changes any more. */
+typedef struct hel_job {
+	char id[HEL_JOB_ID_CHARS + 1];
+	char key[HEL_IDEMPOTENCY_MAX + 1]; /* the client's idempotency key, "" for none */
+	uint8_t owner[HEL_SESSION_ID_BYTES];
+	hel_keyset
+	    *keys; /* until it is DONE: a result keeps no keys and no model from being removed */
+	hel_model *model;
+	size_t reserved; /* of the budget */
+	uint8_t *query;
+	size_t size;
+	uint8_t hash[HEL_HASH_BYTES]; /* of the query */
+	/* --- under the queue's lock */
+	hel_job_state state;
+	hel_status status;
+	char detail[256];
+	hel_writer result;
+	double submitted, started, finished, alone_since;
+	bool forgotten; /* not in the table any more */
+	bool attended;	/* its client waits for it: cancelled when nobody does any more */
+	unsigned waiters, refs;
+	atomic_bool stop;
+	struct hel_job *next;
+} hel_job;
+
+/** `wake` is called, with no lock held, whenever some job is DONE. */
+HEL_CHECKED hel_status hel_queue_open(hel_queue **out, const hel_settings *settings,
+				      hel_store *store, hel_budget *budget, hel_counters *metrics,
+				      void (*wake)(void *arg), void *arg);
+/** Cancels what still runs. */
+void hel_queue_close(hel_queue *q);
+/** Takes the query's memory, a reference to keys and model, and gives a counted job: a new one, or
+ *  the one this session submitted under the same idempotency key.
+ *  @retval HEL_EBUSY  no place; *retry says when to try again.
+ *  @retval HEL_EINVAL the same idempotency key with another query. */
+HEL_CHECKED hel_status hel_queue_submit(hel_job **out, hel_queue *q, hel_keyset *keys,
+					hel_model *model, uint8_t *query, size_t size,
+					const char *idempotency, bool attended, double *retry);
+/** A counted job of this key set; NULL for any other. */
+hel_job *hel_queue_find(hel_queue *q, const hel_keyset *keys, const char *id);
+void hel_job_release(hel_queue *q, hel_job *job);
+/** Is it DONE? When not and `wait`, counts a waiter, to be ended by hel_job_unwait. */
+bool hel_job_poll(hel_queue *q, hel_job *job, bool wait);
+void hel_job_unwait(hel_queue *q, hel_job *job);
+hel_job_state hel_job_where(hel_queue *q, const hel_job *job);
+/** Cancels and forgets it. */
+void hel_job_cancel(hel_queue *q, hel_job *job);
+/** All jobs of a removed key set. */
+void hel_queue_cancel_all(hel_queue *q, const hel_keyset *keys);
+/** Deadlines, clients that have gone, old results. */
+void hel_queue_sweep(hel_queue *q);
+/** Jobs waiting and running. */
+size_t hel_queue_busy(hel_queue *q);
+void hel_queue_gauges(hel_queue *q, hel_gauges *g);
+
+#endif

@@ -1,0 +1,230 @@
+#include "request.h"
+#include "answer.h"
+#include "authorize.h"
+#include "connection.h"
+#include "http.h"
+#include "log.h"
+#include "routes.h"
+#include "wait.h"
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DRAIN_MAX (1u << 20) /* a refused body is read to its end up to this size */
+
+const char *hel_request_header(hel_request *r, const char *name)
+{
+	return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
+/* *segment is what {} stood for. */
+static bool matches(const hel_route *route, const char *url, char segment[HEL_ROUTE_NAME_MAX + 1])
+{
+	const char *p = route->path;
+	while (*p && *url) {
+		if (p[0] == '{') {
+			size_t n = strcspn(url, "/");
+			if (!n || n > HEL_ROUTE_NAME_MAX)
+				return false;
+			memcpy(segment, url, n);
+			segment[n] = 0;
+			url += n;
+			p = strchr(p, '}') + 1;
+		} else if (*p++ != *url++) {
+			return false;
+		}
+	}
+	return !*p && !*url;
+}
+
+static void find_route(hel_request *r, const char *url, const char *method)
+{
+	char allowed[128] = "";
+	bool known = false;
+	for (size_t i = 0; i < hel_routes_count; i++) {
+		if (!matches(&hel_routes[i], url, r->segment))
+			continue;
+		known = true;
+		if (strcmp(hel_routes[i].method, method) == 0) {
+			r->route = &hel_routes[i];
+			return;
+		}
+		size_t n = strlen(allowed);
+		snprintf(allowed + n, sizeof allowed - n, "%s%s", n ? ", " : "",
+			 hel_routes[i].method);
+	}
+	if (known) {
+		hel_answer_problem(r, 405, "method", "this resource has no such method", 0);
+		hel_answer_header(r, MHD_HTTP_HEADER_ALLOW, allowed);
+	} else {
+		hel_answer_problem(r, 404, "unknown", "there is nothing here", 0);
+	}
+}
+
+/* The announced length; a body without one is refused. */
+static void read_length(hel_request *r)
+{
+	const char *length = hel_request_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	if (hel_request_header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING))
+		hel_answer_problem(r, 411, "length", "a Content-Length is needed", 0);
+	else if (length)
+		r->length = strtoull(length, NULL, 10); /* MHD refuses what is no number */
+}
+
+static void begin(hel_request *r, const char *url, const char *method)
+{
+	find_route(r, url, method);
+	read_length(r);
+	if (!r->response)
+		hel_authorize(r);
+	if (!r->response && r->route->begin)
+		r->route->begin(r);
+	if (r->response)
+		return;
+	if (r->length > r->most) {
+		char detail[128];
+		snprintf(detail, sizeof detail, "a body of %llu bytes, at most %zu are taken here",
+			 (unsigned long long)r->length, r->most);
+		hel_answer_problem(r, 413, "limit", detail, 0);
+	} else if (r->length && !r->route->take) {
+		if (!hel_budget_take(&r->s->budget, r->length)) {
+			(void)hel_fail(HEL_EBUSY, "no memory for another request now");
+			hel_answer_failure(r, HEL_EBUSY, 0);
+			return;
+		}
+		r->reserved = r->length;
+		r->body = hel_alloc(r->length + 1, 1);
+		if (!r->body)
+			hel_answer_failure(r, HEL_ENOMEM, 0);
+	}
+}
+
+static void take(hel_request *r, const uint8_t *bytes, size_t size)
+{
+	hel_count(&r->s->metrics.bytes_received, size);
+	if (r->response)
+		return;
+	if (r->route->take) {
+		r->route->take(r, bytes, size);
+	} else if (r->body && size <= r->length - r->body_size) {
+		memcpy(r->body + r->body_size, bytes, size);
+		r->body_size += size;
+	}
+}
+
+static enum MHD_Result answer(hel_request *r)
+{
+	if (!r->response) /* a route that forgot, or no memory for the answer */
+		return MHD_NO;
+	hel_connection_deadline(r, hel_transfer_seconds(r->s, r->sent));
+	enum MHD_Result result = MHD_queue_response(r->connection, r->status, r->response);
+	MHD_destroy_response(r->response);
+	r->response = NULL;
+	return result;
+}
+
+static hel_request *request_new(hel_service *s, struct MHD_Connection *connection,
+				const char *method)
+{
+	hel_request *r = hel_alloc(1, sizeof *r);
+	if (!r)
+		return NULL;
+	r->s = s;
+	r->connection = connection;
+	r->method = method;
+	r->start = hel_clock();
+	r->file = -1;
+	r->number = atomic_fetch_add(&s->requests, 1) + 1;
+	r->socket =
+	    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+	return r;
+}
+
+enum MHD_Result hel_request_handle(void *cls, struct MHD_Connection *connection, const char *url,
+				   const char *method, const char *version, const char *data,
+				   size_t *size, void **state)
+{
+	(void)version;
+	hel_request *r = *state;
+	if (!r) {
+		*state = r = request_new(cls, connection, method);
+		if (!r)
+			return MHD_NO;
+		begin(r, url, method);
+		hel_connection_deadline(r, hel_transfer_seconds(r->s, 0)); /* more as bytes come */
+		/* a small body is read although it is refused, so that the client reads the answer
+		 */
+		return r->response && r->length > DRAIN_MAX ? answer(r) : MHD_YES;
+	}
+	if (*size) {
+		r->got += *size;
+		take(r, (const uint8_t *)data, *size);
+		hel_connection_deadline(r, hel_transfer_seconds(r->s, r->got) -
+					       (hel_clock() - r->start));
+		*size = 0;
+		return MHD_YES;
+	}
+	if (r->response)
+		return answer(r);
+	hel_connection_deadline(r, HEL_NEVER);
+	if (!r->ended) {
+		r->ended = true;
+		r->route->end(r);
+		if (r->response)
+			return answer(r);
+		if (hel_wait_suspend(r))
+			return MHD_YES;
+	}
+	if (r->counted)
+		hel_job_unwait(r->s->queue, r->job);
+	r->counted = false;
+	r->route->resume(r);
+	return answer(r);
+}
+
+static void log_request(const hel_request *r, bool complete)
+{
+	char session[9] = "";
+	const bool quiet = r->route && r->route->open && r->status < 400;
+	if (quiet)
+		return;
+	if (r->keys)
+		sodium_bin2hex(session, sizeof session, r->keys->id, 4);
+	hel_log(r->status >= 500 ? "error" : "info", "request",
+		"{s:I, s:s, s:s, s:i, s:b, s:I, s:I, s:f, s:s, s:s}", "request",
+		(json_int_t)r->number, "method", r->route ? r->route->method : "?", "route",
+		r->route ? r->route->path : "?", "status", (int)r->status, "complete", complete,
+		"received", (json_int_t)(r->written + r->body_size), "sent", (json_int_t)r->sent,
+		"ms", 1e3 * (hel_clock() - r->start), "session", session, "model",
+		r->model ? r->model->name : "");
+}
+
+void hel_request_completed(void *cls, struct MHD_Connection *connection, void **state,
+			   enum MHD_RequestTerminationCode code)
+{
+	hel_service *s = cls;
+	hel_request *r = *state;
+	(void)connection;
+	if (!r)
+		return;
+	*state = NULL;
+	const bool complete = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+	if (r->response) /* the client went away before it was sent */
+		MHD_destroy_response(r->response);
+	if (r->counted)
+		hel_job_unwait(s->queue, r->job);
+	if (r->file >= 0 &&
+	    hel_store_write_end(s->store, r->keys, r->file, r->written, NULL) != HEL_OK)
+		hel_log("error", "upload", "{s:s}", "reason", hel_error_detail());
+	hel_count(&s->metrics.bytes_sent, r->sent);
+	hel_count(&s->metrics.responses[HEL_MIN(r->status / 100, 5u)], 1);
+	hel_observe(&s->metrics.stage_request, hel_clock() - r->start);
+	log_request(r, complete);
+	hel_budget_give(&s->budget, r->reserved);
+	hel_job_release(s->queue, r->job);
+	hel_keyset_release(s->store, r->keys);
+	hel_model_release(r->model);
+	hel_free(r->body);
+	hel_connection_deadline(r, (double)s->settings.idle_seconds);
+	hel_free(r);
+}

@@ -1,0 +1,120 @@
+#include "answer.h"
+#include "http.h"
+#include "routes.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "wait=SECONDS" of a Prefer header; 0 without. */
+static double preferred_wait(hel_request *r)
+{
+	const char *prefer = hel_request_header(r, "Prefer");
+	const char *wait = prefer ? strstr(prefer, "wait=") : NULL;
+	const double seconds = wait ? strtod(wait + 5, NULL) : 0;
+	return seconds > 0 ? fmin(seconds, (double)r->s->settings.query_seconds + 5) : 0;
+}
+
+void hel_query_begin(hel_request *r)
+{
+	hel_service *s = r->s;
+	uint64_t have;
+	char detail[160];
+	if (!hel_request_find_model(r))
+		return;
+	const char *idempotency = hel_request_header(r, "Idempotency-Key");
+	const double wait = hel_keyset_rate(s->store, r->keys, s->settings.queries_per_minute);
+	r->most = r->model->contributed_bytes;
+	if (wait > 0) {
+		hel_count(&s->metrics.refused_rate, 1);
+		hel_answer_problem(r, 429, "rate", "this session asks too often", wait);
+	} else if (idempotency && (!*idempotency || strlen(idempotency) > HEL_IDEMPOTENCY_MAX)) {
+		hel_answer_problem(r, 400, "invalid", "an Idempotency-Key has 1 to 64 characters",
+				   0);
+	} else if (atomic_load(&s->draining)) {
+		(void)hel_fail(HEL_EBUSY, "the server is shutting down");
+		hel_answer_failure(r, HEL_EBUSY, 0);
+	} else if (hel_keyset_progress(s->store, r->keys, &have) != HEL_KEYSET_READY) {
+		hel_answer_problem(r, 409, "upload", "this session's keys are not complete", 0);
+	} else if (!hel_keyset_covers(r->keys, r->model)) {
+		hel_answer_problem(
+		    r, 409, "keys",
+		    "this session's keys do not cover the model; open another session with "
+		    "those its manifest lists",
+		    0);
+	} else if (r->length != r->model->query_bytes && r->length != r->most) {
+		snprintf(detail, sizeof detail,
+			 "a query of %llu bytes; for this model it has %zu, or %zu made under a "
+			 "public key",
+			 (unsigned long long)r->length, r->model->query_bytes, r->most);
+		hel_answer_problem(r, r->length > r->most ? 413 : 422, "size", detail, 0);
+	}
+}
+
+static void answer_pending(hel_request *r)
+{
+	char location[64];
+	snprintf(location, sizeof location, "/v1/queries/%s", r->job->id);
+	hel_answer_json(r, 202,
+			json_pack("{s:s, s:s}", "query", r->job->id, "state",
+				  hel_job_where(r->s->queue, r->job) == HEL_JOB_RUNNING
+				      ? "running"
+				      : "queued"));
+	hel_answer_header(r, MHD_HTTP_HEADER_LOCATION, location);
+}
+
+void hel_job_resume(hel_request *r)
+{
+	const hel_job *job = r->job;
+	if (!hel_job_poll(r->s->queue, r->job, false)) {
+		answer_pending(r);
+	} else if (job->status == HEL_OK) {
+		hel_answer_bytes(r, 200, "application/octet-stream", job->result.bytes,
+				 job->result.size);
+		hel_answer_header(r, "X-Query", job->id);
+	} else {
+		(void)hel_fail(job->status, "%s", job->detail);
+		hel_answer_failure(r, job->status, 0);
+	}
+}
+
+void hel_query_end(hel_request *r)
+{
+	const char *key = hel_request_header(r, "Idempotency-Key");
+	double retry;
+	r->wait = preferred_wait(r);
+	/* the job takes over the query's memory, and a reference to model and keys */
+	hel_model *model = hel_catalog_find(r->s->catalog, r->segment);
+	hel_keyset_hold(r->s->store, r->keys);
+	hel_status st = model == NULL
+			    ? hel_fail(HEL_EBUSY, "the model is just being replaced")
+			    : hel_queue_submit(&r->job, r->s->queue, r->keys, model, r->body,
+					       r->body_size, key ? key : "", r->wait > 0, &retry);
+	if (st != HEL_OK) {
+		hel_keyset_release(r->s->store, r->keys);
+		hel_model_release(model);
+		hel_answer_failure(r, st, model ? retry : 1);
+		return;
+	}
+	r->body = NULL;
+	hel_budget_give(&r->s->budget, r->reserved);
+	r->reserved = 0;
+}
+
+void hel_job_begin(hel_request *r)
+{
+	r->job = hel_queue_find(r->s->queue, r->keys, r->segment);
+	if (!r->job)
+		hel_answer_problem(r, 404, "no_query",
+				   "this session has no such query; submit it again", 0);
+}
+
+void hel_job_end(hel_request *r)
+{
+	r->wait = preferred_wait(r);
+}
+
+void hel_cancel_end(hel_request *r)
+{
+	hel_job_cancel(r->s->queue, r->job);
+	hel_answer_bytes(r, 204, "application/json", "", 0);
+}

@@ -130,7 +130,7 @@ done:
 /* --- the heart models, on a synthetic cohort --------------------------------------- */
 
 typedef struct heart_bench {
-	hel_session *session;
+	hel_evaluation *session;
 	hel_writer query, result;
 } heart_bench;
 
@@ -184,7 +184,7 @@ static hel_status bench_heart(bench *b, const char *name, const char *config_tex
 	TRY(hel_client_write_keys(&keys, client, b->args->pool));
 	TRY(hel_server_new(&server, program.bytes, program.size,
 			   b->threads > 1 ? b->args->pool : NULL));
-	TRY(hel_session_new(&h.session, server, keys.bytes, keys.size));
+	TRY(hel_evaluation_new(&h.session, server, keys.bytes, keys.size));
 	TRY(hel_client_encrypt(&h.query, client, &records, 0, 1, HEL_UNKNOWN_IS_ERROR));
 	const hel_params *params = hel_server_params(server);
 	TRY(bench_measure(b, name, params->spec.log_n, params->ring.chain,
@@ -196,7 +196,7 @@ done:
 	hel_writer_clear(&program);
 	hel_writer_clear(&manifest);
 	hel_writer_clear(&keys);
-	hel_session_free(h.session);
+	hel_evaluation_free(h.session);
 	hel_server_free(server);
 	hel_client_free(client);
 	hel_compile_report_clear(&report);

@@ -19,7 +19,7 @@ enum { SECRET, QUERY, RESULT, CONTRIBUTED, PUBLIC, PARTS };
 static hel_writer manifest, parts[PARTS];
 static hel_client *client, *contributor;
 static hel_server *server;
-static hel_session *session;
+static hel_evaluation *session;
 static const hel_kind kinds[PARTS] = {HEL_KIND_SECRET_KEY, HEL_KIND_QUERY, HEL_KIND_RESULT,
 				      HEL_KIND_QUERY, HEL_KIND_PUBLIC_KEY};
 
@@ -83,7 +83,7 @@ static void setup(void)
 	fuzz_expect(hel_client_encrypt(&parts[CONTRIBUTED], contributor, &records, 0, 1,
 				       HEL_UNKNOWN_IS_ERROR) == HEL_OK);
 	fuzz_expect(hel_server_new(&server, program.bytes, program.size, NULL) == HEL_OK);
-	fuzz_expect(hel_session_new(&session, server, keys.bytes, keys.size) == HEL_OK);
+	fuzz_expect(hel_evaluation_new(&session, server, keys.bytes, keys.size) == HEL_OK);
 	for (int from = QUERY; from <= CONTRIBUTED; from += CONTRIBUTED - QUERY) {
 		hel_writer_clear(&parts[RESULT]);
 		fuzz_expect(hel_server_infer(&parts[RESULT], session, parts[from].bytes,

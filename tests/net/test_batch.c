@@ -49,7 +49,7 @@ typedef struct parties {
 	size_t batch;
 	hel_client *client, *contributor;
 	hel_server *server;
-	hel_session *session;
+	hel_evaluation *session;
 	hel_writer manifest;
 } parties;
 
@@ -71,7 +71,7 @@ static void parties_open(parties *p, unsigned log_batch)
 	assert_ok(hel_client_new(&p->contributor, p->manifest.bytes, p->manifest.size, NULL, 0));
 	assert_ok(hel_client_contribute(p->contributor, public.bytes, public.size));
 	assert_ok(hel_server_new(&p->server, w.bytes, w.size, NULL));
-	assert_ok(hel_session_new(&p->session, p->server, keys.bytes, keys.size));
+	assert_ok(hel_evaluation_new(&p->session, p->server, keys.bytes, keys.size));
 	assert_int_equal(p->batch, hel_client_batch(p->client));
 	hel_writer_clear(&w);
 	hel_writer_clear(&keys);
@@ -82,7 +82,7 @@ static void parties_open(parties *p, unsigned log_batch)
 
 static void parties_close(parties *p)
 {
-	hel_session_free(p->session);
+	hel_evaluation_free(p->session);
 	hel_server_free(p->server);
 	hel_client_free(p->contributor);
 	hel_client_free(p->client);

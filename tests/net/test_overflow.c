@@ -16,7 +16,7 @@ typedef struct deployed {
 	hel_dlrm *model;
 	hel_client *client;
 	hel_server *server;
-	hel_session *session;
+	hel_evaluation *session;
 	double wrap; /* a score this much larger decrypts to the same number */
 } deployed;
 
@@ -105,7 +105,7 @@ static void deploy(deployed *d, unsigned squarings, uint32_t width, float gain)
 	assert_ok(hel_client_generate(d->client));
 	assert_ok(hel_client_write_keys(&keys, d->client, NULL));
 	assert_ok(hel_server_new(&d->server, program.bytes, program.size, NULL));
-	assert_ok(hel_session_new(&d->session, d->server, keys.bytes, keys.size));
+	assert_ok(hel_evaluation_new(&d->session, d->server, keys.bytes, keys.size));
 	print_message("%u squarings of %u units: %s, %.1f bits, scores up to %.4g of 2^%.1f\n",
 		      squarings, width, p->layer[p->layers - 1], p->manifest->bits,
 		      p->manifest->bound, log2(d->wrap));
@@ -120,7 +120,7 @@ static void deploy(deployed *d, unsigned squarings, uint32_t width, float gain)
 
 static void retire(deployed *d)
 {
-	hel_session_free(d->session);
+	hel_evaluation_free(d->session);
 	hel_server_free(d->server);
 	hel_client_free(d->client);
 	hel_dlrm_free(d->model);

@@ -14,14 +14,14 @@ typedef struct parties {
 	hel_client *client;
 	hel_client *contributor; /* has the client's public key only; NULL: the client encrypts */
 	hel_server *server;
-	hel_session *session;
+	hel_evaluation *session;
 	size_t keys_bytes, query_bytes, result_bytes;
 	double cpu_ms; /* of the last query on the server */
 } parties;
 
 static void parties_clear(parties *p)
 {
-	hel_session_free(p->session);
+	hel_evaluation_free(p->session);
 	hel_server_free(p->server);
 	hel_client_free(p->contributor);
 	hel_client_free(p->client);
@@ -42,7 +42,7 @@ static hel_status parties_open(parties *p, const hel_args *args)
 	TRY(hel_open_server(&p->server, args, program, program_size));
 	TRY(hel_client_generate(p->client));
 	TRY(hel_client_write_keys(&keys, p->client, args->pool));
-	TRY(hel_session_new(&p->session, p->server, keys.bytes, keys.size));
+	TRY(hel_evaluation_new(&p->session, p->server, keys.bytes, keys.size));
 	p->keys_bytes = keys.size;
 	if (hel_arg(args, "contributed")) {
 		TRY(hel_client_write_public(&public, p->client));

@@ -36,7 +36,7 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
 	hel_server *s = NULL;
-	hel_session *session = NULL;
+	hel_evaluation *session = NULL;
 	uint8_t *program = NULL, *keys = NULL, *query = NULL;
 	size_t program_size, keys_size, query_size;
 	hel_writer w = {0};
@@ -48,7 +48,7 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	program = NULL;
 	const double loaded = hel_clock();
 	TRY(hel_arg_file(&keys, &keys_size, args, "keys"));
-	TRY(hel_session_new(&session, s, keys, keys_size));
+	TRY(hel_evaluation_new(&session, s, keys, keys_size));
 	hel_free(keys);
 	keys = NULL;
 	const double ready = hel_clock();
@@ -91,7 +91,7 @@ done:
 	hel_free(program);
 	hel_free(keys);
 	hel_free(query);
-	hel_session_free(session);
+	hel_evaluation_free(session);
 	hel_server_free(s);
 	return st;
 }

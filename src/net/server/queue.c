@@ -365,7 +365,7 @@ static hel_status evaluate(hel_queue *q, hel_job *job, hel_pool *pool, hel_infer
 	hel_status st = HEL_OK;
 	const hel_server *server;
 	const hel_keys *keys;
-	hel_session *session = NULL;
+	hel_evaluation *session = NULL;
 	double seconds = 0;
 	hel_scratch *scratch = NULL;
 	hel_writer result = {0};
@@ -373,12 +373,12 @@ static hel_status evaluate(hel_queue *q, hel_job *job, hel_pool *pool, hel_infer
 	TRY(hel_store_keys(&keys, q->store, job->keys, job->model->params));
 	TRY_ALLOC(scratch, hel_model_scratch(job->model));
 	const hel_run_means means = {.pool = pool, .scratch = scratch, .stop = &job->stop};
-	TRY(hel_session_borrow(&session, server, keys, &means));
+	TRY(hel_evaluation_borrow(&session, server, keys, &means));
 	TRY(hel_server_infer(&result, session, job->query, job->size, times));
 	TRY(keep(&job->result, &result));
 	seconds = times->read + times->evaluate + times->write;
 done:
-	hel_session_free(session);
+	hel_evaluation_free(session);
 	hel_writer_clear(&result);
 	if (scratch)
 		hel_model_done(job->model, scratch, seconds);

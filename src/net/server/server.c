@@ -9,7 +9,7 @@ struct hel_server {
 	hel_pool *pool;
 };
 
-struct hel_session {
+struct hel_evaluation {
 	const hel_server *server;
 	const hel_keys *keys;
 	hel_keys *own; /* the same, unless they are borrowed */
@@ -72,7 +72,7 @@ const hel_loaded *hel_server_weights(const hel_server *s)
 	return s->loaded;
 }
 
-void hel_session_free(hel_session *session)
+void hel_evaluation_free(hel_evaluation *session)
 {
 	if (!session)
 		return;
@@ -91,11 +91,11 @@ static hel_status covered(const hel_server *s, const hel_keys *keys)
 	return HEL_OK;
 }
 
-hel_status hel_session_borrow(hel_session **out, const hel_server *s, const hel_keys *keys,
-			      const hel_run_means *means)
+hel_status hel_evaluation_borrow(hel_evaluation **out, const hel_server *s, const hel_keys *keys,
+				 const hel_run_means *means)
 {
 	hel_status st = HEL_OK;
-	hel_session *session = NULL;
+	hel_evaluation *session = NULL;
 	if (keys->params != s->params)
 		FAIL(HEL_EPARAMS,
 		     "the session's keys were made for other parameters than the model's");
@@ -114,10 +114,11 @@ done:
 	return st;
 }
 
-hel_status hel_session_new(hel_session **out, const hel_server *s, const void *keys, size_t size)
+hel_status hel_evaluation_new(hel_evaluation **out, const hel_server *s, const void *keys,
+			      size_t size)
 {
 	hel_status st = HEL_OK;
-	hel_session *session = NULL;
+	hel_evaluation *session = NULL;
 	TRY_ALLOC(session, hel_alloc(1, sizeof *session));
 	session->server = s;
 	TRY(hel_keys_load(&session->own, s->params, keys, size));
@@ -127,11 +128,11 @@ hel_status hel_session_new(hel_session **out, const hel_server *s, const void *k
 	*out = session;
 	session = NULL;
 done:
-	hel_session_free(session);
+	hel_evaluation_free(session);
 	return st;
 }
 
-static hel_status read_query(hel_ct **in, const hel_session *session, const void *query,
+static hel_status read_query(hel_ct **in, const hel_evaluation *session, const void *query,
 			     size_t size)
 {
 	hel_status st = HEL_OK;
@@ -169,7 +170,7 @@ done:
 	return st;
 }
 
-hel_status hel_server_infer(hel_writer *w, const hel_session *session, const void *query,
+hel_status hel_server_infer(hel_writer *w, const hel_evaluation *session, const void *query,
 			    size_t size, hel_infer_times *times)
 {
 	hel_status st = HEL_OK;

@@ -6,8 +6,8 @@
 #include "prog/prog.h"
 #include "vm/vm.h"
 
-typedef struct hel_server hel_server;	/* a program ready to run */
-typedef struct hel_session hel_session; /* it, with one client's evaluation keys */
+typedef struct hel_server hel_server;	      /* a program ready to run */
+typedef struct hel_evaluation hel_evaluation; /* it, with one client's evaluation keys */
 
 HEL_CHECKED hel_status hel_server_new(hel_server **out, const void *program, size_t size,
 				      hel_pool *pool);
@@ -29,8 +29,8 @@ const hel_params *hel_server_params(const hel_server *s);
 const hel_loaded *hel_server_weights(const hel_server *s);
 
 /** @retval HEL_EKEY the program needs a key that is not there. */
-HEL_CHECKED hel_status hel_session_new(hel_session **out, const hel_server *s, const void *keys,
-				       size_t size);
+HEL_CHECKED hel_status hel_evaluation_new(hel_evaluation **out, const hel_server *s,
+					  const void *keys, size_t size);
 /** @retval HEL_EKEY the program needs a key that is not there. */
 HEL_CHECKED hel_status hel_server_covered(const hel_server *s, const hel_keys *keys);
 
@@ -42,9 +42,9 @@ typedef struct hel_run_means {
 } hel_run_means;
 
 /** An evaluation over keys that belong to someone else, for one run at a time. Cheap. */
-HEL_CHECKED hel_status hel_session_borrow(hel_session **out, const hel_server *s,
-					  const hel_keys *keys, const hel_run_means *means);
-void hel_session_free(hel_session *session);
+HEL_CHECKED hel_status hel_evaluation_borrow(hel_evaluation **out, const hel_server *s,
+					     const hel_keys *keys, const hel_run_means *means);
+void hel_evaluation_free(hel_evaluation *session);
 
 typedef struct hel_infer_times {
 	double read, evaluate, write;
@@ -54,7 +54,7 @@ typedef struct hel_infer_times {
 /** Runs the program on a query; writes the result. times may be NULL.
  *  @retval HEL_EMODEL  the query is for another model.
  *  @retval HEL_ECLIENT the query was encrypted under another key than the evaluation's. */
-HEL_CHECKED hel_status hel_server_infer(hel_writer *w, const hel_session *session,
+HEL_CHECKED hel_status hel_server_infer(hel_writer *w, const hel_evaluation *session,
 					const void *query, size_t size, hel_infer_times *times);
 
 #endif

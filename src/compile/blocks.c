@@ -1,6 +1,6 @@
 /* Embedding tables as blocks of slots: DESIGN 5.3. */
 #include "blocks.h"
-#include "prog/codes.h"
+#include "codings.h"
 #include <string.h>
 
 #define MAX_BLOCK_SOURCES 512 /* each takes memory for every slot while it is planned */
@@ -12,17 +12,13 @@ static size_t ceil_div(size_t a, size_t b)
 
 /* --- the choice of codings and blocks ------------------------------------------- */
 
-static bool is_one_hot(hel_coding coding)
-{
-	return coding == HEL_BY_ONE_HOT || coding == HEL_BY_GRID;
-}
-
 /* Blocks for one table, of which `lows` entries stand in one block in all inputs. */
 static size_t parts_of(const hel_blocks *b, const hel_table_field *t, size_t lows)
 {
-	if (!is_one_hot(t->coding))
+	const hel_code *code = hel_code_of(t->coding);
+	if (!code->one_hot)
 		return 1;
-	if (t->coding == HEL_BY_GRID)
+	if (code->selects)
 		lows *= b->shape.selections << b->shape.log_places;
 	return ceil_div(hel_table_width(t), lows);
 }
@@ -33,40 +29,35 @@ static size_t choose_codings(hel_blocks *b, const hel_stages *s, size_t lows)
 	size_t blocks = 0;
 	for (size_t i = 0; i < b->schema.table_count; i++) {
 		hel_table_field *t = &b->schema.table[i];
-		const bool must = s->way.coding && s->way.coding[i] == HEL_BY_GRID;
-		t->coding = s->coding[i];
+		const hel_coding wanted = s->coding[i];
+		const bool must = s->way.coding && s->way.coding[i] == wanted;
+		t->coding = wanted;
 		t->coding_size = s->order[i];
-		if (t->coding == HEL_BY_GRID) {
+		if (hel_code_of(wanted)->selects) {
 			const size_t selected = parts_of(b, t, lows);
 			t->coding_size = (uint32_t)HEL_MIN(lows, hel_table_width(t));
 			t->coding = HEL_BY_ONE_HOT;
 			if (b->shape.selections && (must || selected < parts_of(b, t, lows)))
-				t->coding = HEL_BY_GRID;
+				t->coding = wanted;
 		}
 		blocks += parts_of(b, t, lows);
 	}
 	return blocks;
 }
 
-/* Elements of a table's code. */
-static size_t code_width(const hel_table_field *t)
-{
-	return t->coding == HEL_BY_POWERS ? 2 * (size_t)t->digits : hel_table_width(t);
-}
-
 /* The ciphertexts of codes that are not one-hot: every table in one block. */
 static void add_codes(hel_blocks *b, hel_coding coding)
 {
-	hel_block_codes k = {.coding = coding, .complex = coding == HEL_BY_POWERS, .powers = 1};
+	const hel_code *code = hel_code_of(coding);
+	hel_block_codes k = {.coding = coding, .complex = code->pairs, .powers = 1};
 	k.log_piece = b->log_slots - b->shape.log_blocks + k.complex;
 	for (size_t i = 0; i < b->schema.table_count; i++) {
 		const hel_table_field *t = &b->schema.table[i];
 		if (t->coding != coding)
 			continue;
 		k.ciphertexts =
-		    HEL_MAX(k.ciphertexts, ceil_div(code_width(t), (size_t)1 << k.log_piece));
-		if (coding == HEL_BY_POWERS)
-			k.powers = HEL_MAX(k.powers, hel_powers_of(t->coding_size));
+		    HEL_MAX(k.ciphertexts, ceil_div(code->width(t), (size_t)1 << k.log_piece));
+		k.powers = HEL_MAX(k.powers, code->vectors(t->coding_size));
 	}
 	if (k.ciphertexts)
 		b->codes[b->kinds++] = k;
@@ -81,7 +72,7 @@ static bool fit(hel_blocks *b, const hel_stages *s)
 	if (b->log_outputs + b->shape.log_blocks > b->log_slots || tables > blocks)
 		return false;
 	for (size_t i = 0; i < tables; i++)
-		any |= is_one_hot(s->coding[i]);
+		any |= hel_code_of(s->coding[i])->one_hot;
 	one.log_piece = b->log_slots - b->shape.log_blocks + one.complex;
 	one.ciphertexts = any;
 	while (choose_codings(b, s, one.ciphertexts << one.log_piece) > blocks)
@@ -89,10 +80,11 @@ static bool fit(hel_blocks *b, const hel_stages *s)
 			return false;
 	if (any)
 		b->codes[b->kinds++] = one;
-	for (hel_coding c = HEL_BY_POWERS; c < HEL_CODINGS; c++)
-		add_codes(b, c);
+	for (hel_coding c = 0; c < HEL_CODINGS; c++)
+		if (!hel_code_of(c)->one_hot)
+			add_codes(b, c);
 	for (size_t i = 0; i < tables; i++)
-		selects |= b->schema.table[i].coding == HEL_BY_GRID;
+		selects |= hel_code_of(b->schema.table[i].coding)->selects;
 	return selects == (b->shape.selections > 0) && (any || !b->shape.complex);
 }
 
@@ -186,13 +178,13 @@ hel_piece hel_blocks_rows(const hel_blocks *b, size_t source, size_t block)
 		return (hel_piece){0, 0};
 	const hel_table_field *t = &b->schema.table[b->table[block]];
 	size_t first = from.ciphertext << from.codes->log_piece;
-	if (is_one_hot(t->coding) ? from.codes->coding != HEL_BY_ONE_HOT
-				  : from.codes->coding != t->coding)
+	const hel_code *code = hel_code_of(t->coding);
+	if (from.codes->coding != (code->one_hot ? HEL_BY_ONE_HOT : t->coding))
 		return (hel_piece){0, 0};
-	if (t->coding == HEL_BY_ONE_HOT)
+	if (code->one_hot && !code->selects)
 		first += b->part[block] * one_hot_entries(b);
 	return piece_of(first, (size_t)1 << from.codes->log_piece,
-			t->coding == HEL_BY_GRID ? t->coding_size : code_width(t));
+			code->selects ? t->coding_size : code->width(t));
 }
 
 hel_piece hel_blocks_highs(const hel_blocks *b, size_t selection, size_t block)
@@ -209,7 +201,8 @@ int32_t hel_blocks_column(const hel_blocks *b, size_t element)
 	const size_t output = element >> b->shape.log_blocks;
 	const size_t d = output & (((size_t)1 << b->log_dim) - 1);
 	if (block >= b->used || d >= b->dim ||
-	    (output >> b->log_dim && b->schema.table[b->table[block]].coding != HEL_BY_GRID))
+	    (output >> b->log_dim &&
+	     !hel_code_of(b->schema.table[b->table[block]].coding)->selects))
 		return -1;
 	return (int32_t)(b->table[block] * b->dim + d);
 }
@@ -223,12 +216,13 @@ static void add_bits(hel_layout *l, unsigned from, unsigned to)
 hel_layout hel_blocks_layout(const hel_blocks *b, size_t source, bool fresh)
 {
 	const hel_block_codes *k = hel_blocks_source(b, source).codes;
-	const bool pairs = k->coding == HEL_BY_POWERS || (fresh && k->coding == HEL_BY_ROOTS);
+	const hel_code *code = hel_code_of(k->coding);
+	const bool pairs = code->pairs || (fresh && code->parts == 2);
 	hel_layout l = {.log_slots = (uint8_t)b->log_slots};
 	if (pairs) /* the parts of a root next to each other */
 		l.position[l.bits++] = (uint8_t)b->log_slots;
 	add_bits(&l, b->shape.log_blocks, b->log_slots);
-	if (k->coding == HEL_BY_ONE_HOT && k->complex)
+	if (code->one_hot && k->complex)
 		l.position[l.bits++] = (uint8_t)b->log_slots;
 	l.width = (uint32_t)b->used << l.bits;
 	add_bits(&l, 0, b->shape.log_blocks);
@@ -253,15 +247,6 @@ bool hel_blocks_is_complex(const hel_blocks *b)
 	return complex;
 }
 
-/* An entry's number within its digit. */
-static unsigned number_of(const hel_table_field *t, uint32_t entry)
-{
-	uint32_t place = 0;
-	while (entry >= hel_table_digit(t, place).first + hel_table_digit(t, place).width)
-		place++;
-	return entry - hel_table_digit(t, place).first;
-}
-
 void hel_blocks_numbers(uint8_t *number, const hel_blocks *b, size_t source)
 {
 	const hel_layout l = hel_blocks_layout(b, source, false);
@@ -273,8 +258,8 @@ void hel_blocks_numbers(uint8_t *number, const hel_blocks *b, size_t source)
 		const uint32_t i = (uint32_t)at & ((1u << log_piece) - 1);
 		number[p] = 0;
 		if (i < rows.width)
-			number[p] =
-			    (uint8_t)number_of(&b->schema.table[b->table[block]], rows.first + i);
+			number[p] = (uint8_t)hel_entry_number(&b->schema.table[b->table[block]],
+							      rows.first + i);
 	}
 }
 
@@ -289,53 +274,26 @@ uint32_t hel_blocks_order(const hel_blocks *b, hel_coding coding)
 
 /* --- what it multiplies with -------------------------------------------------------- */
 
-static void add_row(hel_complex *out, const hel_blocks *b, const float *table, size_t row,
-		    hel_complex factor)
-{
-	for (size_t d = 0; d < b->dim; d++) {
-		out[d].re += factor.re * (double)table[row * b->dim + d];
-		out[d].im += factor.im * (double)table[row * b->dim + d];
-	}
-}
-
-/* Cosine or sine of a digit. */
-static void add_power(hel_complex *out, const hel_blocks *b, const hel_table_field *t,
-		      const float *table, size_t power, uint32_t element)
-{
-	const hel_digit digit = hel_table_digit(t, element / 2);
-	if (power > hel_powers_of(t->coding_size))
-		return;
-	for (uint32_t x = 0; x < digit.width; x++) {
-		const hel_complex c = hel_power_coefficient(t->coding_size, power, x);
-		add_row(out, b, table, digit.first + x,
-			(hel_complex){element % 2 ? -c.im : c.re, 0});
-	}
-}
-
 void hel_blocks_weights(hel_complex *out, const hel_blocks *b, const hel_dlrm *m, size_t source,
 			size_t selection, size_t block, uint32_t element)
 {
 	const hel_table_field *t = &b->schema.table[b->table[block]];
 	const float *table = hel_tensor_data(m, hel_dlrm_table(m, b->table[block]));
-	const size_t places = (size_t)1 << b->shape.log_places;
-	hel_complex factor = {1, 0};
+	const hel_code *code = hel_code_of(t->coding);
+	hel_code_element e = {.table = t, .element = element};
+	hel_code_row row[HEL_MAX_CODE_ROWS];
 	memset(out, 0, (sizeof *out) << b->log_outputs);
-	if (t->coding == HEL_BY_GRID) {
-		const hel_piece highs = hel_blocks_highs(b, selection, block);
-		for (size_t place = 0; place < places && place < highs.width; place++) {
-			const size_t row = (highs.first + place) * t->coding_size + element;
-			if (row < hel_table_width(t))
-				add_row(out + (place << b->log_dim), b, table, row, factor);
+	if (selection && !code->selects)
+		return;
+	e.power = hel_blocks_source(b, source).power;
+	e.highs = code->selects ? hel_blocks_highs(b, selection, block) : e.highs;
+	const size_t count = code->rows(row, &e);
+	for (size_t i = 0; i < count; i++) {
+		const float *from = table + row[i].row * b->dim;
+		hel_complex *to = out + (row[i].place << b->log_dim);
+		for (size_t d = 0; d < b->dim; d++) {
+			to[d].re += row[i].factor.re * (double)from[d];
+			to[d].im += row[i].factor.im * (double)from[d];
 		}
-		return;
 	}
-	if (selection)
-		return;
-	if (t->coding == HEL_BY_POWERS) {
-		add_power(out, b, t, table, hel_blocks_source(b, source).power, element);
-		return;
-	}
-	if (t->coding == HEL_BY_ROOTS)
-		factor = hel_geometric_factor(hel_log2_ceil(t->coding_size), number_of(t, element));
-	add_row(out, b, table, element, factor);
 }

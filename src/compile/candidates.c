@@ -59,12 +59,13 @@ static hel_status place_outputs(candidates *f, planner *p, size_t stage, const c
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
 	const unsigned j = hel_log2_ceil(s->rows);
-	const unsigned level = hel_stage_level(p->s, stage) + s->plain_sum;
+	const unsigned level = hel_stage_level(p->s, stage) + (s->map == HEL_MAP_ONES);
 	const uint32_t open = all_bits(p) & ~from->folds;
 	/* the bit above a run of folds absorbs their carry */
 	const uint32_t guarded = open & ~(from->folds << 1);
 	const uint32_t choices[] = {lowest(open, j), highest(open, j), highest(guarded, j)};
-	for (int spread = 0; spread < (hel_stage_is_computed(s) && !s->plain_sum ? 2 : 1); spread++)
+	for (int spread = 0; spread < (hel_stage_is_computed(s) && s->map != HEL_MAP_ONES ? 2 : 1);
+	     spread++)
 		for (size_t i = 0; i < HEL_ARRAY_LEN(choices); i++) {
 			candidate c = *from;
 			bool again = popcount(choices[i]) != j;
@@ -164,7 +165,7 @@ static hel_status lookup_candidates(candidates *f, planner *p, size_t stage)
 {
 	hel_status st = HEL_OK;
 	static const uint8_t selections[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};
-	const bool selected = p->s->stage[stage].selected;
+	const bool selected = p->s->stage[stage].then == HEL_THEN_SELECT;
 	const hel_dlrm *m = p->s->model;
 	const unsigned dim = hel_log2_ceil(m->config.embedding_dim);
 	for (unsigned b = hel_log2_ceil(m->schema->table_count); b <= p->log_slots; b++)
@@ -193,7 +194,7 @@ static hel_status split_field(candidates *f, planner *p, size_t stage, candidate
 	const unsigned k = popcount(main);
 	for (unsigned a = 0; a <= k; a++)
 		for (int low = 0; low < (a > 0 && a < k ? 2 : 1); low++) {
-			if (s->plain_sum && a)
+			if (s->map == HEL_MAP_ONES && a)
 				continue;
 			c.diagonals = low ? highest(main, a) : lowest(main, a);
 			c.folds = (main & ~c.diagonals) | conjugate;
@@ -225,7 +226,7 @@ static hel_status computed_candidates(candidates *f, planner *p, size_t stage)
 			c.value += before->value;
 			c.inputs += before->inputs;
 		}
-		if (imaginary && (!real || s->plain_sum))
+		if (imaginary && (!real || s->map == HEL_MAP_ONES))
 			continue;
 		c.folds = imaginary ? conjugate_bit(p) : 0;
 		c.main = popcount(field[1]) > popcount(field[0]);
@@ -239,7 +240,7 @@ hel_status hel_candidates_find(candidates *out, planner *p, size_t stage)
 {
 	const hel_stage *s = &p->s->stage[stage];
 	out->count = 0;
-	return s->lookup		  ? lookup_candidates(out, p, stage)
+	return s->map == HEL_MAP_TABLES	  ? lookup_candidates(out, p, stage)
 	       : hel_stage_is_computed(s) ? computed_candidates(out, p, stage)
 					  : fresh_candidates(out, p, stage);
 }

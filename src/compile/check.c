@@ -94,7 +94,7 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 				  hel_fresh_diagonals(s, c), !hel_stage_is_computed(s));
 	TRY(hel_transform_new(&packed, s, k, parent, p->log_slots));
 	TRY(hel_linear_check(k->result, &packed->t));
-	for (size_t q = 0; s->polynomial && q < slots; q++)
+	for (size_t q = 0; s->then == HEL_THEN_POLYNOMIAL && q < slots; q++)
 		if (k->result[q] == HEL_SLOT_ZERO) /* p(0) is not */
 			k->result[q] = HEL_SLOT_ANY;
 done:

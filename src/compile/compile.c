@@ -1,4 +1,5 @@
 #include "bounds.h"
+#include "codings.h"
 #include "emit.h"
 #include "search.h"
 #include <math.h>
@@ -211,8 +212,8 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 	search found = {0};
 	hel_program *p = NULL;
 	*out = NULL;
-	for (int attempt = 0;; attempt++) {
-		const bool last = attempt == MAX_ATTEMPTS;
+	for (unsigned attempts = 0;;) {
+		const bool last = attempts == MAX_ATTEMPTS;
 		bool over = false;
 		TRY(hel_search(&found, m, options, objective, max_log_n, precise));
 		if (!found.best.plan)
@@ -223,7 +224,6 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 			/* bounds of one-hot entries are closer, and were not asked to be left */
 			start_over(&found, report);
 			found.one_hot = true;
-			attempt--;
 			continue;
 		}
 		TRY(st);
@@ -239,6 +239,7 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report, co
 		start_over(&found, report);
 		hel_program_free(p);
 		p = NULL;
+		attempts++;
 	}
 	*out = p;
 	p = NULL;
@@ -333,15 +334,16 @@ static hel_status check_codings(const hel_dlrm *m, const hel_compile_options *o)
 		const hel_table_field *t = &m->schema->table[i];
 		const uint32_t order = hel_table_order(t);
 		const hel_coding c = o->coding[i];
-		if (c == HEL_BY_GRID && t->digits > 1)
+		const hel_code *code = c == HEL_CODINGS ? NULL : hel_code_of(c);
+		if (code && code->selects && t->digits > 1)
 			FAIL(HEL_EUNSUPPORTED,
-			     "table %s: grid takes one entry at a time, the table adds up %u rows",
-			     t->name, t->digits);
-		if (c != HEL_CODINGS && c > HEL_BY_GRID && order > HEL_CODE_ORDER_MAX)
+			     "table %s: %s takes one entry at a time, the table adds up %u rows",
+			     t->name, hel_coding_name(c), t->digits);
+		if (code && code->max_order && order > code->max_order)
 			FAIL(HEL_EUNSUPPORTED,
-			     "table %s: %s tells apart at most %d rows, %s has %u; train it with "
+			     "table %s: %s tells apart at most %u rows, %s has %u; train it with "
 			     "%sdigits (an \"embedding\" of \"digits(16)\", say), or use %s",
-			     t->name, hel_coding_name(c), HEL_CODE_ORDER_MAX,
+			     t->name, hel_coding_name(c), code->max_order,
 			     t->digits > 1 ? "a digit, none included," : "the table", order,
 			     t->digits > 1 ? "shorter " : "", t->digits > 1 ? "onehot" : "grid");
 	}

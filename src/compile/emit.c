@@ -170,8 +170,8 @@ static hel_status add_layer(emitter *e, size_t stage)
 	const int babies = 1 << __builtin_popcount(k->baby_bits);
 	const int giants = 1 << __builtin_popcount(k->giant_bits);
 	int n = snprintf(text, sizeof text, "%s: %zu -> %zu%s", s->name, width, s->rows,
-			 s->square ? ", squared" : "");
-	if (s->polynomial)
+			 s->then == HEL_THEN_SQUARE ? ", squared" : "");
+	if (s->then == HEL_THEN_POLYNOMIAL)
 		n += snprintf(text + n, sizeof text - (size_t)n,
 			      ", polynomial of degree %u over +-%.3g", s->polynomial->degree,
 			      s->polynomial->range);
@@ -183,7 +183,7 @@ static hel_status add_layer(emitter *e, size_t stage)
 				  : "");
 	if (k->blocks)
 		n += hel_describe_blocks(text + n, sizeof text - (size_t)n, k->blocks);
-	if (s->plain_sum)
+	if (s->map == HEL_MAP_ONES)
 		n += snprintf(text + n, sizeof text - (size_t)n, "; no product");
 	else
 		n += snprintf(text + n, sizeof text - (size_t)n, "; %d x %d diagonals", babies,
@@ -200,10 +200,10 @@ static hel_status rescale_squares(emitter *e, const hel_stage *s)
 	hel_status st = HEL_OK;
 	for (size_t k = 0; k < s->sources; k++) {
 		const int from = s->source[k].stage;
-		if (from < 0 || !e->s->stage[from].square)
+		if (from < 0 || e->s->stage[from].then != HEL_THEN_SQUARE)
 			continue;
 		e->b.value = e->result[from];
-		if (!s->plain_sum)
+		if (s->map != HEL_MAP_ONES)
 			TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
 		e->result[from] = e->b.value;
 	}
@@ -218,16 +218,16 @@ static hel_status add_stage(emitter *e, size_t i)
 	const unsigned level = hel_stage_level(e->s, i);
 	TRY(add_layer(e, i));
 	TRY(rescale_squares(e, s));
-	if (s->lookup)
+	if (s->map == HEL_MAP_TABLES)
 		TRY(hel_emit_embeddings(e, i, level));
-	else if (!s->plain_sum)
+	else if (s->map != HEL_MAP_ONES)
 		TRY(add_linear(e, i, level));
 	TRY(hel_emit_fold(&e->b, e->plan->packing[i].folds, e->plan->packing[i].fold_radix));
 	TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
 	TRY(add_bias(e, i));
-	if (s->polynomial)
+	if (s->then == HEL_THEN_POLYNOMIAL)
 		TRY(add_polynomial(e, s, level - 1));
-	if (s->square)
+	if (s->then == HEL_THEN_SQUARE)
 		TRY(hel_emit_unary(&e->b, HEL_OP_SQUARE));
 	e->result[i] = e->b.value;
 done:

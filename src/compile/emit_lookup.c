@@ -1,7 +1,7 @@
 /* Lookups: the client's codes, what the server makes of them, the product with all tables, and the
  * selection among its sums. */
 #include "emit_lookup.h"
-#include "prog/codes.h"
+#include "codings.h"
 
 /* Features before those of a table; one beyond the last: the constant's. */
 static uint32_t table_first(const emitter *e, const hel_blocks *b, size_t table)
@@ -31,8 +31,7 @@ static hel_status add_code_input(emitter *e, const hel_blocks *b, size_t source,
 	hel_status st = HEL_OK;
 	hel_input in = {0};
 	const hel_layout layout = hel_blocks_layout(b, source, true);
-	/* each entry's root has two parts */
-	const uint32_t parts = hel_blocks_source(b, source).codes->coding == HEL_BY_ROOTS ? 2 : 1;
+	const uint32_t parts = hel_code_of(hel_blocks_source(b, source).codes->coding)->parts;
 	TRY(begin_pieces(&in, b, level, &layout));
 	for (size_t i = 0; i < b->used; i++) {
 		const hel_piece rows = hel_blocks_rows(b, source, i);
@@ -56,7 +55,7 @@ static hel_status add_selector(emitter *e, const hel_blocks *b, size_t selection
 	TRY(begin_pieces(&in, b, level, &layout));
 	for (size_t i = 0; i < b->used; i++) {
 		const hel_table_field *t = &b->schema.table[b->table[i]];
-		if (t->coding == HEL_BY_GRID) {
+		if (hel_code_of(t->coding)->selects) {
 			in.piece[i] = hel_blocks_highs(b, selection, i);
 			in.piece[i].first +=
 			    in.piece[i].width ? table_first(e, b, b->table[i]) + t->coding_size : 0;
@@ -77,16 +76,13 @@ static hel_status add_codes(emitter *e, const hel_blocks *b, uint32_t *value, un
 	for (size_t i = 0; i < b->sources; i += hel_blocks_source(b, i).codes->powers) {
 		const hel_block_codes *k = hel_blocks_source(b, i).codes;
 		const uint32_t order = hel_blocks_order(b, k->coding);
-		const unsigned top = level + hel_code_levels(k->coding, order);
-		TRY(add_code_input(e, b, i, top));
-		if (k->coding == HEL_BY_ROOTS) {
-			hel_blocks_numbers(number, b, i);
-			TRY(hel_emit_geometric(&e->b, hel_log2_ceil(order), number, top));
-		} else if (k->coding == HEL_BY_CODED)
-			TRY(hel_emit_indicator(&e->b, order, top));
+		const hel_code *code = hel_code_of(k->coding);
+		TRY(add_code_input(e, b, i, level + code->levels(order)));
 		value[i] = e->b.value;
-		if (k->coding == HEL_BY_POWERS)
-			TRY(hel_emit_powers(&e->b, value + i, k->powers, level));
+		if (!code->emit)
+			continue;
+		hel_blocks_numbers(number, b, i);
+		TRY(code->emit(&e->b, value + i, k->powers, order, level, number));
 	}
 done:
 	hel_free(number);
@@ -152,11 +148,11 @@ int hel_describe_blocks(char *out, size_t size, const hel_blocks *b)
 		n += snprintf(out + n, size - (size_t)n, ", %u places, %zu selection%s",
 			      1u << b->shape.log_places, b->shape.selections,
 			      b->shape.selections > 1 ? "s" : "");
-	for (hel_coding c = HEL_BY_GRID; c < HEL_CODINGS; c++) {
+	for (hel_coding c = 0; c < HEL_CODINGS; c++) {
 		size_t tables = 0;
 		for (size_t i = 0; i < b->schema.table_count; i++)
 			tables += b->schema.table[i].coding == c;
-		if (tables)
+		if (tables && c != HEL_BY_ONE_HOT)
 			n += snprintf(out + n, size - (size_t)n, ", %zu by %s", tables,
 				      hel_coding_name(c));
 	}

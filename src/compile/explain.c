@@ -66,13 +66,13 @@ static json_t *stage_json(const hel_stages *s, size_t i, const hel_plan *plan)
 	    "{s:s, s:o, s:i, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:b, s:I, s:f, s:f}",
 	    "name", stage->name, "from", from, "level", (int)hel_stage_level(s, i), "columns",
 	    width, "rows", (json_int_t)stage->rows, "then",
-	    stage->square	? "square"
-	    : stage->polynomial ? "polynomial"
-				: "nothing",
+	    stage->then == HEL_THEN_SQUARE	 ? "square"
+	    : stage->then == HEL_THEN_POLYNOMIAL ? "polynomial"
+						 : "nothing",
 	    "client", fresh_json(k), "babies", bits_json(k->baby_bits), "giants",
 	    bits_json(k->giant_bits), "folds", bits_json(k->folds), "fold_radix",
 	    (int)k->fold_radix, "out", bits_json(hel_layout_mask(&k->out)), "product",
-	    !stage->plain_sum, "blocks", blocks, "ms", ms(n->value), "up_to_here_ms",
+	    stage->map != HEL_MAP_ONES, "blocks", blocks, "ms", ms(n->value), "up_to_here_ms",
 	    ms(n->up_to_here));
 	if (k->blocks)
 		json_object_set_new(o, "lookup", codings_json(k->blocks));

@@ -70,7 +70,7 @@ static hel_status plan_stage(planner *p, candidates *found, size_t i)
 		FAIL(HEL_EUNSUPPORTED,
 		     "layer %s has %zu outputs, a ciphertext of N = 2^%u %u slots", s->name,
 		     s->rows, p->params->spec.log_n, 1u << p->log_slots);
-	if (s->plain_sum)
+	if (s->map == HEL_MAP_ONES)
 		drop_incomplete(p, i - 1);
 	TRY(hel_candidates_find(found, p, i));
 	TRY(hel_check_candidates(p, found, i));

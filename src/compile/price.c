@@ -1,5 +1,6 @@
 /* What packings are worth: time, and bytes at what the objective says. */
 #include "price.h"
+#include "codings.h"
 #include <math.h>
 
 #define LIKELY_KEYS 16
@@ -14,8 +15,9 @@ static double likely_bytes(const hel_stages *s, const hel_params *params)
 		for (size_t k = 0; k < s->stage[i].sources; k++)
 			/* a row of a table is multiplied with its entry alone */
 			bytes += 8 * limbs * (double)s->stage[i].source[k].width *
-				 (s->stage[i].lookup ? (double)s->model->config.embedding_dim
-						     : (double)s->stage[i].rows);
+				 (s->stage[i].map == HEL_MAP_TABLES
+				      ? (double)s->model->config.embedding_dim
+				      : (double)s->stage[i].rows);
 	}
 	return bytes;
 }
@@ -114,7 +116,7 @@ double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsig
 	const hel_stage_source *from[2];
 	const size_t computed = hel_stage_computed(s, from), main = computed ? 1 : fresh;
 	const double folds = price_folds(c, p, limbs);
-	if (s->plain_sum)
+	if (s->map == HEL_MAP_ONES)
 		return folds;
 	double terms = (double)main * exp2(popcount(c->diagonals));
 	price x = {.limbs = (double)(fresh * limbs)};
@@ -144,16 +146,6 @@ static void add_products(price *x, const hel_params_spec *spec, size_t limbs, do
 	hel_cost_add(&x->cost, hel_cost_finish(spec, limbs), times);
 }
 
-/* What the server does with codes before the lookup: products of ciphertexts, at falling levels;
- * here at the highest. */
-static double code_products(const hel_block_codes *k, unsigned levels)
-{
-	return k->coding == HEL_BY_POWERS  ? (double)k->powers - 1
-	       : k->coding == HEL_BY_ROOTS ? 2.0 * levels - 2
-	       : k->coding == HEL_BY_CODED ? 1.5 * levels
-					   : 0;
-}
-
 double hel_price_lookup(candidate *c, const pricing *p, const hel_stage *s, unsigned level)
 {
 	const hel_params_spec *spec = &p->params->spec;
@@ -163,20 +155,22 @@ double hel_price_lookup(candidate *c, const pricing *p, const hel_stage *s, unsi
 	price x = {.limbs = 0};
 	for (size_t i = 0; i < b->kinds; i++) {
 		const hel_block_codes *k = &b->codes[i];
-		const unsigned levels = k->coding == HEL_BY_ONE_HOT ? 0 : p->s->code_levels;
+		const hel_code *code = hel_code_of(k->coding);
+		const unsigned levels = code->one_hot ? 0 : p->s->code_levels;
 		const size_t top = p->params->limbs[level + levels];
 		const double count = (double)k->ciphertexts;
 		x.limbs += count * (double)top;
 		hel_cost_add(&x.cost, hel_cost_read(spec, top), count);
 		hel_cost_add(&x.cost, hel_cost_copy(spec, top), count);
-		add_products(&x, spec, top, count * code_products(k, levels));
+		/* at falling levels; here at the highest */
+		add_products(&x, spec, top, count * code->products(k->powers, levels));
 	}
 	hel_cost_add(&x.cost,
 		     hel_cost_sum(spec, limbs, terms, (double)(b->sources + 1), (double)sums), 1);
 	x.weights = terms * (double)limbs;
 	double value = price_diagonals(c, p, limbs, b->sources, sums) + worth(p, x, limbs);
-	const size_t after = p->params->limbs[level - s->selected];
-	if (s->selected) {
+	const size_t after = p->params->limbs[level - (s->then == HEL_THEN_SELECT)];
+	if (s->then == HEL_THEN_SELECT) {
 		price y = {.limbs = (double)(sums * after)};
 		hel_cost_add(&y.cost, hel_cost_rescale(spec, level), (double)sums);
 		hel_cost_add(&y.cost, hel_cost_read(spec, after), (double)sums);
@@ -193,7 +187,7 @@ hel_status hel_price_polynomials(double *seconds, const pricing *p)
 	for (size_t i = 0; i < p->s->count; i++) {
 		const hel_stage *s = &p->s->stage[i];
 		hel_schedule *schedule = NULL;
-		if (s->polynomial) {
+		if (s->then == HEL_THEN_POLYNOMIAL) {
 			const hel_polynomial poly = hel_stage_polynomial(s);
 			TRY(hel_schedule_new(&schedule, &poly));
 		}

@@ -1,5 +1,5 @@
 #include "stages.h"
-#include "prog/codes.h"
+#include "codings.h"
 #include <complex.h>
 #include <math.h>
 #include <string.h>
@@ -83,7 +83,7 @@ done:
 }
 
 /* The expression becomes a stage of its own; e is emptied. */
-static hel_stage *push_stage(hel_stages *s, expression *e, const char *name, bool square)
+static hel_stage *push_stage(hel_stages *s, expression *e, const char *name, hel_stage_then then)
 {
 	hel_stage *stage = &s->stage[s->count++];
 	snprintf(stage->name, sizeof stage->name, "%s", name);
@@ -91,7 +91,7 @@ static hel_stage *push_stage(hel_stages *s, expression *e, const char *name, boo
 	stage->sources = e->sources;
 	memcpy(stage->source, e->source, sizeof e->source);
 	stage->bias = e->bias;
-	stage->square = square;
+	stage->then = then;
 	*e = (expression){0};
 	return stage;
 }
@@ -110,7 +110,7 @@ static hel_status square_stage(hel_stages *s, expression *e, hel_activation act,
 	for (size_t i = 0; i < e->rows; i++)
 		e->bias[i].re += b / (2 * a);
 	const size_t rows = e->rows;
-	push_stage(s, e, name, true);
+	push_stage(s, e, name, HEL_THEN_SQUARE);
 	return identity(e, (int)s->count - 1, 0, rows, a, -b * b / (4 * a));
 }
 
@@ -127,7 +127,7 @@ static hel_status polynomial_stage(hel_stages *s, expression *e, const hel_appro
 		}
 	for (size_t i = 0; i < rows; i++)
 		e->bias[i].re *= f;
-	push_stage(s, e, name, false)->polynomial = a;
+	push_stage(s, e, name, HEL_THEN_POLYNOMIAL)->polynomial = a;
 	return identity(e, (int)s->count - 1, 0, rows, 1, 0);
 }
 
@@ -207,7 +207,7 @@ done:
 	return st;
 }
 
-/* What powers of a root leave to constants: the mean over all numbers of each digit. */
+/* What codes leave to constants: powers of a root the mean over all numbers of each digit. */
 static hel_status lookup_constants(hel_stage *lookup, const hel_stages *s)
 {
 	hel_status st = HEL_OK;
@@ -216,13 +216,13 @@ static hel_status lookup_constants(hel_stage *lookup, const hel_stages *s)
 	for (size_t t = 0; t < m->schema->table_count; t++) {
 		const float *table = hel_tensor_data(m, hel_dlrm_table(m, t));
 		const size_t rows = hel_table_width(&m->schema->table[t]);
-		if (s->coding[t] != HEL_BY_POWERS)
+		const double left = hel_code_of(s->coding[t])->constant(s->order[t]);
+		if (left == 0)
 			continue;
 		if (!lookup->bias)
 			TRY_ALLOC(lookup->bias, hel_alloc(lookup->rows, sizeof *lookup->bias));
 		for (size_t i = 0; i < rows * dim; i++)
-			lookup->bias[t * dim + i % dim].re +=
-			    hel_power_coefficient(s->order[t], 0, 0).re * (double)table[i];
+			lookup->bias[t * dim + i % dim].re += left * (double)table[i];
 	}
 done:
 	return st;
@@ -238,10 +238,11 @@ static hel_status append_lookup(hel_stages *s, expression *e, const hel_dlrm *m)
 	    .sources = 1,
 	    .source = {{.stage = HEL_FROM_FEATURES, .width = hel_schema_onehots(m->schema)}},
 	};
-	hel_stage *stage = push_stage(s, &lookup, "embeddings", false);
-	stage->lookup = true;
+	hel_stage *stage = push_stage(s, &lookup, "embeddings", HEL_THEN_NOTHING);
+	stage->map = HEL_MAP_TABLES;
 	for (size_t t = 0; t < m->schema->table_count; t++)
-		stage->selected |= s->coding[t] == HEL_BY_GRID;
+		if (hel_code_of(s->coding[t])->selects)
+			stage->then = HEL_THEN_SELECT;
 	TRY(lookup_constants(stage, s));
 	TRY(grow(e, width));
 	hel_stage_source *source = &e->source[e->sources];
@@ -271,7 +272,7 @@ static hel_status sum_of_squares(hel_stages *s, expression *e, const char *name)
 		last->bias[r] = (hel_complex){last->bias[r].re * f.re, last->bias[r].re * f.im};
 		e->source[0].matrix[r] = (hel_complex){1, 0};
 	}
-	push_stage(s, e, name, false)->plain_sum = true;
+	push_stage(s, e, name, HEL_THEN_NOTHING)->map = HEL_MAP_ONES;
 	return st;
 }
 
@@ -349,7 +350,7 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, hel_way way)
 		TRY(activation_stage(s, &e, m, activation++, name));
 	}
 	if (way.sum && e.sources == 1 && e.source[0].stage >= 0 &&
-	    s->stage[e.source[0].stage].square)
+	    s->stage[e.source[0].stage].then == HEL_THEN_SQUARE)
 		TRY(sum_of_squares(s, &e, name));
 	else
 		push_stage(s, &e, name, false);
@@ -372,14 +373,6 @@ static void choose_coding(hel_coding *coding, uint32_t *order, const hel_table_f
 		    way->grid && hel_table_can_be(t, HEL_BY_GRID, 1) ? HEL_BY_GRID : HEL_BY_ONE_HOT;
 }
 
-unsigned hel_code_levels(hel_coding coding, uint32_t order)
-{
-	return coding == HEL_BY_POWERS	? hel_log2_ceil(hel_powers_of(order))
-	       : coding == HEL_BY_ROOTS ? hel_log2_ceil(order)
-	       : coding == HEL_BY_CODED ? hel_indicator_levels(order)
-					: 0;
-}
-
 /* Equality is tested in a whole ciphertext at once: all tables share its order. */
 static void choose_codings(hel_stages *s)
 {
@@ -390,13 +383,16 @@ static void choose_codings(hel_stages *s)
 			      s->way.coding ? s->way.coding[i] : HEL_CODINGS);
 		most[s->coding[i]] = HEL_MAX(most[s->coding[i]], s->order[i]);
 	}
-	most[HEL_BY_ROOTS] = most[HEL_BY_ROOTS] ? 1u << hel_log2_ceil(most[HEL_BY_ROOTS]) : 0;
+	for (hel_coding c = 0; c < HEL_CODINGS; c++) {
+		const hel_code *code = hel_code_of(c);
+		if (!most[c])
+			continue;
+		most[c] = code->power_of_two ? 1u << hel_log2_ceil(most[c]) : most[c];
+		s->code_levels = HEL_MAX(s->code_levels, code->levels(most[c]));
+	}
 	for (size_t i = 0; i < schema->table_count; i++)
-		if (s->coding[i] == HEL_BY_ROOTS || s->coding[i] == HEL_BY_CODED)
+		if (hel_code_of(s->coding[i])->equal_order)
 			s->order[i] = most[s->coding[i]];
-	for (hel_coding c = HEL_BY_POWERS; c < HEL_CODINGS; c++)
-		if (most[c])
-			s->code_levels = HEL_MAX(s->code_levels, hel_code_levels(c, most[c]));
 }
 
 hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, hel_way way)
@@ -435,8 +431,17 @@ void hel_stages_free(hel_stages *s)
 
 unsigned hel_stage_levels(const hel_stage *s)
 {
-	return !s->plain_sum + (unsigned)s->square + (unsigned)s->selected +
-	       (s->polynomial ? hel_polynomial_levels(s->polynomial->degree) : 0);
+	const unsigned product = s->map != HEL_MAP_ONES;
+	switch (s->then) {
+	case HEL_THEN_SQUARE:
+	case HEL_THEN_SELECT:
+		return product + 1;
+	case HEL_THEN_POLYNOMIAL:
+		return product + hel_polynomial_levels(s->polynomial->degree);
+	case HEL_THEN_NOTHING:
+		break;
+	}
+	return product;
 }
 
 hel_polynomial hel_stage_polynomial(const hel_stage *s)
@@ -447,7 +452,7 @@ hel_polynomial hel_stage_polynomial(const hel_stage *s)
 bool hel_stage_is_real(const hel_stage *s)
 {
 	bool real = true;
-	for (size_t k = 0; k < s->sources && !s->lookup; k++)
+	for (size_t k = 0; k < s->sources && s->map != HEL_MAP_TABLES; k++)
 		for (size_t i = 0; i < s->rows * s->source[k].width; i++)
 			real &= s->source[k].matrix[i].im == 0;
 	return real;
@@ -467,8 +472,9 @@ unsigned hel_stages_levels(const hel_stages *s)
 {
 	unsigned levels = 0;
 	for (size_t i = 0; i < s->count; i++)
-		levels = HEL_MAX(levels,
-				 hel_stage_level(s, i) + (s->stage[i].lookup ? s->code_levels : 0));
+		levels =
+		    HEL_MAX(levels, hel_stage_level(s, i) +
+					(s->stage[i].map == HEL_MAP_TABLES ? s->code_levels : 0));
 	return levels;
 }
 

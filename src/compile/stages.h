@@ -15,19 +15,31 @@ typedef struct hel_stage_source {
 	hel_complex *matrix; /* [rows][width] */
 } hel_stage_source;
 
-/** y = sum of sources + bias, then squared when `square`, or taken through a polynomial in
- *  Chebyshev's basis, for which y lies within -1..1 (borrowed from the model). A stage with
- * `plain_sum` adds up the slots of its one source without a product (its matrix is all ones). A
- * `lookup` holds all embedding vectors, one after the other, from its one source, the entries of
- * all tables as their codings say; its matrix is the model's tables. `selected`: the product with a
- * ciphertext follows that selects (GRID). */
+/** What a stage multiplies its sources with. */
+typedef enum hel_stage_map {
+	HEL_MAP_MATRIX, /* each with a matrix of its own */
+	HEL_MAP_TABLES, /* a lookup: all embedding vectors, one after the other, from its one
+			 * source, the entries of all tables as their codings say */
+	HEL_MAP_ONES,	/* the sum of its one source's slots: no product */
+} hel_stage_map;
+
+/** What follows the affine map. */
+typedef enum hel_stage_then {
+	HEL_THEN_NOTHING,
+	HEL_THEN_SQUARE,
+	HEL_THEN_POLYNOMIAL, /* in Chebyshev's basis, for which values lie within -1..1 */
+	HEL_THEN_SELECT,     /* the product with ciphertexts that select (GRID) */
+} hel_stage_then;
+
+/** y = then(sum of sources + bias). */
 typedef struct hel_stage {
 	char name[HEL_NAME_MAX];
 	size_t rows, sources;
 	hel_stage_source source[2];
 	hel_complex *bias;
-	bool plain_sum, square, lookup, selected;
-	const hel_approximation *polynomial;
+	hel_stage_map map;
+	hel_stage_then then;
+	const hel_approximation *polynomial; /* of HEL_THEN_POLYNOMIAL; borrowed from the model */
 } hel_stage;
 
 /** Which of the identities below are used where they can be, and how tables' entries travel. */
@@ -65,8 +77,6 @@ void hel_stages_free(hel_stages *s);
 hel_polynomial hel_stage_polynomial(const hel_stage *s);
 /** All weights are real, so that imaginary parts may carry something else. */
 bool hel_stage_is_real(const hel_stage *s);
-/** Levels a code consumes before the lookup. */
-unsigned hel_code_levels(hel_coding coding, uint32_t order);
 /** Levels a stage consumes, and all from the first stage on that leads to the last. */
 unsigned hel_stage_levels(const hel_stage *s);
 unsigned hel_stages_levels(const hel_stages *s);

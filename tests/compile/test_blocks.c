@@ -195,14 +195,16 @@ static unsigned check_shapes(const hel_dlrm *m, hel_way way, hel_prng *g)
 	unsigned packings = 0;
 	assert_ok(hel_stages_new(&s, m, way));
 	const hel_stage *lookup = &s->stage[0];
-	assert_true(lookup->lookup);
+	assert_true(lookup->map == HEL_MAP_TABLES);
 	assert_equal(lookup->rows, m->config.embedding_dim * m->schema->table_count);
-	for (unsigned i = 0; i < (LOG_SLOTS + 1) * 2 * (lookup->selected ? 12 : 1); i++) {
-		const hel_blocks_shape shape = {
-		    .complex = i % 2,
-		    .log_blocks = i / 2 % (LOG_SLOTS + 1),
-		    .log_places = i / 2 / (LOG_SLOTS + 1) % 4,
-		    .selections = lookup->selected ? 1 + i / 8 / (LOG_SLOTS + 1) : 0};
+	for (unsigned i = 0; i < (LOG_SLOTS + 1) * 2 * (lookup->then == HEL_THEN_SELECT ? 12 : 1);
+	     i++) {
+		const hel_blocks_shape shape = {.complex = i % 2,
+						.log_blocks = i / 2 % (LOG_SLOTS + 1),
+						.log_places = i / 2 / (LOG_SLOTS + 1) % 4,
+						.selections = lookup->then == HEL_THEN_SELECT
+								  ? 1 + i / 8 / (LOG_SLOTS + 1)
+								  : 0};
 		hel_blocks *b;
 		assert_ok(hel_blocks_new(&b, s, LOG_SLOTS, shape));
 		for (int here = 0; b && here <= hel_blocks_is_complex(b); here++, packings++)

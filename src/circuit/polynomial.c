@@ -75,10 +75,10 @@ static int power(builder *b, unsigned i)
 	unsigned depth;
 	const int product = multiply(b, high, low, &depth);
 	hel_poly_step *sum = new_step(b, depth, false);
-	add_term(sum, product, b->basis == HEL_CHEBYSHEV ? 2 : 1);
-	if (b->basis == HEL_CHEBYSHEV && i % 2)
+	add_term(sum, product, b->basis == HEL_BASIS_CHEBYSHEV ? 2 : 1);
+	if (b->basis == HEL_BASIS_CHEBYSHEV && i % 2)
 		add_term(sum, power(b, 1), -1);
-	else if (b->basis == HEL_CHEBYSHEV)
+	else if (b->basis == HEL_BASIS_CHEBYSHEV)
 		sum->constant = -1;
 	return b->power[i] = last_value(b);
 }
@@ -98,8 +98,8 @@ static void divide(double *q, double *r, hel_basis basis, const double *p, unsig
 	q[0] = p[at];
 	for (unsigned i = 1; i <= degree - at; i++) {
 		/* T_i T_g = (T_(g+i) + T_(g-i)) / 2 */
-		q[i] = basis == HEL_CHEBYSHEV ? 2 * p[at + i] : p[at + i];
-		if (basis == HEL_CHEBYSHEV)
+		q[i] = basis == HEL_BASIS_CHEBYSHEV ? 2 * p[at + i] : p[at + i];
+		if (basis == HEL_BASIS_CHEBYSHEV)
 			r[at - i] -= p[at + i];
 	}
 }

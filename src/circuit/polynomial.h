@@ -11,8 +11,8 @@
 #define HEL_MAX_DEGREE 63
 
 typedef enum hel_basis {
-	HEL_POWERS,    /* x^i */
-	HEL_CHEBYSHEV, /* T_i(x), the better choice beyond degree 4; x in [-1, 1] */
+	HEL_BASIS_POWERS,    /* x^i */
+	HEL_BASIS_CHEBYSHEV, /* T_i(x), the better choice beyond degree 4; x in [-1, 1] */
 } hel_basis;
 
 typedef struct hel_polynomial {

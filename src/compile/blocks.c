@@ -36,7 +36,7 @@ static size_t choose_codings(hel_blocks *b, const hel_stages *s, size_t lows)
 		if (hel_code_of(wanted)->selects) {
 			const size_t selected = parts_of(b, t, lows);
 			t->coding_size = (uint32_t)HEL_MIN(lows, hel_table_width(t));
-			t->coding = HEL_BY_ONE_HOT;
+			t->coding = HEL_CODING_ONE_HOT;
 			if (b->shape.selections && (must || selected < parts_of(b, t, lows)))
 				t->coding = wanted;
 		}
@@ -67,7 +67,8 @@ static void add_codes(hel_blocks *b, hel_coding coding)
 static bool fit(hel_blocks *b, const hel_stages *s)
 {
 	const size_t tables = b->schema.table_count, blocks = (size_t)1 << b->shape.log_blocks;
-	hel_block_codes one = {.coding = HEL_BY_ONE_HOT, .complex = b->shape.complex, .powers = 1};
+	hel_block_codes one = {
+	    .coding = HEL_CODING_ONE_HOT, .complex = b->shape.complex, .powers = 1};
 	bool any = false, selects = false;
 	if (b->log_outputs + b->shape.log_blocks > b->log_slots || tables > blocks)
 		return false;
@@ -91,7 +92,7 @@ static bool fit(hel_blocks *b, const hel_stages *s)
 static size_t one_hot_entries(const hel_blocks *b)
 {
 	const hel_block_codes *k = &b->codes[0];
-	return k->coding == HEL_BY_ONE_HOT ? k->ciphertexts << k->log_piece : 0;
+	return k->coding == HEL_CODING_ONE_HOT ? k->ciphertexts << k->log_piece : 0;
 }
 
 static hel_status assign_blocks(hel_blocks *b)
@@ -179,7 +180,7 @@ hel_piece hel_blocks_rows(const hel_blocks *b, size_t source, size_t block)
 	const hel_table_field *t = &b->schema.table[b->table[block]];
 	size_t first = from.ciphertext << from.codes->log_piece;
 	const hel_code *code = hel_code_of(t->coding);
-	if (from.codes->coding != (code->one_hot ? HEL_BY_ONE_HOT : t->coding))
+	if (from.codes->coding != (code->one_hot ? HEL_CODING_ONE_HOT : t->coding))
 		return (hel_piece){0, 0};
 	if (code->one_hot && !code->selects)
 		first += b->part[block] * one_hot_entries(b);

@@ -152,7 +152,7 @@ int hel_describe_blocks(char *out, size_t size, const hel_blocks *b)
 		size_t tables = 0;
 		for (size_t i = 0; i < b->schema.table_count; i++)
 			tables += b->schema.table[i].coding == c;
-		if (tables && c != HEL_BY_ONE_HOT)
+		if (tables && c != HEL_CODING_ONE_HOT)
 			n += snprintf(out + n, size - (size_t)n, ", %zu by %s", tables,
 				      hel_coding_name(c));
 	}

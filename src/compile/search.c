@@ -79,7 +79,7 @@ typedef struct ways_job {
 bool hel_coding_is_wanted(const hel_compile_options *o, size_t tables)
 {
 	for (size_t i = 0; o->coding && i < tables; i++)
-		if (o->coding[i] != HEL_CODINGS && o->coding[i] != HEL_BY_ONE_HOT)
+		if (o->coding[i] != HEL_CODINGS && o->coding[i] != HEL_CODING_ONE_HOT)
 			return true;
 	return false;
 }

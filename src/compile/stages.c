@@ -366,11 +366,11 @@ static void choose_coding(hel_coding *coding, uint32_t *order, const hel_table_f
 	*order = hel_table_order(t);
 	*coding = wanted;
 	if (wanted == HEL_CODINGS && way->powers && *order <= way->powers &&
-	    hel_table_can_be(t, HEL_BY_POWERS, *order))
-		*coding = HEL_BY_POWERS;
+	    hel_table_can_be(t, HEL_CODING_POWERS, *order))
+		*coding = HEL_CODING_POWERS;
 	else if (wanted == HEL_CODINGS)
-		*coding =
-		    way->grid && hel_table_can_be(t, HEL_BY_GRID, 1) ? HEL_BY_GRID : HEL_BY_ONE_HOT;
+		*coding = way->grid && hel_table_can_be(t, HEL_CODING_GRID, 1) ? HEL_CODING_GRID
+									       : HEL_CODING_ONE_HOT;
 }
 
 /* Equality is tested in a whole ciphertext at once: all tables share its order. */
@@ -446,7 +446,7 @@ unsigned hel_stage_levels(const hel_stage *s)
 
 hel_polynomial hel_stage_polynomial(const hel_stage *s)
 {
-	return (hel_polynomial){HEL_CHEBYSHEV, s->polynomial->degree, s->polynomial->c};
+	return (hel_polynomial){HEL_BASIS_CHEBYSHEV, s->polynomial->degree, s->polynomial->c};
 }
 
 bool hel_stage_is_real(const hel_stage *s)

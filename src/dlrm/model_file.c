@@ -364,7 +364,7 @@ hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, si
 	if (!hel_dataset_by_name(schema->dataset))
 		FAIL(HEL_EFORMAT, "model.json: unknown data set '%s'", schema->dataset);
 	for (size_t i = 0; i < schema->table_count; i++)
-		if (schema->table[i].coding != HEL_BY_ONE_HOT)
+		if (schema->table[i].coding != HEL_CODING_ONE_HOT)
 			FAIL(HEL_EFORMAT,
 			     "model.json: table %s has a coding, which compiled models have",
 			     schema->table[i].name);

@@ -48,16 +48,16 @@ uint32_t hel_table_order(const hel_table_field *t)
 bool hel_table_can_be(const hel_table_field *t, hel_coding coding, uint32_t size)
 {
 	switch (coding) {
-	case HEL_BY_ONE_HOT:
+	case HEL_CODING_ONE_HOT:
 		return true;
-	case HEL_BY_GRID: /* several ones at once would be seen in every place */
+	case HEL_CODING_GRID: /* several ones at once would be seen in every place */
 		return t->digits == 1 && size && size <= hel_table_width(t);
-	case HEL_BY_ROOTS:
+	case HEL_CODING_ROOTS:
 		if (size & (size - 1))
 			return false;
 		/* fallthrough */
-	case HEL_BY_POWERS:
-	case HEL_BY_CODED:
+	case HEL_CODING_POWERS:
+	case HEL_CODING_CODED:
 		return size <= HEL_CODE_ORDER_MAX && size >= hel_table_order(t);
 	case HEL_CODINGS:
 		break;
@@ -71,14 +71,14 @@ size_t hel_table_features(const hel_table_field *t)
 {
 	const size_t width = hel_table_width(t);
 	switch (t->coding) {
-	case HEL_BY_GRID:
+	case HEL_CODING_GRID:
 		return t->coding_size + (width + t->coding_size - 1) / t->coding_size;
-	case HEL_BY_POWERS:
+	case HEL_CODING_POWERS:
 		return 2 * (size_t)t->digits;
-	case HEL_BY_ROOTS:
+	case HEL_CODING_ROOTS:
 		return 2 * width;
-	case HEL_BY_ONE_HOT:
-	case HEL_BY_CODED:
+	case HEL_CODING_ONE_HOT:
+	case HEL_CODING_CODED:
 	case HEL_CODINGS:
 		break;
 	}
@@ -98,7 +98,7 @@ size_t hel_features_dense(const hel_schema *s, unsigned degree)
 static bool has_constant(const hel_schema *s)
 {
 	for (size_t i = 0; i < s->table_count; i++)
-		if (s->table[i].coding == HEL_BY_GRID)
+		if (s->table[i].coding == HEL_CODING_GRID)
 			return true;
 	return false;
 }
@@ -124,18 +124,18 @@ uint32_t hel_features_ranges(double *range, uint32_t *group, const hel_schema *s
 		const hel_table_field *t = &s->table[i];
 		const size_t features = hel_table_features(t);
 		const hel_coding c = t->coding;
-		for (size_t k = 0; (c == HEL_BY_POWERS || c == HEL_BY_ROOTS) && k < features;
-		     k += 2)
+		for (size_t k = 0;
+		     (c == HEL_CODING_POWERS || c == HEL_CODING_ROOTS) && k < features; k += 2)
 			group[at + k] = HEL_COSINE;
-		for (uint32_t place = 0; c == HEL_BY_ONE_HOT && place < t->digits;
+		for (uint32_t place = 0; c == HEL_CODING_ONE_HOT && place < t->digits;
 		     place++, groups++) {
 			const hel_digit d = hel_table_digit(t, place);
 			for (uint32_t k = 0; k < d.width; k++)
 				group[at + d.first + k] = groups;
 		}
-		for (size_t k = 0; c == HEL_BY_GRID && k < features; k++)
+		for (size_t k = 0; c == HEL_CODING_GRID && k < features; k++)
 			group[at + k] = groups + (k >= t->coding_size);
-		groups += c == HEL_BY_GRID ? 2 : 0;
+		groups += c == HEL_CODING_GRID ? 2 : 0;
 		at += features;
 	}
 	return groups;
@@ -158,22 +158,22 @@ static void fill_table(double *out, const hel_table_field *t, const uint32_t *ho
 		/* the number behind all entries of the digit stands for none */
 		const uint32_t x = hot[place] == HEL_NO_HOT ? d.width : hot[place] - d.first;
 		switch (t->coding) {
-		case HEL_BY_ONE_HOT:
+		case HEL_CODING_ONE_HOT:
 			if (hot[place] != HEL_NO_HOT)
 				out[hot[place]] = 1;
 			break;
-		case HEL_BY_GRID:
+		case HEL_CODING_GRID:
 			if (hot[place] != HEL_NO_HOT)
 				out[hot[place] % size] = out[size + hot[place] / size] = 1;
 			break;
-		case HEL_BY_POWERS:
+		case HEL_CODING_POWERS:
 			fill_root(out + 2 * place, x, size);
 			break;
-		case HEL_BY_ROOTS:
+		case HEL_CODING_ROOTS:
 			for (uint32_t k = d.first; k < d.first + d.width; k++)
 				fill_root(out + 2 * (size_t)k, x, size);
 			break;
-		case HEL_BY_CODED:
+		case HEL_CODING_CODED:
 			for (uint32_t k = 0; k < d.width; k++)
 				out[d.first + k] = ((double)x - k) / size;
 			break;

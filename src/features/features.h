@@ -71,11 +71,13 @@ typedef struct hel_dense_field {
 /** How a table's entries travel. What the server makes of them is the same sum of rows; which one a
  *  model is compiled with changes levels, time and the size of queries, never the model. */
 #define HEL_CODING_LIST(X)                                                                         \
-	X(HEL_BY_ONE_HOT, "onehot") /* as they are: one number each */                             \
-	X(HEL_BY_GRID, "grid")	    /* two short one-hots, whose product is the long one */        \
-	X(HEL_BY_POWERS, "powers")  /* a root of unity for each digit: the server takes powers */  \
-	X(HEL_BY_ROOTS, "roots") /* a root of unity for each entry: the server tests equality */   \
-	X(HEL_BY_CODED, "coded") /* a difference for each entry: the server tests equality */
+	X(HEL_CODING_ONE_HOT, "onehot") /* as they are: one number each */                         \
+	X(HEL_CODING_GRID, "grid")	/* two short one-hots, whose product is the long one */    \
+	X(HEL_CODING_POWERS,                                                                       \
+	  "powers") /* a root of unity for each digit: the server takes powers */                  \
+	X(HEL_CODING_ROOTS,                                                                        \
+	  "roots") /* a root of unity for each entry: the server tests equality */                 \
+	X(HEL_CODING_CODED, "coded") /* a difference for each entry: the server tests equality */
 
 typedef enum hel_coding {
 #define X(coding, name) coding,

@@ -41,7 +41,7 @@ static hel_status put_table(hel_json_writer *j, const hel_table_field *t)
 			hel_json_put_text(j, NULL, t->value[v]);
 		hel_json_close(j, ']');
 	}
-	if (t->coding != HEL_BY_ONE_HOT) { /* how the entries travel */
+	if (t->coding != HEL_CODING_ONE_HOT) { /* how the entries travel */
 		hel_json_open(j, "coding", '{');
 		hel_json_put_text(j, "kind", hel_coding_name(t->coding));
 		hel_json_put_integer(j, "size", t->coding_size);

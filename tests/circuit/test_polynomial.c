@@ -8,7 +8,7 @@ static double value_at(const hel_polynomial *p, double x)
 	double before = 1, now = x, sum = p->c[0];
 	for (unsigned i = 1; i <= p->degree; i++) {
 		sum += p->c[i] * now;
-		double next = p->basis == HEL_CHEBYSHEV ? 2 * x * now - before : x * now;
+		double next = p->basis == HEL_BASIS_CHEBYSHEV ? 2 * x * now - before : x * now;
 		before = now;
 		now = next;
 	}
@@ -78,7 +78,7 @@ static void test_schedules(void **state)
 	double c[HEL_MAX_DEGREE + 1];
 	test_prng(&g, 1);
 	for (unsigned degree = 1; degree <= HEL_MAX_DEGREE; degree++)
-		for (int basis = HEL_POWERS; basis <= HEL_CHEBYSHEV; basis++)
+		for (int basis = HEL_BASIS_POWERS; basis <= HEL_BASIS_CHEBYSHEV; basis++)
 			for (int parity = 0; parity < 3; parity++) {
 				random_coefficients(c, degree, &g);
 				for (unsigned i = 0; parity && i < degree; i++)
@@ -108,7 +108,7 @@ static void test_on_ciphertexts(void **state)
 		x[i].re = 2 * (double)i / (double)(f.slots - 1) - 1;
 	static const unsigned degrees[] = {1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 27, 31, 32, 47, 63};
 	for (size_t d = 0; d < HEL_ARRAY_LEN(degrees); d++)
-		for (int basis = HEL_POWERS; basis <= HEL_CHEBYSHEV; basis++)
+		for (int basis = HEL_BASIS_POWERS; basis <= HEL_BASIS_CHEBYSHEV; basis++)
 			for (unsigned level = 7; level >= 6; level--) {
 				const hel_polynomial p = {(hel_basis)basis, degrees[d], c};
 				const unsigned levels = hel_polynomial_levels(p.degree);
@@ -127,18 +127,18 @@ static void test_on_ciphertexts(void **state)
 	hel_ct *a = encrypted(&f, x, 2), *b;
 	assert_ok(hel_ct_new(&b, f.params));
 	random_coefficients(c, 4, &f.g);
-	assert_status(HEL_ELEVEL,
-		      hel_polynomial_apply(f.ev, b, a, &(hel_polynomial){HEL_CHEBYSHEV, 4, c}));
-	assert_status(HEL_EINVAL,
-		      hel_polynomial_apply(f.ev, b, a, &(hel_polynomial){HEL_CHEBYSHEV, 0, c}));
+	assert_status(HEL_ELEVEL, hel_polynomial_apply(
+				      f.ev, b, a, &(hel_polynomial){HEL_BASIS_CHEBYSHEV, 4, c}));
+	assert_status(HEL_EINVAL, hel_polynomial_apply(
+				      f.ev, b, a, &(hel_polynomial){HEL_BASIS_CHEBYSHEV, 0, c}));
 	c[1] = NAN;
-	assert_status(HEL_EINVAL,
-		      hel_polynomial_apply(f.ev, b, a, &(hel_polynomial){HEL_CHEBYSHEV, 2, c}));
+	assert_status(HEL_EINVAL, hel_polynomial_apply(
+				      f.ev, b, a, &(hel_polynomial){HEL_BASIS_CHEBYSHEV, 2, c}));
 	hel_eval *keyless;
 	c[1] = 1;
 	assert_ok(hel_eval_new(&keyless, f.params, NULL, NULL));
-	assert_status(HEL_EKEY,
-		      hel_polynomial_apply(keyless, b, a, &(hel_polynomial){HEL_CHEBYSHEV, 2, c}));
+	assert_status(HEL_EKEY, hel_polynomial_apply(keyless, b, a,
+						     &(hel_polynomial){HEL_BASIS_CHEBYSHEV, 2, c}));
 	hel_eval_free(keyless);
 	hel_ct_free(a);
 	hel_ct_free(b);

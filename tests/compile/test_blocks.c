@@ -58,13 +58,13 @@ static hel_complex element_value(const hel_blocks *b, size_t source, size_t bloc
 {
 	const hel_table_field *t = &b->schema.table[b->table[block]];
 	const size_t power = hel_blocks_source(b, source).power;
-	if (t->coding == HEL_BY_POWERS) {
+	if (t->coding == HEL_CODING_POWERS) {
 		const double angle = 2 * M_PI * (double)power * row / t->coding_size;
 		return (hel_complex){element % 2 ? sin(angle) : cos(angle), 0};
 	}
-	if (t->coding == HEL_BY_GRID)
+	if (t->coding == HEL_CODING_GRID)
 		return (hel_complex){element == row % t->coding_size, 0};
-	if (t->coding == HEL_BY_ROOTS && element == row) {
+	if (t->coding == HEL_CODING_ROOTS && element == row) {
 		const hel_complex f = hel_geometric_factor(hel_log2_ceil(t->coding_size), element);
 		const double size = f.re * f.re + f.im * f.im;
 		return (hel_complex){f.re / size, -f.im / size};
@@ -105,7 +105,7 @@ static double passes(const hel_blocks *b, size_t selection, size_t element, cons
 	if (block >= b->used)
 		return 0;
 	const hel_table_field *t = &b->schema.table[b->table[block]];
-	if (t->coding != HEL_BY_GRID)
+	if (t->coding != HEL_CODING_GRID)
 		return selection == 0;
 	const hel_piece highs = hel_blocks_highs(b, selection, block);
 	return place < highs.width && highs.first + place == row[b->table[block]] / t->coding_size;
@@ -219,10 +219,11 @@ static void test_lookups(void **state)
 {
 	(void)state;
 	static const uint32_t rows[] = {3, 700, 17, 2, 129};
-	static const hel_coding mixed[] = {HEL_BY_POWERS, HEL_BY_GRID, HEL_BY_ROOTS, HEL_BY_CODED,
-					   HEL_BY_GRID};
-	static const hel_coding short_ones[] = {HEL_BY_POWERS, HEL_BY_ONE_HOT, HEL_BY_POWERS,
-						HEL_BY_ROOTS, HEL_BY_ONE_HOT};
+	static const hel_coding mixed[] = {HEL_CODING_POWERS, HEL_CODING_GRID, HEL_CODING_ROOTS,
+					   HEL_CODING_CODED, HEL_CODING_GRID};
+	static const hel_coding short_ones[] = {HEL_CODING_POWERS, HEL_CODING_ONE_HOT,
+						HEL_CODING_POWERS, HEL_CODING_ROOTS,
+						HEL_CODING_ONE_HOT};
 	const hel_way ways[] = {{.sum = true},
 				{.sum = true, .grid = true},
 				{.sum = true, .powers = 24},

@@ -179,9 +179,9 @@ static void want(hel_coding *coding, const hel_schema *s, hel_coding wanted)
 {
 	for (size_t i = 0; i < s->table_count; i++) {
 		const uint32_t order = hel_table_order(&s->table[i]);
-		const bool can =
-		    wanted == HEL_BY_ONE_HOT ||
-		    (wanted == HEL_BY_GRID ? s->table[i].digits == 1 : order <= HEL_CODE_ORDER_MAX);
+		const bool can = wanted == HEL_CODING_ONE_HOT ||
+				 (wanted == HEL_CODING_GRID ? s->table[i].digits == 1
+							    : order <= HEL_CODE_ORDER_MAX);
 		coding[i] = can ? wanted : HEL_CODINGS;
 	}
 }
@@ -190,8 +190,8 @@ static void want(hel_coding *coding, const hel_schema *s, hel_coding wanted)
 static void test_codings(void **state)
 {
 	(void)state;
-	static const hel_coding all[] = {HEL_BY_GRID, HEL_BY_POWERS, HEL_BY_ROOTS, HEL_BY_CODED,
-					 HEL_CODINGS};
+	static const hel_coding all[] = {HEL_CODING_GRID, HEL_CODING_POWERS, HEL_CODING_ROOTS,
+					 HEL_CODING_CODED, HEL_CODINGS};
 	hel_pool *pool = hel_pool_new(2);
 	for (unsigned i = 0; i < (rounds() < 30 ? 1 : 2) * HEL_ARRAY_LEN(all) + 1; i++) {
 		hel_prng g;
@@ -262,7 +262,7 @@ static void test_small_queries(void **state)
 		uint32_t base, digits;
 		hel_coding coding;
 		size_t max_query;
-	} models[] = {{3, 16000, 1, HEL_BY_GRID, 600000}, {64, 32, 24, HEL_BY_POWERS, 0}};
+	} models[] = {{3, 16000, 1, HEL_CODING_GRID, 600000}, {64, 32, 24, HEL_CODING_POWERS, 0}};
 	/* the second is large: left to runs that are long anyway */
 	const size_t count = rounds() < 30 ? 1 : 2;
 	hel_pool *pool = hel_pool_new(2);
@@ -318,7 +318,7 @@ static void test_proved_small_queries(void **state)
 	for (int proved = 0; proved < 2; proved++) {
 		o.proved_only = proved;
 		assert_ok(hel_compile(&p, &r, m, &o));
-		assert_int_equal(proved ? 0 : 3, tables_by(p, HEL_BY_GRID));
+		assert_int_equal(proved ? 0 : 3, tables_by(p, HEL_CODING_GRID));
 		assert_int_equal(!proved, p->manifest->measured);
 		hel_compile_report_clear(&r);
 		hel_program_free(p);
@@ -332,7 +332,7 @@ static void test_proved_small_queries(void **state)
 static void test_bound_of_roots(void **state)
 {
 	(void)state;
-	static const hel_coding coding[] = {HEL_BY_POWERS, HEL_BY_ONE_HOT};
+	static const hel_coding coding[] = {HEL_CODING_POWERS, HEL_CODING_ONE_HOT};
 	hel_dlrm_config c = hel_dlrm_config_default();
 	hel_program *p;
 	hel_compile_report r;
@@ -526,9 +526,10 @@ static void test_refuses_codings(void **state)
 		uint32_t base, digits;
 		hel_coding coding;
 		const char *reason;
-	} bad[] = {{63, 2, HEL_BY_ROOTS, "a digit, none included, has 65; train it with shorter"},
-		   {64, 1, HEL_BY_POWERS, "the table has 65; train it with digits"},
-		   {4, 2, HEL_BY_GRID, "grid takes one entry at a time"}};
+	} bad[] = {
+	    {63, 2, HEL_CODING_ROOTS, "a digit, none included, has 65; train it with shorter"},
+	    {64, 1, HEL_CODING_POWERS, "the table has 65; train it with digits"},
+	    {4, 2, HEL_CODING_GRID, "grid takes one entry at a time"}};
 	hel_dlrm_config c = hel_dlrm_config_default();
 	hel_dlrm *m;
 	hel_program *p = NULL;
@@ -542,7 +543,7 @@ static void test_refuses_codings(void **state)
 		assert_non_null(strstr(hel_error_detail(), bad[i].reason));
 		hel_dlrm_free(m);
 	}
-	static const hel_coding roots = HEL_BY_ROOTS;
+	static const hel_coding roots = HEL_CODING_ROOTS;
 	hel_stages *s;
 	unsigned packings = 0;
 	assert_ok(hel_dlrm_new(&m, &c, hashed_schema(1, 62, 32), 1));

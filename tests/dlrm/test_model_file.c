@@ -45,7 +45,7 @@ static void test_refuses_codings(void **state)
 {
 	(void)state;
 	hel_dlrm *m = make_model(), *back = NULL;
-	m->schema->table[1].coding = HEL_BY_GRID;
+	m->schema->table[1].coding = HEL_CODING_GRID;
 	m->schema->table[1].coding_size = 2;
 	assert_ok(hel_dlrm_save(m, temp_dir));
 	assert_status(HEL_EFORMAT, hel_dlrm_load(&back, temp_dir));

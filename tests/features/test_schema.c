@@ -161,31 +161,33 @@ static void test_codings(void **state)
 	assert_int_equal(7, hel_table_order(one));
 	assert_int_equal(13, hel_table_width(two));
 	assert_int_equal(10, hel_table_order(two)); /* nine, and none */
-	assert_true(hel_table_can_be(one, HEL_BY_GRID, 7) &&
-		    !hel_table_can_be(one, HEL_BY_GRID, 8));
-	assert_true(!hel_table_can_be(two, HEL_BY_GRID, 3) &&
-		    !hel_table_can_be(one, HEL_BY_GRID, 0));
-	assert_true(hel_table_can_be(two, HEL_BY_POWERS, 10));
-	assert_true(!hel_table_can_be(two, HEL_BY_POWERS, 9));
-	assert_true(!hel_table_can_be(two, HEL_BY_POWERS, 65));
-	assert_true(hel_table_can_be(two, HEL_BY_ROOTS, 16) &&
-		    !hel_table_can_be(two, HEL_BY_ROOTS, 12));
+	assert_true(hel_table_can_be(one, HEL_CODING_GRID, 7) &&
+		    !hel_table_can_be(one, HEL_CODING_GRID, 8));
+	assert_true(!hel_table_can_be(two, HEL_CODING_GRID, 3) &&
+		    !hel_table_can_be(one, HEL_CODING_GRID, 0));
+	assert_true(hel_table_can_be(two, HEL_CODING_POWERS, 10));
+	assert_true(!hel_table_can_be(two, HEL_CODING_POWERS, 9));
+	assert_true(!hel_table_can_be(two, HEL_CODING_POWERS, 65));
+	assert_true(hel_table_can_be(two, HEL_CODING_ROOTS, 16) &&
+		    !hel_table_can_be(two, HEL_CODING_ROOTS, 12));
 	for (hel_coding a = 0; a < HEL_CODINGS; a++)
 		for (hel_coding b = 0; b < HEL_CODINGS; b++) {
-			if (b == HEL_BY_GRID)
+			if (b == HEL_CODING_GRID)
 				continue;
 			s->table[0].coding = a;
 			s->table[1].coding = b;
-			s->table[0].coding_size = a == HEL_BY_GRID ? 3 : a == HEL_BY_ROOTS ? 8 : 7;
-			s->table[1].coding_size = b == HEL_BY_ROOTS ? 16 : 11;
+			s->table[0].coding_size = a == HEL_CODING_GRID	  ? 3
+						  : a == HEL_CODING_ROOTS ? 8
+									  : 7;
+			s->table[1].coding_size = b == HEL_CODING_ROOTS ? 16 : 11;
 			assert_ok(hel_schema_to_json(&text, s));
 			assert_ok(hel_schema_from_json(&again, text, strlen(text)));
 			assert_equal(again->table[0].coding, a);
 			assert_equal(again->table[1].coding, b);
 			const size_t first = hel_table_features(one),
 				     width = hel_features_width(again, 1);
-			assert_int_equal(1 + first + hel_table_features(two) + (a == HEL_BY_GRID),
-					 width);
+			assert_int_equal(
+			    1 + first + hel_table_features(two) + (a == HEL_CODING_GRID), width);
 			const uint32_t groups = hel_features_ranges(range, group, again, 1);
 			for (int n = 0; n < 200; n++) {
 				uint8_t seen[200] = {0};
@@ -201,20 +203,20 @@ static void test_codings(void **state)
 					if (group[i] < groups && f[i] != 0)
 						assert_false(seen[group[i]]++);
 				}
-				if (a == HEL_BY_GRID) {
+				if (a == HEL_CODING_GRID) {
 					assert_equal(f[1 + hots[0] % 3], 1);
 					assert_equal(f[1 + 3 + hots[0] / 3], 1);
 					assert_equal(f[width - 1], 1);
-				} else if (a == HEL_BY_CODED)
+				} else if (a == HEL_CODING_CODED)
 					assert_equal(f[1 + hots[0]], 0);
-				else if (a == HEL_BY_ONE_HOT)
+				else if (a == HEL_CODING_ONE_HOT)
 					assert_equal(f[1 + hots[0]], 1);
 				else /* the cosine of the row's own root */
 					assert_less(
-					    fabs(f[1 + (a == HEL_BY_ROOTS ? 2 * hots[0] : 0)] -
+					    fabs(f[1 + (a == HEL_CODING_ROOTS ? 2 * hots[0] : 0)] -
 						 cos(2 * M_PI * hots[0] / s->table[0].coding_size)),
 					    1e-12);
-				if (b == HEL_BY_POWERS && hots[2] == HEL_NO_HOT)
+				if (b == HEL_CODING_POWERS && hots[2] == HEL_NO_HOT)
 					/* no entry is a root behind all entries */
 					assert_within(f[1 + first + 2], cos(2 * M_PI * 4 / 11),
 						      1e-12);
@@ -223,7 +225,7 @@ static void test_codings(void **state)
 			hel_free(text);
 		}
 	/* sizes that do not fit, codings that there are not */
-	s->table[0].coding = s->table[1].coding = HEL_BY_ONE_HOT;
+	s->table[0].coding = s->table[1].coding = HEL_CODING_ONE_HOT;
 	static const char *const bad[] = {"grid\",\"size\":8",	   "grid\",\"size\":0",
 					  "powers\",\"size\":6",   "roots\",\"size\":12",
 					  "coded\",\"size\":65",   "scan\",\"size\":7",

@@ -219,7 +219,7 @@ static hel_status parse_codings(hel_coding *coding, const hel_args *args, const 
 		const size_t length = sign ? (size_t)(sign - text[k]) : 0;
 		bool found = !sign;
 		if (strcmp(name, "full") == 0 || strcmp(name, "digits") == 0)
-			name = hel_coding_name(HEL_BY_ONE_HOT);
+			name = hel_coding_name(HEL_CODING_ONE_HOT);
 		const hel_coding c = hel_coding_by_name(name);
 		if (c == HEL_CODINGS && strcmp(name, "auto") != 0)
 			FAIL(HEL_EINVAL,

@@ -1,6 +1,6 @@
 /* Tables for lookup-bench: read from files, or random. */
-#include "dlrm/safetensors.h"
 #include "lookup_bench.h"
+#include "model/safetensors.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

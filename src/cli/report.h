@@ -3,7 +3,7 @@
 #define HEL_CLI_REPORT_H
 
 #include "cli.h"
-#include "dlrm/dlrm.h"
+#include "model/dlrm.h"
 #include <helrm/client.h>
 
 /** Says a score and returns it: logit, probability, bits. */

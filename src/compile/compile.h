@@ -5,7 +5,7 @@
 #ifndef HEL_COMPILE_H
 #define HEL_COMPILE_H
 
-#include "dlrm/dlrm.h"
+#include "model/dlrm.h"
 #include "vm/vm.h"
 
 /** What a plan is made for. */

@@ -3,7 +3,7 @@
 #define HEL_RANDOM_MODEL_H
 
 #include "../testing.h"
-#include "dlrm/dlrm.h"
+#include "model/dlrm.h"
 #include <math.h>
 
 /** The most of everything. */

@@ -1,6 +1,6 @@
 /* A model configuration. */
-#include "dlrm/dlrm.h"
 #include "fuzz.h"
+#include "model/dlrm.h"
 #include <math.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

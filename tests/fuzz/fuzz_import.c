@@ -1,7 +1,7 @@
 /* A foreign model: the length of its schema (u32), the schema, its weights. What is taken over can
  * be scored. */
-#include "dlrm/dlrm.h"
 #include "fuzz.h"
+#include "model/dlrm.h"
 #include <math.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,8 +1,8 @@
 /* A model's files. Input that starts with '{' is model.json, with '[' its approximations, any other
  * weights.safetensors for the small model below; the latter also with the header length that fits
  * its last brace. */
-#include "dlrm/dlrm.h"
 #include "fuzz.h"
+#include "model/dlrm.h"
 #include <math.h>
 
 /* As if the weights file had a megabyte: what asks for more is refused. */

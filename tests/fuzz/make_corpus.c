@@ -2,8 +2,8 @@
  * Keys and ciphertexts are random: a new run gives other bytes of the same form.
  */
 #include "compile/calibration.h"
-#include "dlrm/dlrm.h"
 #include "fuzz_weights.h"
+#include "model/dlrm.h"
 #include "net/net.h"
 #include <zlib.h>
 

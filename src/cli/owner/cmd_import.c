@@ -1,6 +1,6 @@
 /* import: a model trained in PyTorch becomes a helrm model. */
 #include "cli/cli.h"
-#include "dlrm/dlrm.h"
+#include "model/dlrm.h"
 
 static hel_status run_import(const hel_args *args, json_t *out)
 {

@@ -1,7 +1,7 @@
 #include "ckks/ckks.h"
 #include "cli/cli.h"
 #include "compile/bounds.h"
-#include "dlrm/dlrm.h"
+#include "model/dlrm.h"
 #include "prog/prog.h"
 #include "vm/vm.h"
 #include <math.h>

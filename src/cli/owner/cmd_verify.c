@@ -1,7 +1,7 @@
 /* verify: encrypted against clear, over real rows, client and server in one process. */
 #include "cli/report.h"
 #include "cli/server/infer.h"
-#include "dlrm/dlrm.h"
+#include "model/dlrm.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

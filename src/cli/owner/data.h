@@ -3,7 +3,7 @@
 #define HEL_CLI_DATA_H
 
 #include "cli/cli.h"
-#include "dlrm/dlrm.h"
+#include "model/dlrm.h"
 
 #define HEL_DATASET_OPTION                                                                         \
 	{                                                                                          \

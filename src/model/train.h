@@ -1,4 +1,4 @@
-/* train.h -- one training step after another. Internal to dlrm. */
+/* train.h -- one training step after another. Internal to model. */
 #ifndef HEL_TRAIN_H
 #define HEL_TRAIN_H
 

@@ -1,7 +1,7 @@
 /* Polynomials for activations: against the activations, and through files. */
 #include "../features/cohort.h"
 #include "../testing_dir.h"
-#include "dlrm/dlrm.h"
+#include "model/dlrm.h"
 #include <math.h>
 #include <unistd.h>
 

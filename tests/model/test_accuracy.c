@@ -1,5 +1,5 @@
 #include "../testing.h"
-#include "dlrm/dlrm.h"
+#include "model/dlrm.h"
 #include <math.h>
 
 /* AUC by definition: the share of (ill, well) pairs in the right order, ties half. */

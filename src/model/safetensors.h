@@ -1,5 +1,5 @@
 /* safetensors.h -- the file format of weights: u64 header size, JSON header, raw little-endian
- * data. Internal to dlrm.
+ * data. Internal to model.
  */
 #ifndef HEL_SAFETENSORS_H
 #define HEL_SAFETENSORS_H

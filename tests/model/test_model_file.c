@@ -1,6 +1,6 @@
 #include "../features/cohort.h"
 #include "../testing_dir.h"
-#include "dlrm/dlrm.h"
+#include "model/dlrm.h"
 #include <math.h>
 
 static hel_dlrm *make_model(void)

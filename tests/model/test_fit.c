@@ -1,6 +1,6 @@
 /* Training from a cache: it repeats, it survives being killed, it stops early. */
 #include "../features/rowfile.h"
-#include "dlrm/dlrm.h"
+#include "model/dlrm.h"
 #include <math.h>
 #include <signal.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /* network.h -- many samples through a model in single precision: what training
- * and bulk scoring share. Internal to dlrm.
+ * and bulk scoring share. Internal to model.
  */
 #ifndef HEL_NETWORK_H
 #define HEL_NETWORK_H

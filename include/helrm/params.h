@@ -24,6 +24,18 @@ typedef struct hel_complex {
 /** @name Parameters
  *  @{ */
 
+/** Levels that are alike. A level that multiplies, at scale S with primes of product q, leads to
+ *  scale S^2 / q; one that passes only meets plaintexts, which are made at scale q, and leads to
+ *  scale S. */
+typedef struct hel_level_run {
+	uint8_t levels; /**< how many, 1 or more */
+	uint8_t primes; /**< in the group of each: 1 or 2 */
+	uint8_t pass;	/**< 1: they pass, 0: they multiply */
+} hel_level_run;
+
+/** Runs that a spec may have. */
+#define HEL_MAX_RUNS 8
+
 /** What to ask of hel_params_new(). */
 typedef struct hel_params_spec {
 	uint8_t log_n;		  /**< ring degree N = 2^log_n, 2^(log_n - 1) slots; 12 to 17 */
@@ -34,13 +46,19 @@ typedef struct hel_params_spec {
 	uint8_t special;    /**< special primes; alpha of them or more */
 	uint8_t base; /**< primes of level 0; 0: one more than a level, for 2^28 of head room at 30
 			 bits; 1, with one-prime levels of at most 28 bits: 2^(29 - scale_bits) */
+	uint8_t trim; /**< with runs: all primes lie near 2^(scale_bits - trim / 16); else 0 */
+	uint8_t runs; /**< 0: all levels are alike. Else level 0 is one prime (`base` is 1), these
+			 runs lie above it, and primes_per_level is the largest of theirs. Scales
+			 then differ between levels, from 2^scale_bits at level 0 to at most
+			 twice as many bits: what the primes of the groups divide out */
+	hel_level_run run[HEL_MAX_RUNS]; /**< from level 1 upwards */
 } hel_params_spec;
 
 /** Checked parameters. Deterministic: equal specs give equal primes everywhere.
  *  - Shape: levels + 1 groups of primes_per_level primes, one more for level 0 (unless `base` says
  *    otherwise), and the special ones, all below 2^30.
  *  - Cost: milliseconds to a second, by N and the number of primes; tables of 16 N bytes a prime.
- *  - Source: (2), (30).
+ *  - Source: (2), (30), (31).
  *  @retval HEL_ESECURITY log2(QP) is above the 128-bit bound for N.
  *  @retval HEL_EPARAMS   the spec is out of range or there are not enough primes. */
 HEL_API HEL_CHECKED hel_status hel_params_new(hel_params **out, const hel_params_spec *spec);
@@ -82,7 +100,8 @@ typedef enum hel_pt_use {
 
 /** Encodes all slots.
  *  - Shape: hel_params_slots() numbers.
- *  - Level, scale: `level` and its scale S.
+ *  - Level, scale: `level` and its scale S; to multiply at a level that passes: its primes'
+ *    product.
  *  - Error: rounding, sqrt(N / 24) / S.
  *  - Cost: one FFT of N / 2 complex numbers, L NTTs. Its time does not depend on the numbers; that
  *    they do not fit is revealed.

@@ -1,6 +1,7 @@
 /* The canonical embedding: slot j is the value at zeta^(5^j), zeta = exp(pi i / N)
  * (Cheon, Kim, Kim, Song 2017; FFT over the powers of 5 as in HEAAN). */
 #include "encoder.h"
+#include "primes.h"
 #include <math.h>
 #include <string.h>
 
@@ -130,7 +131,10 @@ done:
 hel_status hel_encode(hel_pt **out, const hel_params *p, const hel_complex *slots, unsigned level,
 		      hel_pt_use use)
 {
-	return hel_encode_at(out, p, slots, level, hel_params_scale(p, level), use, NULL);
+	const bool passes = use == HEL_FOR_MUL && level && hel_spec_passes(&p->spec, level);
+	const double scale =
+	    passes && level <= p->spec.levels ? p->divisor[level] : hel_params_scale(p, level);
+	return hel_encode_at(out, p, slots, level, scale, use, NULL);
 }
 
 void hel_pt_free(hel_pt *pt)

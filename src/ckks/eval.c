@@ -2,6 +2,7 @@
 #include "encoder.h"
 #include "keyswitch.h"
 #include "params.h"
+#include "primes.h"
 #include <math.h>
 #include <string.h>
 
@@ -153,6 +154,12 @@ static void tensor_limb(void *arg, size_t i)
 	ring->k->tensor(d, a, b, ring->at[i]);
 }
 
+/* Where levels hand their scale on, it comes back bit for bit. */
+static double rescaled(const hel_params *p, double scale, unsigned level)
+{
+	return hel_spec_passes(&p->spec, level) ? p->scale[level - 1] : scale / p->divisor[level];
+}
+
 /* What a key switch leaves in `acc`, with what needs none, as a ciphertext at a product's scale, or
  * rescaled with it. */
 static void finish_product(const hel_eval *ev, hel_ct *out, const uint32_t *const add[2],
@@ -165,7 +172,7 @@ static void finish_product(const hel_eval *ev, hel_ct *out, const uint32_t *cons
 	else
 		hel_ks_finish(ev, out->part, add, acc, p->limbs[level], work);
 	out->level = level - rescale;
-	out->scale = rescale ? scale / p->divisor[level] : scale;
+	out->scale = rescale ? rescaled(p, scale, level) : scale;
 }
 
 static hel_status multiply(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b,
@@ -209,10 +216,11 @@ hel_status hel_eval_mul_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a
 
 static hel_status is_product(const hel_eval *ev, const hel_ct *a)
 {
-	const double scale = ev->params->scale[a->level];
+	const hel_params *p = ev->params;
 	if (a->level == 0)
 		return hel_fail(HEL_ELEVEL, "no level is left to rescale into");
-	if (!(fabs(a->scale / (scale * scale) - 1) < 1e-6))
+	const double wanted = p->scale[a->level - 1] * p->divisor[a->level];
+	if (!(fabs(a->scale / wanted - 1) < 1e-6))
 		return hel_fail(HEL_ESCALE, "scale 2^%.3f is no product's at level %u",
 				log2(a->scale), a->level);
 	return HEL_OK;
@@ -234,7 +242,7 @@ hel_status hel_eval_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 		parts[i] = (hel_mod_down_part){out->part[i], a->part[i], a->part[i] + limbs * n,
 					       NULL, NULL};
 	hel_ring_mod_down(&p->ring, bc, parts, 2, limbs, scratch, ev->pool);
-	out->scale = a->scale / p->divisor[a->level];
+	out->scale = rescaled(p, a->scale, a->level);
 	out->level = a->level - 1;
 done:
 	hel_scratch_give(ev->scratch, scratch);

@@ -1,4 +1,5 @@
 #include "params.h"
+#include "primes.h"
 #include <math.h>
 #include <string.h>
 
@@ -11,105 +12,6 @@ static const double security_limit[] = {
 double hel_security_limit(unsigned log_n)
 {
 	return log_n < HEL_ARRAY_LEN(security_limit) ? security_limit[log_n] : 0;
-}
-
-static unsigned base_primes(const hel_params_spec *s)
-{
-	return s->base ? s->base : s->primes_per_level + 1u;
-}
-
-static hel_status check_spec(const hel_params_spec *s)
-{
-	const unsigned low = s->primes_per_level == 1 ? 25 : 50;
-	const unsigned high = s->primes_per_level == 1 ? 30 : 60;
-	if (s->log_n < HEL_LOG_N_MIN || s->log_n > HEL_LOG_N_MAX)
-		return hel_fail(HEL_EPARAMS, "log_n is %u, expected %d to %d", s->log_n,
-				HEL_LOG_N_MIN, HEL_LOG_N_MAX);
-	if (s->primes_per_level != 1 && s->primes_per_level != 2)
-		return hel_fail(HEL_EPARAMS, "primes_per_level is %u, expected 1 or 2",
-				s->primes_per_level);
-	if (s->scale_bits < low || s->scale_bits > high)
-		return hel_fail(HEL_EPARAMS, "scale_bits is %u, expected %u to %u", s->scale_bits,
-				low, high);
-	if (s->base && !(s->base == 1 && s->primes_per_level == 1 && s->scale_bits <= 28))
-		return hel_fail(HEL_EPARAMS,
-				"%u primes at level 0, expected 0 for the usual number, or 1 below "
-				"one-prime levels of at most 28 bits",
-				s->base);
-	if (s->levels > HEL_MAX_LEVELS ||
-	    (s->levels + 1u) * s->primes_per_level + 1u + s->special > HEL_MAX_PRIMES)
-		return hel_fail(HEL_EPARAMS, "%u levels are too many", s->levels);
-	if (!s->alpha || s->special < s->alpha)
-		return hel_fail(
-		    HEL_EPARAMS,
-		    "digits of %u primes need at least as many special primes, found %u", s->alpha,
-		    s->special);
-	return HEL_OK;
-}
-
-/* Takes the unused candidate nearest to `want`. */
-static uint32_t take_nearest(uint32_t *candidates, size_t count, double want)
-{
-	size_t best = count;
-	for (size_t i = 0; i < count; i++)
-		if (candidates[i] &&
-		    (best == count || fabs(candidates[i] - want) < fabs(candidates[best] - want)))
-			best = i;
-	uint32_t q = best < count ? candidates[best] : 0;
-	if (q)
-		candidates[best] = 0;
-	return q;
-}
-
-/* Primes and scales together (DESIGN: squaring doubles any deviation, so each level's primes are
- * those nearest to S^2 / D). Special primes are the largest; level 0 takes the next ones. */
-static hel_status choose_primes(hel_params *p, uint32_t *primes, size_t chain)
-{
-	enum { POOL = 512 };
-	const hel_params_spec *s = &p->spec;
-	const unsigned per = s->primes_per_level;
-	uint32_t high[HEL_MAX_PRIMES], candidates[POOL];
-	/* level 0: usually one prime more than a level, so that it has head room */
-	const unsigned base = base_primes(s);
-	const size_t top = s->special + base;
-	size_t found = hel_primes_find(high, top, s->log_n, 1u << HEL_PRIME_BITS);
-	if (found < top)
-		return hel_fail(HEL_EPARAMS, "not enough primes for log_n %u", s->log_n);
-	for (size_t i = 0; i < s->special; i++)
-		primes[chain + i] = high[i];
-	for (size_t i = 0; i < base; i++)
-		primes[i] = high[s->special + i];
-	/* candidates around the wanted prime size; at 30 bits, just below the ones taken */
-	double bits = (double)s->scale_bits / per;
-	double ceiling = HEL_MIN((double)high[top - 1], exp2(bits) * (bits < 29.5 ? 1.02 : 1.0));
-	size_t want = HEL_MIN((size_t)POOL, (size_t)s->levels * per * 2 + 16);
-	found = hel_primes_find(candidates, want, s->log_n, (uint32_t)ceiling);
-	if (found < (size_t)s->levels * per + 1)
-		return hel_fail(HEL_EPARAMS, "not enough primes of %.0f bits for log_n %u", bits,
-				s->log_n);
-	double middle = candidates[HEL_MIN(found - 1, (size_t)s->levels * per / 2)];
-	const double target = per == 1 ? middle : middle * middle;
-	p->scale[s->levels] = target;
-	for (unsigned l = s->levels; l > 0; l--) {
-		double square = p->scale[l] * p->scale[l], divisor = 1;
-		size_t at = p->limbs[l - 1];
-		for (unsigned i = 0; i < per; i++) {
-			double wish = square / target / divisor;
-			if (i + 1 < per)
-				wish = middle;
-			uint32_t q = take_nearest(candidates, found, wish);
-			if (!q)
-				return hel_fail(HEL_EPARAMS, "not enough primes for log_n %u",
-						s->log_n);
-			primes[at + i] = q;
-			divisor *= q;
-		}
-		p->divisor[l] = divisor;
-		p->scale[l - 1] = square / divisor;
-		if (fabs(log2(p->scale[l - 1] / target)) > 0.5)
-			return hel_fail(HEL_EPARAMS, "scales drift apart at level %u", l - 1);
-	}
-	return HEL_OK;
 }
 
 double hel_params_log_special(const hel_params *p)
@@ -165,19 +67,26 @@ done:
 	return st;
 }
 
+/* Bytes without padding; what came later only where it is used, as files know it. */
+static void write_spec(hel_writer *w, const hel_params_spec *s)
+{
+	const size_t uniform = offsetof(hel_params_spec, trim);
+	hel_write_bytes(w, s, s->runs ? sizeof *s : uniform - !s->base);
+}
+
 static hel_status params_new(hel_params **out, const hel_params_spec *spec, bool insecure)
 {
 	hel_status st = HEL_OK;
 	hel_params *p = NULL;
 	TRY(hel_random_init());
-	TRY(check_spec(spec));
+	TRY(hel_spec_check(spec));
 	TRY_ALLOC(p, hel_alloc(1, sizeof *p));
 	p->spec = *spec;
 	for (unsigned l = 0; l <= spec->levels; l++)
-		p->limbs[l] = (size_t)l * spec->primes_per_level + base_primes(spec);
+		p->limbs[l] = (l ? p->limbs[l - 1] : 0) + hel_spec_primes(spec, l);
 	const size_t chain = p->limbs[spec->levels];
 	uint32_t primes[HEL_MAX_PRIMES];
-	TRY(choose_primes(p, primes, chain));
+	TRY(hel_choose_primes(p, primes));
 	for (size_t i = 0; i < chain + spec->special; i++)
 		p->log_qp += log2(primes[i]);
 	if (!insecure && p->log_qp > hel_security_limit(spec->log_n))
@@ -191,8 +100,7 @@ static hel_status params_new(hel_params **out, const hel_params_spec *spec, bool
 		     hel_params_log_special(p), hel_params_log_digit(p));
 	TRY(make_tables(p));
 	hel_writer w = {0};
-	/* bytes without padding; the last one only where it is used, as files know it */
-	hel_write_bytes(&w, spec, sizeof *spec - !spec->base);
+	write_spec(&w, spec);
 	for (size_t i = 0; i < chain + spec->special; i++)
 		hel_write_u32(&w, primes[i]);
 	st = w.status;

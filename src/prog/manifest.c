@@ -6,7 +6,7 @@
 
 static hel_params_spec spec_read(hel_reader *r)
 {
-	hel_params_spec s;
+	hel_params_spec s = {0}; /* all levels alike */
 	s.log_n = hel_read_u8(r);
 	s.levels = hel_read_u8(r);
 	const uint8_t primes = hel_read_u8(r);

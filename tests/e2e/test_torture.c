@@ -2,7 +2,7 @@
  * crash, no leak (under AddressSanitizer), and the next attempt works. */
 #include "../features/cohort.h"
 #include "compile/compile.h"
-#include "net/net.h"
+#include "net/client/client_inside.h"
 #include "net/server/server.h"
 #include <math.h>
 

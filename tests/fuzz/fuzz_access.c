@@ -1,6 +1,6 @@
 /* A client's files: sessions, and its secret at rest. */
 #include "fuzz.h"
-#include "net/net.h"
+#include "net/client/client_inside.h"
 
 static void try_secret(const uint8_t *bytes, size_t size)
 {

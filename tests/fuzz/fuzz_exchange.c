@@ -4,7 +4,7 @@
  * byte that picks the file, then (offset, value) in four bytes each; a rest of one to three bytes
  * cuts the file's end. The edited body is sealed again. The input as it came is tried, too. */
 #include "fuzz.h"
-#include "net/net.h"
+#include "net/client/client_inside.h"
 #include "net/server/server.h"
 
 static const char schema[] = "{\"dataset\": \"heart\", \"clip\": 3, \"dense\": [{\"name\": "

@@ -1,6 +1,6 @@
 /* The manifest a client opens. Input: the body of the container. */
 #include "fuzz.h"
-#include "net/net.h"
+#include "net/client/client_inside.h"
 
 /* Above, honest parameters already take tens of megabytes and a second. */
 #define LOG_N_MAX 13

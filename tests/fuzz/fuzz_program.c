@@ -6,7 +6,7 @@
  */
 #include "ckks/secret.h"
 #include "fuzz.h"
-#include "net/net.h"
+#include "net/client/client_inside.h"
 #include "vm/vm.h"
 
 /* What the machines may be asked for: it must stay cheap, honest models are larger. */

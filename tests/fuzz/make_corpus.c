@@ -4,7 +4,7 @@
 #include "compile/calibration.h"
 #include "fuzz_weights.h"
 #include "model/dlrm.h"
-#include "net/net.h"
+#include "net/client/client_inside.h"
 #include <zlib.h>
 
 #define OK(call) fuzz_expect((call) == HEL_OK)

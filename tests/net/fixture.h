@@ -7,7 +7,7 @@
 #include "../features/cohort.h"
 #include "../testing.h"
 #include "compile/compile.h"
-#include "net/net.h"
+#include "net/client/client_inside.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #include "../testing.h"
 #include "ckks/secret.h"
 #include "compile/compile.h"
-#include "net/net.h"
+#include "net/client/client_inside.h"
 #include "net/server/server.h"
 #include <math.h>
 

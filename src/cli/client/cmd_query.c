@@ -4,7 +4,7 @@
  *   servers/S/PARAMS.access   the session and which keys it holds
  * with S from the server's address. Nothing that is sent depends on a decrypted score. */
 #include "cli/report.h"
-#include "net/net.h"
+#include "net/client/client_inside.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>

@@ -3,7 +3,7 @@
 #define HEL_CLI_PARTY_H
 
 #include "cli/cli.h"
-#include "net/net.h"
+#include "net/client/client_inside.h"
 
 #define HEL_MANIFEST_OPTION                                                                        \
 	{                                                                                          \

@@ -3,7 +3,7 @@
 #define HEL_CLI_INFER_H
 
 #include "cli/cli.h"
-#include "net/net.h"
+#include "net/client/client_inside.h"
 #include "net/server/server.h"
 
 #define HEL_CACHE_OPTION                                                                           \

@@ -1,7 +1,6 @@
 /* An upload of evaluation keys: which ones, from which randomness, under which token. */
 #include "base/json.h"
-#include "ckks/secret.h"
-#include "net/net.h"
+#include "client_inside.h"
 #include <math.h>
 #include <sodium.h>
 #include <string.h>

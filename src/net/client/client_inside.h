@@ -1,13 +1,22 @@
-/* net.h -- the client: record -> query, result -> score. The other party is server/server.h. */
-#ifndef HEL_NET_H
-#define HEL_NET_H
+/* client_inside.h -- the client: record -> query, result -> score. Programs outside see
+ * helrm/client.h of it. The other party is server/server.h. */
+#ifndef HEL_CLIENT_INSIDE_H
+#define HEL_CLIENT_INSIDE_H
 
 #include "ckks/ckks.h"
+#include "ckks/secret.h"
 #include "features/features.h"
 #include "prog/prog.h"
 #include <helrm/client.h> /* hel_client, hel_score: what programs outside see of it */
 
-/* --- client ------------------------------------------------------------------------------ */
+struct hel_client {
+	hel_manifest *manifest;
+	hel_params *params;
+	hel_schema *schema;
+	const hel_dataset *set;
+	hel_secret_key *secret;
+	hel_public_key *public; /* of another client, to contribute a query to */
+};
 
 /** Opens a manifest and re-checks all of it: parameters, security, schema. With a secret key file,
  *  checks that it belongs to these parameters; NULL for none.
@@ -48,5 +57,12 @@ HEL_CHECKED hel_status hel_client_encrypt(hel_writer *w, const hel_client *c,
  *  @retval HEL_ERANGE it does not decrypt to a score. */
 HEL_CHECKED hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 					  const void *result, size_t size);
+
+/* --- between the files of this folder ---------------------------------------------------- */
+
+/** What the manifest asks for is bounded before any of it is made (demands.c). */
+HEL_CHECKED hel_status hel_client_check_demands(const hel_client *c);
+/** 1 to hel_client_batch records. */
+HEL_CHECKED hel_status hel_client_check_count(const hel_client *c, size_t count);
 
 #endif

@@ -1,5 +1,5 @@
 /* The secret at rest. */
-#include "net/net.h"
+#include "client_inside.h"
 #include <sodium.h>
 #include <string.h>
 

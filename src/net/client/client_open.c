@@ -1,0 +1,194 @@
+/* A client: a manifest that was checked, and a key. */
+#include "client_inside.h"
+#include <sodium.h>
+#include <string.h>
+
+void hel_client_free(hel_client *c)
+{
+	if (!c)
+		return;
+	hel_secret_key_free(c->secret);
+	hel_public_key_free(c->public);
+	hel_schema_free(c->schema);
+	hel_params_free(c->params);
+	hel_manifest_free(c->manifest);
+	hel_free(c);
+}
+
+const hel_manifest *hel_client_manifest(const hel_client *c)
+{
+	return c->manifest;
+}
+
+size_t hel_client_batch(const hel_client *c)
+{
+	return (size_t)1 << c->manifest->log_batch;
+}
+
+const hel_dataset *hel_client_dataset(const hel_client *c)
+{
+	return c->set;
+}
+
+hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifest_size,
+			  const void *secret, size_t secret_size)
+{
+	hel_status st = HEL_OK;
+	hel_client *c = NULL;
+	TRY(hel_random_init());
+	TRY_ALLOC(c, hel_alloc(1, sizeof *c));
+	TRY(hel_manifest_read(&c->manifest, manifest, manifest_size));
+	const hel_manifest *m = c->manifest;
+	TRY(hel_schema_from_json(&c->schema, m->schema, strlen(m->schema)));
+	c->set = hel_dataset_by_name(c->schema->dataset);
+	if (!c->set) {
+		st = HEL_EFORMAT;
+		goto done;
+	}
+	const size_t width = hel_features_width(c->schema, m->degree);
+	if (width != m->features)
+		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema %zu", m->features,
+		     width);
+	TRY(hel_params_new(&c->params, &m->params));
+	TRY(hel_client_check_demands(c));
+	if (secret)
+		TRY(hel_secret_key_load(&c->secret, c->params, secret, secret_size));
+	*out = c;
+	c = NULL;
+done:
+	hel_client_free(c);
+	return st;
+}
+
+hel_status hel_client_generate(hel_client *c)
+{
+	hel_secret_key *key;
+	hel_status st = hel_secret_key_new(&key, c->params);
+	if (st == HEL_OK) {
+		hel_secret_key_free(c->secret);
+		c->secret = key;
+	}
+	return st;
+}
+
+hel_status hel_client_use_secret(hel_client *c, const uint8_t secret[HEL_SECRET_BYTES])
+{
+	static const char purpose[] = "helrm secret key";
+	crypto_generichash_state h;
+	uint8_t seed[HEL_SEED_BYTES];
+	hel_secret_key *key;
+	crypto_generichash_init(&h, secret, HEL_SECRET_BYTES, sizeof seed);
+	crypto_generichash_update(&h, (const uint8_t *)purpose, sizeof purpose);
+	crypto_generichash_update(&h, c->params->fingerprint, HEL_HASH_BYTES);
+	crypto_generichash_final(&h, seed, sizeof seed);
+	hel_status st = hel_secret_key_from_seed(&key, c->params, seed);
+	hel_wipe(seed, sizeof seed);
+	hel_wipe(&h, sizeof h);
+	if (st == HEL_OK) {
+		hel_secret_key_free(c->secret);
+		c->secret = key;
+	}
+	return st;
+}
+
+const hel_params *hel_client_params(const hel_client *c)
+{
+	return c->params;
+}
+
+const hel_secret_key *hel_client_key(const hel_client *c)
+{
+	return c->secret;
+}
+
+hel_status hel_client_write_secret(hel_writer *w, const hel_client *c)
+{
+	if (!c->secret)
+		return hel_fail(HEL_EINVAL, "no secret key");
+	return hel_secret_key_store(w, c->secret);
+}
+
+hel_status hel_client_write_keys(hel_writer *w, const hel_client *c, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_keys *keys = NULL;
+	if (!c->secret)
+		FAIL(HEL_EINVAL, "no secret key");
+	TRY(hel_keys_generate(&keys, c->secret, c->manifest->key, c->manifest->keys, pool));
+	st = hel_keys_store(w, keys);
+done:
+	hel_keys_free(keys);
+	return st;
+}
+
+/* Up to the level of the highest input. */
+hel_status hel_client_write_public(hel_writer *w, const hel_client *c)
+{
+	hel_status st = HEL_OK;
+	hel_public_key *key = NULL;
+	unsigned level = 0;
+	if (!c->secret)
+		FAIL(HEL_EINVAL, "no secret key");
+	for (uint32_t i = 0; i < c->manifest->inputs; i++)
+		level = HEL_MAX(level, c->manifest->input[i].level);
+	TRY(hel_public_key_new(&key, c->secret, level));
+	st = hel_public_key_store(w, key);
+done:
+	hel_public_key_free(key);
+	return st;
+}
+
+hel_status hel_client_contribute(hel_client *c, const void *public_key, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_public_key *key = NULL;
+	if (c->secret)
+		FAIL(HEL_EINVAL, "with the secret key at hand, nothing is gained by a public one");
+	TRY(hel_public_key_load(&key, c->params, public_key, size));
+	for (uint32_t i = 0; i < c->manifest->inputs; i++)
+		if (c->manifest->input[i].level > key->level)
+			FAIL(HEL_ELEVEL,
+			     "the public key reaches level %u, an input of this model needs %u; it "
+			     "must come from 'helrm keygen' with this model's manifest",
+			     key->level, c->manifest->input[i].level);
+	hel_public_key_free(c->public);
+	c->public = key;
+	key = NULL;
+done:
+	hel_public_key_free(key);
+	return st;
+}
+
+hel_status hel_client_open(hel_client **out, const void *manifest, size_t size,
+			   const uint8_t pin[HEL_PIN_BYTES], const uint8_t secret[HEL_SECRET_BYTES])
+{
+	hel_status st = HEL_OK;
+	hel_client *c = NULL;
+	TRY(hel_client_new(&c, manifest, size, NULL, 0));
+	if (pin && memcmp(pin, hel_client_manifest(c)->id, HEL_PIN_BYTES) != 0)
+		FAIL(HEL_EMODEL,
+		     "the manifest of '%s' is not the one pinned before: ask who runs the "
+		     "server why it changed, then pin the new one",
+		     hel_client_manifest(c)->model);
+	TRY(hel_client_use_secret(c, secret));
+	*out = c;
+	c = NULL;
+done:
+	hel_client_free(c);
+	return st;
+}
+
+void hel_client_pin(uint8_t pin[HEL_PIN_BYTES], const hel_client *c)
+{
+	memcpy(pin, hel_client_manifest(c)->id, HEL_PIN_BYTES);
+}
+
+void hel_client_parameters(uint8_t fingerprint[HEL_PIN_BYTES], const hel_client *c)
+{
+	memcpy(fingerprint, hel_client_params(c)->fingerprint, HEL_PIN_BYTES);
+}
+
+const char *hel_client_model(const hel_client *c)
+{
+	return hel_client_manifest(c)->model;
+}

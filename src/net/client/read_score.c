@@ -1,0 +1,110 @@
+/* A result becomes scores. */
+#include "client_inside.h"
+#include <math.h>
+#include <string.h>
+
+/* A coefficient that must be zero may stray this many times the predicted error. Errors are close
+ * to Gaussian: one in 10^15 goes that far. */
+#define STRAY_LIMIT 8
+
+static hel_status read_result(hel_ct **out, const hel_client *c, const void *result, size_t size)
+{
+	hel_status st = HEL_OK;
+	const hel_manifest *m = c->manifest;
+	hel_ct *ct = NULL;
+	uint32_t samples;
+	hel_reader r;
+	TRY(hel_container_open(&r, HEL_KIND_RESULT, result, size));
+	const uint8_t *id = hel_read_bytes(&r, HEL_HASH_BYTES);
+	const uint8_t *client = hel_read_bytes(&r, HEL_CLIENT_ID_BYTES);
+	TRY(r.status);
+	if (memcmp(id, m->id, HEL_HASH_BYTES) != 0)
+		FAIL(HEL_EMODEL, "this result comes from another model than the manifest '%s'",
+		     m->model);
+	if (memcmp(client, hel_secret_key_client(c->secret), HEL_CLIENT_ID_BYTES) != 0)
+		FAIL(HEL_ECLIENT, "this result belongs to another client's secret key");
+	TRY(hel_ct_new(&ct, c->params));
+	TRY(hel_ct_read_sampled(ct, &samples, &r));
+	TRY(hel_reader_finish(&r));
+	if (ct->level != 0 || samples != m->samples)
+		FAIL(HEL_EFORMAT, "a result of level %u with %u samples, expected 0 and %u",
+		     ct->level, samples, m->samples);
+	*out = ct;
+	ct = NULL;
+done:
+	hel_ct_free(ct);
+	return st;
+}
+
+/* A score that all slots of its record share: slots of period `records`, that is a polynomial in
+ * X^(N / 2 records). Slots of one record that differ with a power of two up to samples / 2 records
+ * as period (a fold left out) show at the other coefficients that were sent; what is not real shows
+ * in the slots. The coefficients that were not sent are noise. Returns the largest of what should
+ * be zero; the first `records` slots become the records'. */
+static hel_status separate(double *stray, hel_complex *slots, double *coefficient,
+			   const hel_client *c)
+{
+	const size_t n = c->params->ring.n, records = (size_t)1 << c->manifest->log_batch;
+	const size_t sent = n / c->manifest->samples, own = n / (2 * records);
+	*stray = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (i % own == 0)
+			continue;
+		if (i % sent == 0)
+			*stray = fmax(*stray, fabs(coefficient[i]));
+		coefficient[i] = 0;
+	}
+	hel_status st = hel_embed(c->params, slots, coefficient);
+	for (size_t r = 0; st == HEL_OK && r < records; r++)
+		*stray = fmax(*stray, fabs(slots[r].im));
+	return st;
+}
+
+hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c, const void *result,
+			      size_t size)
+{
+	hel_status st = HEL_OK;
+	const hel_manifest *m = c->manifest;
+	const size_t n = c->params->ring.n;
+	hel_ct *ct = NULL;
+	double *coefficient = NULL, stray, largest = 0;
+	hel_complex *slots = NULL;
+	if (!c->secret)
+		FAIL(HEL_EINVAL, "no secret key");
+	TRY(hel_client_check_count(c, count));
+	TRY(read_result(&ct, c, result, size));
+	TRY_ALLOC(coefficient, hel_alloc(n, sizeof *coefficient));
+	TRY_ALLOC(slots, hel_alloc(n / 2, sizeof *slots));
+	TRY(hel_decrypt_coefficients(coefficient, n, c->secret, ct));
+	TRY(separate(&stray, slots, coefficient, c));
+	for (size_t r = 0; r < (size_t)1 << m->log_batch; r++)
+		largest = fmax(largest, fabs(slots[r].re));
+	if (!(stray < STRAY_LIMIT * exp2(-m->bits)) || !(largest <= m->bound * 1.01 + 1))
+		FAIL(HEL_ERANGE,
+		     "the result does not decrypt to a score (%.3g stray, %.3g expected): wrong "
+		     "keys%s or a faulty server",
+		     stray, exp2(-m->bits),
+		     m->measured
+			 ? ", a record unlike those that this model's bounds were measured on,"
+			 : "");
+	for (size_t r = 0; r < count; r++)
+		out[r] = (hel_score){.logit = slots[r].re,
+				     .probability = 1 / (1 + exp(-slots[r].re)),
+				     .bits = m->bits};
+done:
+	hel_free_secret(coefficient, n * sizeof *coefficient);
+	hel_free_secret(slots, n / 2 * sizeof *slots);
+	hel_ct_free(ct);
+	return st;
+}
+
+hel_status hel_client_score_batch(hel_score *out, size_t count, const hel_client *c,
+				  const void *result, size_t size)
+{
+	return hel_client_decrypt(out, count, c, result, size);
+}
+
+hel_status hel_client_score(hel_score *out, const hel_client *c, const void *result, size_t size)
+{
+	return hel_client_decrypt(out, 1, c, result, size);
+}

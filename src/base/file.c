@@ -1,4 +1,5 @@
 #include "base.h"
+#include "base/temporary.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -42,56 +43,35 @@ done:
 	return st;
 }
 
-static hel_status write_all(int fd, const char *path, const uint8_t *bytes, size_t size)
+hel_status hel_write_all(int fd, const char *path, const void *bytes, size_t size)
 {
+	const uint8_t *at = bytes;
 	while (size) {
-		ssize_t n = write(fd, bytes, size);
+		ssize_t n = write(fd, at, size);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return hel_fail(HEL_EIO, "cannot write %s: %s", path, strerror(errno));
-		bytes += n;
+		at += n;
 		size -= (size_t)n;
 	}
-	if (fsync(fd))
-		return hel_fail(HEL_EIO, "cannot write %s: %s", path, strerror(errno));
 	return HEL_OK;
 }
 
 hel_status hel_file_write(const char *path, const void *bytes, size_t size, unsigned mode)
 {
 	hel_status st = HEL_OK;
-	char *temporary = NULL;
-	bool made = false;
-	struct stat info;
-	int fd = -1;
-	if (lstat(path, &info) == 0 && !S_ISREG(info.st_mode))
-		FAIL(HEL_EIO, "cannot create %s: it exists and is no regular file", path);
-	if (asprintf(&temporary, "%s.%ld.partial", path, (long)getpid()) < 0) {
-		temporary = NULL;
-		FAIL(HEL_ENOMEM, "out of memory");
-	}
-	unlink(temporary); /* of a killed process with our number */
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
-	if (fd < 0)
-		FAIL(HEL_EIO, "cannot create %s: %s", path, strerror(errno));
-	made = true;
-	if (fchmod(fd, (mode_t)mode)) /* whatever the umask */
-		FAIL(HEL_EIO, "cannot protect %s: %s", path, strerror(errno));
-	TRY(write_all(fd, path, bytes, size));
-	if (rename(temporary, path))
-		FAIL(HEL_EIO, "cannot create %s: %s", path, strerror(errno));
-	made = false;
+	hel_partial p;
+	TRY(hel_partial_open(&p, path, mode));
+	st = hel_write_all(p.fd, path, bytes, size);
+	if (st == HEL_OK)
+		st = hel_partial_finish(&p);
+	hel_partial_close(&p);
 done:
-	if (fd >= 0)
-		close(fd);
-	if (made)
-		unlink(temporary);
-	free(temporary);
 	return st;
 }
 
-hel_status hel_dir_make(const char *path)
+static hel_status make_directories(const char *path, mode_t mode)
 {
 	hel_status st = HEL_OK;
 	char *copy = NULL;
@@ -104,7 +84,7 @@ hel_status hel_dir_make(const char *path)
 		char kept = *p;
 		*p = 0;
 		struct stat info;
-		if (mkdir(copy, 0777) && errno != EEXIST)
+		if (mkdir(copy, mode) && errno != EEXIST)
 			FAIL(HEL_EIO, "cannot make directory %s: %s", copy, strerror(errno));
 		if (stat(copy, &info) || !S_ISDIR(info.st_mode))
 			FAIL(HEL_EIO, "%s is not a directory", copy);
@@ -115,6 +95,16 @@ hel_status hel_dir_make(const char *path)
 done:
 	hel_free(copy);
 	return st;
+}
+
+hel_status hel_dir_make(const char *path)
+{
+	return make_directories(path, 0777);
+}
+
+hel_status hel_dir_make_private(const char *path)
+{
+	return make_directories(path, 0700);
 }
 
 static const uint8_t magic[4] = {'H', 'E', 'L', 'M'};

@@ -1,7 +1,10 @@
 #include "cli.h"
+#include "base/temporary.h"
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +203,19 @@ static hel_status parse(hel_args *a, int argc, char **argv)
 	return HEL_OK;
 }
 
+/* A file that a command opens must never become its standard output, nor a full quota kill it. */
+static void settle_process(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0) /* what is said there fails, and is noticed */
+			(void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
+	signal(SIGXFSZ, SIG_IGN);
+	hel_temporary_on_signals();
+	/* vectors and ciphertexts come and go by the thousand: keep their pages */
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
+
 static int run_command(const char *program, const hel_command *c, int argc, char **argv)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -269,9 +285,7 @@ int hel_cli_main(int argc, char **argv, const char *program, const hel_command *
 				print_help(program, *c);
 				return 0;
 			}
-		/* vectors and ciphertexts come and go by the thousand: keep their pages */
-		mallopt(M_MMAP_THRESHOLD, 4 << 20);
-		mallopt(M_TRIM_THRESHOLD, 64 << 20);
+		settle_process();
 		return run_command(program, *c, argc - 1 - words, argv + 1 + words);
 	}
 	fprintf(stderr, "%s: unknown command '%s'; see '%s --help'\n", program, argv[1], program);

@@ -243,7 +243,7 @@ static hel_status make(hel_cache *c, hel_scan_report *report, const char *const 
 	hel_progress progress;
 	hel_writer header = {0};
 	const uint8_t blank[HEADER_BYTES] = {0};
-	TRY(hel_stream_new(&s, c->path));
+	TRY(hel_stream_new(&s, c->path, 0600));
 	TRY(hel_stream_write(s, blank, sizeof blank));
 	hel_progress_begin(&progress, "reading");
 	st = hel_scan(report, c->set, paths, count, max_malformed, pool, &progress, write_block, s);

@@ -121,7 +121,7 @@ static hel_status save(fit *f)
 	hel_stream *s = NULL;
 	uint8_t hash[HEL_HASH_BYTES];
 	uint64_t judged = f->best != NULL;
-	TRY(hel_stream_new(&s, f->o->checkpoint));
+	TRY(hel_stream_new(&s, f->o->checkpoint, 0600));
 	TRY(hel_stream_write(s, f->identity, sizeof f->identity));
 	TRY(hel_stream_write(s, &judged, sizeof judged));
 	TRY(hel_stream_write(s, &f->state, sizeof f->state));

@@ -5,6 +5,7 @@
  *
  * The file is made under another name and a lock, and renamed. It is not synced: after a power
  * failure its checksums tell, and it is made again. */
+#include "base/temporary.h"
 #include "loaded.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -346,6 +347,7 @@ static hel_status make(hel_loaded *l, const hel_weights_head *want, hel_pool *po
 		FAIL(HEL_ENOMEM, "out of memory");
 	}
 	TRY(lock_partial(&fd, partial, o));
+	hel_temporary_list(partial);
 	/* another process may have made it meanwhile */
 	st = use(l, want, &again, pool, o);
 	if (st == HEL_OK)
@@ -365,9 +367,11 @@ static hel_status make(hel_loaded *l, const hel_weights_head *want, hel_pool *po
 done:
 	if (fd >= 0 && !renamed)
 		unlink(partial); /* before the lock goes */
+	const bool mine = fd < 0 || hel_temporary_unlist(partial);
 	if (fd >= 0)
 		close(fd);
-	free(partial);
+	if (mine)
+		free(partial);
 	return st;
 }
 

@@ -47,6 +47,14 @@ static void test_dir_make(void **state)
 	assert_ok(hel_dir_make(path));
 	snprintf(path, sizeof path, "%s/a/b", temp_dir);
 	assert_status(HEL_EIO, hel_dir_make(path)); /* a is a file */
+	struct stat info;
+	snprintf(path, sizeof path, "%s/x/private/y", temp_dir);
+	chmod(temp_dir, 0755);
+	assert_ok(hel_dir_make_private(path));
+	assert_int_equal(0, stat(path, &info));
+	assert_int_equal(0700, info.st_mode & 0777);
+	assert_int_equal(0, stat(temp_dir, &info));
+	assert_int_equal(0755, info.st_mode & 0777); /* as it was */
 }
 
 int main(void)

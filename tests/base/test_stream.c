@@ -25,7 +25,7 @@ static void test_all_or_nothing(void **state)
 	uint8_t *bytes, piece[70000], hash[HEL_HASH_BYTES], expected[HEL_HASH_BYTES];
 	size_t size;
 	path_of(path, "big");
-	assert_ok(hel_stream_new(&s, path));
+	assert_ok(hel_stream_new(&s, path, 0644));
 	for (unsigned i = 0; i < 40; i++) { /* more than the buffer, in odd pieces */
 		memset(piece, (int)i, sizeof piece);
 		assert_ok(hel_stream_write(s, piece, sizeof piece - i));
@@ -42,14 +42,14 @@ static void test_all_or_nothing(void **state)
 	hel_free(bytes);
 
 	/* an unfinished one leaves the old file as it was and nothing beside it */
-	assert_ok(hel_stream_new(&s, path));
+	assert_ok(hel_stream_new(&s, path, 0644));
 	assert_ok(hel_stream_write(s, "new", 3));
 	hel_stream_free(s);
 	assert_ok(hel_file_read(path, 1 << 24, &bytes, &size));
 	assert_int_equal(40 * sizeof piece - 780, size);
 	hel_free(bytes);
 
-	assert_ok(hel_stream_new(&s, path));
+	assert_ok(hel_stream_new(&s, path, 0644));
 	assert_ok(hel_stream_write(s, "____tail", 8));
 	assert_ok(hel_stream_finish(s, "head", 4));
 	hel_stream_free(s);
@@ -64,12 +64,12 @@ static void test_refuses(void **state)
 	(void)state;
 	hel_stream *s = NULL;
 	char path[64];
-	assert_status(HEL_EIO, hel_stream_new(&s, temp_dir));
+	assert_status(HEL_EIO, hel_stream_new(&s, temp_dir, 0644));
 	path_of(path, "no/such/directory");
-	assert_status(HEL_EIO, hel_stream_new(&s, path));
+	assert_status(HEL_EIO, hel_stream_new(&s, path, 0644));
 	assert_null(s);
 	if (access("/dev/full", W_OK) == 0)
-		assert_status(HEL_EIO, hel_stream_new(&s, "/dev/full"));
+		assert_status(HEL_EIO, hel_stream_new(&s, "/dev/full", 0644));
 }
 
 int main(void)

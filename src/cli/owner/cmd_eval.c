@@ -1,9 +1,8 @@
 /* eval: a model against labels, in the clear. */
+#include "base/temporary.h"
 #include "cli/report.h"
 #include "data.h"
 #include <math.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 static hel_status eval_rows(const hel_args *args, json_t *out, const hel_dlrm *m,
 			    const hel_dataset *set)
@@ -12,28 +11,22 @@ static hel_status eval_rows(const hel_args *args, json_t *out, const hel_dlrm *m
 	hel_cache *cache = NULL;
 	hel_metrics metrics;
 	uint64_t rows;
-	char path[64] = "";
+	hel_temporary temporary = {.lock = -1};
 	const bool held_out = hel_arg(args, "held-out") != NULL;
 	const hel_split all = {0}, split = held_out ? hel_dlrm_split(&m->config) : all;
 	if (held_out && !split.test)
 		FAIL(HEL_EINVAL, "this model was trained on all rows: none is held out");
-	if (!hel_arg(args, "cache")) {
-		const char *dir = getenv("TMPDIR");
-		snprintf(path, sizeof path, "%.40s/helrm.XXXXXX", dir ? dir : "/tmp");
-		const int fd = mkstemp(path);
-		if (fd < 0)
-			FAIL(HEL_EIO, "cannot create a temporary file %s; see --cache", path);
-		close(fd);
-	}
-	TRY(hel_cli_cache(&cache, args, out, set, *path ? path : hel_arg(args, "cache")));
+	if (!hel_arg(args, "cache"))
+		TRY(hel_temporary_open(&temporary));
+	TRY(hel_cli_cache(&cache, args, out, set,
+			  temporary.file ? temporary.file : hel_arg(args, "cache")));
 	TRY(hel_metrics_of_part(&metrics, &rows, m, cache, &split, held_out ? HEL_TEST : HEL_TRAIN,
 				args->pool));
 	const char *what = held_out ? "test" : "evaluated";
 	json_object_set_new(out, what, hel_report_metrics(args, what, &metrics, rows));
 done:
-	if (*path)
-		unlink(path);
 	hel_cache_free(cache);
+	hel_temporary_close(&temporary);
 	return st;
 }
 

@@ -21,7 +21,7 @@ static hel_status run_synth(const hel_args *args, json_t *out)
 	TRY(hel_arg_number(&seed, args, "seed", 0, UINT64_MAX, 1));
 	memcpy(bytes, &seed, sizeof seed);
 	hel_prng_init(&g, bytes, 3);
-	TRY(hel_stream_new(&stream, hel_arg(args, "out")));
+	TRY(hel_stream_new(&stream, hel_arg(args, "out"), 0644));
 	const cookie_io_functions_t io = {.write = write_to_stream};
 	TRY_ALLOC(f, fopencookie(stream, "w", io));
 	set->synthesise(f, rows, &g);

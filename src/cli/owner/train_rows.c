@@ -1,5 +1,6 @@
 /* Training on data sets read as a stream (criteo). */
 #include "train_rows.h"
+#include "base/temporary.h"
 #include "cli/report.h"
 #include <math.h>
 #include <unistd.h>
@@ -57,6 +58,7 @@ hel_status hel_cli_train_rows(const hel_args *args, json_t *out, const hel_datas
 	TRY(hel_dir_make(dir));
 	snprintf(path, sizeof path, "%s/rows.cache", dir);
 	snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", dir);
+	hel_partial_sweep(checkpoint);
 	TRY(hel_cli_cache(&cache, args, out, set,
 			  hel_arg(args, "cache") ? hel_arg(args, "cache") : path));
 	TRY(hel_schema_learn(&schema, cache, &split, &config->plan, config->clip, args->pool));

@@ -8,6 +8,58 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The rest of a file whose size nobody knows. */
+static hel_status read_on(int fd, const char *path, size_t limit, uint8_t **bytes, size_t *size)
+{
+	hel_status st = HEL_OK;
+	size_t room = (size_t)1 << 16, got = 0;
+	uint8_t *buffer;
+	TRY_ALLOC(buffer, hel_alloc_raw(room, 1));
+	for (ssize_t n; (n = read(fd, buffer + got, room - 1 - got)) != 0;) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			FAIL(HEL_EIO, "cannot read %s: %s", path, strerror(errno));
+		got += (size_t)n;
+		if (got > limit)
+			FAIL(HEL_ELIMIT, "%s has more than %zu bytes, the most allowed", path,
+			     limit);
+		if (got < room - 1)
+			continue;
+		uint8_t *more;
+		TRY_ALLOC(more, hel_alloc_raw(2 * room, 1));
+		memcpy(more, buffer, got);
+		hel_free_secret(buffer, got);
+		buffer = more;
+		room *= 2;
+	}
+	buffer[got] = 0;
+	*bytes = buffer;
+	*size = got;
+	buffer = NULL;
+done:
+	hel_free_secret(buffer, buffer ? got : 0);
+	return st;
+}
+
+hel_status hel_input_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
+{
+	hel_status st = HEL_OK;
+	struct stat info;
+	int fd = -1;
+	const bool standard = strcmp(path, "-") == 0;
+	if (!standard && (stat(path, &info) || !S_ISFIFO(info.st_mode)))
+		return hel_file_read(path, limit, bytes, size);
+	fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		FAIL(HEL_EIO, "cannot open %s: %s", path, strerror(errno));
+	TRY(read_on(fd, standard ? "standard input" : path, limit, bytes, size));
+done:
+	if (fd > STDIN_FILENO)
+		close(fd);
+	return st;
+}
+
 hel_status hel_file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size)
 {
 	hel_status st = HEL_OK;

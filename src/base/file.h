@@ -7,6 +7,9 @@
 /** Reads a whole file of at most `limit` bytes. *bytes is zero-ended; the caller frees it.
  *  @retval HEL_EIO it is no regular file: never waits for a pipe. */
 HEL_CHECKED hel_status hel_file_read(const char *path, size_t limit, uint8_t **bytes, size_t *size);
+/** The same for what a user names: "-" is standard input, and pipes are read to their end. */
+HEL_CHECKED hel_status hel_input_read(const char *path, size_t limit, uint8_t **bytes,
+				      size_t *size);
 
 /** All bytes to an open file; `path` names it in the error. */
 HEL_CHECKED hel_status hel_write_all(int fd, const char *path, const void *bytes, size_t size);

@@ -102,7 +102,7 @@ hel_status hel_arg_number(uint64_t *out, const hel_args *args, const char *name,
 
 hel_status hel_arg_file(uint8_t **bytes, size_t *size, const hel_args *args, const char *name)
 {
-	return hel_file_read(hel_arg(args, name), HEL_FILE_MAX, bytes, size);
+	return hel_input_read(hel_arg(args, name), HEL_FILE_MAX, bytes, size);
 }
 
 void hel_say(const hel_args *args, const char *format, ...)

@@ -357,7 +357,7 @@ hel_status hel_records_read(hel_records *out, const hel_dataset *set, const char
 	size_t size = 0;
 	records_init(&all, set);
 	for (size_t i = 0; i < count; i++) {
-		TRY(hel_file_read(paths[i], MAX_FILE, &bytes, &size));
+		TRY(hel_input_read(paths[i], MAX_FILE, &bytes, &size));
 		if (size > 2 && bytes[0] == 0x1f && bytes[1] == 0x8b)
 			FAIL(HEL_EFORMAT,
 			     "%s is a gz file; unpack the rows that are wanted first: zcat "

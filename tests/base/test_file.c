@@ -1,6 +1,7 @@
 #include "../testing_dir.h"
 #include <dirent.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void test_write_read(void **state)
@@ -38,6 +39,41 @@ static void test_failed_write_leaves_nothing(void **state)
 	closedir(d);
 }
 
+/* What a user names may be a pipe: all of it is read, whatever the pieces. */
+static void test_input(void **state)
+{
+	(void)state;
+	enum { SIZE = 300000 };
+	char path[64];
+	uint8_t *bytes = NULL;
+	size_t size;
+	snprintf(path, sizeof path, "%s/pipe", temp_dir);
+	assert_int_equal(0, mkfifo(path, 0600));
+	for (int round = 0; round < 3; round++) {
+		const pid_t writer = fork();
+		if (!writer) {
+			FILE *f = fopen(path, "w");
+			for (int i = 0; round && i < SIZE; i++)
+				fputc(i % 251, f);
+			_exit(fclose(f) != 0);
+		}
+		const size_t limit = round == 2 ? SIZE - 1 : SIZE;
+		const hel_status st = hel_input_read(path, limit, &bytes, &size);
+		if (round < 2) {
+			assert_ok(st);
+			assert_int_equal(round ? SIZE : 0, size);
+			for (size_t i = 0; i < size; i++)
+				assert_int_equal(i % 251, bytes[i]);
+			hel_free(bytes);
+		} else
+			assert_status(HEL_ELIMIT, st);
+		waitpid(writer, NULL, 0);
+	}
+	assert_status(HEL_EIO, hel_file_read(path, SIZE, &bytes, &size)); /* never waits */
+	assert_status(HEL_EIO, hel_input_read(temp_dir, SIZE, &bytes, &size));
+	unlink(path);
+}
+
 static void test_dir_make(void **state)
 {
 	(void)state;
@@ -62,6 +98,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_write_read),
 	    cmocka_unit_test(test_failed_write_leaves_nothing),
+	    cmocka_unit_test(test_input),
 	    cmocka_unit_test(test_dir_make),
 	};
 	return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);

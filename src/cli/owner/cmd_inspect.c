@@ -235,7 +235,7 @@ static hel_status run_inspect(const hel_args *args, json_t *out)
 	struct stat info;
 	if (stat(args->operand, &info) == 0 && S_ISDIR(info.st_mode))
 		return show_model(args, out);
-	TRY(hel_file_read(args->operand, HEL_FILE_MAX, &bytes, &size));
+	TRY(hel_input_read(args->operand, HEL_FILE_MAX, &bytes, &size));
 	const int kind = hel_container_kind(bytes, size);
 	hel_weights_head weights;
 	const hel_status is_weights =

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -39,10 +38,13 @@ static hel_status find_state(query_run *q)
 		   *home = getenv("HOME");
 	uint8_t hash[HEL_HASH_BYTES];
 	char name[17], url[1024];
-	int n = given	      ? snprintf(q->state, sizeof q->state, "%s", given)
-		: xdg && *xdg ? snprintf(q->state, sizeof q->state, "%s/helrm", xdg)
-			      : snprintf(q->state, sizeof q->state, "%s/.local/state/helrm",
-					 home ? home : ".");
+	if (!given && !(xdg && *xdg == '/') && !(home && *home == '/'))
+		return hel_fail(HEL_EINVAL, "no place for keys: neither XDG_STATE_HOME nor HOME "
+					    "is an absolute path; name one with --state DIR");
+	const int n = given ? snprintf(q->state, sizeof q->state, "%s", given)
+		      : xdg && *xdg == '/'
+			  ? snprintf(q->state, sizeof q->state, "%s/helrm", xdg)
+			  : snprintf(q->state, sizeof q->state, "%s/.local/state/helrm", home);
 	if (n < 0 || (size_t)n >= sizeof q->state)
 		return hel_fail(HEL_EINVAL, "the state directory's name is too long");
 	snprintf(url, sizeof url, "%s", hel_arg(q->args, "server"));
@@ -58,11 +60,9 @@ static hel_status find_state(query_run *q)
 static hel_status lock_state(query_run *q)
 {
 	char path[PATH_MAX_BYTES];
-	hel_status st = hel_dir_make(q->server);
+	hel_status st = hel_dir_make_private(q->server);
 	if (st != HEL_OK)
 		return st;
-	if (chmod(q->state, 0700))
-		return hel_fail(HEL_EIO, "cannot protect %s: %s", q->state, strerror(errno));
 	snprintf(path, sizeof path, "%s/lock", q->state);
 	q->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (q->lock < 0 || flock(q->lock, LOCK_EX))
@@ -448,7 +448,10 @@ const hel_command hel_command_query = {
 	    {"row", "N", "which record of a file with several, from 1", false, false},
 	    {"batch", NULL, "all records of the file, as many at once as the model takes", false,
 	     false},
-	    {"state", "DIR", "keys and sessions (default: ~/.local/state/helrm)", false, false},
+	    {"state", "DIR",
+	     "keys and sessions (default: $XDG_STATE_HOME/helrm, or "
+	     "~/.local/state/helrm)",
+	     false, false},
 	    {"passphrase-file", "FILE", "its first line opens the secret key (or HELRM_PASSPHRASE)",
 	     false, false},
 	    {"no-passphrase", NULL, "keep a new secret key in the clear", false, false},

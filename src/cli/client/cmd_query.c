@@ -360,8 +360,8 @@ static void print_answers(const hel_args *args, json_t *out, const answer *a, si
 	for (size_t i = 0; i < count; i++) {
 		if (a[i].status == HEL_OK) {
 			hel_say(args, "%zu: ", a[i].row);
-			json_t *one = hel_report_score(args, &a[i].score);
-			json_object_set_new(one, "row", json_integer((json_int_t)a[i].row));
+			json_t *one = json_pack("{s:I}", "row", (json_int_t)a[i].row);
+			json_object_update_new(one, hel_report_score(args, &a[i].score));
 			json_array_append_new(list, one);
 		} else {
 			hel_say(args, "%zu: REFUSED: %s\n", a[i].row, a[i].detail);

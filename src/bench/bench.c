@@ -1,5 +1,6 @@
 /* bench: times kernels, operations, layers and the heart models; JSON for files and comparisons. */
 #include "bench.h"
+#include "model/train.h"
 #include "net/client/client_inside.h"
 #include "net/server/server.h"
 #include <cblas.h>

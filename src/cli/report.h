@@ -3,6 +3,7 @@
 #define HEL_CLI_REPORT_H
 
 #include "cli.h"
+#include "model/accuracy.h"
 #include "model/dlrm.h"
 #include <helrm/client.h>
 

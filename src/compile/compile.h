@@ -6,6 +6,7 @@
 #define HEL_COMPILE_H
 
 #include "model/dlrm.h"
+#include "model/samples.h"
 #include "vm/vm.h"
 
 /** What a plan is made for. */

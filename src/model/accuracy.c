@@ -1,6 +1,10 @@
-#include "dlrm.h"
+#include "accuracy.h"
+#include "network.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define JUDGED_BLOCKS ((size_t)16) /* in memory at a time, of HEL_BLOCK_ROWS rows */
 
 typedef struct scored {
 	double logit;
@@ -45,6 +49,42 @@ hel_status hel_metrics_of(hel_metrics *out, const double *logits, const uint8_t 
 				    (positives * negatives)};
 done:
 	hel_free(s);
+	return st;
+}
+
+hel_status hel_metrics_of_part(hel_metrics *out, uint64_t *rows, const hel_dlrm *m,
+			       const hel_cache *cache, const hel_split *split, hel_part part,
+			       hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_samples s = {0};
+	double *logits = NULL;
+	uint8_t *labels = NULL;
+	const size_t blocks = hel_cache_blocks(cache);
+	size_t block[JUDGED_BLOCKS], count = 0, all = 0;
+	for (uint64_t row = 0; row < hel_cache_rows(cache); row++)
+		all += hel_split_of(split, row) == part;
+	if (!all)
+		FAIL(HEL_EINVAL, "no row is held out");
+	TRY_ALLOC(logits, hel_alloc(all, sizeof *logits));
+	TRY_ALLOC(labels, hel_alloc(all, 1));
+	for (size_t first = 0; first < blocks; first += JUDGED_BLOCKS) {
+		const size_t n = HEL_MIN(JUDGED_BLOCKS, blocks - first);
+		for (size_t i = 0; i < n; i++)
+			block[i] = first + i;
+		TRY(hel_samples_load(&s, m->schema, cache, split, part, block, n, pool));
+		TRY(hel_dlrm_logits(logits + count, m, &s, pool));
+		memcpy(labels + count, s.label, s.count);
+		count += s.count;
+		hel_samples_clear(&s);
+	}
+	TRY(hel_metrics_of(out, logits, labels, count));
+	if (rows)
+		*rows = count;
+done:
+	hel_samples_clear(&s);
+	hel_free(logits);
+	hel_free(labels);
 	return st;
 }
 

@@ -1,4 +1,4 @@
-#include "dlrm.h"
+#include "activation.h"
 #include <math.h>
 
 const char *hel_activation_name(hel_activation_kind kind)
@@ -57,4 +57,17 @@ double hel_activate_slope(hel_activation act, double x)
 		break;
 	}
 	return NAN;
+}
+
+double hel_approximation_at(const hel_approximation *a, double x)
+{
+	/* Clenshaw */
+	const double t = x / a->range;
+	double b1 = 0, b2 = 0;
+	for (unsigned i = a->degree; i > 0; i--) {
+		const double b = a->c[i] + 2 * t * b1 - b2;
+		b2 = b1;
+		b1 = b;
+	}
+	return a->c[0] + t * b1 - b2;
 }

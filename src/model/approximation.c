@@ -1,6 +1,6 @@
 /* Activations that ciphertexts cannot take, replaced by polynomials fitted to what a data set feeds
  * them. */
-#include "dlrm.h"
+#include "approximation.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,26 +9,6 @@
 #define BINS 64	    /* of the histogram of what reaches an activation */
 #define POINTS 1024 /* of a fit */
 #define FLOOR 0.01  /* weight of a place nothing was seen at, against the most frequent one */
-
-double hel_approximation_at(const hel_approximation *a, double x)
-{
-	/* Clenshaw */
-	const double t = x / a->range;
-	double b1 = 0, b2 = 0;
-	for (unsigned i = a->degree; i > 0; i--) {
-		const double b = a->c[i] + 2 * t * b1 - b2;
-		b2 = b1;
-		b1 = b;
-	}
-	return a->c[0] + t * b1 - b2;
-}
-
-size_t hel_dlrm_activated(const hel_dlrm *m)
-{
-	const hel_dlrm_config *c = &m->config;
-	const size_t bottom = c->bottom_layers - (c->bottom_layers && !c->bottom_last_activation);
-	return bottom + (c->top_layers ? c->top_layers - 1 : 0);
-}
 
 /* --- what reaches each activation ------------------------------------------------ */
 

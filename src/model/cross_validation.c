@@ -1,4 +1,7 @@
-#include "dlrm.h"
+#include "cross_validation.h"
+#include "accuracy.h"
+#include "logistic.h"
+#include "train.h"
 #include <math.h>
 #include <string.h>
 

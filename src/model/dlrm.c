@@ -2,62 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-hel_dlrm_config hel_dlrm_config_default(void)
-{
-	return (hel_dlrm_config){
-	    .embedding_dim = 4,
-	    .bottom = {4},
-	    .bottom_layers = 1,
-	    .top = {8, 1},
-	    .top_layers = 2,
-	    .activation = {HEL_ACT_QUADRATIC, 0.1, 0.5},
-	    .clip = 3,
-	    .plan = hel_embedding_plan_default(),
-	    .training = {.epochs = 100,
-			 .batch = 32,
-			 .warmup = 50,
-			 .rate = 3e-3,
-			 .weight_decay = 3,
-			 .gradient_clip = 1,
-			 .evaluations = 4,
-			 .patience = 3,
-			 .seed = 1},
-	};
-}
-
-hel_dlrm_config hel_dlrm_config_for(const hel_dataset *set)
-{
-	hel_dlrm_config c = hel_dlrm_config_default();
-	if (!set->hashed)
-		return c;
-	c.embedding_dim = c.bottom[0] = 16;
-	c.top[0] = 128;
-	c.activation = (hel_activation){HEL_ACT_QUADRATIC, 1, 1};
-	c.training.epochs = 1;
-	c.training.batch = 128;
-	c.training.warmup = 100;
-	c.training.rate = 5e-3;
-	c.training.weight_decay = 0;
-	c.training.test = 7;
-	return c;
-}
-
-hel_split hel_dlrm_split(const hel_dlrm_config *c)
-{
-	return (hel_split){c->training.seed, c->training.test, c->training.validation};
-}
-
-hel_status hel_dlrm_text_base(uint32_t *base, const hel_dlrm_config *c)
-{
-	const hel_embedding e = c->plan.kind;
-	*base = e.base;
-	if ((e.own == HEL_ALL_VALUES && !e.base) || (!e.own && e.base && !e.digits))
-		return HEL_OK;
-	return hel_fail(HEL_EUNSUPPORTED,
-			"this data set has small vocabularies: expected the embedding 'full' or "
-			"'digits(BASE)'");
-}
-
 static void name_tensor(hel_dlrm *m, const char *name, size_t rows, size_t columns)
 {
 	hel_tensor *t = &m->tensor[m->tensors++];
@@ -87,6 +31,13 @@ size_t hel_dlrm_bottom_width(const hel_dlrm *m)
 {
 	return m->config.bottom_layers ? m->config.bottom[m->config.bottom_layers - 1]
 				       : m->schema->dense_count;
+}
+
+size_t hel_dlrm_activated(const hel_dlrm *m)
+{
+	const hel_dlrm_config *c = &m->config;
+	const size_t bottom = c->bottom_layers - (c->bottom_layers && !c->bottom_last_activation);
+	return bottom + (c->top_layers ? c->top_layers - 1 : 0);
 }
 
 static void initialise(hel_dlrm *m, uint64_t seed)

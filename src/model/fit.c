@@ -3,6 +3,8 @@
  * Blocks of the cache are shuffled in every epoch; windows of consecutive ones are loaded, and the
  * rows of a window shuffled. What happens in step n follows from the configuration and the seed, so
  * that a checkpoint needs the optimiser's state and the number n only. */
+#include "fit.h"
+#include "accuracy.h"
 #include "train.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -195,42 +197,6 @@ done:
 }
 
 /* --- judging -------------------------------------------------------------------------------- */
-
-hel_status hel_metrics_of_part(hel_metrics *out, uint64_t *rows, const hel_dlrm *m,
-			       const hel_cache *cache, const hel_split *split, hel_part part,
-			       hel_pool *pool)
-{
-	hel_status st = HEL_OK;
-	hel_samples s = {0};
-	double *logits = NULL;
-	uint8_t *labels = NULL;
-	const size_t blocks = hel_cache_blocks(cache);
-	size_t block[WINDOW_BLOCKS], count = 0, all = 0;
-	for (uint64_t row = 0; row < hel_cache_rows(cache); row++)
-		all += hel_split_of(split, row) == part;
-	if (!all)
-		FAIL(HEL_EINVAL, "no row is held out");
-	TRY_ALLOC(logits, hel_alloc(all, sizeof *logits));
-	TRY_ALLOC(labels, hel_alloc(all, 1));
-	for (size_t first = 0; first < blocks; first += WINDOW_BLOCKS) {
-		const size_t n = HEL_MIN(WINDOW_BLOCKS, blocks - first);
-		for (size_t i = 0; i < n; i++)
-			block[i] = first + i;
-		TRY(hel_samples_load(&s, m->schema, cache, split, part, block, n, pool));
-		TRY(hel_dlrm_logits(logits + count, m, &s, pool));
-		memcpy(labels + count, s.label, s.count);
-		count += s.count;
-		hel_samples_clear(&s);
-	}
-	TRY(hel_metrics_of(out, logits, labels, count));
-	if (rows)
-		*rows = count;
-done:
-	hel_samples_clear(&s);
-	hel_free(logits);
-	hel_free(labels);
-	return st;
-}
 
 /* Keeps the weights when they are the best so far; counts judgements without progress. */
 static hel_status judge(fit *f)

@@ -1,4 +1,4 @@
-#include "dlrm.h"
+#include "logistic.h"
 #include <cblas.h>
 #include <math.h>
 #include <string.h>

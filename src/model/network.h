@@ -1,10 +1,11 @@
 /* network.h -- many samples through a model in single precision: what training
- * and bulk scoring share. Internal to model.
+ * and bulk scoring share.
  */
 #ifndef HEL_NETWORK_H
 #define HEL_NETWORK_H
 
 #include "dlrm.h"
+#include "samples.h"
 
 /* Tower layer i reads in[i] and writes pre[i] (before the activation). */
 typedef struct hel_tower {
@@ -36,6 +37,10 @@ void hel_network_forward(hel_network *n, const hel_samples *s, const uint32_t *r
  *  divided by `batch`. */
 void hel_network_backward(hel_network *n, const hel_samples *s, const uint32_t *rows, size_t count,
 			  size_t batch);
+
+/** Logits of all samples, in single precision. */
+HEL_CHECKED hel_status hel_dlrm_logits(double *logits, const hel_dlrm *m,
+				       const hel_samples *samples, hel_pool *pool);
 
 /** Parameters of the towers, and where they stand in the flat vector. */
 size_t hel_dense_parameters(const hel_dlrm *m);

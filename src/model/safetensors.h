@@ -29,6 +29,8 @@ HEL_CHECKED hel_status hel_safetensors_find(hel_stored_tensor *out, const hel_sa
  *  @retval HEL_EFORMAT one is not finite. */
 HEL_CHECKED hel_status hel_stored_tensor_read(float *out, const hel_stored_tensor *t, size_t first,
 					      size_t count, const char *name);
+/** All weights of a model that has none yet, each finite. */
+HEL_CHECKED hel_status hel_safetensors_read(hel_dlrm *m, const uint8_t *bytes, size_t size);
 /** Writes a model's weights; their hash in hexadecimal. */
 HEL_CHECKED hel_status hel_safetensors_write(const hel_dlrm *m, const char *path,
 					     char hash[2 * HEL_HASH_BYTES + 1]);

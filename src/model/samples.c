@@ -1,4 +1,4 @@
-#include "dlrm.h"
+#include "samples.h"
 #include <string.h>
 
 void hel_samples_clear(hel_samples *s)

@@ -1,8 +1,13 @@
-/* train.h -- one training step after another. Internal to model. */
+/* train.h -- one training step after another. */
 #ifndef HEL_TRAIN_H
 #define HEL_TRAIN_H
 
 #include "network.h"
+
+/** Trains in place on one thread: AdamW, warm-up, linear decay, gradient clipping. Deterministic
+ *  per seed. progress may be NULL. */
+HEL_CHECKED hel_status hel_dlrm_train(hel_dlrm *m, const hel_samples *samples,
+				      hel_progress *progress);
 
 /** Weights under training: their optimiser's state. Steps are numbered from 0 to total - 1. */
 typedef struct hel_trainer hel_trainer;

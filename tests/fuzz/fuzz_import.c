@@ -2,6 +2,7 @@
  * be scored. */
 #include "fuzz.h"
 #include "model/dlrm.h"
+#include "model/pytorch.h"
 #include <math.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -2,7 +2,10 @@
  * weights.safetensors for the small model below; the latter also with the header length that fits
  * its last brace. */
 #include "fuzz.h"
+#include "model/approximation.h"
 #include "model/dlrm.h"
+#include "model/model_file.h"
+#include "model/safetensors.h"
 #include <math.h>
 
 /* As if the weights file had a megabyte: what asks for more is refused. */

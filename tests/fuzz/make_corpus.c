@@ -4,6 +4,7 @@
 #include "compile/calibration.h"
 #include "fuzz_weights.h"
 #include "model/dlrm.h"
+#include "model/model_file.h"
 #include "net/client/client_inside.h"
 #include <zlib.h>
 

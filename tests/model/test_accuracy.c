@@ -1,4 +1,5 @@
 #include "../testing.h"
+#include "model/accuracy.h"
 #include "model/dlrm.h"
 #include <math.h>
 

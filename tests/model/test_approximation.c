@@ -1,7 +1,10 @@
 /* Polynomials for activations: against the activations, and through files. */
 #include "../features/cohort.h"
 #include "../testing_dir.h"
+#include "model/approximation.h"
 #include "model/dlrm.h"
+#include "model/model_file.h"
+#include "model/train.h"
 #include <math.h>
 #include <unistd.h>
 

@@ -1,6 +1,10 @@
 /* Training from a cache: it repeats, it survives being killed, it stops early. */
 #include "../features/rowfile.h"
+#include "model/accuracy.h"
 #include "model/dlrm.h"
+#include "model/fit.h"
+#include "model/model_file.h"
+#include "model/network.h"
 #include <math.h>
 #include <signal.h>
 #include <sys/stat.h>

@@ -1,6 +1,8 @@
 #include "../features/cohort.h"
 #include "../testing_dir.h"
 #include "model/dlrm.h"
+#include "model/model_file.h"
+#include "model/safetensors.h"
 #include <math.h>
 
 static hel_dlrm *make_model(void)

@@ -1,6 +1,8 @@
 /* Weights under the names of facebookresearch/dlrm, computed here by hand and by the model. */
 #include "../features/cohort.h"
 #include "model/dlrm.h"
+#include "model/model_file.h"
+#include "model/pytorch.h"
 #include <math.h>
 
 enum { DIM = 2, TABLES = 8, ROWS = 5, TOP = 3, BOTTOM = 4 };

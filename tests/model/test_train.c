@@ -1,5 +1,6 @@
 /* Reaches into train.c: the gradient is checked against differences of the reference's logits. */
 #include "../features/cohort.h"
+#include "model/approximation.h"
 #include "model/train.c"
 
 static hel_dlrm *make_model(const hel_records *r, hel_activation act, uint32_t base, bool last)

@@ -1,5 +1,9 @@
 #include "cli/calibration_option.h"
 #include "compile/compile.h"
+#include "model/accuracy.h"
+#include "model/approximation.h"
+#include "model/model_file.h"
+#include "model/network.h"
 #include <math.h>
 #include <string.h>
 

@@ -2,6 +2,7 @@
 #include "base/temporary.h"
 #include "cli/report.h"
 #include "data.h"
+#include "model/model_file.h"
 #include <math.h>
 
 static hel_status eval_rows(const hel_args *args, json_t *out, const hel_dlrm *m,

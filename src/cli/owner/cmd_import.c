@@ -1,6 +1,8 @@
 /* import: a model trained in PyTorch becomes a helrm model. */
 #include "cli/cli.h"
 #include "model/dlrm.h"
+#include "model/model_file.h"
+#include "model/pytorch.h"
 
 static hel_status run_import(const hel_args *args, json_t *out)
 {

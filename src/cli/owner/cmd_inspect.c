@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "compile/bounds.h"
 #include "model/dlrm.h"
+#include "model/model_file.h"
 #include "prog/prog.h"
 #include "vm/vm.h"
 #include <math.h>

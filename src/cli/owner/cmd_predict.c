@@ -1,5 +1,6 @@
 /* predict: scores in the clear. */
 #include "data.h"
+#include "model/model_file.h"
 #include <math.h>
 
 static hel_status run_predict(const hel_args *args, json_t *out)

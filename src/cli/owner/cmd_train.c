@@ -1,6 +1,9 @@
 /* train: small data sets in memory; those read as a stream in train_rows.c. */
 #include "cli/report.h"
 #include "data.h"
+#include "model/cross_validation.h"
+#include "model/model_file.h"
+#include "model/train.h"
 #include "train_rows.h"
 #include <math.h>
 

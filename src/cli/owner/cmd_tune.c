@@ -1,6 +1,9 @@
 /* tune: what do depth, width, activation and compression cost, and what do they buy? */
 #include "cli/calibration_option.h"
 #include "compile/compile.h"
+#include "model/accuracy.h"
+#include "model/fit.h"
+#include "model/network.h"
 #include "tune.h"
 #include <math.h>
 #include <stdlib.h>

@@ -2,6 +2,8 @@
 #include "cli/report.h"
 #include "cli/server/infer.h"
 #include "model/dlrm.h"
+#include "model/model_file.h"
+#include "model/network.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

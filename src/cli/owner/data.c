@@ -1,4 +1,5 @@
 #include "data.h"
+#include "model/model_file.h"
 #include <math.h>
 #include <string.h>
 

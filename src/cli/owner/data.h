@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "model/dlrm.h"
+#include "model/samples.h"
 
 #define HEL_DATASET_OPTION                                                                         \
 	{                                                                                          \

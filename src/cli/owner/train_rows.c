@@ -2,6 +2,8 @@
 #include "train_rows.h"
 #include "base/temporary.h"
 #include "cli/report.h"
+#include "model/fit.h"
+#include "model/model_file.h"
 #include <math.h>
 #include <unistd.h>
 

@@ -1,0 +1,27 @@
+/* accuracy.h -- how good scores are, and how sure that is. */
+#ifndef HEL_ACCURACY_H
+#define HEL_ACCURACY_H
+
+#include "dlrm.h"
+#include "samples.h"
+
+typedef struct hel_metrics {
+	double accuracy, auc, log_loss;
+} hel_metrics;
+
+/** Labels 0/1 against logits. auc is NaN when one class is absent. */
+HEL_CHECKED hel_status hel_metrics_of(hel_metrics *out, const double *logits, const uint8_t *labels,
+				      size_t count);
+/** The same for a part of a cache; *rows is its size, may be NULL. */
+HEL_CHECKED hel_status hel_metrics_of_part(hel_metrics *out, uint64_t *rows, const hel_dlrm *m,
+					   const hel_cache *cache, const hel_split *split,
+					   hel_part part, hel_pool *pool);
+
+/** What one sample contributes to the AUC: the share of the other class it is ranked right against
+ *  (DeLong, DeLong, Clarke-Pearson 1988), in [count]. */
+HEL_CHECKED hel_status hel_auc_placements(double *placement, const double *logits,
+					  const uint8_t *labels, size_t count);
+/** Standard error of an AUC, or with b of the difference of two on the same samples. */
+double hel_auc_error(const double *a, const double *b, const uint8_t *labels, size_t count);
+
+#endif

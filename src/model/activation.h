@@ -1,0 +1,36 @@
+/* activation.h -- what stands between layers, and polynomials in its place. */
+#ifndef HEL_ACTIVATION_H
+#define HEL_ACTIVATION_H
+
+#include "base/base.h"
+
+typedef enum hel_activation_kind {
+	HEL_ACT_RELU,
+	HEL_ACT_SQUARE,	   /* x^2 */
+	HEL_ACT_QUADRATIC, /* a x^2 + b x */
+	HEL_ACT_SILU,	   /* x / (1 + exp(-x)) */
+	HEL_ACT_SIGMOID,
+	HEL_ACT_GELU, /* x Phi(x) */
+	HEL_ACT_KINDS
+} hel_activation_kind;
+
+typedef struct hel_activation {
+	hel_activation_kind kind;
+	double a, b;
+} hel_activation;
+
+double hel_activate(hel_activation act, double x);
+double hel_activate_slope(hel_activation act, double x);
+const char *hel_activation_name(hel_activation_kind kind);
+
+#define HEL_MAX_APPROXIMATION 63
+
+/** In an activation's place: sum of c_i T_i(x / range). */
+typedef struct hel_approximation {
+	unsigned degree;
+	double range, c[HEL_MAX_APPROXIMATION + 1];
+} hel_approximation;
+
+double hel_approximation_at(const hel_approximation *a, double x);
+
+#endif

@@ -1,0 +1,29 @@
+/* fit.h -- training from a cache of rows. */
+#ifndef HEL_FIT_H
+#define HEL_FIT_H
+
+#include "dlrm.h"
+
+typedef struct hel_fit_options {
+	const char *checkpoint; /* NULL: none */
+	double interval;	/* seconds between checkpoints */
+	bool resume;		/* go on from the checkpoint */
+	bool quiet;
+	hel_pool *pool;
+} hel_fit_options;
+
+typedef struct hel_fit_report {
+	uint64_t steps, rows, resumed; /* rows trained on in this run; steps done before it */
+	double seconds, loss;	       /* of this run; the last epoch's mean */
+	double best_auc;	       /* on the validation part; NaN without one */
+	bool stopped;		       /* early */
+} hel_fit_report;
+
+/** Trains on the training part, streaming: rows are shuffled over blocks and within windows of
+ *  blocks. The result depends on configuration, data and seed alone, not on threads, checkpoints or
+ *  interruptions.
+ *  @retval HEL_EMODEL the checkpoint belongs to another training. */
+HEL_CHECKED hel_status hel_dlrm_fit(hel_fit_report *report, hel_dlrm *m, const hel_cache *cache,
+				    const hel_split *split, const hel_fit_options *o);
+
+#endif

@@ -1,0 +1,13 @@
+/* model_file.h -- a directory with model.json and weights.safetensors. */
+#ifndef HEL_MODEL_FILE_H
+#define HEL_MODEL_FILE_H
+
+#include "dlrm.h"
+
+HEL_CHECKED hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir);
+HEL_CHECKED hel_status hel_dlrm_load(hel_dlrm **out, const char *dir);
+/** A model without weights (all zero); refuses more than `parameters` of them. */
+HEL_CHECKED hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size,
+					   size_t parameters);
+
+#endif

@@ -1,6 +1,7 @@
 /* Operations of one ring, and matrix-vector layers. */
 #include "bench.h"
 #include "circuit/circuit.h"
+#include "vm/digit_size.h"
 #include <math.h>
 #include <string.h>
 

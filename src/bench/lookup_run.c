@@ -2,6 +2,7 @@
  */
 #include "ckks/secret.h"
 #include "lookup_bench.h"
+#include "vm/encrypted.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

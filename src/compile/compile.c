@@ -2,6 +2,7 @@
 #include "codings.h"
 #include "emit.h"
 #include "search.h"
+#include "vm/encrypted.h"
 #include <math.h>
 #include <string.h>
 

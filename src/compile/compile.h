@@ -7,7 +7,7 @@
 
 #include "model/dlrm.h"
 #include "model/samples.h"
-#include "vm/vm.h"
+#include "vm/shape.h"
 
 /** What a plan is made for. */
 #define HEL_GOAL_LIST(X)                                                                           \

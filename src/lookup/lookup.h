@@ -10,7 +10,7 @@
 #ifndef HEL_LOOKUP_H
 #define HEL_LOOKUP_H
 
-#include "vm/vm.h"
+#include "vm/shape.h"
 
 /* --- what is asked for ------------------------------------------------------- */
 

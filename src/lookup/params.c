@@ -1,5 +1,6 @@
 /* From a spec to a program: the smallest ring that is secure, holds the packing and is precise. */
 #include "method.h"
+#include "vm/digit_size.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* The meaning of every op, on plain slot vectors. */
+#include "clear.h"
 #include "vm.h"
 #include <math.h>
 #include <string.h>

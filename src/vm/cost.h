@@ -80,13 +80,6 @@ hel_cost hel_cost_write(const hel_params_spec *p, size_t limbs);
 unsigned hel_cost_fold_radix(double *seconds, const hel_cost_model *m, const hel_params_spec *p,
 			     size_t limbs, unsigned bits, double key_seconds);
 
-/** Parameters with the chain's ring and levels (all but alpha and special) and the digit size whose
- *  key switches are cheapest over all levels; *out stays NULL when the ring is too small. precise:
- * one special prime more than a digit has, so that a key switch costs no more precision than a
- * rescaling. */
-HEL_CHECKED hel_status hel_choose_digits(hel_params **out, const hel_params_spec *chain,
-					 bool precise, const hel_cost_model *machine);
-
 size_t hel_cost_limbs(const hel_params_spec *p, unsigned level);
 void hel_cost_add(hel_cost *sum, hel_cost c, double times);
 /** Predicted seconds on one thread, and on several. */

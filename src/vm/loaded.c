@@ -1,5 +1,8 @@
 /* Weights of a program, encoded: each vector once per level and use, in memory or in a file. */
 #include "loaded.h"
+#include "vm.h"
+#include "weight.h"
+#include "weights_file.h"
 #include <string.h>
 #include <sys/mman.h>
 

@@ -1,56 +1,55 @@
-/* loaded.h -- the inside of hel_loaded: loaded.c (which weights there are), weights_file.c (where
- * they may be kept), ckks.c (runs).
+/* loaded.h -- a program ready to run: its weights encoded, in memory or mapped from a file
+ * (docs/internals/loaded-weights.md).
  */
 #ifndef HEL_VM_LOADED_H
 #define HEL_VM_LOADED_H
 
-#include "vm.h"
+#include "ckks/ckks.h"
+#include "prog/prog.h"
+#include <stdatomic.h>
 
-/** A vector of the program at one level and for one use: encoded once, whoever needs it. */
-typedef struct hel_weight {
-	uint32_t vector;
-	size_t at; /* its first byte within all */
-	hel_pt pt; /* data: borrowed */
-} hel_weight;
+/** A program with its weights encoded, each at its levels only: shared by any number of runs. */
+typedef struct hel_loaded hel_loaded;
 
-struct hel_loaded {
-	const hel_program *p;
-	const hel_params *params;
-	bool *fused;   /* [op]: a rescale done by the op before it, or that op */
-	size_t *first; /* [op]: where its plaintexts begin in `of` */
-	uint32_t *of;  /* which weight a plaintext is */
-	size_t weights;
-	hel_weight *weight;
-	size_t bytes;	  /* of all weights */
-	uint32_t *memory; /* they are here, */
-	void *map;	  /* or in a mapped file */
-	size_t map_bytes;
-	hel_weights_origin origin;
-	char note[256];
-};
+/** Where the weights are. */
+typedef enum hel_weights_origin {
+	HEL_WEIGHTS_IN_MEMORY, /* encoded now */
+	HEL_WEIGHTS_WRITTEN,   /* encoded now into a file, and mapped */
+	HEL_WEIGHTS_MAPPED,    /* mapped from a file: pages that processes share */
+} hel_weights_origin;
 
-/** The level before each op: that at which its weights are multiplied or added. */
-void hel_op_levels(unsigned *level, const hel_program *p);
+typedef struct hel_load_options {
+	const char *cache;	 /* a file of encoded weights to map, made when needed; or NULL */
+	bool cache_only;	 /* fail rather than do without it */
+	hel_progress *progress;	 /* begun by the caller; or NULL */
+	const atomic_bool *stop; /* loading ends with HEL_ECANCEL once it is set; or NULL */
+} hel_load_options;
 
-static inline size_t hel_weight_words(const hel_pt *pt)
-{
-	return pt->params->limbs[pt->level] * pt->params->ring.n;
-}
-
-/** Tells every weight where its data is. */
-void hel_loaded_place(hel_loaded *l, void *data);
-/** Encodes one. data: hel_weight_words, undefined on failure. */
-HEL_CHECKED hel_status hel_loaded_encode(const hel_loaded *l, size_t weight, uint32_t *data);
-/** fn(arg, i) for every weight, on the pool, with progress.
- *  @retval HEL_ECANCEL o->stop was set. */
-HEL_CHECKED hel_status hel_loaded_each(const hel_loaded *l, hel_pool *pool,
-				       const hel_load_options *o,
-				       hel_status (*fn)(void *arg, size_t i), void *arg);
-
-/* --- weights_file.c -------------------------------------------------------------- */
-
-/** Maps o->cache, made or made anew where it is missing, damaged or of something else.
- *  @retval HEL_EIO, HEL_ESPACE, HEL_EBUSY it cannot be used; nothing was lost. */
-HEL_CHECKED hel_status hel_weights_map(hel_loaded *l, hel_pool *pool, const hel_load_options *o);
+/** Loads a program that was read or written. A cache that is missing, damaged, or made for another
+ *  program, other parameters or by another encoder is made anew, all or nothing; one that cannot be
+ *  written is done without, and hel_loaded_note says why. Any number of processes may open one at
+ *  the same time; one makes it. A file that is no cache is left alone.
+ *  Cost: encoding, or with a valid cache reading and hashing it; both on the pool. */
+HEL_CHECKED hel_status hel_loaded_open(hel_loaded **out, const hel_program *p,
+				       const hel_params *params, hel_pool *pool,
+				       const hel_load_options *o);
+/** The same in memory. */
+HEL_CHECKED hel_status hel_loaded_new(hel_loaded **out, const hel_program *p,
+				      const hel_params *params, hel_pool *pool);
+/** Starts to read mapped weights from disk, and returns at once; lets them go again. For programs
+ *  whose weights are larger than memory, one of which is read while another runs. Nothing to do for
+ *  weights in memory. */
+void hel_loaded_prefetch(const hel_loaded *l);
+void hel_loaded_release(const hel_loaded *l);
+void hel_loaded_free(hel_loaded *l);
+/** Of all weights. */
+size_t hel_loaded_bytes(const hel_loaded *l);
+hel_weights_origin hel_loaded_origin(const hel_loaded *l);
+const char *hel_weights_origin_text(hel_weights_origin origin);
+/** Why the cache is not used or was made anew, "" when there is nothing to say. */
+const char *hel_loaded_note(const hel_loaded *l);
+/** hel_loaded_bytes before it is loaded. */
+HEL_CHECKED hel_status hel_ckks_weight_bytes(size_t *out, const hel_program *p,
+					     const hel_params *params);
 
 #endif

@@ -8,7 +8,7 @@
  * Where imaginary parts are used, the same for the real part alone: that is what remains once
  * conjugates are added, and with a + bi the weight of two features, each of them enters with a or b
  * then and not with |a + bi|. */
-#include "shape.h"
+#include "onehot.h"
 #include <math.h>
 #include <string.h>
 

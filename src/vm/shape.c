@@ -1,6 +1,9 @@
 /* The dry run: what a program needs and what it may do to its values. Bounds hold for every record
- * and every slot, unless measured ones are given; errors are predicted by noise.c. */
+ * and every slot, unless measured ones are given; errors are predicted by noisy.c. */
 #include "shape.h"
+#include "noisy.h"
+#include "onehot.h"
+#include "weight.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,53 +1,48 @@
-/* shape.h -- what the shape machine knows of a value; shape.c and onehot.c share it. */
+/* shape.h -- the shape machine: what a program needs and does, without data. */
 #ifndef HEL_VM_SHAPE_H
 #define HEL_VM_SHAPE_H
 
-#include "vm.h"
+#include "ckks/ckks.h"
+#include "cost.h"
+#include "prog/prog.h"
 
-typedef struct hel_onehots hel_onehots;
+/** Real records are not like the samples that errors are predicted for. */
+#define HEL_RECORD_MARGIN 2
 
-typedef struct shape_value {
-	unsigned level;
-	bool product; /* scale squared, to be rescaled */
-	bool is_complex;
-	double *bound; /* of |v|, per slot */
-	/* A function of the value of op `root`: at both signs of each point. NULL: itself. */
-	double (*curve)[2];
-	size_t root;
-	int32_t *feature;     /* of an input: hel_input_at, imaginary parts behind the slots */
-	hel_onehots *onehots; /* of a linear function of inputs; NULL: not followed */
-} shape_value;
+typedef struct hel_shape_layer {
+	hel_cost cost;
+	unsigned level_in, level_out, key_switches, weights;
+	double bound; /* of |value| over all slots after the layer */
+	double error; /* predicted for a slot after the layer, see hel_shape */
+} hel_shape_layer;
 
-typedef struct shape_machine {
-	hel_machine base;
-	const hel_program *p;
-	const hel_params *params;
-	const hel_ranges *ranges;
-	unsigned *level; /* before each op */
-	bool *product;	 /* of its result */
-	bool *fused;
-	double **bound; /* kept for every root of a curve, per slot */
-	hel_shape *out;
-	size_t slots;
-} shape_machine;
+typedef struct hel_shape {
+	hel_key_request *key; /* what the program needs, each at its highest level */
+	uint32_t keys;
+	hel_cost cost;	  /* with reading the query and writing the result, which no layer has */
+	double bound;	  /* of the result: largest |slot| */
+	double head_room; /* bits between the bounds and their moduli, where they come closest */
+	/* Predicted, HEL_NOISE_MARGIN * HEL_RECORD_MARGIN above the standard deviation: of the
+	 * score (the mean over the record's slots) and of a slot's real part. */
+	double error, slot_error;
+	hel_shape_layer *layer; /* one per layer of the program */
+} hel_shape;
 
-/* An input's slot holds a root of unity: as a whole it is no larger than each of its parts. */
-static inline bool holds_root(const shape_machine *s, const shape_value *input, size_t slot)
-{
-	const int32_t re = input->feature[slot], im = input->feature[slot + s->slots];
-	return s->ranges->group && re >= 0 && im == re + 1 && s->ranges->group[re] == HEL_COSINE;
-}
+/** What records can be: |feature i| <= feature[i], and of the features of one group (group[i], or
+ *  HEL_NO_GROUP, HEL_COSINE) at most one is not 0. groups: how many; 0: groups are not looked at.
+ */
+typedef struct hel_ranges {
+	double *feature;
+	uint32_t *group, groups;
+	double *measured; /* per op, see hel_clear_measure: the bounds, not proved; NULL: proved */
+} hel_ranges;
 
-/* --- onehot.c ---------------------------------------------------------------------------- */
-
-/* Each lowers v->bound, which already holds for entries that are set independently, to what groups
- * allow, where v is a linear function of inputs. */
-HEL_CHECKED hel_status hel_onehots_linear(const shape_machine *s, shape_value *v, const hel_op *op);
-HEL_CHECKED hel_status hel_onehots_rotate_sum(const shape_machine *s, shape_value *v,
-					      const shape_value *x, const hel_op *op);
-/* v = x, plus a vector unless it is NULL */
-HEL_CHECKED hel_status hel_onehots_pass(const shape_machine *s, shape_value *v,
-					const shape_value *x, const hel_vector *added);
-void hel_onehots_free(hel_onehots *h);
+/** Dry run. samples: `count` typical feature vectors, one after
+ *  the other, for which errors are predicted; without any they are not.
+ *  @retval HEL_ELEVEL  levels run out; the message names the layer.
+ *  @retval HEL_ERANGE  a value could exceed the modulus (never with measured bounds). */
+HEL_CHECKED hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
+				     const hel_ranges *ranges, const double *samples, size_t count);
+void hel_shape_clear(hel_shape *s);
 
 #endif

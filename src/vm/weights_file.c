@@ -5,8 +5,9 @@
  *
  * The file is made under another name and a lock, and renamed. It is not synced: after a power
  * failure its checksums tell, and it is made again. */
+#include "weights_file.h"
 #include "base/temporary.h"
-#include "loaded.h"
+#include "weight.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

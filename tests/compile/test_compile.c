@@ -3,6 +3,8 @@
 #include "compile/compile.h"
 #include "net/client/client_inside.h"
 #include "random_model.h"
+#include "vm/clear.h"
+#include "vm/encrypted.h"
 #include <time.h>
 
 /* Encrypted runs beyond these are left out: CI machines are small. */

@@ -1,4 +1,4 @@
-/* The program a server loads, and the three machines on what was loaded.
+/* The program a server loads, and the machines on what was loaded.
  *
  * Input: the body of the container. A body starts with the length and the bytes of the manifest,
  * which is a container itself: its frame is taken off by position (16 bytes in front, the checksum
@@ -7,7 +7,9 @@
 #include "ckks/secret.h"
 #include "fuzz.h"
 #include "net/client/client_inside.h"
-#include "vm/vm.h"
+#include "vm/clear.h"
+#include "vm/encrypted.h"
+#include "vm/shape.h"
 
 /* What the machines may be asked for: it must stay cheap, honest models are larger. */
 enum { LOG_N_MAX = 6, LEVELS_MAX = 6, SPECIAL_MAX = 4, FEATURES_MAX = 4096, KEYS_MAX = 12 };

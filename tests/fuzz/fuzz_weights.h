@@ -3,7 +3,7 @@
 #define HEL_FUZZ_WEIGHTS_H
 
 #include "fuzz_params.h"
-#include "vm/loaded.h"
+#include "vm/weight.h"
 
 /* Sealed, so that it has a hash. */
 static inline hel_program *fuzz_weights_program(const hel_params *params)

@@ -2,6 +2,7 @@
  * stands at its beginning. Read as a head; and put over the beginning of a good file, which then
  * must give the right weights all the same. */
 #include "fuzz_weights.h"
+#include "vm/weights_file.h"
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -6,6 +6,8 @@
 #include "model/dlrm.h"
 #include "model/model_file.h"
 #include "net/client/client_inside.h"
+#include "vm/shape.h"
+#include "vm/weights_file.h"
 #include <zlib.h>
 
 #define OK(call) fuzz_expect((call) == HEL_OK)

@@ -1,6 +1,8 @@
 /* Every method in the clear and encrypted, against the table itself. */
 #include "../ckks/fixture.h"
 #include "lookup/lookup.h"
+#include "vm/clear.h"
+#include "vm/encrypted.h"
 
 typedef struct request {
 	hel_lookup *l;

@@ -1,7 +1,8 @@
 /* Costs counted two ways: what shape says, and what kernels were asked for. */
 #include "../ckks/fixture.h"
 #include "random_program.h"
-#include "vm/vm.h"
+#include "vm/encrypted.h"
+#include "vm/shape.h"
 
 static hel_cost counted;
 static const hel_kernels *real;

@@ -2,7 +2,10 @@
 #include "../ckks/fixture.h"
 #include "../testing_dir.h"
 #include "random_program.h"
-#include "vm/loaded.h"
+#include "vm/encrypted.h"
+#include "vm/shape.h"
+#include "vm/weight.h"
+#include "vm/weights_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,7 +1,9 @@
-/* Random programs on all three machines: ckks against clear, its error against shape's. */
+/* Random programs on three machines: ckks against clear, its error against shape's. */
 #include "../ckks/fixture.h"
 #include "random_program.h"
-#include "vm/vm.h"
+#include "vm/clear.h"
+#include "vm/encrypted.h"
+#include "vm/shape.h"
 
 #define MAX_LOG_BATCH 3
 #define RUNS 16 /* simulated, for one that is measured */

@@ -1,6 +1,7 @@
 /* Bounds that know groups, against every record there is. */
 #include "../ckks/fixture.h"
-#include "vm/vm.h"
+#include "vm/clear.h"
+#include "vm/shape.h"
 
 #define LOG_SLOTS 6
 #define SLOTS (1u << LOG_SLOTS)

@@ -4,7 +4,7 @@
 #include "model/dlrm.h"
 #include "model/model_file.h"
 #include "prog/prog.h"
-#include "vm/vm.h"
+#include "vm/weights_file.h"
 #include <math.h>
 #include <sodium.h>
 #include <string.h>

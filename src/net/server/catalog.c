@@ -1,5 +1,6 @@
 #include "catalog_inside.h"
 #include "log.h"
+#include "vm/encrypted.h"
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>

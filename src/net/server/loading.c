@@ -1,6 +1,7 @@
 /* Models' weights: read, encoded or mapped, and given up again when memory asks for it. */
 #include "catalog_inside.h"
 #include "log.h"
+#include "vm/weights_file.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,4 +1,5 @@
 #include "server.h"
+#include "vm/encrypted.h"
 #include <string.h>
 
 struct hel_server {

@@ -4,7 +4,7 @@
 
 #include "ckks/ckks.h"
 #include "prog/prog.h"
-#include "vm/vm.h"
+#include "vm/loaded.h"
 
 typedef struct hel_server hel_server;	      /* a program ready to run */
 typedef struct hel_evaluation hel_evaluation; /* it, with one client's evaluation keys */

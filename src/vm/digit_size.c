@@ -1,5 +1,5 @@
 /* The digits of key switching: how many primes each has, and how many special primes follow. */
-#include "cost.h"
+#include "digit_size.h"
 #include <math.h>
 
 /* A prime lies just below a power of two: bits that the chain without special primes takes. */

@@ -1,5 +1,7 @@
+#include "encrypted.h"
 #include "circuit/circuit.h"
-#include "loaded.h"
+#include "vm.h"
+#include "weight.h"
 #include <string.h>
 
 #define MANY_TERMS 4096 /* beyond, counting would take long: every one as if it were distinct */

@@ -1,6 +1,8 @@
 /* Errors by simulation: they are correlated (folds add copies of one error, repeated rotations add
  * the same one), so that adding up variances would predict too much in one place and too little in
  * another. Linear ops pass errors on as they pass on values; each op adds its own. */
+#include "noisy.h"
+#include "clear.h"
 #include "vm.h"
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* Embedding tables as blocks of slots: DESIGN 5.3. */
 #include "blocks.h"
 #include "codings.h"
+#include "features/coding.h"
 #include <string.h>
 
 #define MAX_BLOCK_SOURCES 512 /* each takes memory for every slot while it is planned */

@@ -2,6 +2,7 @@
 #ifndef HEL_BLOCKS_H
 #define HEL_BLOCKS_H
 
+#include "features/schema.h"
 #include "prog/prog.h"
 #include "stages.h"
 

@@ -1,6 +1,7 @@
 /* What records do to a program: bounds of its values, proved from the schema or, where the proof
  * outgrows the modulus, measured; and errors, predicted on records. */
 #include "bounds.h"
+#include "features/coding.h"
 #include "vm/clear.h"
 #include <math.h>
 #include <string.h>

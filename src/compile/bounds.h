@@ -3,6 +3,7 @@
 #define HEL_BOUNDS_H
 
 #include "compile.h"
+#include "features/schema.h"
 
 /* Where bounds are measured: scores up to this many times the largest one are accepted ... */
 #define HEL_SCORE_MARGIN 256

@@ -1,4 +1,5 @@
 #include "codings.h"
+#include "features/coding.h"
 #include "prog/codes.h"
 
 unsigned hel_entry_number(const hel_table_field *t, uint32_t entry)

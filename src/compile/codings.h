@@ -4,7 +4,7 @@
 #ifndef HEL_CODINGS_H
 #define HEL_CODINGS_H
 
-#include "features/features.h"
+#include "features/schema.h"
 #include "prog/builder.h"
 
 /** A place's row of a table, times a factor: what an element of a code is multiplied with. */

@@ -1,6 +1,7 @@
 #include "bounds.h"
 #include "codings.h"
 #include "emit.h"
+#include "features/coding.h"
 #include "search.h"
 #include "vm/encrypted.h"
 #include <math.h>

@@ -5,6 +5,7 @@
 #ifndef HEL_COMPILE_H
 #define HEL_COMPILE_H
 
+#include "features/schema.h"
 #include "model/dlrm.h"
 #include "model/samples.h"
 #include "vm/shape.h"

@@ -1,5 +1,6 @@
 #include "emit.h"
 #include "emit_lookup.h"
+#include "features/coding.h"
 #include <math.h>
 #include <string.h>
 

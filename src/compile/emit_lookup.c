@@ -2,6 +2,7 @@
  * selection among its sums. */
 #include "emit_lookup.h"
 #include "codings.h"
+#include "features/coding.h"
 
 /* Features before those of a table; one beyond the last: the constant's. */
 static uint32_t table_first(const emitter *e, const hel_blocks *b, size_t table)

@@ -1,5 +1,6 @@
 /* A plan in words that programs can read: stored with the program, shown by inspect. */
 #include "explain.h"
+#include "features/coding.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>

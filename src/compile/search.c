@@ -1,6 +1,7 @@
 /* Rings from small to large, ways to write the model, codings of its tables: what is planned, and
  * the best of it. */
 #include "search.h"
+#include "features/coding.h"
 #include "vm/digit_size.h"
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 #include "stages.h"
 #include "codings.h"
+#include "features/coding.h"
 #include <complex.h>
 #include <math.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 #define HEL_STAGES_H
 
 #include "circuit/polynomial.h"
+#include "features/schema.h"
 #include "model/dlrm.h"
 
 enum { HEL_FROM_FEATURES = -1 };

@@ -1,6 +1,6 @@
 /* Rows of published files in binary: a header, then blocks of columns, each with its checksum.
  * Little-endian, like every helrm file; read in place of the text from the second pass on. */
-#include "rows.h"
+#include "cache.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

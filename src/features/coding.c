@@ -1,5 +1,6 @@
 /* The client's feature vector, table by table as its coding says. */
-#include "features.h"
+#include "coding.h"
+#include "hash.h"
 #include <math.h>
 #include <string.h>
 

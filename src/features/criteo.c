@@ -1,5 +1,5 @@
 /* Criteo Kaggle train.txt and Criteo 1TB day files: label, 13 counts, 26 hexadecimal codes. */
-#include "features.h"
+#include "dataset.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* Embedding kinds as people write them: full, hash(m), digits(base), digits(base,count),
  * frequent(K), frequent(K)+digits(base), frequent(K)+hash(m). */
-#include "rows.h"
+#include "embedding.h"
+#include "schema.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Values of hashed tables: 32 bits stand for a text, a salted fingerprint for those 32 bits. */
-#include "features.h"
+#include "hash.h"
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* UCI Heart Disease (data set 45): processed.{cleveland,hungarian,switzerland,va}.data */
-#include "features.h"
+#include "dataset.h"
 #include <math.h>
 
 static const hel_column columns[] = {

@@ -1,6 +1,7 @@
 /* What a model knows of the data: means, deviations and the values that get rows of their own,
  * all from the training part. */
-#include "rows.h"
+#include "learn.h"
+#include "hash.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,26 +1,10 @@
+#include "records.h"
 #include "base/json.h"
-#include "features.h"
 #include <math.h>
 #include <string.h>
 
 #define MAX_COLUMNS (HEL_MAX_DENSE + HEL_MAX_TABLES + 1)
 #define MAX_FILE ((size_t)1 << 32)
-
-static const hel_dataset *const datasets[] = {&hel_dataset_heart, &hel_dataset_criteo};
-
-const hel_dataset *hel_dataset_by_name(const char *name)
-{
-	for (size_t i = 0; i < HEL_ARRAY_LEN(datasets); i++)
-		if (strcmp(datasets[i]->name, name) == 0)
-			return datasets[i];
-	hel_fail(HEL_EINVAL, "unknown data set '%s'; known: %s", name, hel_dataset_names());
-	return NULL;
-}
-
-const char *hel_dataset_names(void)
-{
-	return "heart, criteo";
-}
 
 static size_t count_kind(const hel_dataset *set, hel_column_kind kind)
 {

@@ -1,6 +1,7 @@
 /* Published files as a stream: one task reads and inflates the next piece of text while the others
  * parse the lines of the present one. */
-#include "rows.h"
+#include "scan.h"
+#include "hash.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>

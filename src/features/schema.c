@@ -1,4 +1,6 @@
-#include "features.h"
+#include "schema.h"
+#include "coding.h"
+#include "hash.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /* A schema as JSON: inside a model's model.json and inside every manifest. */
 #include "base/json.h"
-#include "features.h"
+#include "coding.h"
+#include "schema.h"
 #include <math.h>
 #include <sodium.h>
 #include <string.h>

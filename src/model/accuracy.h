@@ -3,6 +3,7 @@
 #define HEL_ACCURACY_H
 
 #include "dlrm.h"
+#include "features/learn.h"
 #include "samples.h"
 
 typedef struct hel_metrics {

@@ -2,6 +2,7 @@
 #ifndef HEL_CROSS_VALIDATION_H
 #define HEL_CROSS_VALIDATION_H
 
+#include "features/records.h"
 #include "model_config.h"
 
 typedef struct hel_cv_result {

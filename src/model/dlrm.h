@@ -5,6 +5,7 @@
 #ifndef HEL_DLRM_H
 #define HEL_DLRM_H
 
+#include "features/schema.h"
 #include "model_config.h"
 
 #define HEL_MAX_PARAMETERS ((size_t)1 << 31)

@@ -3,6 +3,7 @@
 #define HEL_FIT_H
 
 #include "dlrm.h"
+#include "features/learn.h"
 
 typedef struct hel_fit_options {
 	const char *checkpoint; /* NULL: none */

@@ -3,7 +3,7 @@
 #define HEL_MODEL_CONFIG_H
 
 #include "activation.h"
-#include "features/rows.h"
+#include "features/learn.h"
 #include <jansson.h>
 
 #define HEL_MAX_LAYERS 16

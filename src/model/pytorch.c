@@ -1,6 +1,7 @@
 /* Models trained elsewhere (facebookresearch/dlrm in PyTorch): weights in safetensors, and a schema
  * that says which value every row of a table belongs to. */
 #include "pytorch.h"
+#include "features/hash.h"
 #include "safetensors.h"
 #include <ctype.h>
 #include <math.h>

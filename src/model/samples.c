@@ -1,4 +1,5 @@
 #include "samples.h"
+#include "features/hash.h"
 #include <string.h>
 
 void hel_samples_clear(hel_samples *s)

@@ -1,8 +1,7 @@
+#include "features/learn.h"
 /* samples.h -- records as a model reads them. */
 #ifndef HEL_SAMPLES_H
 #define HEL_SAMPLES_H
-
-#include "features/rows.h"
 
 /** Records ready for a model: applied schema. */
 typedef struct hel_samples {

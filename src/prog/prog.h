@@ -76,7 +76,7 @@ typedef struct hel_manifest {
 	char *model;		/* its name, for people */
 	hel_params_spec params; /* re-checked by every client */
 	uint8_t log_batch;	/* 2^log_batch records share the slots */
-	char *schema;		/* JSON: see features.h */
+	char *schema;		/* JSON: see features/schema.h */
 	uint8_t degree;		/* of the feature vector: 2 adds all products of dense features */
 	uint32_t features;	/* width of the feature vector */
 	uint32_t inputs;

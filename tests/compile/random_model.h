@@ -3,6 +3,7 @@
 #define HEL_RANDOM_MODEL_H
 
 #include "../testing.h"
+#include "features/hash.h"
 #include "model/approximation.h"
 #include "model/dlrm.h"
 #include <math.h>

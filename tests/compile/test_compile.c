@@ -1,6 +1,7 @@
 /* Random DLRMs through the compiler: the program in the clear and encrypted against the model. */
 #include "compile/blocks.h"
 #include "compile/compile.h"
+#include "features/coding.h"
 #include "net/client/client_inside.h"
 #include "random_model.h"
 #include "vm/clear.h"

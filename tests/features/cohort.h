@@ -3,7 +3,7 @@
 #define HEL_TEST_COHORT_H
 
 #include "../testing.h"
-#include "features/features.h"
+#include "features/records.h"
 
 static inline void make_cohort(hel_records *r, size_t rows, uint64_t stream)
 {

@@ -4,7 +4,7 @@
 
 #include "../testing.h"
 #include "../testing_dir.h"
-#include "features/rows.h"
+#include "features/cache.h"
 
 /* A path inside the test's directory; overwritten by the fourth call after it. */
 static inline const char *temp_path(const char *name)

@@ -1,5 +1,5 @@
 #include "../testing.h"
-#include "features/rows.h"
+#include "features/embedding.h"
 
 static void test_kinds(void **state)
 {

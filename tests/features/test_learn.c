@@ -1,5 +1,7 @@
 /* What is learned, against counting by hand; the client's way to one-hot entries against the
  * trainer's. */
+#include "features/hash.h"
+#include "features/learn.h"
 #include "rowfile.h"
 #include <math.h>
 

@@ -1,5 +1,5 @@
 #include "../testing.h"
-#include "features/features.h"
+#include "features/records.h"
 #include <math.h>
 
 static hel_status parse(hel_records *r, const char *text)

@@ -1,3 +1,4 @@
+#include "features/hash.h"
 #include "rowfile.h"
 #include <math.h>
 #include <zlib.h>

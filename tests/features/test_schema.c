@@ -1,4 +1,6 @@
 #include "cohort.h"
+#include "features/coding.h"
+#include "features/hash.h"
 #include <math.h>
 
 static void test_learns_from_its_rows_only(void **state)

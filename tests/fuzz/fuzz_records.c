@@ -1,5 +1,5 @@
 /* Records in CSV and JSON, and the schema learned from what they hold. */
-#include "features/features.h"
+#include "features/schema.h"
 #include "fuzz.h"
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* Published files, plain or gz, as a stream: what is not counted as malformed is a row. */
-#include "features/rows.h"
+#include "features/scan.h"
 #include "fuzz.h"
 #include <math.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* The schema, which a client takes from the manifest. */
-#include "features/features.h"
+#include "features/coding.h"
 #include "fuzz.h"
 #include <math.h>
 

@@ -1,5 +1,6 @@
 /* Weights under the names of facebookresearch/dlrm, computed here by hand and by the model. */
 #include "../features/cohort.h"
+#include "features/hash.h"
 #include "model/dlrm.h"
 #include "model/model_file.h"
 #include "model/pytorch.h"

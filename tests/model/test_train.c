@@ -1,5 +1,6 @@
 /* Reaches into train.c: the gradient is checked against differences of the reference's logits. */
 #include "../features/cohort.h"
+#include "features/hash.h"
 #include "model/approximation.h"
 #include "model/train.c"
 

@@ -1,5 +1,6 @@
 #include "cli/calibration_option.h"
 #include "compile/compile.h"
+#include "features/coding.h"
 #include "model/accuracy.h"
 #include "model/approximation.h"
 #include "model/model_file.h"

@@ -1,6 +1,6 @@
 /* helrm inspect plan: what the compiler chose, and what came next, as text, JSON and a drawing. */
 #include "cli/cli.h"
-#include "features/features.h"
+#include "features/coding.h"
 #include "prog/prog.h"
 #include <stdlib.h>
 #include <string.h>

@@ -3,6 +3,8 @@
 #define HEL_CLI_DATA_H
 
 #include "cli/cli.h"
+#include "features/cache.h"
+#include "features/schema.h"
 #include "model/dlrm.h"
 #include "model/samples.h"
 

@@ -5,7 +5,7 @@
 
 #include "ckks/ckks.h"
 #include "ckks/secret.h"
-#include "features/features.h"
+#include "features/schema.h"
 #include "prog/prog.h"
 #include <helrm/client.h> /* hel_client, hel_score: what programs outside see of it */
 

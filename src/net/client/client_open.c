@@ -1,5 +1,6 @@
 /* A client: a manifest that was checked, and a key. */
 #include "client_inside.h"
+#include "features/coding.h"
 #include <sodium.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* Records become a query. */
 #include "client_inside.h"
+#include "features/coding.h"
 #include <string.h>
 
 hel_status hel_client_check_count(const hel_client *c, size_t count)

@@ -1,0 +1,19 @@
+/* Data sets by name. */
+#include "dataset.h"
+#include <string.h>
+
+static const hel_dataset *const datasets[] = {&hel_dataset_heart, &hel_dataset_criteo};
+
+const hel_dataset *hel_dataset_by_name(const char *name)
+{
+	for (size_t i = 0; i < HEL_ARRAY_LEN(datasets); i++)
+		if (strcmp(datasets[i]->name, name) == 0)
+			return datasets[i];
+	hel_fail(HEL_EINVAL, "unknown data set '%s'; known: %s", name, hel_dataset_names());
+	return NULL;
+}
+
+const char *hel_dataset_names(void)
+{
+	return "heart, criteo";
+}

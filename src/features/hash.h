@@ -1,0 +1,19 @@
+/* hash.h -- values of hashed tables: known by fingerprints, the others by digits of a hash. */
+#ifndef HEL_FEATURES_HASH_H
+#define HEL_FEATURES_HASH_H
+
+#include "schema.h"
+
+/** 32 bits of a category's text: what training knows of a value of a hashed table. 0 is missing. */
+uint32_t hel_value_hash(const char *text, size_t size);
+/** The t->digits entries of one value of hashed table number `table`, counted from `first`. */
+void hel_table_hots(uint32_t *hots, const hel_schema *s, size_t table, uint32_t first,
+		    uint32_t hash);
+/** Makes values of hashed table number `table` known. Two that share a fingerprint share a row,
+ * unless `apart`: then fingerprints get longer, up to 32 bits. */
+HEL_CHECKED hel_status hel_table_know(hel_schema *s, size_t table, const uint32_t *hash,
+				      uint32_t count, bool apart);
+/** The fingerprint under which a value of hashed table number `table` is known. */
+uint32_t hel_value_print(const hel_schema *s, size_t table, uint32_t hash);
+
+#endif

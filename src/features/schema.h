@@ -1,0 +1,107 @@
+/* schema.h -- what was learned on the training part: means, deviations, vocabularies; and which
+ * one-hot entries a record becomes. Trainer and client share it, so that they cannot disagree.
+ */
+#ifndef HEL_FEATURES_SCHEMA_H
+#define HEL_FEATURES_SCHEMA_H
+
+#include "records.h"
+
+#define HEL_MAX_DIGITS 32
+#define HEL_MAX_VOCABULARY (1u << 24)
+#define HEL_SCHEMA_TEXT_MAX (64u << 20)
+
+typedef struct hel_dense_field {
+	char name[HEL_NAME_MAX];
+	double mean, deviation;
+} hel_dense_field;
+
+/** How a table's entries travel. What the server makes of them is the same sum of rows; which one a
+ *  model is compiled with changes levels, time and the size of queries, never the model. */
+#define HEL_CODING_LIST(X)                                                                         \
+	X(HEL_CODING_ONE_HOT, "onehot") /* as they are: one number each */                         \
+	X(HEL_CODING_GRID, "grid")	/* two short one-hots, whose product is the long one */    \
+	X(HEL_CODING_POWERS,                                                                       \
+	  "powers") /* a root of unity for each digit: the server takes powers */                  \
+	X(HEL_CODING_ROOTS,                                                                        \
+	  "roots") /* a root of unity for each entry: the server tests equality */                 \
+	X(HEL_CODING_CODED, "coded") /* a difference for each entry: the server tests equality */
+
+typedef enum hel_coding {
+#define X(coding, name) coding,
+	HEL_CODING_LIST(X)
+#undef X
+	    HEL_CODINGS
+} hel_coding;
+
+/** How the values of one column become one-hot entries.
+ *
+ *  Row 0 stands for a missing value, row i + 1 for known value i (in sorted order).
+ *  Texts: a value that is not known counts as missing. base 0: one-hot over all rows; otherwise the
+ *  row's number is written in `digits` digits of that base, each one-hot (HE-LRM).
+ *  Hashed: known values are kept as fingerprints of `print_bits` bits. All others, the tail, share
+ *  one row after them (base 0, digits 1), or are the sum of one row from each of `digits` groups of
+ *  `base` rows, chosen by the digits of the value's hash. */
+typedef struct hel_table_field {
+	char name[HEL_NAME_MAX];
+	uint32_t values;
+	char (*value)[HEL_VALUE_MAX]; /* sorted; NULL when hashed */
+	bool hashed;
+	uint8_t print_bits;
+	uint32_t *print; /* sorted; NULL unless hashed */
+	uint32_t base, digits;
+	hel_coding coding;
+	/* GRID: entry e is number e mod coding_size of the low one-hot, e / coding_size of the high
+	 * one. Other codes: the order of their roots, the base of their differences. */
+	uint32_t coding_size;
+} hel_table_field;
+
+#define HEL_SALT_BYTES 16
+
+typedef struct hel_schema {
+	char dataset[HEL_NAME_MAX];
+	double clip;		      /* standardised dense values are cut to [-clip, clip] */
+	uint8_t salt[HEL_SALT_BYTES]; /* of fingerprints: public, another one for every model */
+	size_t dense_count, table_count;
+	hel_dense_field *dense;
+	hel_table_field *table;
+} hel_schema;
+
+/** Learns from the rows listed in `rows` (NULL: all). base as in hel_table_field, for all tables.
+ */
+HEL_CHECKED hel_status hel_schema_fit(hel_schema **out, const hel_dataset *set,
+				      const hel_records *records, const size_t *rows, size_t count,
+				      double clip, uint32_t base);
+/** All fields zero: to be filled in. */
+HEL_CHECKED hel_status hel_schema_new(hel_schema **out, size_t dense, size_t tables);
+void hel_schema_free(hel_schema *s);
+/** How many digits of a base number `rows` rows. */
+uint32_t hel_digits_for(uint64_t rows, uint32_t base);
+/** JSON text, zero-ended; the caller frees it with hel_free. */
+HEL_CHECKED hel_status hel_schema_to_json(char **out, const hel_schema *s);
+HEL_CHECKED hel_status hel_schema_from_json(hel_schema **out, const char *text, size_t size);
+
+/** One-hot entries of one table, and of all. */
+size_t hel_table_width(const hel_table_field *t);
+size_t hel_schema_onehots(const hel_schema *s);
+/** How many entries can be 1 at once: one per table or digit. */
+size_t hel_schema_hots(const hel_schema *s);
+/** Fills the place of an entry that is not there: a known value of a table whose tail has digits.
+ */
+#define HEL_NO_HOT UINT32_MAX
+
+/** A random record within the schema's ranges, as numbers: for checks. */
+void hel_schema_random(const hel_schema *s, hel_prng *g, double *dense, uint32_t *hots);
+
+/** One dense column's standardised, clipped value; NaN is missing and becomes the mean. */
+double hel_dense_apply(const hel_schema *s, size_t column, double v);
+
+typedef enum hel_unknown { HEL_UNKNOWN_IS_ERROR, HEL_UNKNOWN_IS_MISSING } hel_unknown;
+
+/** Standardised, clipped dense values, and the positions of the ones among all one-hot entries
+ *  (or HEL_NO_HOT). *unknown counts categories outside the vocabulary; may be NULL.
+ *  @retval HEL_EDATA an unknown category under HEL_UNKNOWN_IS_ERROR. */
+HEL_CHECKED hel_status hel_schema_apply(const hel_schema *s, const hel_records *records, size_t row,
+					hel_unknown policy, double *dense, uint32_t *hots,
+					size_t *unknown);
+
+#endif

@@ -39,10 +39,14 @@ HEL_API void hel_public_key_free(hel_public_key *key);
 
 /** Takes the place of a Galois element in a request for the relinearisation key. */
 #define HEL_RELINEARISE 0u
+/** The same for the two keys of a refresh (refresh.h), which lead from the secret key to an
+ * ephemeral sparse one, at level 0 only, and back again. */
+#define HEL_ENCAPSULATE 2u
+#define HEL_DECAPSULATE 4u /**< see HEL_ENCAPSULATE */
 
 /** An evaluation key to generate. */
 typedef struct hel_key_request {
-	uint32_t galois; /**< an odd Galois element below 2 N, or HEL_RELINEARISE */
+	uint32_t galois; /**< an odd Galois element below 2 N, or HEL_RELINEARISE ... */
 	uint32_t level;	 /**< the highest level at which the key will be used */
 } hel_key_request;
 
@@ -56,9 +60,10 @@ HEL_API uint32_t hel_galois_of_conjugation(const hel_params *params);
 /** Generates hybrid key-switching keys, each truncated to its level.
  *  - Shape of a key: 2 d (L + k) N residues; on the wire half of it is a seed.
  *  - Cost of a key: d (L + k) NTTs; keys run in parallel.
- *  - Source: (15).
+ *  - Source: (15); (32) for the keys of a refresh.
  *  @retval HEL_ELIMIT more than 4096 keys.
- *  @retval HEL_ELEVEL a level that does not exist.
+ *  @retval HEL_ELEVEL a level that does not exist, or HEL_ENCAPSULATE above level 0.
+ *  @retval HEL_ESECURITY HEL_ENCAPSULATE below N = 2^15 or with more than one prime at level 0.
  *  @retval HEL_EINVAL a Galois element is even, too large or there twice. */
 HEL_API HEL_CHECKED hel_status hel_keys_generate(hel_keys **out, const hel_secret_key *secret,
 						 const hel_key_request *requests, size_t count,

@@ -209,7 +209,7 @@ static hel_status setup(run *r)
 	f->result_bytes = f->results * 2 * l->params->limbs[0] *
 			  hel_packed_size(l->params->ring.n, HEL_PRIME_BITS);
 	for (uint32_t i = 0; i < m->keys; i++)
-		f->key_bytes += hel_switch_key_bytes(l->params, m->key[i].level);
+		f->key_bytes += hel_switch_key_bytes(l->params, &m->key[i]);
 	TRY(hel_ckks_run_bytes(&f->memory_bytes, l->program, l->params, r->args->threads));
 	f->memory_bytes += hel_keys_expanded_bytes(l->params, m->key, m->keys);
 	if (r->plan->disk) { /* one part is used, the next one read */

@@ -16,6 +16,7 @@ typedef struct key_maker {
 	hel_permutation inverse;  /* of the Galois element */
 	uint32_t *t, *e, *target; /* one limb each */
 	int8_t *error;		  /* of a digit */
+	int8_t *sparse;		  /* the ephemeral secret, NULL where the key is not of a refresh */
 	hel_prng g;		  /* of errors */
 } key_maker;
 
@@ -26,6 +27,7 @@ static void key_maker_clear(key_maker *m)
 	hel_permutation_clear(&m->inverse);
 	hel_free_secret(m->t, 3 * n * sizeof *m->t);
 	hel_free_secret(m->error, n);
+	hel_free_secret(m->sparse, n);
 }
 
 static hel_status key_maker_init(key_maker *m, const hel_secret_key *secret, uint32_t galois,
@@ -39,7 +41,10 @@ static hel_status key_maker_init(key_maker *m, const hel_secret_key *secret, uin
 	TRY_ALLOC(m->error, hel_alloc(n, 1));
 	m->e = m->t + n;
 	m->target = m->t + 2 * n;
-	if (galois != HEL_RELINEARISE) {
+	if (galois == HEL_ENCAPSULATE || galois == HEL_DECAPSULATE) {
+		TRY_ALLOC(m->sparse, hel_alloc(n, 1));
+		TRY(hel_secret_sparse(m->sparse, secret));
+	} else if (galois != HEL_RELINEARISE) {
 		uint32_t inv = 1, mask = 2 * (uint32_t)n - 1; /* Newton in Z/2^k */
 		for (int i = 0; i < 5; i++)
 			inv *= 2 - galois * inv;
@@ -50,9 +55,33 @@ done:
 	return st;
 }
 
-/* Row (digit, limb) of (15): b = e - a t + P s' on the digit's own limbs, with
- * t = s, s' = s^2 for relinearisation, and t = phi^-1(s), s' = s for a Galois key: the automorphism
- * is applied after the inner product, so digits are never permuted. All in plain form. */
+/* One limb of what a key leads to, t, and from, target, in Montgomery form: s and s^2 for
+ * relinearisation, s' and s or s and s' for the capsule, phi^-1(s) and s for a Galois key: the
+ * automorphism is applied after the inner product, so digits are never permuted. */
+static void make_secrets(const key_maker *m, size_t prime)
+{
+	const hel_params *p = m->secret->params;
+	const hel_kernels *k = p->ring.k;
+	const size_t n = p->ring.n;
+	const hel_prime *const *at = p->ring.at + prime;
+	const uint32_t *s = m->secret->s + prime * n;
+	if (m->sparse) {
+		const bool into = m->galois == HEL_ENCAPSULATE;
+		uint32_t *sparse = into ? m->t : m->target;
+		hel_ring_from_small(&p->ring, sparse, m->sparse, prime, 1);
+		k->ntt_forward(sparse, at, 1);
+		k->to_mont(sparse, sparse, at, 1);
+		memcpy(into ? m->target : m->t, s, n * sizeof *s);
+	} else if (m->galois == HEL_RELINEARISE) {
+		memcpy(m->t, s, n * sizeof *m->t);
+		k->mont_mul(m->target, s, s, at, 1);
+	} else {
+		k->permute(m->t, s, &m->inverse, (uint32_t)n, 1);
+		memcpy(m->target, s, n * sizeof *m->target);
+	}
+}
+
+/* Row (digit, limb) of (15): b = e - a t + P target on the digit's own limbs. All in plain form. */
 static void make_row(const key_maker *m, uint32_t *b, const uint32_t *a, size_t limbs, size_t digit,
 		     size_t limb)
 {
@@ -60,22 +89,15 @@ static void make_row(const key_maker *m, uint32_t *b, const uint32_t *a, size_t 
 	const hel_kernels *k = p->ring.k;
 	const size_t n = p->ring.n, prime = hel_prime_of_limb(p, limbs, limb);
 	const hel_prime *const *at = p->ring.at + prime;
-	const uint32_t *s = m->secret->s + prime * n;
-	if (m->galois == HEL_RELINEARISE) {
-		memcpy(m->t, s, n * sizeof *m->t);
-		k->mont_mul(m->target, s, s, at, 1); /* s^2, Montgomery form */
-	} else {
-		k->permute(m->t, s, &m->inverse, (uint32_t)n, 1);
-		memcpy(m->target, s, n * sizeof *m->target);
-	}
+	make_secrets(m, prime);
 	hel_ring_from_small(&p->ring, m->e, m->error, prime, 1);
 	k->ntt_forward(m->e, at, 1);
 	k->mont_mul(b, a, m->t, at, 1);
 	k->sub(b, m->e, b, at, 1);
 	if (limb / p->spec.alpha == digit && limb < limbs) {
-		/* target holds s' * 2^32: one plain product with P finishes it */
+		/* target is 2^32 times what it holds: one plain product with P finishes it */
 		for (size_t i = 0; i < n; i++)
-			m->e[i] = p->special.product[prime].w;
+			m->e[i] = hel_key_special(p, m->galois)->product[prime].w;
 		k->mont_mac(b, m->e, m->target, at, 1);
 	}
 }
@@ -92,7 +114,7 @@ static hel_status generate_one(void *arg, size_t index)
 	const keygen_job *j = arg;
 	const hel_params *p = j->secret->params;
 	hel_switch_key *key = &j->keys->key[index];
-	const size_t n = p->ring.n, rows = key->limbs + p->ring.special;
+	const size_t n = p->ring.n, rows = key->limbs + key->special;
 	key_maker m;
 	TRY(key_maker_init(&m, j->secret, key->galois, j->seeds[index]));
 	hel_switch_key_expand(j->keys, key);
@@ -159,11 +181,12 @@ static hel_status stream_one(key_file *f, const hel_secret_key *secret, const ui
 	hel_status st = HEL_OK;
 	const hel_params *p = secret->params;
 	const size_t n = p->ring.n, limbs = p->limbs[request->level];
+	const size_t rows = limbs + hel_key_special(p, request->galois)->count;
 	key_maker m;
 	TRY(key_maker_init(&m, secret, request->galois, error_seed));
 	for (size_t d = 0; d < hel_params_digits_at(p, limbs); d++) {
 		hel_sample_gauss(m.error, n, &m.g);
-		for (size_t l = 0; l < limbs + p->ring.special; l++) {
+		for (size_t l = 0; l < rows; l++) {
 			hel_key_row_expand(row + n, p, seed, request->galois, d,
 					   hel_prime_of_limb(p, limbs, l));
 			make_row(&m, row, row + n, limbs, d, l);
@@ -202,9 +225,7 @@ hel_status hel_keys_stream(const hel_secret_key *secret, const uint8_t nonce[HEL
 	uint8_t seed[HEL_SEED_BYTES], error_seed[HEL_SEED_BYTES], hash[HEL_HASH_BYTES];
 	uint32_t *row = NULL;
 	for (size_t i = 0; i < count; i++)
-		if (requests[i].level > p->spec.levels)
-			FAIL(HEL_ELEVEL, "key for level %u, at most %u exists", requests[i].level,
-			     p->spec.levels);
+		TRY(hel_key_request_check(p, &requests[i]));
 	crypto_generichash_init(&f.hash, NULL, 0, HEL_HASH_BYTES);
 	TRY_ALLOC(row, hel_alloc(2 * p->ring.n, sizeof *row));
 	derive(seed, secret, nonce, requests, count, 0);

@@ -7,12 +7,44 @@
 
 static uint32_t *key_row(const hel_params *p, const hel_switch_key *key, size_t digit, size_t limb)
 {
-	return key->data + ((digit * (key->limbs + p->ring.special)) + limb) * 2 * p->ring.n;
+	return key->data + ((digit * (key->limbs + key->special)) + limb) * 2 * p->ring.n;
 }
 
-static size_t key_words(const hel_params *p, size_t limbs)
+const hel_bconv *hel_key_special(const hel_params *p, uint32_t galois)
 {
-	return hel_params_digits_at(p, limbs) * (limbs + p->ring.special) * 2 * p->ring.n;
+	return galois == HEL_ENCAPSULATE ? &p->capsule : &p->special;
+}
+
+/* Pairs of residue vectors. */
+static size_t key_rows(const hel_params *p, const hel_key_request *r)
+{
+	const size_t limbs = p->limbs[r->level];
+	return hel_params_digits_at(p, limbs) * (limbs + hel_key_special(p, r->galois)->count);
+}
+
+static size_t key_words(const hel_params *p, const hel_key_request *r)
+{
+	return key_rows(p, r) * 2 * p->ring.n;
+}
+
+hel_status hel_key_request_check(const hel_params *p, const hel_key_request *r)
+{
+	if (r->level > p->spec.levels)
+		return hel_fail(HEL_ELEVEL, "key for level %u, at most %u exists", r->level,
+				p->spec.levels);
+	if (r->galois != HEL_ENCAPSULATE)
+		return HEL_OK;
+	if (r->level)
+		return hel_fail(HEL_ELEVEL, "a key to the sparse secret for level %u, expected 0",
+				r->level);
+	/* below 2^12 all parameters are insecure and for tests */
+	if (p->limbs[0] > 1 || (p->spec.log_n >= 12 && p->spec.log_n < 15))
+		return hel_fail(
+		    HEL_ESECURITY,
+		    "a sparse secret at N = 2^%u with %zu primes at level 0, expected 2^15 "
+		    "or more and one prime",
+		    p->spec.log_n, p->limbs[0]);
+	return HEL_OK;
 }
 
 /* With memory of their own, or at `data` in turn. */
@@ -31,19 +63,18 @@ static hel_status keys_new(hel_keys **out, const hel_params *p, const hel_key_re
 	for (; keys->count < count; keys->count++) {
 		const hel_key_request *r = &requests[keys->count];
 		hel_switch_key *key = &keys->key[keys->count];
-		if (r->level > p->spec.levels)
-			FAIL(HEL_ELEVEL, "key for level %u, at most %u exists", r->level,
-			     p->spec.levels);
+		TRY(hel_key_request_check(p, r));
 		for (size_t i = 0; i < keys->count; i++)
 			if (keys->key[i].galois == r->galois)
 				FAIL(HEL_EINVAL, "Galois element %u occurs twice", r->galois);
 		key->galois = r->galois;
 		key->level = r->level;
 		key->limbs = p->limbs[r->level];
+		key->special = hel_key_special(p, r->galois)->count;
 		key->digits = hel_params_digits_at(p, key->limbs);
-		if (r->galois != HEL_RELINEARISE)
+		if (!hel_key_stays(r->galois))
 			TRY(hel_permutation_init(&key->permutation, r->galois, p->spec.log_n));
-		const size_t words = key_words(p, key->limbs);
+		const size_t words = key_words(p, r);
 		key->data = data ? data : hel_alloc(words, sizeof *key->data);
 		data = data ? data + words : NULL;
 		if (!key->data) {
@@ -100,7 +131,7 @@ void hel_switch_key_expand(const hel_keys *keys, hel_switch_key *key)
 {
 	const hel_params *p = keys->params;
 	for (size_t d = 0; d < key->digits; d++)
-		for (size_t l = 0; l < key->limbs + p->ring.special; l++)
+		for (size_t l = 0; l < key->limbs + key->special; l++)
 			hel_key_row_expand(key_row(p, key, d, l) + p->ring.n, p, keys->seed,
 					   key->galois, d, hel_prime_of_limb(p, key->limbs, l));
 }
@@ -109,7 +140,7 @@ void hel_switch_key_expand(const hel_keys *keys, hel_switch_key *key)
 static void to_montgomery(const hel_params *p, hel_switch_key *key)
 {
 	for (size_t d = 0; d < key->digits; d++)
-		for (size_t l = 0; l < key->limbs + p->ring.special; l++) {
+		for (size_t l = 0; l < key->limbs + key->special; l++) {
 			const hel_prime *const pair[2] = {
 			    p->ring.at[hel_prime_of_limb(p, key->limbs, l)],
 			    p->ring.at[hel_prime_of_limb(p, key->limbs, l)]};
@@ -126,11 +157,9 @@ static void from_montgomery(const hel_params *p, uint32_t *out, const uint32_t *
 	p->ring.k->mont_mul(out, in, one, p->ring.at + prime, 1);
 }
 
-size_t hel_switch_key_bytes(const hel_params *p, unsigned level)
+size_t hel_switch_key_bytes(const hel_params *p, const hel_key_request *r)
 {
-	size_t limbs = p->limbs[level];
-	return 8 + hel_params_digits_at(p, limbs) * (limbs + p->ring.special) *
-		       hel_packed_size(p->ring.n, HEL_PRIME_BITS);
+	return 8 + key_rows(p, r) * hel_packed_size(p->ring.n, HEL_PRIME_BITS);
 }
 
 #define HEAD_BYTES (HEL_HASH_BYTES + HEL_CLIENT_ID_BYTES + HEL_SEED_BYTES + 4)
@@ -139,7 +168,7 @@ size_t hel_keys_file_bytes(const hel_params *p, const hel_key_request *requests,
 {
 	size_t bytes = HEL_CONTAINER_OVERHEAD + HEAD_BYTES;
 	for (size_t i = 0; i < count; i++)
-		bytes += hel_switch_key_bytes(p, requests[i].level);
+		bytes += hel_switch_key_bytes(p, &requests[i]);
 	return bytes;
 }
 
@@ -147,7 +176,7 @@ size_t hel_keys_expanded_bytes(const hel_params *p, const hel_key_request *reque
 {
 	size_t bytes = 0;
 	for (size_t i = 0; i < count; i++)
-		bytes += 4 * key_words(p, p->limbs[requests[i].level]);
+		bytes += 4 * key_words(p, &requests[i]);
 	return bytes;
 }
 
@@ -179,7 +208,7 @@ void hel_keys_write(hel_writer *w, const hel_keys *keys)
 	for (size_t i = 0; i < keys->count; i++) {
 		const hel_switch_key *key = &keys->key[i];
 		for (size_t d = 0; d < key->digits; d++)
-			for (size_t l = 0; l < key->limbs + p->ring.special; l++) {
+			for (size_t l = 0; l < key->limbs + key->special; l++) {
 				size_t prime = hel_prime_of_limb(p, key->limbs, l);
 				from_montgomery(p, plain, key_row(p, key, d, l), prime,
 						plain + p->ring.n);
@@ -215,7 +244,7 @@ static hel_status read_head(head *h, const hel_params *p, hel_reader *r)
 		h->request[i].galois = hel_read_u32(r);
 		h->request[i].level =
 		    hel_read_u32_max(r, p->spec.levels, "level of an evaluation key");
-		expected += hel_switch_key_bytes(p, h->request[i].level) - 8;
+		expected += hel_switch_key_bytes(p, &h->request[i]) - 8;
 	}
 	TRY(r->status);
 	if (hel_reader_left(r) != expected)
@@ -229,7 +258,7 @@ static hel_status read_key(const hel_keys *keys, hel_switch_key *key, hel_reader
 {
 	const hel_params *p = keys->params;
 	for (size_t d = 0; d < key->digits; d++)
-		for (size_t l = 0; l < key->limbs + p->ring.special; l++)
+		for (size_t l = 0; l < key->limbs + key->special; l++)
 			hel_residues_read(r, p, key_row(p, key, d, l),
 					  hel_prime_of_limb(p, key->limbs, l), 1, p->ring.n,
 					  p->ring.n);
@@ -269,7 +298,7 @@ hel_status hel_keys_expand(const hel_params *p, hel_reader *r, hel_put put, void
 		TRY(hel_keys_alloc(&one, p, &h.request[i], 1));
 		memcpy(one->seed, h.seed, HEL_SEED_BYTES);
 		TRY(read_key(one, &one->key[0], r));
-		TRY(put(arg, one->key[0].data, 4 * key_words(p, one->key[0].limbs)));
+		TRY(put(arg, one->key[0].data, 4 * key_words(p, &h.request[i])));
 		hel_keys_free(one);
 		one = NULL;
 	}

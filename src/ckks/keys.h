@@ -14,8 +14,12 @@ void hel_switch_key_expand(const hel_keys *keys, hel_switch_key *key);
 /** The seeded half of one row, in plain form. */
 void hel_key_row_expand(uint32_t *a, const hel_params *p, const uint8_t seed[HEL_SEED_BYTES],
 			uint32_t galois, size_t digit, size_t prime);
+/** Whether such a key may exist; its level does. */
+HEL_CHECKED hel_status hel_key_request_check(const hel_params *p, const hel_key_request *request);
+/** The run of special primes that a key reaches: all, or those of the capsule. */
+const hel_bconv *hel_key_special(const hel_params *p, uint32_t galois);
 /** Bytes of one key on the wire. */
-size_t hel_switch_key_bytes(const hel_params *p, unsigned level);
+size_t hel_switch_key_bytes(const hel_params *p, const hel_key_request *request);
 /** Bytes of a whole file of keys. */
 size_t hel_keys_file_bytes(const hel_params *p, const hel_key_request *requests, size_t count);
 /** What stands in front of the keys' residues in a file. */

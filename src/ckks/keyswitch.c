@@ -8,7 +8,9 @@ const hel_switch_key *hel_keys_find(const hel_keys *keys, uint32_t galois, unsig
 	for (size_t i = 0; keys && i < keys->count; i++)
 		if (keys->key[i].galois == galois)
 			found = &keys->key[i];
-	const char *what = galois == HEL_RELINEARISE ? "relinearisation" : "Galois";
+	const char *what = galois == HEL_RELINEARISE ? "relinearisation"
+			   : hel_key_stays(galois)   ? "refresh"
+						     : "Galois";
 	if (!found)
 		hel_fail(HEL_EKEY, "no %s key for element %u among the evaluation keys", what,
 			 galois);
@@ -95,7 +97,7 @@ static void apply_limb(const apply_job *j, size_t i, uint32_t *buffer)
 			y1[d] = y0[d] + n;
 		}
 		p->ring.k->key_product(acc + i * n, acc + (rows + i) * n, &terms,
-				       key->galois == HEL_RELINEARISE ? NULL : &key->permutation,
+				       hel_key_stays(key->galois) ? NULL : &key->permutation,
 				       j->add || (j->sum && k > 0), p->ring.at[prime]);
 	}
 }

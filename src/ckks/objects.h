@@ -13,6 +13,10 @@
 #define HEL_MAX_LEVELS 60
 #define HEL_MAX_KEYS 4096
 #define HEL_CLIENT_ID_BYTES 16
+/* The ephemeral secret of a refresh: nonzero coefficients, and the special primes that it meets.
+ * Both are what its security is estimated for by tools/sparse-secret. */
+#define HEL_SPARSE_WEIGHT 32
+#define HEL_CAPSULE_PRIMES 2
 /* Kept coefficients of a sampled ciphertext, at most */
 #define HEL_MAX_SAMPLES 4096
 
@@ -23,7 +27,8 @@ struct hel_params {
 	double scale[HEL_MAX_LEVELS + 1];
 	double divisor[HEL_MAX_LEVELS + 1]; /* product of the level's primes, as a double */
 	double log_qp;
-	hel_bconv special;			       /* ModDown */
+	hel_bconv special; /* ModDown */
+	hel_bconv capsule; /* the first special primes, HEL_CAPSULE_PRIMES at most: P' */
 	hel_bconv rescale[HEL_MAX_LEVELS + 1];	       /* [l]: by the primes of level l, l >= 1 */
 	hel_bconv special_rescale[HEL_MAX_LEVELS + 1]; /* [l]: ModDown and that at once */
 	hel_bconv *digit; /* [digit * alpha + size - 1]: ModUp of a partial digit */
@@ -55,10 +60,17 @@ struct hel_ct {
 typedef struct hel_switch_key {
 	uint32_t galois;
 	unsigned level;
-	size_t limbs, digits;
+	size_t limbs, special, digits; /* primes of the chain, special ones */
 	uint32_t *data;
 	hel_permutation permutation; /* of the Galois element, empty for relinearisation */
 } hel_switch_key;
+
+/** Whether a key moves no slots: it has no Galois element, but one of the numbers that stand for
+ *  relinearisation and for the capsule. */
+static inline bool hel_key_stays(uint32_t galois)
+{
+	return galois == HEL_RELINEARISE || galois == HEL_ENCAPSULATE || galois == HEL_DECAPSULATE;
+}
 
 struct hel_keys {
 	const hel_params *params;

@@ -40,6 +40,8 @@ static hel_status make_tables(hel_params *p)
 	hel_status st = HEL_OK;
 	const size_t alpha = p->spec.alpha, slots = p->ring.n / 2;
 	TRY(hel_bconv_init(&p->special, &p->ring, p->ring.chain, 0, true, true));
+	TRY(hel_bconv_init(&p->capsule, &p->ring, p->ring.chain,
+			   HEL_MIN(p->ring.special, (size_t)HEL_CAPSULE_PRIMES), false, true));
 	for (unsigned l = 1; l <= p->spec.levels; l++) {
 		const size_t first = p->limbs[l - 1], count = p->limbs[l] - first;
 		TRY(hel_bconv_init(&p->rescale[l], &p->ring, first, count, false, true));
@@ -131,6 +133,7 @@ void hel_params_free(hel_params *p)
 	if (!p)
 		return;
 	hel_bconv_clear(&p->special);
+	hel_bconv_clear(&p->capsule);
 	for (unsigned l = 1; l <= p->spec.levels; l++) {
 		hel_bconv_clear(&p->rescale[l]);
 		hel_bconv_clear(&p->special_rescale[l]);

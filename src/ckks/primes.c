@@ -188,12 +188,15 @@ static hel_status choose_in_runs(hel_params *p, uint32_t *primes, size_t chain)
 	hel_status st = HEL_OK;
 	const hel_params_spec *s = &p->spec;
 	uint32_t candidates[POOL];
-	double target[HEL_MAX_LEVELS + 1], unused;
-	const size_t found = hel_primes_find(candidates, POOL, s->log_n, 1u << HEL_PRIME_BITS);
+	double target[HEL_MAX_LEVELS + 1];
 	const double middle = exp2(s->scale_bits - s->trim / 16.0);
+	const uint32_t ceiling = 1u << HEL_PRIME_BITS;
 	/* a digit's product must not exceed the special primes': they lie a little above */
-	for (size_t i = 0; i < s->special; i++)
-		TRY(take_group(&unused, primes + chain + i, 1, 1.02 * middle, candidates, found));
+	if (hel_primes_find(primes + chain, s->special, s->log_n,
+			    (uint32_t)HEL_MIN(1.02 * middle, (double)ceiling)) < s->special)
+		FAIL(HEL_EPARAMS, "not enough primes for log_n %u", s->log_n);
+	const uint32_t lowest = primes[chain + s->special - 1u];
+	const size_t found = hel_primes_find(candidates, POOL, s->log_n, lowest);
 	TRY(take_group(&target[0], primes, 1, middle, candidates, found));
 	const double q = target[0];
 	for (unsigned l = 1; l <= s->levels; l++)

@@ -56,6 +56,21 @@ void hel_secret_key_free(hel_secret_key *key)
 	hel_free_secret(key, sizeof *key);
 }
 
+hel_status hel_secret_sparse(int8_t *out, const hel_secret_key *key)
+{
+	hel_status st = HEL_OK;
+	const size_t n = key->params->ring.n;
+	uint64_t *scratch = NULL;
+	hel_prng g;
+	TRY_ALLOC(scratch, hel_alloc(n, sizeof *scratch));
+	hel_prng_init(&g, key->seed, 1);
+	hel_sample_sparse(out, n, HEL_MIN((size_t)HEL_SPARSE_WEIGHT, n), scratch, &g);
+	hel_prng_clear(&g);
+done:
+	hel_free_secret(scratch, n * sizeof *scratch);
+	return st;
+}
+
 const uint8_t *hel_secret_key_seed(const hel_secret_key *key)
 {
 	return key->seed;

@@ -14,4 +14,8 @@ struct hel_secret_key {
 	uint32_t *s; /* all primes, NTT, Montgomery form */
 };
 
+/** The ephemeral sparse secret of a refresh: N coefficients, HEL_SPARSE_WEIGHT of them 1 or -1. It
+ *  follows from the key and is made only where a key of a refresh is. The caller wipes it. */
+HEL_CHECKED hel_status hel_secret_sparse(int8_t *out, const hel_secret_key *key);
+
 #endif

@@ -77,7 +77,7 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	TRY_ALLOC(manifest->key, hel_alloc(manifest->keys, sizeof *manifest->key));
 	memcpy(manifest->key, r->shape.key, manifest->keys * sizeof *manifest->key);
 	for (uint32_t i = 0; i < manifest->keys; i++)
-		r->key_bytes += hel_switch_key_bytes(c->params, manifest->key[i].level);
+		r->key_bytes += hel_switch_key_bytes(c->params, &manifest->key[i]);
 	r->log_qp = c->params->log_qp;
 	r->log_qp_limit = hel_security_limit(c->params->spec.log_n);
 	r->machine = hel_cost_model_for(o->machine, hel_cost_bytes(r->shape.cost));

@@ -78,6 +78,9 @@ size_t hel_ring_mod_down_words(const hel_ring *ring, size_t run, const hel_pool 
 
 /** Uniform in {-1, 0, 1}. */
 void hel_sample_ternary(int8_t *out, size_t n, hel_prng *g);
+/** Exactly `weight` of n (a power of two) entries are 1 or -1, all such vectors equally likely but
+ * for 2^-32: signs in front are carried to random places by a sorting network. scratch: n words. */
+void hel_sample_sparse(int8_t *out, size_t n, size_t weight, uint64_t *scratch, hel_prng *g);
 /** Discrete Gaussian, sigma = HEL_SIGMA, cut where its probability falls below 2^-63. */
 #define HEL_SIGMA 3.19
 void hel_sample_gauss(int8_t *out, size_t n, hel_prng *g);

@@ -7,6 +7,38 @@ void hel_sample_ternary(int8_t *out, size_t n, hel_prng *g)
 		out[i] = (int8_t)((int)(((u128)hel_prng_u64(g) * 3) >> 64) - 1);
 }
 
+/* a <= b afterwards, or a >= b when `down` is 1; both below 2^63, so that a difference's sign
+ * tells. */
+static inline void exchange(uint64_t *a, uint64_t *b, uint64_t down)
+{
+	const uint64_t swap = 0 - (((*b - *a) >> 63) ^ down), difference = (*a ^ *b) & swap;
+	*a ^= difference;
+	*b ^= difference;
+}
+
+/* Batcher's bitonic network (Knuth, The Art of Computer Programming 3, section 5.3.4). */
+static void sort(uint64_t *x, size_t n)
+{
+	for (size_t run = 2; run <= n; run *= 2)
+		for (size_t step = run / 2; step; step /= 2)
+			for (size_t i = 0; i < n; i++)
+				if (!(i & step))
+					exchange(&x[i], &x[i + step], (i & run) != 0);
+}
+
+void hel_sample_sparse(int8_t *out, size_t n, size_t weight, uint64_t *scratch, hel_prng *g)
+{
+	/* 61 random bits to sort by (two are equal with probability n^2 2^-62, harmlessly), then 0,
+	 * 1 for a 1, or 2 for a -1 */
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t r = hel_prng_u64(g);
+		scratch[i] = (r >> 3 << 2) | (i < weight ? 1 + (r & 1) : 0);
+	}
+	sort(scratch, n);
+	for (size_t i = 0; i < n; i++)
+		out[i] = (int8_t)((int)(scratch[i] & 1) - (int)(scratch[i] >> 1 & 1));
+}
+
 /* P(|x| <= k) * 2^63 for sigma = 3.19; test_sample.c computes it again. */
 static const uint64_t cumulative[] = {
     0x1001f9a1b2ca9468u, 0x2e7cf3ef07836cb6u, 0x48ca7e85d834a57au, 0x5d5d51778f760881u,

@@ -79,9 +79,13 @@ static void run_all(hel_params_spec spec)
 	hel_random_bytes(seed, sizeof seed);
 	VALGRIND_MAKE_MEM_UNDEFINED(seed, sizeof seed);
 	assert_ok(hel_secret_key_from_seed(&key, p, seed));
-	const hel_key_request requests[] = {
-	    {HEL_RELINEARISE, spec.levels}, {5, spec.levels}, {511, 0}};
-	assert_ok(hel_keys_generate(&keys, key, requests, 3, NULL));
+	const hel_key_request requests[] = {{HEL_RELINEARISE, spec.levels},
+					    {5, spec.levels},
+					    {511, 0},
+					    {HEL_DECAPSULATE, spec.levels},
+					    {HEL_ENCAPSULATE, 0}};
+	/* one prime at level 0 is what the sparse secret asks for */
+	assert_ok(hel_keys_generate(&keys, key, requests, p->limbs[0] == 1 ? 5 : 4, NULL));
 	assert_ok(hel_public_key_new(&public, key, spec.levels));
 	assert_ok(hel_ct_new(&ct, p));
 	for (unsigned level = 0; level <= spec.levels; level++) {
@@ -114,6 +118,7 @@ static void test_secrets_decide_nothing(void **state)
 	run_all((hel_params_spec){8, 3, 1, 30, 2, 2}); /* 2 to 5 limbs */
 	run_all((hel_params_spec){8, 1, 2, 58, 3, 3});
 	run_all((hel_params_spec){8, 2, 1, 26, 1, 1}); /* small primes beside large ones */
+	run_all((hel_params_spec){8, 2, 2, 30, 2, 3, 1, 2, 1, {{2, 2, 0}}}); /* one at level 0 */
 }
 
 /* Only whether a message fits is revealed, whatever does not fit. */

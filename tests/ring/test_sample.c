@@ -49,6 +49,36 @@ static void test_ternary(void **state)
 	hel_free(x);
 }
 
+/* Every place and sign equally often, always the same weight. */
+static void test_sparse(void **state)
+{
+	(void)state;
+	enum { SIZE = 64, WEIGHT = 9, DRAWS = 20000 };
+	hel_prng g;
+	test_prng(&g, 4);
+	int8_t x[SIZE];
+	uint64_t scratch[SIZE];
+	double seen[SIZE][2] = {{0}}, first_two = 0;
+	for (int draw = 0; draw < DRAWS; draw++) {
+		int weight = 0;
+		hel_sample_sparse(x, SIZE, WEIGHT, scratch, &g);
+		for (int i = 0; i < SIZE; i++) {
+			assert_true(x[i] >= -1 && x[i] <= 1);
+			weight += x[i] != 0;
+			seen[i][x[i] > 0] += x[i] != 0;
+		}
+		assert_int_equal(WEIGHT, weight);
+		first_two += x[0] && x[1];
+	}
+	const double p = WEIGHT / 2.0 / SIZE, sd = sqrt(p * (1 - p) * DRAWS);
+	for (int i = 0; i < SIZE; i++)
+		for (int sign = 0; sign < 2; sign++)
+			assert_true(fabs(seen[i][sign] - p * DRAWS) < 5 * sd);
+	/* two given places: without replacement */
+	const double both = (double)WEIGHT * (WEIGHT - 1) / (SIZE * (SIZE - 1)) * DRAWS;
+	assert_true(fabs(first_two - both) < 5 * sqrt(both));
+}
+
 static void test_uniform(void **state)
 {
 	(void)state;
@@ -90,9 +120,8 @@ static void test_from_small(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_gauss),
-	    cmocka_unit_test(test_ternary),
-	    cmocka_unit_test(test_uniform),
+	    cmocka_unit_test(test_gauss),      cmocka_unit_test(test_ternary),
+	    cmocka_unit_test(test_sparse),     cmocka_unit_test(test_uniform),
 	    cmocka_unit_test(test_from_small),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,7 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 	json_object_set_new(out, "keys", keys);
 	hel_say(args, "%u evaluation keys:\n", m->keys);
 	for (uint32_t i = 0; i < m->keys; i++) {
-		size_t bytes = hel_switch_key_bytes(params, m->key[i].level);
+		size_t bytes = hel_switch_key_bytes(params, &m->key[i]);
 		total += bytes;
 		hel_say(args, "  %s %-6u level %u  %7.1f kB\n",
 			m->key[i].galois == HEL_RELINEARISE ? "relinearise" : "Galois     ",

@@ -18,7 +18,7 @@ hel_status hel_client_check_demands(const hel_client *c)
 		for (uint32_t k = 0; k < i; k++)
 			if (m->key[k].galois == galois)
 				return hel_fail(HEL_EFORMAT, "the manifest asks twice for one key");
-		keys += hel_switch_key_bytes(c->params, m->key[i].level);
+		keys += hel_switch_key_bytes(c->params, &m->key[i]);
 	}
 	for (uint32_t i = 0; i < m->inputs; i++)
 		query += c->params->limbs[m->input[i].level] *

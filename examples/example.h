@@ -1,4 +1,4 @@
-/* example.h -- what the three examples share: an end on errors, vectors of real numbers. */
+/* example.h -- what the examples share: an end on errors, vectors of real numbers. */
 #include <helrm/ckks.h>
 #include <math.h>
 #include <stdio.h>

@@ -64,7 +64,7 @@ for header in "$include"/helrm/*.h; do
 		echo "SKIPPED, NOT TESTED: $file in C++: no compiler"
 	fi
 done
-for example in add matrix logistic; do
+for example in add matrix logistic refresh; do
 	try "example $example compiles" cc -std=c11 -Wall -Wextra -Werror -O1 -o "$work/$example" \
 		"$source/examples/$example.c" $(pkg-config --cflags --libs helrm) -lm
 	try "example $example runs" "$work/$example"

@@ -1,0 +1,41 @@
+/* refresh.h -- the inside of a refresh: for callers that bring values into coefficients themselves
+ * and take sines (a network: its layer ends with the transform, its activation contains the
+ * arcsine).
+ */
+#ifndef HEL_REFRESH_H
+#define HEL_REFRESH_H
+
+#include "circuit.h"
+#include "transform.h"
+#include <helrm/refresh.h>
+
+/* |t| <= 12.5 for all but 2^-55 of coefficients, t = y + I: (34) */
+#define HEL_REFRESH_BOUND 12.75
+/* Degree in T_2 of the cosine before it is doubled: truncated at 2^-24 */
+#define HEL_REFRESH_DEGREE 31
+/* Degree of the arcsine, for sines of at most 0.72: off by 2^-23 */
+#define HEL_ARCSINE_DEGREE 15
+
+struct hel_refresher {
+	const hel_params *params;
+	unsigned log_values;
+	double range;
+	uint32_t constant;	    /* of hel_lift */
+	double unit;		    /* what t = 1 is at the top, over the constant: (35) */
+	hel_transform transform[4]; /* by hel_transform_kind */
+	hel_pt *shift;		    /* a quarter turn */
+	double cosine[HEL_REFRESH_DEGREE + 1], arcsine[HEL_ARCSINE_DEGREE + 1];
+	hel_key_request *request;
+	size_t requests;
+};
+
+/** out = sin(2 pi y / q_0), y the integers behind the coefficients at multiples of N / n of a
+ *  ciphertext of level 0, n = 2^log_values of them; all other coefficients do not matter. They
+ * arrive in the slots that hel_transform_value() tells. Level: that of hel_refresh_params(). Error:
+ * (36). Cost: all of hel_refresh() but a few key switches at low levels. */
+HEL_CHECKED hel_status hel_refresh_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
+					const hel_refresher *r);
+/** The standard deviation of that sine for coefficients with errors of this variance. */
+double hel_refresh_sine_error(const hel_refresher *r, double variance);
+
+#endif

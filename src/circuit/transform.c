@@ -1,0 +1,186 @@
+/* The FFT of (3) as diagonals. Its stages pair elements whose numbers differ in one bit: those of
+ * the low bits stay within blocks of `near` elements, those of the high bits within residue classes
+ * modulo `near` [CHH18]. */
+#include "transform.h"
+#include "ckks/encoder.h"
+#include <complex.h>
+#include <string.h>
+
+/* One matrix: m rows of `count` entries. Entry k of row r stands in column first(r) + k stride. */
+typedef struct matrix {
+	const hel_params *params;
+	hel_transform_kind kind;
+	size_t m, near;
+	size_t stride, count;
+	double factor;
+	double complex *entry;
+} matrix;
+
+static bool is_far(hel_transform_kind kind)
+{
+	return kind == HEL_TO_COEFFICIENTS_FAR || kind == HEL_TO_SLOTS_FAR;
+}
+
+static bool is_inverse(hel_transform_kind kind)
+{
+	return kind == HEL_TO_SLOTS_FAR || kind == HEL_TO_SLOTS_NEAR;
+}
+
+/* The first column that meets a row: of its block, or of its residue class. */
+static size_t first_column(const matrix *a, size_t row)
+{
+	return is_far(a->kind) ? row % a->near : row - row % a->near;
+}
+
+/* One stage of length `len` on the `count` elements that lie at base + t stride. */
+static void butterflies(const matrix *a, double complex *v, size_t base, size_t len)
+{
+	const size_t half = len / 2, apart = half / a->stride;
+	for (size_t t = 0; t < a->count; t++) {
+		const size_t at = base + t * a->stride;
+		if (at & half)
+			continue;
+		const size_t root = half + at % half; /* of hel_params: [len/2 + j] */
+		const double complex w = a->params->root_re[root] + I * a->params->root_im[root];
+		const double complex x = v[t], y = v[t + apart];
+		v[t] = is_inverse(a->kind) ? x + y : x + w * y;
+		v[t + apart] = is_inverse(a->kind) ? (x - y) * conj(w) : x - w * y;
+	}
+}
+
+/* Column by column: the stages on a unit vector. */
+static hel_status make_entries(matrix *a)
+{
+	hel_status st = HEL_OK;
+	double complex *v = NULL;
+	const size_t low = is_far(a->kind) ? 2 * a->near : 2,
+		     high = is_far(a->kind) ? a->m : a->near;
+	TRY_ALLOC(v, hel_alloc(a->count, sizeof *v));
+	TRY_ALLOC(a->entry, hel_alloc(a->m * a->count, sizeof *a->entry));
+	for (size_t c = 0; c < a->m; c++) {
+		const size_t base = first_column(a, c), k = (c - base) / a->stride;
+		memset(v, 0, a->count * sizeof *v);
+		v[k] = 1;
+		if (is_inverse(a->kind))
+			for (size_t len = high; len >= low; len /= 2)
+				butterflies(a, v, base, len);
+		else
+			for (size_t len = low; len <= high; len *= 2)
+				butterflies(a, v, base, len);
+		for (size_t t = 0; t < a->count; t++)
+			a->entry[(base + t * a->stride) * a->count + k] = v[t];
+	}
+done:
+	hel_free(v);
+	return st;
+}
+
+/* What slot `p` multiplies the element with that it sees after a rotation by `by`; m divides slots.
+ */
+static double complex weight_at(const matrix *a, size_t p, long by, size_t slots)
+{
+	const size_t row = p % a->m, seen = (p + (size_t)(by + (long)slots)) % slots;
+	const size_t column = seen % a->m, first = first_column(a, row);
+	/* blocks are at most half of m, so that no other rotation reaches the same column in it */
+	if (!is_far(a->kind) && first_column(a, column) != first)
+		return 0;
+	double complex w = a->factor * a->entry[row * a->count + (column - first) / a->stride];
+	if (a->kind == HEL_TO_COEFFICIENTS_NEAR && (seen & a->m))
+		w *= I; /* the upper half goes to imaginary parts */
+	if (a->kind == HEL_TO_SLOTS_NEAR && (p & a->m))
+		w *= -I; /* and comes back from there */
+	return w;
+}
+
+/* Baby steps: the power of two next to the root of the number of diagonals. */
+static size_t babies(size_t diagonals)
+{
+	size_t b = 1;
+	while (b * b < diagonals)
+		b *= 2;
+	return b;
+}
+
+static hel_status add_term(hel_transform *t, const matrix *a, long baby, long giant, unsigned level,
+			   double scale, hel_complex *weights, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_pt *pt = NULL;
+	const size_t slots = hel_params_slots(a->params);
+	bool any = false;
+	for (size_t q = 0; q < slots; q++) {
+		const size_t p = (q + (size_t)((long)slots - giant)) % slots;
+		const double complex w = weight_at(a, p, baby + giant, slots);
+		weights[q] = (hel_complex){creal(w), cimag(w)};
+		any |= w != 0;
+	}
+	if (!any)
+		goto done;
+	TRY(hel_encode_at(&pt, a->params, weights, level, scale, HEL_FOR_MUL, pool));
+	t->term[t->count++] = (hel_linear_term){NULL, pt, baby, giant};
+done:
+	return st;
+}
+
+hel_status hel_transform_init(hel_transform *t, const hel_params *p, hel_transform_kind kind,
+			      unsigned log_values, unsigned level, double factor, double scale,
+			      hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	matrix a = {.params = p, .kind = kind, .factor = factor};
+	hel_complex *weights = NULL;
+	*t = (hel_transform){0};
+	if (log_values < 3 || log_values >= p->spec.log_n)
+		FAIL(HEL_EINVAL, "2^%u values in a ring of degree 2^%u, expected 2^3 to 2^%u",
+		     log_values, p->spec.log_n, p->spec.log_n - 1);
+	a.m = (size_t)1 << (log_values - 1);
+	a.near = (size_t)1 << (log_values - 1) / 2;
+	a.stride = is_far(kind) ? a.near : 1;
+	a.count = is_far(kind) ? a.m / a.near : a.near;
+	/* near: rotations by -near to near - 1 */
+	const size_t diagonals = is_far(kind) ? a.count : 2 * a.near, low = babies(diagonals);
+	const long step = (long)a.stride, first = is_far(kind) ? 0 : -(long)a.near;
+	TRY(make_entries(&a));
+	TRY_ALLOC(weights, hel_alloc(hel_params_slots(p), sizeof *weights));
+	TRY_ALLOC(t->term, hel_alloc(diagonals, sizeof *t->term));
+	for (size_t d = 0; d < diagonals; d++)
+		TRY(add_term(t, &a, step * (long)(d % low), first + step * (long)(d - d % low),
+			     level, scale, weights, pool));
+done:
+	hel_free(a.entry);
+	hel_free(weights);
+	if (st != HEL_OK)
+		hel_transform_clear(t);
+	return st;
+}
+
+void hel_transform_clear(hel_transform *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		hel_pt_free((hel_pt *)t->term[i].weight);
+	hel_free(t->term);
+	*t = (hel_transform){0};
+}
+
+hel_status hel_transform_apply(const hel_eval *ev, hel_ct *out, const hel_transform *t,
+			       const hel_ct *in)
+{
+	hel_status st = HEL_OK;
+	hel_linear_term *term = NULL;
+	TRY_ALLOC(term, hel_alloc(t->count, sizeof *term));
+	for (size_t i = 0; i < t->count; i++) {
+		term[i] = t->term[i];
+		term[i].in = in;
+	}
+	TRY(hel_linear_apply(ev, out, term, t->count));
+done:
+	hel_free(term);
+	return st;
+}
+
+size_t hel_transform_value(unsigned log_values, size_t slot)
+{
+	const unsigned bits = log_values - 1;
+	const size_t m = (size_t)1 << bits;
+	return hel_bit_reverse((uint32_t)(slot & (m - 1)), bits) + (slot & m);
+}

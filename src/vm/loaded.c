@@ -217,8 +217,7 @@ void hel_loaded_free(hel_loaded *l)
 {
 	if (!l)
 		return;
-	if (l->map)
-		munmap(l->map, l->map_bytes);
+	hel_mapping_close(l->mapping);
 	hel_free(l->memory);
 	hel_free(l->weight);
 	hel_free(l->of);
@@ -237,6 +236,11 @@ void hel_loaded_release(const hel_loaded *l)
 {
 	if (l->map)
 		madvise(l->map, l->map_bytes, MADV_PAGEOUT);
+}
+
+bool hel_loaded_damaged(const hel_loaded *l)
+{
+	return l->mapping && hel_mapping_damaged(l->mapping);
 }
 
 size_t hel_loaded_bytes(const hel_loaded *l)

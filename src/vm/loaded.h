@@ -46,6 +46,9 @@ void hel_loaded_free(hel_loaded *l);
 size_t hel_loaded_bytes(const hel_loaded *l);
 hel_weights_origin hel_loaded_origin(const hel_loaded *l);
 const char *hel_weights_origin_text(hel_weights_origin origin);
+/** Was a weight used that its mapped file does not hold any more? What ran since is worth nothing.
+ */
+bool hel_loaded_damaged(const hel_loaded *l);
 /** Why the cache is not used or was made anew, "" when there is nothing to say. */
 const char *hel_loaded_note(const hel_loaded *l);
 /** hel_loaded_bytes before it is loaded. */

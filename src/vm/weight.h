@@ -4,6 +4,7 @@
 #ifndef HEL_VM_WEIGHT_H
 #define HEL_VM_WEIGHT_H
 
+#include "base/mapping.h"
 #include "loaded.h"
 
 /** A vector of the program at one level and for one use: encoded once, whoever needs it. */
@@ -21,9 +22,10 @@ struct hel_loaded {
 	uint32_t *of;  /* which weight a plaintext is */
 	size_t weights;
 	hel_weight *weight;
-	size_t bytes;	  /* of all weights */
-	uint32_t *memory; /* they are here, */
-	void *map;	  /* or in a mapped file */
+	size_t bytes;	      /* of all weights */
+	uint32_t *memory;     /* they are here, */
+	hel_mapping *mapping; /* or in a mapped file */
+	void *map;
 	size_t map_bytes;
 	hel_weights_origin origin;
 	char note[256];

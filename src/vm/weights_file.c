@@ -131,20 +131,20 @@ static hel_status failure(const char *what, const char *path)
 			strerror(errno));
 }
 
-static hel_status map_file(hel_loaded *l, int fd, uint64_t bytes, const char *path)
+static hel_status map_file(hel_loaded *l, int fd, uint64_t bytes)
 {
-	void *map = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return failure("map", path);
-	l->map = map;
+	hel_status st = hel_mapping_open(&l->mapping, fd, (size_t)bytes);
+	if (st != HEL_OK)
+		return st;
+	l->map = (void *)(uintptr_t)hel_mapping_bytes(l->mapping);
 	l->map_bytes = (size_t)bytes;
 	return HEL_OK;
 }
 
 static void unmap(hel_loaded *l)
 {
-	if (l->map)
-		munmap(l->map, l->map_bytes);
+	hel_mapping_close(l->mapping);
+	l->mapping = NULL;
 	l->map = NULL;
 }
 
@@ -187,6 +187,8 @@ static hel_status check_contents(hel_loaded *l, const hel_weights_head *want, he
 	madvise(l->map, l->map_bytes, MADV_WILLNEED); /* read ahead of what is hashed */
 	hel_loaded_place(l, (uint8_t *)l->map + want->data);
 	TRY(hel_loaded_each(l, pool, o, check_weight, l));
+	if (hel_mapping_damaged(l->mapping))
+		FAIL(HEL_EHASH, "the file of weights cannot be read as a whole");
 done:
 	return st;
 }
@@ -211,7 +213,7 @@ static hel_status use(hel_loaded *l, const hel_weights_head *want, bool *make, h
 		*make = true;
 		FAIL(HEL_ETRUNC, "%s is empty", o->cache);
 	}
-	TRY(map_file(l, fd, (uint64_t)info.st_size, o->cache));
+	TRY(map_file(l, fd, (uint64_t)info.st_size));
 	st = check_contents(l, want, pool, o);
 	if (st == HEL_OK)
 		goto done;
@@ -356,7 +358,7 @@ static hel_status make(hel_loaded *l, const hel_weights_head *want, hel_pool *po
 	if (st == HEL_OK || !again)
 		goto done;
 	TRY(write_file(l, want, fd, pool, o));
-	TRY(map_file(l, fd, want->bytes, o->cache));
+	TRY(map_file(l, fd, want->bytes));
 	if (rename(partial, o->cache)) {
 		st = failure("create", o->cache);
 		unmap(l);

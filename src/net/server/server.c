@@ -185,6 +185,8 @@ hel_status hel_server_infer(hel_writer *w, const hel_evaluation *session, const 
 	TRY(hel_ckks_run(&result, s->loaded, session->ev, (const hel_ct *const *)in,
 			 times ? times->op : NULL));
 	evaluated = hel_clock();
+	if (hel_loaded_damaged(s->loaded))
+		FAIL(HEL_EHASH, "the file of weights was damaged while it was mapped");
 	hel_container_begin(w, HEL_KIND_RESULT);
 	hel_write_bytes(w, m->id, sizeof m->id);
 	hel_write_bytes(w, session->keys->client, HEL_CLIENT_ID_BYTES);

@@ -280,6 +280,20 @@ static inline double metric(uint16_t port, const char *name)
 	return atof(found + strlen(line));
 }
 
+/* The ETag of a model's manifest; "" when there is none. */
+static inline const char *manifest_of(uint16_t port, const char *model)
+{
+	static reply r;
+	static char tag[128];
+	char url[128];
+	snprintf(url, sizeof url, "/v1/models/%s/manifest", model);
+	request(&r, port, "GET", url, "", NULL, 0);
+	const char *found = strstr(r.text, "ETag: ");
+	snprintf(tag, sizeof tag, "%.100s", found ? found + 6 : "");
+	tag[strcspn(tag, "\r")] = 0;
+	return tag;
+}
+
 /* --- clients ----------------------------------------------------------------------------- */
 
 typedef struct user {

@@ -25,7 +25,7 @@ static hel_status read_settings(hel_settings *s, const hel_args *args)
 		TRY(hel_settings_set(s, name, (value) ? hel_arg(args, name) : "yes", "--" name));
 	HEL_SETTING_LIST(X)
 #undef X
-	st = hel_settings_check(s);
+	st = hel_service_check(s);
 done:
 	return st;
 }

@@ -43,6 +43,7 @@ void hel_answer_problem(hel_request *r, unsigned status, const char *code, const
 {
 	if (r->response)
 		return;
+	snprintf(r->code, sizeof r->code, "%s", code);
 	hel_answer_json(
 	    r, status,
 	    json_pack("{s:i, s:s, s:s}", "status", (int)status, "code", code, "detail", detail));
@@ -89,8 +90,7 @@ void hel_answer_failure(hel_request *r, hel_status st, double retry)
 	unsigned status = (size_t)st < HEL_ARRAY_LEN(meaning) ? meaning[st].http : 500;
 	const char *code = status == 500 || !meaning[st].code ? "io" : meaning[st].code;
 	if (status == 500) { /* paths and the like are for the log only */
-		hel_log("error", "failure", "{s:I, s:s}", "request", (json_int_t)r->number,
-			"reason", detail);
+		hel_log("error", "failure", "{s:s, s:s}", "request", r->id, "reason", detail);
 		detail = "the server failed; its log knows more";
 	}
 	if (status == 503 || status == 507) {
@@ -98,4 +98,9 @@ void hel_answer_failure(hel_request *r, hel_status st, double retry)
 		retry = retry > 0 ? retry : 2;
 	}
 	hel_answer_problem(r, status, code, *detail ? detail : hel_status_text(st), retry);
+}
+
+void hel_answer_removed(hel_request *r)
+{
+	hel_answer_problem(r, 401, "session", "no session has this token", 0);
 }

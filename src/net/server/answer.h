@@ -12,6 +12,8 @@ void hel_answer_json(hel_request *r, unsigned status, json_t *body); /* takes th
 void hel_answer_failure(hel_request *r, hel_status st, double retry);
 void hel_answer_problem(hel_request *r, unsigned status, const char *code, const char *detail,
 			double retry);
+/** 401: the session was removed while the request was under way. */
+void hel_answer_removed(hel_request *r);
 void hel_answer_header(hel_request *r, const char *name, const char *value);
 
 #endif

@@ -20,7 +20,7 @@ static enum MHD_Result last_forwarded(void *cls, enum MHD_ValueKind kind, const 
 	return MHD_YES;
 }
 
-static void address_text(char out[64], hel_request *r)
+static void address_text(char out[HEL_ADDRESS_MAX + 1], hel_request *r)
 {
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -46,66 +46,74 @@ static void address_text(char out[64], hel_request *r)
 
 double hel_request_address_rate(hel_request *r)
 {
-	hel_service *s = r->s;
-	char address[64];
+	hel_authority *a = &r->s->authority;
 	uint64_t slot;
-	address_text(address, r);
-	crypto_shorthash((uint8_t *)&slot, (const uint8_t *)address, strlen(address),
-			 s->authority.address_key);
-	pthread_mutex_lock(&s->authority.lock);
-	const double wait =
-	    hel_bucket_take(&s->authority.address[slot % HEL_ARRAY_LEN(s->authority.address)],
-			    s->settings.opens_per_minute);
-	pthread_mutex_unlock(&s->authority.lock);
+	crypto_shorthash((uint8_t *)&slot, (const uint8_t *)r->address, strlen(r->address),
+			 a->address_key);
+	pthread_mutex_lock(&a->lock);
+	const double wait = hel_bucket_take(&a->address[slot % HEL_ARRAY_LEN(a->address)],
+					    r->s->settings.opens_per_minute);
+	pthread_mutex_unlock(&a->lock);
+	return wait;
+}
+
+double hel_request_key_rate(hel_request *r)
+{
+	hel_authority *a = &r->s->authority;
+	double wait = 0;
+	pthread_mutex_lock(&a->lock);
+	for (size_t i = 0; i < a->keys; i++) /* the first of its name has the bucket of all */
+		if (strcmp(a->key[i].name, r->api_key.name) == 0) {
+			if (a->key[i].queries_per_minute)
+				wait =
+				    hel_bucket_take(&a->key[i].rate, a->key[i].queries_per_minute);
+			break;
+		}
+	pthread_mutex_unlock(&a->lock);
 	return wait;
 }
 
 hel_status hel_authorize_load(hel_service *s)
 {
 	hel_status st = HEL_OK;
-	uint8_t *text = NULL, (*keys)[HEL_HASH_BYTES] = NULL;
-	size_t size = 0, count = 0;
-	if (!*s->settings.api_keys)
-		return HEL_OK;
-	TRY(hel_file_read(s->settings.api_keys, 1u << 20, &text, &size));
-	TRY_ALLOC(keys, hel_alloc(size / 16 + 1, sizeof *keys));
-	char *rest = NULL;
-	for (char *line = strtok_r((char *)text, "\r\n", &rest); line;
-	     line = strtok_r(NULL, "\r\n", &rest)) {
-		if (*line == '#')
-			continue;
-		if (strlen(line) < 16)
-			FAIL(HEL_EINVAL, "%s: an API key of %zu characters, at least 16 are needed",
-			     s->settings.api_keys, strlen(line));
-		hel_hash(keys[count++], line, strlen(line));
-	}
-	if (!count)
-		FAIL(HEL_EINVAL, "%s holds no API key", s->settings.api_keys);
-	pthread_mutex_lock(&s->authority.lock);
-	uint8_t(*old)[HEL_HASH_BYTES] = s->authority.api_key;
-	s->authority.api_key = keys;
-	s->authority.api_keys = count;
-	pthread_mutex_unlock(&s->authority.lock);
+	hel_authority *a = &s->authority;
+	hel_api_key *keys = NULL;
+	size_t count;
+	TRY(hel_api_keys_read(&keys, &count, s->settings.api_keys));
+	pthread_mutex_lock(&a->lock);
+	for (size_t i = 0; i < count; i++) /* a reload refills nobody's allowance */
+		for (size_t k = 0; k < a->keys; k++)
+			if (strcmp(keys[i].name, a->key[k].name) == 0) {
+				keys[i].rate = a->key[k].rate;
+				break;
+			}
+	hel_api_key *old = a->key;
+	a->key = keys;
+	a->keys = count;
+	pthread_mutex_unlock(&a->lock);
 	keys = old;
 done:
-	hel_free_secret(text, text ? size : 0);
 	hel_free(keys);
 	return st;
 }
 
-static bool knows_api_key(hel_request *r)
+/* Whose key the request shows. */
+static bool find_api_key(hel_request *r)
 {
-	hel_service *s = r->s;
-	if (!*s->settings.api_keys)
+	hel_authority *a = &r->s->authority;
+	if (!*r->s->settings.api_keys)
 		return true;
 	const char *key = hel_request_header(r, "X-API-Key");
 	uint8_t hash[HEL_HASH_BYTES];
-	int found = 0;
+	bool found = false;
 	hel_hash(hash, key ? key : "", key ? strlen(key) : 0);
-	pthread_mutex_lock(&s->authority.lock);
-	for (size_t i = 0; i < s->authority.api_keys; i++) /* all of them, in any case */
-		found |= sodium_memcmp(hash, s->authority.api_key[i], sizeof hash) == 0;
-	pthread_mutex_unlock(&s->authority.lock);
+	pthread_mutex_lock(&a->lock);
+	for (size_t i = 0; i < a->keys; i++) /* all of them, in any case */
+		if (sodium_memcmp(hash, a->key[i].hash, sizeof hash) == 0) {
+			r->api_key = a->key[i];
+			found = true;
+		}
+	pthread_mutex_unlock(&a->lock);
 	return key && found;
 }
 
@@ -121,27 +129,34 @@ static bool has_certificate(hel_request *r)
 	       !flaws;
 }
 
+/* Guessing has a price, which others at the same address do not pay. */
+static void refuse_guess(hel_request *r, const char *code, const char *detail)
+{
+	const double wait = hel_request_address_rate(r);
+	if (wait > 0) {
+		hel_count(&r->s->metrics.refused_rate, 1);
+		hel_answer_problem(r, 429, "rate",
+				   "too many wrong tokens or API keys from this address", wait);
+	} else {
+		hel_answer_problem(r, 401, code, detail, 0);
+	}
+}
+
 void hel_authorize(hel_request *r)
 {
 	hel_service *s = r->s;
+	address_text(r->address, r);
 	if (!r->route->open && !has_certificate(r)) {
 		hel_answer_problem(r, 403, "certificate", "a client certificate is needed", 0);
-	} else if (!r->route->open && !knows_api_key(r)) {
-		hel_answer_problem(r, 401, "api_key", "an API key is needed in X-API-Key", 0);
+	} else if (!r->route->open && !find_api_key(r)) {
+		refuse_guess(r, "api_key", "an API key is needed in X-API-Key");
 	} else if (r->route->session) {
 		const char *header = hel_request_header(r, MHD_HTTP_HEADER_AUTHORIZATION);
 		r->keys = header && strncasecmp(header, "Bearer ", 7) == 0
 			      ? hel_store_find(s->store, header + 7)
 			      : NULL;
-		/* guessing has a price, which others at the same address do not pay */
-		const double wait = r->keys ? 0 : hel_request_address_rate(r);
-		if (wait > 0) {
-			hel_count(&s->metrics.refused_rate, 1);
-			hel_answer_problem(r, 429, "rate",
-					   "too many wrong tokens from this address", wait);
-		} else if (!r->keys) {
-			hel_answer_problem(r, 401, "session", "no session has this token", 0);
-		}
+		if (!r->keys)
+			refuse_guess(r, "session", "no session has this token");
 	}
 	if (r->response)
 		hel_count(&s->metrics.refused_access, 1);

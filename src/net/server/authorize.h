@@ -7,17 +7,20 @@
 
 typedef struct hel_authority {
 	pthread_mutex_t lock;
-	uint8_t (*api_key)[HEL_HASH_BYTES];
-	size_t api_keys;
+	hel_api_key *key;
+	size_t keys;
 	uint8_t address_key[16];
 	hel_bucket address[1024];
 } hel_authority;
 
 /** Rereads the operators' keys; a bad file changes nothing. */
 HEL_CHECKED hel_status hel_authorize_load(hel_service *s);
-/** Finds the session of the request's token; answers when the request may not go on. */
+/** Finds the API key and the session of a request; answers when the request may not go on. */
 void hel_authorize(hel_request *r);
-/** Seconds until this client's address may open a session or show a wrong token again; 0: now. */
+/** Seconds until this client's address may open a session or show a wrong token or key again; 0:
+ *  now. */
 double hel_request_address_rate(hel_request *r);
+/** Seconds until this request's API key may ask again. */
+double hel_request_key_rate(hel_request *r);
 
 #endif

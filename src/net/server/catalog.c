@@ -9,6 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PATH_BYTES (HEL_SETTING_TEXT_MAX + 600)
+#define READ_FACTOR 4 /* memory that reading and checking a program takes, in its file's sizes */
+
 static void model_free(hel_model *m)
 {
 	if (!m)
@@ -99,6 +102,31 @@ static bool is_name(const char *name)
 		   size;
 }
 
+/* A model that never fits is refused before it is read, and before a query waits for it in vain. */
+static hel_status check_file_size(const hel_catalog *c, uint64_t bytes)
+{
+	return READ_FACTOR * bytes <= c->budget->limit
+		   ? HEL_OK
+		   : hel_fail(
+			 HEL_ELIMIT, "reading a program of %llu MB takes %llu, memory-mb is %zu",
+			 (unsigned long long)(bytes >> 20),
+			 (unsigned long long)(READ_FACTOR * bytes >> 20), c->budget->limit >> 20);
+}
+
+static hel_status check_memory(const hel_catalog *c, const hel_model *m, const hel_manifest *f)
+{
+	const size_t keys = hel_keys_expanded_bytes(m->params, f->key, f->keys),
+		     need = m->weight_bytes + m->run_bytes + keys + m->contributed_bytes +
+			    m->result_bytes;
+	return need <= c->budget->limit
+		   ? HEL_OK
+		   : hel_fail(HEL_ELIMIT,
+			      "one query takes %zu MB (weights %zu, evaluation %zu, keys %zu); "
+			      "memory-mb is %zu",
+			      need >> 20, m->weight_bytes >> 20, m->run_bytes >> 20, keys >> 20,
+			      c->budget->limit >> 20);
+}
+
 /* Reads and checks a whole file, but keeps only what describes it: see loading.c for weights. */
 static hel_status model_new(hel_model **out, hel_catalog *c, const char *name, const char *path,
 			    const struct stat *info)
@@ -106,7 +134,7 @@ static hel_status model_new(hel_model **out, hel_catalog *c, const char *name, c
 	hel_status st = HEL_OK;
 	hel_model *m = NULL;
 	uint8_t *bytes = NULL;
-	size_t size;
+	size_t size, reserved = 0;
 	hel_program *p = NULL;
 	hel_writer w = {0};
 	TRY_ALLOC(m, hel_alloc(1, sizeof *m));
@@ -118,6 +146,13 @@ static hel_status model_new(hel_model **out, hel_catalog *c, const char *name, c
 	m->bytes = (uint64_t)info->st_size;
 	snprintf(m->name, sizeof m->name, "%s", name);
 	TRY_ALLOC(m->path, hel_strdup(path));
+	TRY(check_file_size(c, m->bytes));
+	reserved = READ_FACTOR * (size_t)m->bytes;
+	while (!hel_budget_take(c->budget, reserved))
+		if (!hel_model_make_room(m)) {
+			reserved = 0;
+			FAIL(HEL_EBUSY, "no memory to read '%s' now", name);
+		}
 	TRY(hel_file_read(path, HEL_PROGRAM_MAX, &bytes, &size));
 	TRY(hel_program_read(&p, bytes, size));
 	TRY(shared_params(&m->params, c, &p->manifest->params));
@@ -131,6 +166,7 @@ static hel_status model_new(hel_model **out, hel_catalog *c, const char *name, c
 	m->query_bytes = query_bytes(p->manifest, m->params, HEL_CT_SEEDED);
 	m->contributed_bytes = query_bytes(p->manifest, m->params, HEL_CT_FULL);
 	m->result_bytes = result_bytes(p->manifest, m->params);
+	TRY(check_memory(c, m, p->manifest));
 	TRY(hel_manifest_write(&w, p->manifest));
 	TRY_ALLOC(m->manifest_bytes, hel_alloc(w.size, 1));
 	memcpy(m->manifest_bytes, w.bytes, w.size);
@@ -144,6 +180,7 @@ done:
 	hel_writer_clear(&w);
 	hel_program_free(p);
 	hel_free(bytes);
+	hel_budget_give(c->budget, reserved);
 	model_free(m);
 	return st;
 }
@@ -184,22 +221,47 @@ static refusal *refusal_of(hel_catalog *c, const char *name)
 	return NULL;
 }
 
-static void refuse(hel_catalog *c, const char *name, const char *path, const struct stat *info)
+static void refuse(hel_catalog *c, const char *name, const char *path, const struct stat *info,
+		   bool twice)
 {
+	pthread_mutex_lock(&c->lock);
 	refusal *r = refusal_of(c, name);
 	if (!r && c->refusals < MODELS_MAX)
 		r = &c->refused[c->refusals++];
 	if (r) {
 		*r = (refusal){.changed = info->st_mtim,
 			       .inode = info->st_ino,
-			       .bytes = (uint64_t)info->st_size};
+			       .bytes = (uint64_t)info->st_size,
+			       .twice = twice};
 		snprintf(r->name, sizeof r->name, "%s", name);
+		snprintf(r->reason, sizeof r->reason, "%.159s", hel_error_detail());
 	}
+	pthread_mutex_unlock(&c->lock);
 	hel_count(&c->metrics->model_refusals, 1);
 	hel_model *old = hel_catalog_find(c, name);
 	hel_log("error", "model_refused", "{s:s, s:s, s:s, s:b}", "model", name, "file", path,
 		"reason", hel_error_detail(), "old_version_stays", old != NULL);
 	hel_model_release(old);
+}
+
+static void forget_refusal(hel_catalog *c, const char *name)
+{
+	pthread_mutex_lock(&c->lock);
+	refusal *r = refusal_of(c, name);
+	if (r)
+		*r = c->refused[--c->refusals];
+	pthread_mutex_unlock(&c->lock);
+}
+
+void hel_catalog_refusals(char *out, size_t size, hel_catalog *c)
+{
+	size_t n = 0;
+	*out = 0;
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = 0; i < c->refusals && n < size; i++)
+		n += (size_t)snprintf(out + n, size - n, "%s'%s' was refused: %s", i ? "; " : "",
+				      c->refused[i].name, c->refused[i].reason);
+	pthread_mutex_unlock(&c->lock);
 }
 
 static void put_in_service(hel_catalog *c, hel_model *m)
@@ -227,49 +289,93 @@ static void put_in_service(hel_catalog *c, hel_model *m)
 	model_free(dead);
 }
 
-/* One entry of the directory, NAME.helm or NAME/program.helm; *name is "" for others. */
-static void scan_entry(hel_catalog *c, const char *entry, char name[HEL_ROUTE_NAME_MAX + 1])
+/* An entry of the directory as a model: NAME.helm or NAME/program.helm. False for others. *twice:
+ * both are there. */
+static bool find_file(char path[PATH_BYTES], char name[HEL_ROUTE_NAME_MAX + 1], struct stat *info,
+		      bool *twice, const hel_catalog *c, const char *entry)
 {
-	char path[HEL_SETTING_TEXT_MAX + 600];
-	struct stat info;
-	const char *dot = strrchr(entry, '.');
-	*name = 0;
+	const char *dot = strrchr(entry, '.'), *models = c->settings->models;
+	char other[PATH_BYTES];
+	struct stat unused;
 	if (strlen(entry) > HEL_ROUTE_NAME_MAX)
-		return;
-	snprintf(path, sizeof path, "%s/%s/program.helm", c->settings->models, entry);
-	if (stat(path, &info) == 0) {
-		snprintf(name, HEL_ROUTE_NAME_MAX + 1, "%s", entry);
-	} else if (dot && strcmp(dot, ".helm") == 0) {
-		snprintf(path, sizeof path, "%s/%s", c->settings->models, entry);
+		return false;
+	snprintf(path, PATH_BYTES, "%s/%s/program.helm", models, entry);
+	snprintf(other, sizeof other, "%s/%s.helm", models, entry);
+	snprintf(name, HEL_ROUTE_NAME_MAX + 1, "%s", entry);
+	if (stat(path, info) != 0) {
+		if (!dot || strcmp(dot, ".helm") != 0)
+			return false;
+		snprintf(path, PATH_BYTES, "%s/%s", models, entry);
 		snprintf(name, HEL_ROUTE_NAME_MAX + 1, "%.*s", (int)(dot - entry), entry);
+		snprintf(other, sizeof other, "%s/%s/program.helm", models, name);
+		if (stat(path, info) != 0)
+			return false;
 	}
-	if (!is_name(name) || stat(path, &info) || !S_ISREG(info.st_mode)) {
-		*name = 0;
-		return;
-	}
-	hel_model *old = hel_catalog_find(c, name), *new = NULL;
-	const refusal *r = refusal_of(c, name);
-	if ((old && same_file(&info, old->changed, old->inode, old->bytes)) ||
-	    (r && same_file(&info, r->changed, r->inode, r->bytes)))
-		goto done;
-	if (model_new(&new, c, name, path, &info) != HEL_OK) {
-		refuse(c, name, path, &info);
-		goto done;
-	}
-	/* one that is in use is replaced by one that is ready */
+	*twice = stat(other, &unused) == 0;
+	return is_name(name) && S_ISREG(info->st_mode);
+}
+
+/* One that is in use is replaced by one that is ready. */
+static hel_status make_ready(hel_model *new, const hel_model *old)
+{
 	const hel_server *unused;
+	hel_catalog *c = new->catalog;
 	pthread_mutex_lock(&c->lock);
 	const bool in_use = old && old->server;
 	pthread_mutex_unlock(&c->lock);
-	const hel_status ready = in_use ? hel_model_ready(&unused, new) : HEL_OK;
-	if (ready != HEL_OK && ready != HEL_EBUSY) { /* without memory now: when a query comes */
-		refuse(c, name, path, &info);
-		model_free(new);
-		goto done;
-	}
+	const hel_status st = in_use ? hel_model_ready(&unused, new) : HEL_OK;
+	if (in_use && st == HEL_OK)
+		(void)hel_model_done(new, NULL, 0);
+	return st == HEL_EBUSY ? HEL_OK : st; /* without memory now: when a query comes */
+}
+
+static hel_status take_in(hel_catalog *c, const char *name, const char *path,
+			  const struct stat *info, bool twice, const hel_model *old)
+{
+	hel_status st = HEL_OK;
+	hel_model *new = NULL;
+	if (twice)
+		FAIL(HEL_EINVAL, "%s.helm and %s/program.helm are both there: keep one", name,
+		     name);
+	TRY(model_new(&new, c, name, path, info));
+	TRY(make_ready(new, old));
 	put_in_service(c, new);
+	new = NULL;
 done:
+	model_free(new);
+	return st;
+}
+
+/* One entry of the directory; *name is "" for what is no model. */
+static void scan_entry(hel_catalog *c, const char *entry, char name[HEL_ROUTE_NAME_MAX + 1])
+{
+	char path[PATH_BYTES];
+	struct stat info;
+	bool twice;
+	if (!find_file(path, name, &info, &twice, c, entry)) {
+		*name = 0;
+		return;
+	}
+	hel_model *old = hel_catalog_find(c, name);
+	const refusal *r = refusal_of(c, name);
+	const bool served = old && same_file(&info, old->changed, old->inode, old->bytes);
+	const bool refused =
+	    r && r->twice == twice && (twice || same_file(&info, r->changed, r->inode, r->bytes));
+	const hel_status st =
+	    refused || (served && !twice) ? HEL_OK : take_in(c, name, path, &info, twice, old);
+	if (st != HEL_OK && st != HEL_EBUSY) /* busy: the next look will do */
+		refuse(c, name, path, &info, twice);
+	else if (st == HEL_OK && !refused)
+		forget_refusal(c, name);
 	hel_model_release(old);
+}
+
+static bool is_among(const char *name, char (*names)[HEL_ROUTE_NAME_MAX + 1], size_t count)
+{
+	size_t i = 0;
+	while (i < count && strcmp(names[i], name) != 0)
+		i++;
+	return i < count;
 }
 
 static void scan(hel_catalog *c)
@@ -288,10 +394,7 @@ static void scan(hel_catalog *c)
 	}
 	closedir(dir);
 	for (size_t i = 0; seen && i < c->models;) {
-		size_t k = 0;
-		while (k < count && strcmp(seen[k], c->model[i]->name) != 0)
-			k++;
-		if (k < count) {
+		if (is_among(c->model[i]->name, seen, count)) {
 			i++;
 			continue;
 		}
@@ -304,6 +407,11 @@ static void scan(hel_catalog *c)
 		pthread_mutex_unlock(&c->lock);
 		hel_model_release(gone);
 	}
+	for (size_t i = 0; seen && i < c->refusals;)
+		if (is_among(c->refused[i].name, seen, count))
+			i++;
+		else
+			forget_refusal(c, c->refused[i].name);
 	hel_free(seen);
 }
 

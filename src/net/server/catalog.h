@@ -36,6 +36,7 @@ typedef struct hel_model {
 	bool prepared;			 /* its cache was looked for; the keeper's alone */
 	hel_scratch **idle;		 /* one per evaluation that ran at the same time */
 	size_t idle_count;
+	unsigned users;		/* evaluations that run over the weights now */
 	double used;		/* when last */
 	_Atomic double seconds; /* what an evaluation takes; read under other locks */
 } hel_model;
@@ -49,6 +50,8 @@ void hel_catalog_close(hel_catalog *c);
 void hel_catalog_look(hel_catalog *c);
 /** Ends that thread, and loads wherever they are going on. */
 void hel_catalog_stop(hel_catalog *c);
+/** A sentence about files that were refused, "" when there are none. */
+void hel_catalog_refusals(char *out, size_t size, hel_catalog *c);
 /** A counted model, NULL when there is none of that name. */
 hel_model *hel_catalog_find(hel_catalog *c, const char *name);
 void hel_model_release(hel_model *m);
@@ -56,12 +59,17 @@ void hel_model_release(hel_model *m);
 HEL_CHECKED hel_status hel_catalog_all(hel_model ***out, size_t *count, hel_catalog *c);
 /** Parameters by fingerprint, NULL when no model had them yet. They live as long as the catalog. */
 const hel_params *hel_catalog_params(hel_catalog *c, const uint8_t fingerprint[HEL_HASH_BYTES]);
-/** The model ready to run: loaded now if it is not, others unloaded if memory asks for it.
+/** The model ready to run, until hel_model_done: loaded now if it is not, others unloaded if memory
+ *  asks for it.
  *  @retval HEL_EBUSY no memory, or its file is just being replaced. */
 HEL_CHECKED hel_status hel_model_ready(const hel_server **out, hel_model *m);
-/** Scratch for one run; given back with the seconds it took. */
+/** Scratch for one run. */
 hel_scratch *hel_model_scratch(hel_model *m);
-void hel_model_done(hel_model *m, hel_scratch *scratch, double seconds);
+/** Takes it back (NULL: there was none) with the seconds it took, 0 for none. True: weights were
+ *  damaged while they were used, and what was computed is worth nothing. */
+bool hel_model_done(hel_model *m, hel_scratch *scratch, double seconds);
+/** Unloads another model that nobody asks now; false when there is none. */
+bool hel_model_make_room(hel_model *m);
 size_t hel_catalog_loaded(hel_catalog *c);
 
 #endif

@@ -13,8 +13,10 @@
 /* A file that was refused is not read again until it changes. */
 typedef struct refusal {
 	char name[HEL_ROUTE_NAME_MAX + 1];
+	char reason[160];
 	struct timespec changed;
 	uint64_t inode, bytes;
+	bool twice; /* not for what the file holds */
 } refusal;
 
 struct hel_catalog {
@@ -27,7 +29,7 @@ struct hel_catalog {
 	size_t models;
 	hel_params *params[MODELS_MAX]; /* of any model ever, until the end: key sets share them */
 	size_t params_count;
-	refusal refused[MODELS_MAX];
+	refusal refused[MODELS_MAX]; /* the keeper changes them, under the lock */
 	size_t refusals;
 	/* looks at the directory and loads, so that nothing else waits for large models */
 	pthread_t keeper;

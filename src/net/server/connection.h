@@ -4,13 +4,17 @@
 
 #include "request.h"
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <pthread.h>
 
 #define HEL_NEVER 1e300
 
 typedef struct hel_connection {
 	int fd;
+	uint8_t address[16]; /* IPv4 mapped into IPv6; of IPv6 the network of 64 bits */
 	double deadline;
+	bool cut;
+	bool busy; /* with a request; its head came to its end */
 	struct hel_connection *next, *previous;
 } hel_connection;
 
@@ -23,6 +27,12 @@ typedef struct hel_connections {
 /** One begins or ends: MHD_NotifyConnectionCallback. */
 void hel_connection_event(void *service, struct MHD_Connection *connection, void **socket,
 			  enum MHD_ConnectionNotificationCode event);
+/** MHD_AcceptPolicyCallback: not more than so many of one address. For one more the oldest that has
+ *  asked nothing is cut, so that silence keeps nobody out. */
+enum MHD_Result hel_connection_accept(void *service, const struct sockaddr *address,
+				      socklen_t size);
+/** A request begins or is over. */
+void hel_connection_busy(hel_request *r, bool busy);
 /** Seconds from now in which the request's present phase must be over. */
 void hel_connection_deadline(hel_request *r, double seconds);
 /** What a client may take for so many bytes. */

@@ -1,6 +1,9 @@
 #include "counters.h"
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 void hel_count(atomic_ullong *counter, uint64_t by)
@@ -16,6 +19,86 @@ void hel_observe(hel_histogram *h, double seconds)
 	hel_count(&h->bucket[i], 1);
 	hel_count(&h->micros, (uint64_t)(1e6 * fmax(seconds, 0)));
 }
+
+/* --- by labels ---------------------------------------------------------------------------- */
+
+#define COMBINATIONS_MAX 4096
+#define LABELS_MAX 320
+
+typedef struct combination {
+	char labels[LABELS_MAX]; /* as they are written; "" is free */
+	uint64_t count;
+} combination;
+
+struct hel_request_counts {
+	pthread_mutex_t lock;
+	combination of[COMBINATIONS_MAX]; /* by hash, open */
+	uint64_t others;
+};
+
+hel_status hel_counters_init(hel_counters *m)
+{
+	hel_status st = HEL_OK;
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	m->started = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+	TRY_ALLOC(m->requests, hel_alloc(1, sizeof *m->requests));
+	pthread_mutex_init(&m->requests->lock, NULL);
+done:
+	return st;
+}
+
+void hel_counters_clear(hel_counters *m)
+{
+	if (!m->requests)
+		return;
+	pthread_mutex_destroy(&m->requests->lock);
+	hel_free(m->requests);
+	m->requests = NULL;
+}
+
+/* Names of models, routes and API keys hold nothing that needs escaping. */
+void hel_requests_count(hel_request_counts *const *counts, const hel_request_labels *l)
+{
+	hel_request_counts *c = *counts;
+	char labels[LABELS_MAX];
+	uint64_t h = 14695981039346656037u;
+	snprintf(labels, sizeof labels,
+		 "{route=\"%s\",method=\"%s\",status=\"%u\",model=\"%s\",api_key=\"%s\"}", l->route,
+		 l->method, l->status, l->model, l->api_key);
+	for (const char *p = labels; *p; p++)
+		h = (h ^ (uint8_t)*p) * 1099511628211u;
+	pthread_mutex_lock(&c->lock);
+	combination *found = NULL;
+	for (unsigned i = 0; i < 16 && !found; i++) {
+		combination *at = &c->of[(h + i) % COMBINATIONS_MAX];
+		if (!*at->labels)
+			memcpy(at->labels, labels, sizeof labels);
+		if (strcmp(at->labels, labels) == 0)
+			found = at;
+	}
+	if (found)
+		found->count++;
+	else
+		c->others++;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void write_requests(FILE *out, hel_request_counts *c)
+{
+	fprintf(out, "# HELP helrm_requests_total Requests answered\n"
+		     "# TYPE helrm_requests_total counter\n");
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = 0; i < COMBINATIONS_MAX; i++)
+		if (*c->of[i].labels)
+			fprintf(out, "helrm_requests_total%s %llu\n", c->of[i].labels,
+				(unsigned long long)c->of[i].count);
+	if (c->others)
+		fprintf(out, "helrm_requests_total %llu\n", (unsigned long long)c->others);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* --- as text ------------------------------------------------------------------------------ */
 
 static void write_histogram(FILE *out, const char *stage, const hel_histogram *h)
 {
@@ -68,6 +151,13 @@ char *hel_counters_text(const hel_counters *m, const hel_gauges *g, size_t *size
 	for (unsigned i = 1; i < HEL_ARRAY_LEN(m->responses); i++)
 		fprintf(out, "helrm_responses_total{class=\"%uxx\"} %llu\n", i,
 			atomic_load(&m->responses[i]));
+	write_requests(out, m->requests);
+	fprintf(out,
+		"# HELP helrm_build_info What is running\n# TYPE helrm_build_info gauge\n"
+		"helrm_build_info{version=\"" HELRM_VERSION "\",compiler=\"" __VERSION__ "\"} 1\n"
+		"# HELP helrm_start_time_seconds When it was started, since 1970\n"
+		"# TYPE helrm_start_time_seconds gauge\nhelrm_start_time_seconds %.3f\n",
+		m->started);
 	fprintf(out, "# HELP helrm_stage_seconds Time of a query by stage\n"
 		     "# TYPE helrm_stage_seconds histogram\n");
 #define X(name) write_histogram(out, #name, &m->stage_##name);

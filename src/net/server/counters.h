@@ -21,18 +21,27 @@
 	X(refused_load, "Requests refused for lack of queue, memory or disk")                      \
 	X(refused_access, "Requests refused for a wrong token, API key or certificate")            \
 	X(connections_slow, "Connections cut for slowness")                                        \
+	X(connections_refused, "Connections cut or refused, for others of their address")          \
 	X(model_loads, "Models loaded")                                                            \
 	X(models_encoded, "Models encoded, as their cache was missing or not usable")              \
 	X(model_refusals, "Model files refused")
 
 #define HEL_STAGE_LIST(X) X(queue) X(load) X(read) X(evaluate) X(write) X(request)
 
-#define HEL_BUCKETS 14 /* 1 ms, 2 ms, ... 8.2 s; the last is infinite */
+#define HEL_BUCKETS 17 /* 1 ms, 2 ms, ... 65.5 s; the last is infinite */
 
 typedef struct hel_histogram {
 	atomic_ullong bucket[HEL_BUCKETS + 1];
 	atomic_ullong micros;
 } hel_histogram;
+
+/** What responses are counted by; texts are borrowed. */
+typedef struct hel_request_labels {
+	const char *route, *method, *model, *api_key;
+	unsigned status;
+} hel_request_labels;
+
+typedef struct hel_request_counts hel_request_counts;
 
 typedef struct hel_counters {
 #define X(name, help) atomic_ullong name;
@@ -42,6 +51,8 @@ typedef struct hel_counters {
 	HEL_STAGE_LIST(X)
 #undef X
 	atomic_ullong responses[6]; /* by hundreds of their status */
+	hel_request_counts *requests;
+	double started; /* seconds since 1970 */
 } hel_counters;
 
 /** What is measured at the moment of asking. */
@@ -50,6 +61,10 @@ typedef struct hel_gauges {
 	    connections, memory_reserved, memory_limit, models, models_loaded;
 } hel_gauges;
 
+HEL_CHECKED hel_status hel_counters_init(hel_counters *m);
+void hel_counters_clear(hel_counters *m);
+/** One more response with these labels; beyond some thousand combinations with none. */
+void hel_requests_count(hel_request_counts *const *counts, const hel_request_labels *labels);
 void hel_count(atomic_ullong *counter, uint64_t by);
 void hel_observe(hel_histogram *h, double seconds);
 /** Prometheus text; the caller frees it with free(). NULL when out of memory. */

@@ -45,13 +45,11 @@ static hel_status start_daemon(hel_service *s, const struct sockaddr *address, b
 	OPTION(MHD_OPTION_SOCK_ADDR, 0, address);
 	OPTION(MHD_OPTION_THREAD_POOL_SIZE, set->io_threads, 0);
 	OPTION(MHD_OPTION_CONNECTION_LIMIT, set->connections, 0);
-	OPTION(MHD_OPTION_PER_IP_CONNECTION_LIMIT, set->connections_per_address, 0);
 	OPTION(MHD_OPTION_CONNECTION_MEMORY_LIMIT, 64 << 10, 0);
-	OPTION(MHD_OPTION_LISTENING_ADDRESS_REUSE, 1, 0);
+	OPTION(MHD_OPTION_STRICT_FOR_CLIENT, 1, 0);
 	OPTION(MHD_OPTION_LISTEN_BACKLOG_SIZE, 511, 0);
-	if (s->cert) {
-		OPTION(MHD_OPTION_HTTPS_MEM_CERT, 0, s->cert);
-		OPTION(MHD_OPTION_HTTPS_MEM_KEY, 0, s->key);
+	if (s->tls) {
+		OPTION(MHD_OPTION_HTTPS_CERT_CALLBACK, 0, hel_tls_retrieve);
 		OPTION(MHD_OPTION_HTTPS_PRIORITIES, 0,
 		       "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2");
 	}
@@ -63,15 +61,15 @@ static hel_status start_daemon(hel_service *s, const struct sockaddr *address, b
 	 */
 	const unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG |
 			       MHD_ALLOW_SUSPEND_RESUME | (six ? MHD_USE_IPv6 : 0) |
-			       (s->cert ? MHD_USE_TLS : 0);
+			       (s->tls ? MHD_USE_TLS : 0);
 	s->daemon = MHD_start_daemon(
-	    flags, 0, NULL, NULL, hel_request_handle, s, MHD_OPTION_EXTERNAL_LOGGER,
+	    flags, 0, hel_connection_accept, s, hel_request_handle, s, MHD_OPTION_EXTERNAL_LOGGER,
 	    getenv("HELRM_LOG_HTTP") ? on_mhd_message : no_message, NULL,
 	    MHD_OPTION_NOTIFY_COMPLETED, hel_request_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
 	    hel_connection_event, s, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	return s->daemon ? HEL_OK
 			 : hel_fail(HEL_EIO, "cannot listen on %s: %s", set->listen,
-				    errno ? strerror(errno) : "bad certificate or key");
+				    errno ? strerror(errno) : "the address is not usable");
 }
 
 hel_status hel_http_open(hel_service *s)
@@ -81,10 +79,10 @@ hel_status hel_http_open(hel_service *s)
 	uint16_t port;
 	struct sockaddr_in four = {.sin_family = AF_INET};
 	struct sockaddr_in6 six = {.sin6_family = AF_INET6};
+	hel_random_bytes(&s->instance, sizeof s->instance);
 	hel_random_bytes(s->authority.address_key, sizeof s->authority.address_key);
 	TRY(hel_authorize_load(s));
-	TRY(read_pem(&s->cert, s->settings.tls_cert));
-	TRY(read_pem(&s->key, s->settings.tls_key));
+	TRY(hel_tls_open(&s->tls, &s->settings));
 	TRY(read_pem(&s->ca, s->settings.client_ca));
 	TRY(hel_settings_address(host, sizeof host, &port, s->settings.listen));
 	const bool is_six = strchr(host, ':') != NULL;
@@ -126,8 +124,7 @@ void hel_http_close(hel_service *s)
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
 	s->daemon = NULL;
-	hel_free(s->cert);
-	hel_free_secret(s->key, s->key ? strlen(s->key) : 0);
+	hel_tls_close(s->tls);
 	hel_free(s->ca);
-	hel_free(s->authority.api_key);
+	hel_free(s->authority.key);
 }

@@ -5,6 +5,7 @@
 #include "authorize.h"
 #include "connection.h"
 #include "service.h"
+#include "tls.h"
 #include "verifier.h"
 #include "wait.h"
 
@@ -16,11 +17,16 @@ struct hel_service {
 	hel_store *store;
 	hel_queue *queue;
 	struct MHD_Daemon *daemon;
-	char *cert, *key, *ca;
+	hel_tls *tls;
+	char *ca;
 	uint16_t port;
+	atomic_bool leaving;  /* /readyz says no, all else goes on */
 	atomic_bool draining; /* nothing new */
 	atomic_bool closing;  /* nobody waits any more */
 	atomic_ullong requests;
+	unsigned instance;    /* random: tells requests of several servers apart */
+	hel_bucket strangers; /* and unlogged: under connections.lock */
+	uint64_t unlogged;
 	double swept;
 	hel_connections connections;
 	hel_waiting waiting;

@@ -11,6 +11,7 @@ typedef struct hel_queue hel_queue;
 typedef enum hel_job_state { HEL_JOB_QUEUED, HEL_JOB_RUNNING, HEL_JOB_DONE } hel_job_state;
 
 #define HEL_JOB_ID_CHARS 32
+#define HEL_CUSTOMER_MAX 63
 #define HEL_IDEMPOTENCY_MAX 64
 
 /** One query. Counted. Once DONE nothing changes any more. */
@@ -32,11 +33,25 @@ typedef struct hel_job {
 	hel_writer result;
 	double submitted, started, finished, alone_since;
 	bool forgotten; /* not in the table any more */
+	bool keys_lost; /* the server has to be sent the keys again */
 	bool attended;	/* its client waits for it: cancelled when nobody does any more */
 	unsigned waiters, refs;
+	struct hel_customer *customer; /* until it is DONE */
 	atomic_bool stop;
 	struct hel_job *next;
 } hel_job;
+
+/** What is asked for, and by whom: customers share the workers evenly. */
+typedef struct hel_submission {
+	hel_keyset *keys;
+	hel_model *model;
+	uint8_t *query;
+	size_t size;
+	const char *idempotency; /* "" for none */
+	bool attended;		 /* its client waits for it */
+	const char *customer;	 /* an API key's name, else an address */
+	uint64_t customer_queue; /* most of this customer's in the queue; 0: what is fair */
+} hel_submission;
 
 /** `wake` is called, with no lock held, whenever some job is DONE. */
 HEL_CHECKED hel_status hel_queue_open(hel_queue **out, const hel_settings *settings,
@@ -47,10 +62,10 @@ void hel_queue_close(hel_queue *q);
 /** Takes the query's memory, a reference to keys and model, and gives a counted job: a new one, or
  *  the one this session submitted under the same idempotency key.
  *  @retval HEL_EBUSY  no place; *retry says when to try again.
+ *  @retval HEL_ELIMIT larger than this server's memory will ever hold.
  *  @retval HEL_EINVAL the same idempotency key with another query. */
-HEL_CHECKED hel_status hel_queue_submit(hel_job **out, hel_queue *q, hel_keyset *keys,
-					hel_model *model, uint8_t *query, size_t size,
-					const char *idempotency, bool attended, double *retry);
+HEL_CHECKED hel_status hel_queue_submit(hel_job **out, hel_queue *q, const hel_submission *s,
+					double *retry);
 /** A counted job of this key set; NULL for any other. */
 hel_job *hel_queue_find(hel_queue *q, const hel_keyset *keys, const char *id);
 void hel_job_release(hel_queue *q, hel_job *job);

@@ -83,6 +83,22 @@ done:
 	return st;
 }
 
+bool hel_model_make_room(hel_model *m)
+{
+	return unload_one(m->catalog, m);
+}
+
+/* The last user of weights whose file was damaged lets them go: they are made anew. */
+static void drop_damaged_locked(hel_model *m)
+{
+	if (!hel_loaded_damaged(hel_server_weights(m->server)))
+		return;
+	hel_log("error", "weights_damaged", "{s:s}", "model", m->name);
+	hel_server_free(m->server);
+	m->server = NULL;
+	hel_budget_give(m->catalog->budget, m->weight_bytes);
+}
+
 hel_status hel_model_ready(const hel_server **out, hel_model *m)
 {
 	hel_status st = HEL_OK;
@@ -92,10 +108,17 @@ hel_status hel_model_ready(const hel_server **out, hel_model *m)
 	pthread_mutex_lock(&m->loading);
 	pthread_mutex_lock(&c->lock);
 	m->used = hel_clock();
+	if (m->server && !m->users)
+		drop_damaged_locked(m);
+	if (m->server && hel_loaded_damaged(hel_server_weights(m->server)))
+		st = hel_fail(HEL_EBUSY, "the weights of '%s' are made anew", m->name);
+	else if (m->server)
+		m->users++;
 	server = m->server; /* stays while the model is counted: unload_one leaves those alone */
 	pthread_mutex_unlock(&c->lock);
 	if (server) {
-		*out = server;
+		if (st == HEL_OK)
+			*out = server;
 		goto done;
 	}
 	while (!(reserved = hel_budget_take(c->budget, m->weight_bytes)) && unload_one(c, m))
@@ -105,6 +128,7 @@ hel_status hel_model_ready(const hel_server **out, hel_model *m)
 	TRY(load(&server, m, false));
 	pthread_mutex_lock(&c->lock);
 	m->server = server;
+	m->users++;
 	pthread_mutex_unlock(&c->lock);
 	hel_count(&c->metrics->model_loads, 1);
 	*out = server;
@@ -182,9 +206,10 @@ hel_scratch *hel_model_scratch(hel_model *m)
 	return scratch ? scratch : hel_scratch_new();
 }
 
-void hel_model_done(hel_model *m, hel_scratch *scratch, double seconds)
+bool hel_model_done(hel_model *m, hel_scratch *scratch, double seconds)
 {
 	pthread_mutex_lock(&m->catalog->lock);
+	const bool damaged = hel_loaded_damaged(hel_server_weights(m->server));
 	if (!m->idle)
 		m->idle = hel_alloc((size_t)m->catalog->settings->workers, sizeof(hel_scratch *));
 	if (scratch && m->idle && m->idle_count < m->catalog->settings->workers) {
@@ -193,6 +218,9 @@ void hel_model_done(hel_model *m, hel_scratch *scratch, double seconds)
 	}
 	if (seconds > 0)
 		m->seconds = m->seconds > 0 ? 0.8 * (double)m->seconds + 0.2 * seconds : seconds;
+	if (--m->users == 0)
+		drop_damaged_locked(m);
 	pthread_mutex_unlock(&m->catalog->lock);
 	hel_scratch_free(scratch);
+	return damaged;
 }

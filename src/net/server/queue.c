@@ -1,10 +1,18 @@
 #include "job.h"
-#include "log.h"
 #include <math.h>
 #include <sodium.h>
 #include <string.h>
 
 #define BUCKETS 1024u
+
+/* Somebody with jobs waiting or running. Workers go to the one who has had the least of their time
+ * since it has been here (start-time fair queueing). */
+typedef struct hel_customer {
+	char name[HEL_CUSTOMER_MAX + 1];
+	size_t pending, running, reserved;
+	double share; /* seconds of evaluation */
+	struct hel_customer *next;
+} hel_customer;
 
 struct hel_queue {
 	const hel_settings *settings;
@@ -19,8 +27,10 @@ struct hel_queue {
 	hel_job *bucket[BUCKETS]; /* all jobs, by id */
 	hel_job **pending;	  /* waiting and running ones, oldest first; one reference each */
 	size_t pending_count, running, results;
+	hel_customer *customers; /* those with jobs pending */
+	double served;		 /* the share of the customer that was served last */
 	double swept;
-	bool stop, wake_due;
+	bool stop;
 	pthread_t *thread;
 	size_t threads;
 };
@@ -52,6 +62,42 @@ static void release_locked(hel_queue *q, hel_job *job)
 		job_free(q, job);
 }
 
+static hel_customer *customer_locked(hel_queue *q, const char *name)
+{
+	hel_customer *c = q->customers;
+	while (c && strcmp(c->name, name) != 0)
+		c = c->next;
+	return c;
+}
+
+/* The same, new where there is none: it begins where the others are. */
+static hel_customer *customer_join_locked(hel_queue *q, const char *name)
+{
+	hel_customer *c = customer_locked(q, name);
+	if (c || !(c = hel_alloc(1, sizeof *c)))
+		return c;
+	snprintf(c->name, sizeof c->name, "%s", name);
+	c->share = q->served;
+	c->next = q->customers;
+	q->customers = c;
+	return c;
+}
+
+static void customer_leave_locked(hel_queue *q, hel_job *job)
+{
+	hel_customer *c = job->customer, **at = &q->customers;
+	c->pending--;
+	c->running -= job->state == HEL_JOB_RUNNING;
+	c->reserved -= job->reserved;
+	job->customer = NULL;
+	if (c->pending)
+		return;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	hel_free(c);
+}
+
 /* Nobody finds it any more. */
 static void forget_locked(hel_queue *q, hel_job *job)
 {
@@ -76,6 +122,7 @@ static void done_locked(hel_queue *q, hel_job *job, hel_status status, const cha
 	memmove(q->pending + i, q->pending + i + 1, (q->pending_count - i - 1) * sizeof(hel_job *));
 	q->pending_count--;
 	q->running -= job->state == HEL_JOB_RUNNING;
+	customer_leave_locked(q, job);
 	q->results += !job->forgotten;
 	job->status = status;
 	snprintf(job->detail, sizeof job->detail, "%s", detail);
@@ -158,95 +205,136 @@ static bool drop_result_locked(hel_queue *q)
 	return oldest != NULL;
 }
 
-/* May one more be taken in? */
-static hel_status admit_locked(hel_queue *q, const hel_keyset *keys, const hel_model *model,
-			       size_t bytes, double *retry)
+/* Most of one customer's jobs: never more than are still free, so that whoever comes finds a place,
+ * however many are greedy (dynamic thresholds: Choudhury and Hahne 1998). */
+static hel_status admit_customer_locked(hel_queue *q, const hel_submission *s, size_t bytes)
 {
-	size_t own = 0;
-	for (size_t i = 0; i < q->pending_count; i++)
-		own += q->pending[i]->keys == keys;
-	const double each = model->seconds > 0 ? model->seconds : 0.1;
-	*retry = fmax(1, each * (double)q->pending_count / (double)q->threads);
-	if (q->stop)
-		return hel_fail(HEL_EBUSY, "the server is shutting down");
-	if (own >= q->settings->session_queue) {
-		/* what others have waiting is none of this session's business */
-		*retry = fmax(1, each * (double)own / (double)q->threads);
+	const hel_customer *c = customer_locked(q, s->customer);
+	const size_t free = q->settings->queue - HEL_MIN(q->pending_count, q->settings->queue);
+	const size_t most = s->customer_queue ? HEL_MIN(s->customer_queue, free) : free;
+	if (c && c->pending >= most)
 		return hel_fail(HEL_EBUSY,
-				"this session has %zu queries in the queue, at most %llu "
-				"are allowed",
-				own, (unsigned long long)q->settings->session_queue);
-	}
-	if (q->pending_count >= q->settings->queue)
-		return hel_fail(HEL_EBUSY, "the queue is full");
-	if (model->run_bytes + keys->expanded > q->budget->limit)
+				"%zu queries of this API key or address are in the queue, at most "
+				"%zu are allowed now",
+				c->pending, most);
+	if (c && c->reserved + bytes > q->budget->limit / 2)
 		return hel_fail(HEL_EBUSY,
-				"this model needs %zu MB for a query; the server is "
-				"limited to %zu",
-				(model->run_bytes + keys->expanded) >> 20, q->budget->limit >> 20);
-	while (!hel_budget_take(q->budget, bytes))
-		if (!drop_result_locked(q))
-			return hel_fail(HEL_EBUSY, "no memory for another query now");
+				"queries of this API key or address take half of the memory now");
 	return HEL_OK;
 }
 
-hel_status hel_queue_submit(hel_job **out, hel_queue *q, hel_keyset *keys, hel_model *model,
-			    uint8_t *query, size_t size, const char *idempotency, bool attended,
-			    double *retry)
+static hel_status fits_at_all(const hel_queue *q, const hel_submission *s, size_t bytes)
+{
+	const hel_model *m = s->model;
+	const size_t need = m->weight_bytes + m->run_bytes + s->keys->expanded + bytes;
+	return need <= q->budget->limit
+		   ? HEL_OK
+		   : hel_fail(HEL_ELIMIT,
+			      "this query needs %zu MB with its model and keys; the server is "
+			      "limited to %zu (memory-mb)",
+			      need >> 20, q->budget->limit >> 20);
+}
+
+/* May one more be taken in? */
+static hel_status admit_locked(hel_queue *q, const hel_submission *s, size_t bytes, double *retry)
+{
+	hel_status st = HEL_OK;
+	size_t own = 0;
+	for (size_t i = 0; i < q->pending_count; i++)
+		own += q->pending[i]->keys == s->keys;
+	const double each = s->model->seconds > 0 ? s->model->seconds : 0.1;
+	*retry = fmax(1, each * (double)q->pending_count / (double)q->threads);
+	if (q->stop)
+		FAIL(HEL_EBUSY, "the server is shutting down");
+	TRY(fits_at_all(q, s, bytes));
+	if (own >= q->settings->session_queue) {
+		/* what others have waiting is none of this session's business */
+		*retry = fmax(1, each * (double)own / (double)q->threads);
+		FAIL(HEL_EBUSY,
+		     "this session has %zu queries in the queue, at most %llu are allowed", own,
+		     (unsigned long long)q->settings->session_queue);
+	}
+	if (q->pending_count >= q->settings->queue)
+		FAIL(HEL_EBUSY, "the queue is full");
+	TRY(admit_customer_locked(q, s, bytes));
+	while (!hel_budget_take(q->budget, bytes))
+		if (!drop_result_locked(q))
+			FAIL(HEL_EBUSY, "no memory for another query now");
+done:
+	return st;
+}
+
+/* An earlier submission under the same key, unless it failed: that may be tried again. */
+static hel_job *same_locked(hel_queue *q, const hel_keyset *keys, const char *id)
+{
+	hel_job *same = find_locked(q, keys, id);
+	if (!same || same->state != HEL_JOB_DONE || same->status == HEL_OK)
+		return same;
+	forget_locked(q, same);
+	return NULL;
+}
+
+static void enter_locked(hel_queue *q, hel_job *job)
+{
+	job->refs = 3; /* the table's, the pending list's, the caller's */
+	job->next = *bucket_of(q, job->id);
+	*bucket_of(q, job->id) = job;
+	q->pending[q->pending_count++] = job;
+	job->customer->pending++;
+	job->customer->reserved += job->reserved;
+	hel_count(&q->metrics->queries_accepted, 1);
+	pthread_cond_signal(&q->work);
+}
+
+hel_status hel_queue_submit(hel_job **out, hel_queue *q, const hel_submission *s, double *retry)
 {
 	hel_status st = HEL_OK;
 	hel_job *job = NULL;
 	char id[HEL_JOB_ID_CHARS + 1];
-	uint8_t hash[HEL_HASH_BYTES];
-	*retry = 0;
-	make_id(id, q, keys, idempotency);
+	const size_t bytes = s->size + s->model->result_bytes;
 	/* a query ends with its checksum, which is verified before it runs */
-	memcpy(hash, query + size - sizeof hash, sizeof hash);
+	const uint8_t *hash = s->query + s->size - HEL_HASH_BYTES;
+	*retry = 0;
+	make_id(id, q, s->keys, s->idempotency);
 	pthread_mutex_lock(&q->lock);
-	hel_job *same = find_locked(q, keys, id);
-	/* what failed or was cancelled may be tried again */
-	if (same && same->state == HEL_JOB_DONE && same->status != HEL_OK) {
-		forget_locked(q, same);
-		same = NULL;
-	}
+	hel_job *same = same_locked(q, s->keys, id);
 	if (same) {
-		if (memcmp(same->hash, hash, sizeof hash) != 0)
+		if (memcmp(same->hash, hash, HEL_HASH_BYTES) != 0)
 			FAIL(HEL_EINVAL, "this idempotency key was used with another query");
-		same->attended = same->attended && attended;
+		same->attended = same->attended && s->attended;
 		same->refs++;
-		hel_free(query);
 		*out = same;
 		goto done;
 	}
-	TRY(admit_locked(q, keys, model, size + model->result_bytes, retry));
+	TRY(admit_locked(q, s, bytes, retry));
 	job = hel_alloc(1, sizeof *job);
-	if (!job) {
-		hel_budget_give(q->budget, size + model->result_bytes);
+	hel_customer *customer = job ? customer_join_locked(q, s->customer) : NULL;
+	if (!customer) {
+		hel_free(job);
+		job = NULL;
+		hel_budget_give(q->budget, bytes);
 		FAIL(HEL_ENOMEM, "out of memory for a query");
 	}
+	*job = (hel_job){.keys = s->keys,
+			 .model = s->model,
+			 .query = s->query,
+			 .size = s->size,
+			 .reserved = bytes,
+			 .attended = s->attended,
+			 .customer = customer,
+			 .submitted = hel_clock()};
 	memcpy(job->id, id, sizeof id);
-	memcpy(job->hash, hash, sizeof hash);
-	snprintf(job->key, sizeof job->key, "%s", idempotency);
-	job->keys = keys;
-	job->model = model;
-	job->query = query;
-	job->size = size;
-	memcpy(job->owner, keys->id, sizeof job->owner);
-	job->reserved = size + model->result_bytes;
-	job->attended = attended;
-	job->submitted = hel_clock();
-	job->refs = 3; /* the table's, the pending list's, the caller's */
-	job->next = *bucket_of(q, id);
-	*bucket_of(q, id) = job;
-	q->pending[q->pending_count++] = job;
-	hel_count(&q->metrics->queries_accepted, 1);
+	memcpy(job->hash, hash, sizeof job->hash);
+	memcpy(job->owner, s->keys->id, sizeof job->owner);
+	snprintf(job->key, sizeof job->key, "%s", s->idempotency);
+	enter_locked(q, job);
 	*out = job;
-	pthread_cond_signal(&q->work);
 done:
 	pthread_mutex_unlock(&q->lock);
-	if (st == HEL_OK && !job) { /* an earlier one holds references of its own */
-		hel_keyset_release(q->store, keys);
-		hel_model_release(model);
+	if (st == HEL_OK && !job) { /* the earlier one holds references of its own */
+		hel_free(s->query);
+		hel_keyset_release(q->store, s->keys);
+		hel_model_release(s->model);
 	}
 	return st;
 }
@@ -286,6 +374,8 @@ static void stop_locked(hel_queue *q, hel_job *job, const char *why)
 	atomic_store(&job->stop, true);
 	if (job->state == HEL_JOB_QUEUED)
 		done_locked(q, job, HEL_ECANCEL, why);
+	else
+		hel_store_interrupt(q->store);
 }
 
 void hel_job_cancel(hel_queue *q, hel_job *job)
@@ -323,30 +413,79 @@ static size_t run_bytes(const hel_job *job)
 	return job->model->run_bytes + job->keys->expanded;
 }
 
-/* The oldest waiting job of a session that runs nothing now, else the oldest; with its memory. */
-static hel_job *next_locked(hel_queue *q)
+static bool session_runs(const hel_queue *q, const hel_keyset *keys)
 {
-	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = 0; i < q->pending_count; i++) {
-			hel_job *job = q->pending[i];
-			bool busy = job->state != HEL_JOB_QUEUED;
-			for (size_t k = 0; k < q->pending_count && !pass && !busy; k++)
-				busy = q->pending[k]->state == HEL_JOB_RUNNING &&
-				       q->pending[k]->keys == job->keys;
-			if (busy)
-				continue;
-			if (hel_budget_take(q->budget, run_bytes(job)))
-				return job;
-			if (q->running)
-				return NULL; /* its memory comes back */
-			if (!drop_result_locked(q)) {
-				done_locked(q, job, HEL_EBUSY, "no memory for this query now");
-				q->wake_due = true;
-				return NULL;
-			}
-			i--;
+	for (size_t i = 0, seen = 0; i < q->pending_count && seen < q->running; i++) {
+		const bool runs = q->pending[i]->state == HEL_JOB_RUNNING;
+		if (runs && q->pending[i]->keys == keys)
+			return true;
+		seen += runs;
+	}
+	return false;
+}
+
+/* The oldest waiting job of a customer, of a session that runs nothing now before others. */
+static hel_job *oldest_locked(hel_queue *q, const hel_customer *c)
+{
+	hel_job *first = NULL;
+	for (size_t i = 0; i < q->pending_count; i++) {
+		hel_job *job = q->pending[i];
+		if (job->customer != c || job->state != HEL_JOB_QUEUED)
+			continue;
+		if (!session_runs(q, job->keys))
+			return job;
+		first = first ? first : job;
+	}
+	return first;
+}
+
+/* The customer with something waiting who has had the least. */
+static hel_customer *poorest_locked(hel_queue *q)
+{
+	hel_customer *poorest = NULL;
+	for (hel_customer *c = q->customers; c; c = c->next)
+		if (c->pending > c->running && (!poorest || c->share < poorest->share))
+			poorest = c;
+	return poorest;
+}
+
+/* The job to run next, with its memory. *starved: the one that there is none for. */
+static hel_job *next_locked(hel_queue *q, hel_job **starved)
+{
+	hel_customer *c = poorest_locked(q);
+	hel_job *job = c ? oldest_locked(q, c) : NULL;
+	*starved = NULL;
+	while (job && !hel_budget_take(q->budget, run_bytes(job))) {
+		if (q->running)
+			return NULL; /* its memory comes back */
+		if (!drop_result_locked(q)) {
+			*starved = job;
+			return NULL;
 		}
-	return NULL;
+	}
+	if (job) {
+		q->served = c->share;
+		c->share += job->model->seconds > 0 ? job->model->seconds : 0.1;
+		c->running++;
+	}
+	return job;
+}
+
+/* Models that nobody asks now give up their weights for a job, or it is told that there is no
+ * memory. */
+static void feed(hel_queue *q, hel_job *starved)
+{
+	hel_model *model = starved->model;
+	starved->refs++;
+	pthread_mutex_unlock(&q->lock);
+	const bool fed = hel_model_make_room(model);
+	pthread_mutex_lock(&q->lock);
+	if (!fed && starved->state == HEL_JOB_QUEUED)
+		done_locked(q, starved, HEL_EBUSY, "no memory for this query now");
+	release_locked(q, starved);
+	pthread_mutex_unlock(&q->lock);
+	q->wake(q->wake_arg);
+	pthread_mutex_lock(&q->lock);
 }
 
 /* Results wait for their clients: without the room a growing writer has to spare. */
@@ -360,28 +499,44 @@ done:
 	return st;
 }
 
-static hel_status evaluate(hel_queue *q, hel_job *job, hel_pool *pool, hel_infer_times *times)
+/* Runs a query; *damaged: over keys or weights that were damaged, so that nothing came of it. */
+static hel_status evaluate_once(bool *damaged, hel_queue *q, hel_job *job, hel_pool *pool,
+				hel_infer_times *times)
 {
 	hel_status st = HEL_OK;
-	const hel_server *server;
-	const hel_keys *keys;
-	hel_evaluation *session = NULL;
+	const hel_server *server = NULL;
+	const hel_keys *keys = NULL;
+	hel_evaluation *evaluation = NULL;
 	double seconds = 0;
 	hel_scratch *scratch = NULL;
 	hel_writer result = {0};
 	TRY(hel_model_ready(&server, job->model));
-	TRY(hel_store_keys(&keys, q->store, job->keys, job->model->params));
+	TRY(hel_store_keys(&keys, q->store, job->keys, job->model->params, &job->stop));
 	TRY_ALLOC(scratch, hel_model_scratch(job->model));
 	const hel_run_means means = {.pool = pool, .scratch = scratch, .stop = &job->stop};
-	TRY(hel_evaluation_borrow(&session, server, keys, &means));
-	TRY(hel_server_infer(&result, session, job->query, job->size, times));
-	TRY(keep(&job->result, &result));
+	TRY(hel_evaluation_borrow(&evaluation, server, keys, &means));
+	TRY(hel_server_infer(&result, evaluation, job->query, job->size, times));
 	seconds = times->read + times->evaluate + times->write;
 done:
-	hel_evaluation_free(session);
+	hel_evaluation_free(evaluation);
+	*damaged = keys && hel_store_keys_done(q->store, job->keys);
+	if (server)
+		*damaged |= hel_model_done(job->model, scratch, seconds);
+	if (st == HEL_OK && !*damaged)
+		st = keep(&job->result, &result);
 	hel_writer_clear(&result);
-	if (scratch)
-		hel_model_done(job->model, scratch, seconds);
+	return st;
+}
+
+static hel_status evaluate(hel_queue *q, hel_job *job, hel_pool *pool, hel_infer_times *times)
+{
+	bool damaged = false;
+	hel_status st = evaluate_once(&damaged, q, job, pool, times);
+	if (damaged) /* what is damaged was given up: once more, with what is made anew */
+		st = evaluate_once(&damaged, q, job, pool, times);
+	if (damaged)
+		return hel_fail(HEL_EBUSY, "the server's files are being damaged; try again");
+	job->keys_lost = st == HEL_EKEY;
 	return st;
 }
 
@@ -416,12 +571,9 @@ static void *worker(void *arg)
 	    threads > 1 ? hel_pool_new(threads) : NULL; /* fewer threads, same result */
 	pthread_mutex_lock(&q->lock);
 	while (!q->stop) {
-		hel_job *job = next_locked(q);
-		if (!job && q->wake_due) {
-			q->wake_due = false;
-			pthread_mutex_unlock(&q->lock);
-			q->wake(q->wake_arg);
-			pthread_mutex_lock(&q->lock);
+		hel_job *starved, *job = next_locked(q, &starved);
+		if (starved) {
+			feed(q, starved);
 			continue;
 		}
 		if (!job) {

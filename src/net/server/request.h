@@ -2,6 +2,7 @@
 #ifndef HEL_SERVER_REQUEST_H
 #define HEL_SERVER_REQUEST_H
 
+#include "api_keys.h"
 #include "job.h"
 #include <microhttpd.h>
 
@@ -9,7 +10,7 @@ typedef struct hel_service hel_service;
 typedef struct hel_request hel_request;
 
 typedef struct hel_route {
-	const char *method, *path; /* {} stands for one segment */
+	const char *method, *path; /* {} stands for one segment; GET answers HEAD, too */
 	bool open;		   /* answered without API key or client certificate */
 	bool session;		   /* needs a session's token */
 	/* The head is there: answers already, or sets `most`, the bytes of body it takes. */
@@ -22,17 +23,24 @@ typedef struct hel_route {
 	void (*resume)(hel_request *r);
 } hel_route;
 
+#define HEL_TRACEPARENT_CHARS 55 /* W3C Trace Context, version 00 */
+#define HEL_CODE_MAX 23
+
 struct hel_request {
 	hel_service *s;
 	struct MHD_Connection *connection;
 	struct hel_connection *socket;
 	const hel_route *route;
 	const char *method;
-	uint64_t number;
+	char id[32]; /* of this process and this request: X-Request-Id */
 	double start;
-	char segment[HEL_ROUTE_NAME_MAX + 1]; /* what {} stood for */
-	uint64_t length, got;		      /* of the body: as announced, and so far */
+	char segment[HEL_ROUTE_NAME_MAX + 1];  /* what {} stood for */
+	char address[HEL_ADDRESS_MAX + 1];     /* the client's, or its /64 */
+	char trace[HEL_TRACEPARENT_CHARS + 1]; /* the client's traceparent, "" for none */
+	hel_api_key api_key;		       /* name "" where none are asked for */
+	uint64_t length, got, refused;	       /* of the body: as announced, so far, for nothing */
 	bool ended;
+	bool close; /* the body is not read, the connection ends with the answer */
 	/* for routes */
 	hel_keyset *keys;
 	hel_model *model;
@@ -49,11 +57,13 @@ struct hel_request {
 	hel_status verdict;
 	char verdict_detail[256];
 	bool gone, counted;
-	double until;
+	bool half_closed; /* it said at once that nothing more will come, and waits */
+	double suspended, until;
 	struct hel_request *next, *next_to_verify;
 	/* the answer */
 	struct MHD_Response *response;
 	unsigned status;
+	char code[HEL_CODE_MAX + 1]; /* of a problem */
 	uint64_t sent;
 };
 

@@ -14,18 +14,21 @@ void hel_ready_end(hel_request *r)
 {
 	hel_model **models;
 	size_t count = 0;
-	const bool draining = atomic_load(&r->s->draining);
+	char refused[512], none[600];
+	const bool leaving = atomic_load(&r->s->leaving);
 	if (hel_catalog_all(&models, &count, r->s->catalog) == HEL_OK) {
 		for (size_t i = 0; i < count; i++)
 			hel_model_release(models[i]);
 		hel_free(models);
 	}
-	if (draining || !count)
-		hel_answer_problem(r, 503, "not_ready",
-				   draining ? "shutting down" : "no model in service", 2);
+	hel_catalog_refusals(refused, sizeof refused, r->s->catalog);
+	snprintf(none, sizeof none, "no model in service%s%s", *refused ? ": " : "", refused);
+	if (leaving || !count)
+		hel_answer_problem(r, 503, "not_ready", leaving ? "shutting down" : none, 2);
 	else
 		hel_answer_json(r, 200,
-				json_pack("{s:s, s:i}", "status", "ready", "models", (int)count));
+				json_pack("{s:s, s:i, s:s}", "status", "ready", "models",
+					  (int)count, "refused", refused));
 }
 
 static bool from_this_machine(hel_request *r)

@@ -14,37 +14,48 @@ static double preferred_wait(hel_request *r)
 	return seconds > 0 ? fmin(seconds, (double)r->s->settings.query_seconds + 5) : 0;
 }
 
+static void answer_keys_lost(hel_request *r)
+{
+	hel_answer_problem(r, 410, "keys_lost",
+			   "the server lost this session's keys: upload them again", 0);
+}
+
 void hel_query_begin(hel_request *r)
 {
 	hel_service *s = r->s;
 	uint64_t have;
-	char detail[160];
+	bool lost;
+	char detail[256];
 	if (!hel_request_find_model(r))
 		return;
 	const char *idempotency = hel_request_header(r, "Idempotency-Key");
-	const double wait = hel_keyset_rate(s->store, r->keys, s->settings.queries_per_minute);
+	const double wait = fmax(hel_keyset_rate(s->store, r->keys, s->settings.queries_per_minute),
+				 hel_request_key_rate(r));
 	r->most = r->model->contributed_bytes;
 	if (wait > 0) {
 		hel_count(&s->metrics.refused_rate, 1);
-		hel_answer_problem(r, 429, "rate", "this session asks too often", wait);
+		hel_answer_problem(r, 429, "rate", "this session or its API key asks too often",
+				   wait);
 	} else if (idempotency && (!*idempotency || strlen(idempotency) > HEL_IDEMPOTENCY_MAX)) {
 		hel_answer_problem(r, 400, "invalid", "an Idempotency-Key has 1 to 64 characters",
 				   0);
 	} else if (atomic_load(&s->draining)) {
 		(void)hel_fail(HEL_EBUSY, "the server is shutting down");
 		hel_answer_failure(r, HEL_EBUSY, 0);
-	} else if (hel_keyset_progress(s->store, r->keys, &have) != HEL_KEYSET_READY) {
+	} else if (hel_keyset_progress(s->store, r->keys, &have, &lost) != HEL_KEYSET_READY) {
+		if (lost)
+			answer_keys_lost(r);
 		hel_answer_problem(r, 409, "upload", "this session's keys are not complete", 0);
 	} else if (!hel_keyset_covers(r->keys, r->model)) {
 		hel_answer_problem(
 		    r, 409, "keys",
-		    "this session's keys do not cover the model; open another session with "
-		    "those its manifest lists",
+		    "this session's keys do not cover the model, which may have changed: fetch its "
+		    "manifest again (helrm query --accept-manifest) and open another session",
 		    0);
 	} else if (r->length != r->model->query_bytes && r->length != r->most) {
 		snprintf(detail, sizeof detail,
-			 "a query of %llu bytes; for this model it has %zu, or %zu made under a "
-			 "public key",
+			 "a query of %llu bytes; for this model it has %zu, or %zu under a public "
+			 "key; it may have changed (helrm query --accept-manifest)",
 			 (unsigned long long)r->length, r->model->query_bytes, r->most);
 		hel_answer_problem(r, r->length > r->most ? 413 : 422, "size", detail, 0);
 	}
@@ -71,6 +82,10 @@ void hel_job_resume(hel_request *r)
 		hel_answer_bytes(r, 200, "application/octet-stream", job->result.bytes,
 				 job->result.size);
 		hel_answer_header(r, "X-Query", job->id);
+	} else if (job->keys_lost) {
+		answer_keys_lost(r);
+	} else if (job->status == HEL_EDENIED) {
+		hel_answer_removed(r);
 	} else {
 		(void)hel_fail(job->status, "%s", job->detail);
 		hel_answer_failure(r, job->status, 0);
@@ -85,10 +100,17 @@ void hel_query_end(hel_request *r)
 	/* the job takes over the query's memory, and a reference to model and keys */
 	hel_model *model = hel_catalog_find(r->s->catalog, r->segment);
 	hel_keyset_hold(r->s->store, r->keys);
-	hel_status st = model == NULL
-			    ? hel_fail(HEL_EBUSY, "the model is just being replaced")
-			    : hel_queue_submit(&r->job, r->s->queue, r->keys, model, r->body,
-					       r->body_size, key ? key : "", r->wait > 0, &retry);
+	const hel_submission submission = {.keys = r->keys,
+					   .model = model,
+					   .query = r->body,
+					   .size = r->body_size,
+					   .idempotency = key ? key : "",
+					   .attended = r->wait > 0,
+					   .customer =
+					       *r->api_key.name ? r->api_key.name : r->address,
+					   .customer_queue = r->api_key.queue};
+	hel_status st = model ? hel_queue_submit(&r->job, r->s->queue, &submission, &retry)
+			      : hel_fail(HEL_EBUSY, "the model is just being replaced");
 	if (st != HEL_OK) {
 		hel_keyset_release(r->s->store, r->keys);
 		hel_model_release(model);

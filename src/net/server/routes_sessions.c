@@ -28,7 +28,7 @@ json_t *hel_session_describe(hel_request *r)
 	size_t count;
 	uint64_t have;
 	json_t *names = json_array();
-	const bool ready = hel_keyset_progress(s->store, r->keys, &have) == HEL_KEYSET_READY;
+	const bool ready = hel_keyset_progress(s->store, r->keys, &have, NULL) == HEL_KEYSET_READY;
 	if (hel_catalog_all(&models, &count, s->catalog) == HEL_OK) {
 		for (size_t i = 0; i < count; i++) {
 			if (hel_keyset_covers(r->keys, models[i]))
@@ -135,7 +135,10 @@ static hel_status open_session(char token[HEL_TOKEN_CHARS + 1], hel_request *r, 
 	if (!p)
 		FAIL(HEL_EPARAMS, "no model here has these parameters; fetch the manifest again");
 	TRY(read_requests(&request, &count, r->s, p, json_object_get(body, "keys")));
-	TRY(hel_store_create(&r->keys, token, r->s->store, p, request, count));
+	hel_opener opener = {.sessions = r->api_key.sessions};
+	memcpy(opener.api_key, r->api_key.name, sizeof opener.api_key);
+	memcpy(opener.address, r->address, sizeof opener.address);
+	TRY(hel_store_create(&r->keys, token, r->s->store, p, request, count, &opener));
 done:
 	hel_free(request);
 	return st;
@@ -155,6 +158,8 @@ void hel_open_end(hel_request *r)
 		st = open_session(token, r, body);
 	json_decref(body);
 	if (st != HEL_OK) {
+		if (st == HEL_EBUSY)
+			hel_answer_problem(r, 429, "unfinished", hel_error_detail(), 10);
 		hel_answer_failure(r, st, st == HEL_ESPACE ? 60 : 0);
 		return;
 	}

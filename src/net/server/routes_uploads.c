@@ -9,7 +9,7 @@ static void answer_offset(hel_request *r)
 {
 	uint64_t have;
 	char text[24];
-	hel_keyset_progress(r->s->store, r->keys, &have);
+	hel_keyset_progress(r->s->store, r->keys, &have, NULL);
 	snprintf(text, sizeof text, "%llu", (unsigned long long)have);
 	hel_answer_header(r, "Upload-Offset", text);
 }
@@ -30,6 +30,8 @@ void hel_upload_begin(hel_request *r)
 	hel_status st = hel_store_write_begin(&r->file, r->s->store, r->keys, offset);
 	if (st != HEL_OK) {
 		r->file = -1;
+		if (st == HEL_EDENIED)
+			hel_answer_removed(r);
 		hel_answer_failure(r, st, 1);
 		answer_offset(r);
 	}
@@ -37,6 +39,8 @@ void hel_upload_begin(hel_request *r)
 
 void hel_upload_take(hel_request *r, const uint8_t *bytes, size_t size)
 {
+	if (r->take_status == HEL_OK && r->file >= 0)
+		r->take_status = hel_store_reserve(r->s->store, r->keys, size);
 	while (size && r->take_status == HEL_OK && r->file >= 0) {
 		ssize_t n = write(r->file, bytes, size);
 		if (n < 0 && errno == EINTR)
@@ -59,6 +63,10 @@ void hel_upload_end(hel_request *r)
 void hel_upload_resume(hel_request *r)
 {
 	hel_status st = r->verdict != HEL_OK ? r->verdict : r->take_status;
+	if (st == HEL_EDENIED) { /* as if the token had never been */
+		hel_answer_removed(r);
+		return;
+	}
 	if (st == HEL_OK) {
 		hel_answer_json(r, 200, hel_session_describe(r));
 	} else {

@@ -1,8 +1,24 @@
 #include "http.h"
 #include "log.h"
+#include "notify.h"
 #include "wait.h"
 #include <time.h>
 #include <unistd.h>
+
+hel_status hel_service_check(const hel_settings *settings)
+{
+	hel_status st = HEL_OK;
+	hel_tls *tls = NULL;
+	hel_api_key *keys = NULL;
+	size_t count;
+	TRY(hel_settings_check(settings));
+	TRY(hel_tls_open(&tls, settings));
+	TRY(hel_api_keys_read(&keys, &count, settings->api_keys));
+done:
+	hel_free(keys);
+	hel_tls_close(tls);
+	return st;
+}
 
 hel_status hel_service_open(hel_service **out, const hel_settings *settings, hel_pool *pool)
 {
@@ -20,6 +36,7 @@ hel_status hel_service_open(hel_service **out, const hel_settings *settings, hel
 	if (!s->settings.workers)
 		s->settings.workers = (uint64_t)HEL_MAX(1, sysconf(_SC_NPROCESSORS_ONLN));
 	hel_budget_init(&s->budget, (size_t)s->settings.memory << 20);
+	TRY(hel_counters_init(&s->metrics));
 	TRY(hel_store_open(&s->store, &s->settings, &s->metrics)); /* makes and locks the data */
 	TRY(hel_catalog_open(&s->catalog, &s->settings, &s->budget, &s->metrics, pool));
 	TRY(hel_queue_open(&s->queue, &s->settings, s->store, &s->budget, &s->metrics,
@@ -27,9 +44,10 @@ hel_status hel_service_open(hel_service **out, const hel_settings *settings, hel
 	s->swept = hel_clock();
 	TRY(hel_http_open(s));
 	hel_log("info", "listening", "{s:s, s:i, s:b, s:i, s:I, s:s}", "address",
-		s->settings.listen, "port", (int)s->port, "tls", s->cert != NULL, "workers",
+		s->settings.listen, "port", (int)s->port, "tls", s->tls != NULL, "workers",
 		(int)s->settings.workers, "memory_bytes", (json_int_t)s->budget.limit, "version",
 		HELRM_VERSION);
+	hel_notify("READY=1");
 	*out = s;
 	s = NULL;
 done:
@@ -44,14 +62,30 @@ void hel_service_tick(hel_service *s, bool reload)
 	hel_queue_sweep(s->queue);
 	hel_http_tick(s);
 	if (reload) {
+		hel_notify("RELOADING=1");
+		if (hel_tls_reload(s->tls) != HEL_OK)
+			hel_log("error", "certificate_refused", "{s:s}", "reason",
+				hel_error_detail());
 		if (hel_authorize_load(s) != HEL_OK)
 			hel_log("error", "api_keys_refused", "{s:s}", "reason", hel_error_detail());
 		hel_catalog_look(s->catalog);
 		hel_log("info", "reload", "{}");
+		hel_notify("READY=1");
 	}
 	if (now - s->swept >= 1) {
 		s->swept = now;
-		hel_store_sweep(s->store);
+		hel_store_sweep(s->store, now);
+	}
+}
+
+/* Load balancers see /readyz and stop sending before nobody listens any more. */
+static void announce(hel_service *s)
+{
+	const double until = hel_clock() + (double)s->settings.announce_seconds;
+	atomic_store(&s->leaving, true);
+	while (s->daemon && hel_clock() < until) {
+		hel_service_tick(s, false);
+		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
 	}
 }
 
@@ -59,6 +93,8 @@ void hel_service_close(hel_service *s)
 {
 	if (!s)
 		return;
+	hel_notify("STOPPING=1");
+	announce(s);
 	const double deadline = hel_clock() + (double)s->settings.drain_seconds;
 	atomic_store(&s->draining, true);
 	if (s->daemon) {
@@ -77,6 +113,7 @@ void hel_service_close(hel_service *s)
 	hel_queue_close(s->queue);
 	hel_store_close(s->store);
 	hel_catalog_close(s->catalog);
+	hel_counters_clear(&s->metrics);
 	pthread_cond_destroy(&s->verifier.work);
 	pthread_mutex_destroy(&s->verifier.lock);
 	pthread_mutex_destroy(&s->authority.lock);

@@ -6,6 +6,8 @@
 
 typedef struct hel_service hel_service;
 
+/** What can be found wrong without listening: settings, certificate and key, API keys. */
+HEL_CHECKED hel_status hel_service_check(const hel_settings *settings);
 /** Everything above, listening. `pool` serves the loading of models. */
 HEL_CHECKED hel_status hel_service_open(hel_service **out, const hel_settings *settings,
 					hel_pool *pool);

@@ -19,7 +19,7 @@
 	X(TEXT, client_ca, "client-ca", "", 0, 0, "FILE",                                          \
 	  "only clients with a certificate of this authority (PEM)")                               \
 	X(TEXT, api_keys, "api-keys", "", 0, 0, "FILE",                                            \
-	  "only requests with one of these in X-API-Key; one a line, 16 characters or more")       \
+	  "lines '[NAME] KEY [queries-per-minute=N] [sessions=N] [queue=N]' for X-API-Key")        \
 	X(FLAG, plain_http, "plain-http", 0, 0, 1, NULL,                                           \
 	  "plain HTTP on any address, not only on loopback")                                       \
 	X(FLAG, behind_proxy, "behind-proxy", 0, 0, 1, NULL,                                       \
@@ -42,6 +42,12 @@
 	  "a key set used within it is never evicted for another")                                 \
 	X(NUMBER, upload_ttl, "upload-ttl", 3600, 1, 86400, "S",                                   \
 	  "an unfinished upload idle for so long is removed")                                      \
+	X(NUMBER, upload_seconds, "upload-seconds", 14400, 1, 30 * 86400, "S",                     \
+	  "an upload may take from its session's opening to its end")                              \
+	X(NUMBER, unfinished_address, "unfinished-per-address", 16, 1, 1000000, "N",               \
+	  "unfinished uploads of one address; those too slow make room")                           \
+	X(NUMBER, unfinished_key, "unfinished-per-key", 64, 1, 1000000, "N",                       \
+	  "the same for one API key")                                                              \
 	X(NUMBER, queue, "queue", 256, 1, 100000, "N", "most queries waiting or running")          \
 	X(NUMBER, session_queue, "session-queue", 8, 1, 100000, "N", "the same for one session")   \
 	X(NUMBER, queries_per_minute, "queries-per-minute", 600, 1, 1000000, "N",                  \
@@ -54,8 +60,8 @@
 	  "a client that waited and went may take to come back")                                   \
 	X(NUMBER, result_seconds, "result-seconds", 120, 1, 86400, "S", "results are kept")        \
 	X(NUMBER, connections, "connections", 512, 4, 60000, "N", "most connections")              \
-	X(NUMBER, connections_per_address, "connections-per-address", 0, 0, 60000, "N",            \
-	  "the same for one address (0: no limit)")                                                \
+	X(NUMBER, connections_per_address, "connections-per-address", 128, 0, 60000, "N",          \
+	  "the same for one address, not behind a proxy (0: no limit)")                            \
 	X(NUMBER, header_seconds, "header-seconds", 10, 1, 3600, "S",                              \
 	  "for a request's head; added to each body's time")                                       \
 	X(NUMBER, idle_seconds, "idle-seconds", 60, 1, 3600, "S",                                  \
@@ -64,6 +70,8 @@
 	  "clients that send or read slower are cut off")                                          \
 	X(NUMBER, drain_seconds, "drain-seconds", 30, 0, 3600, "S",                                \
 	  "running queries may take to end after SIGTERM")                                         \
+	X(NUMBER, announce_seconds, "announce-seconds", 0, 0, 3600, "S",                           \
+	  "between /readyz saying no after SIGTERM and the end of listening")                      \
 	X(NUMBER, reload_seconds, "reload-seconds", 5, 1, 86400, "S",                              \
 	  "between looks at the models' directory (SIGHUP: now)")
 

@@ -1,31 +1,39 @@
-/* store.h -- inside the store: store.c (the table of key sets), upload.c (their files), registry.c
- * (their rows). All calls may come from any thread. */
+/* store.h -- inside the store: store.c (the table of key sets), quota.c (who must go), upload.c
+ * (their files), key_mapping.c (their use), registry.c (their rows). All calls may come from any
+ * thread. */
 #ifndef HEL_STORE_H
 #define HEL_STORE_H
 
+#include "base/mapping.h"
 #include "keyset.h"
 #include <pthread.h>
 
 typedef struct hel_registry hel_registry;
 
-/** Creates or opens the database. A change is on disk when its call returns.
- *  @retval HEL_EVERSION made by a newer helrm. */
+/** Creates or opens the database; one of an older helrm is brought up to date, one that cannot be
+ * is put aside. A change is on disk when its call returns.
+ *  @retval HEL_EVERSION made by a newer helrm. @retval HEL_EFORMAT damaged. */
 HEL_CHECKED hel_status hel_registry_open(hel_registry **out, const char *path);
 void hel_registry_close(hel_registry *r);
-/** Every row; `row` is borrowed, its `have` not known. */
+/** Every row; `row` is borrowed, its `have` not known. Rows that make no sense are logged and
+ *  removed. */
 HEL_CHECKED hel_status hel_registry_each(hel_registry *r,
 					 hel_status (*fn)(void *arg, const hel_keyset *row),
 					 void *arg);
 HEL_CHECKED hel_status hel_registry_add(hel_registry *r, const hel_keyset *k);
-HEL_CHECKED hel_status hel_registry_ready(hel_registry *r, const uint8_t id[HEL_SESSION_ID_BYTES],
-					  const uint8_t client[HEL_CLIENT_ID_BYTES], int64_t used);
+/** Whether it is complete, and since when in use. */
+HEL_CHECKED hel_status hel_registry_state(hel_registry *r, const hel_keyset *k,
+					  hel_keyset_state state, double used);
 HEL_CHECKED hel_status hel_registry_used(hel_registry *r, const uint8_t id[HEL_SESSION_ID_BYTES],
-					 int64_t used);
+					 double used);
 HEL_CHECKED hel_status hel_registry_remove(hel_registry *r, const uint8_t id[HEL_SESSION_ID_BYTES]);
+/** The store's clock, as it was written last; the latest time of use where it never was. */
+HEL_CHECKED hel_status hel_registry_clock(double *seconds, hel_registry *r);
+HEL_CHECKED hel_status hel_registry_set_clock(hel_registry *r, double seconds);
 /** Names of the files of a directory; the caller frees them. */
 size_t hel_registry_files(char (**names)[64], int dir);
 
-/* The number changes with the form keys are used in: old files are then made anew. */
+/* Files of another size or checksum, an older helrm's among them, are made anew. */
 #define HEL_STORE_UPLOADED ".keys"
 #define HEL_STORE_EXPANDED ".use1"
 #define HEL_STORE_PARTIAL ".part"
@@ -38,24 +46,45 @@ struct hel_store {
 	hel_registry *registry;
 	int dir, lock_file;
 	pthread_mutex_t lock; /* of all below; never held while a file or the registry is written */
+	pthread_cond_t changed; /* a key set is claimed or used no more; somebody shall stop */
 	hel_keyset *bucket[HEL_STORE_BUCKETS];
 	size_t count, ready, mapped;
-	uint64_t disk; /* reserved by all key sets: upload and expanded form */
+	uint64_t disk;		/* what all key sets hold */
+	double seconds, looked; /* the store's clock, and the monotonic one when it was looked at */
+	double clock_on_disk;
+	double hour, expired; /* expiries since then: see quota.c */
 };
 
-int64_t hel_store_now(void);
+/** The store's clock. */
+double hel_store_now_locked(hel_store *s, double monotonic);
 void hel_store_file_name(char out[64], const hel_keyset *k, const char *suffix);
 /** HEL_ESPACE or HEL_EIO, by errno. */
 hel_status hel_store_disk_failure(const char *what);
 /** Row and files. The row first: files without one are orphans, which the next start removes. */
 void hel_store_remove_files(hel_store *s, const hel_keyset *k);
+/** In the table and out of it: nobody finds it any more. The caller then ends it with
+ *  hel_store_destroy, which takes a reference. */
+void hel_store_insert_locked(hel_store *s, hel_keyset *k);
+void hel_store_take_out_locked(hel_store *s, hel_keyset *k);
+void hel_store_destroy(hel_store *s, hel_keyset *k);
 
-/* --- upload.c ---------------------------------------------------------------------------- */
+/* --- quota.c ------------------------------------------------------------------------------ */
 
-/** One request at a time changes a key set's files. @retval HEL_EBUSY another one does. */
+/** Room for one more key set, which is in the table then, with one reference. */
+HEL_CHECKED hel_status hel_quota_admit(hel_store *s, hel_keyset *k);
+/** Times of use, and the clock, that are older on disk than so many seconds. */
+void hel_store_write_times(hel_store *s, double older_than);
+
+/* --- upload.c ----------------------------------------------------------------------------- */
+
+/** One request at a time changes a key set's files.
+ *  @retval HEL_EBUSY another one does. @retval HEL_EDENIED the session was removed. */
 HEL_CHECKED hel_status hel_store_claim(hel_store *s, hel_keyset *k);
-void hel_store_unclaim(hel_store *s, hel_keyset *k, uint64_t have);
+/** @retval HEL_EDENIED the session was removed meanwhile; its files are gone. */
+hel_status hel_store_unclaim(hel_store *s, hel_keyset *k, uint64_t have);
 /** Checks a complete upload and writes its form for use; both are on disk afterwards. */
 HEL_CHECKED hel_status hel_store_expand(hel_store *s, hel_keyset *k, const hel_params *params);
+/** Bytes of the file of the form for use: the keys, then a checksum. */
+uint64_t hel_store_expanded_file(const hel_keyset *k);
 
 #endif

@@ -3,15 +3,17 @@
 #include "store.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 hel_status hel_store_claim(hel_store *s, hel_keyset *k)
 {
 	hel_status st = HEL_OK;
 	pthread_mutex_lock(&s->lock);
-	if (k->busy)
+	if (k->dead)
+		st = hel_fail(HEL_EDENIED, "the session was removed");
+	else if (k->busy)
 		st = hel_fail(HEL_EBUSY, "another request writes to this session");
 	else
 		k->busy = true;
@@ -19,13 +21,30 @@ hel_status hel_store_claim(hel_store *s, hel_keyset *k)
 	return st;
 }
 
-void hel_store_unclaim(hel_store *s, hel_keyset *k, uint64_t have)
+hel_status hel_store_unclaim(hel_store *s, hel_keyset *k, uint64_t have)
 {
 	pthread_mutex_lock(&s->lock);
+	const bool dead = k->dead;
 	k->busy = false;
 	k->have = have;
-	k->used = hel_store_now();
+	k->used = hel_store_now_locked(s, hel_clock());
+	if (!dead) { /* what is on disk now */
+		const uint64_t holds =
+		    have + (k->state == HEL_KEYSET_READY ? hel_store_expanded_file(k) : 0);
+		s->disk += holds - k->held;
+		k->held = holds;
+	}
+	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
+	if (!dead)
+		return HEL_OK;
+	hel_store_remove_files(s, k); /* what was written since it was removed must go, too */
+	return hel_fail(HEL_EDENIED, "the session was removed");
+}
+
+uint64_t hel_store_expanded_file(const hel_keyset *k)
+{
+	return k->expanded + HEL_HASH_BYTES;
 }
 
 hel_status hel_store_write_begin(int *fd, hel_store *s, hel_keyset *k, uint64_t offset)
@@ -37,7 +56,7 @@ hel_status hel_store_write_begin(int *fd, hel_store *s, hel_keyset *k, uint64_t 
 		st = hel_fail(HEL_ERANGE, "the upload stands at %llu of %llu bytes, not at %llu",
 			      (unsigned long long)k->have, (unsigned long long)k->bytes,
 			      (unsigned long long)offset);
-		hel_store_unclaim(s, k, k->have);
+		(void)hel_store_unclaim(s, k, k->have);
 		goto done;
 	}
 	hel_store_file_name(name, k, HEL_STORE_UPLOADED);
@@ -46,7 +65,8 @@ hel_status hel_store_write_begin(int *fd, hel_store *s, hel_keyset *k, uint64_t 
 		st = hel_store_disk_failure("open a file for keys");
 		if (*fd >= 0)
 			close(*fd);
-		hel_store_unclaim(s, k, k->have);
+		const hel_status end = hel_store_unclaim(s, k, k->have);
+		st = end != HEL_OK ? end : st;
 	}
 done:
 	return st;
@@ -54,12 +74,13 @@ done:
 
 typedef struct expansion {
 	int fd;
-	uint64_t bytes;
+	crypto_generichash_state hash;
 } expansion;
 
 static hel_status put_file(void *arg, const void *bytes, size_t size)
 {
 	expansion *e = arg;
+	crypto_generichash_update(&e->hash, bytes, size);
 	for (const uint8_t *p = bytes; size;) {
 		ssize_t n = write(e->fd, p, size);
 		if (n < 0 && errno == EINTR)
@@ -68,7 +89,6 @@ static hel_status put_file(void *arg, const void *bytes, size_t size)
 			return hel_store_disk_failure("write keys");
 		p += n;
 		size -= (size_t)n;
-		e->bytes += (uint64_t)n;
 	}
 	return HEL_OK;
 }
@@ -94,33 +114,47 @@ static hel_status check_head(hel_reader body, const hel_keyset *k,
 					    "opened for");
 }
 
-/* Checks a complete upload and writes its form for use; both are on disk afterwards. */
+/* All keys, then the hash of them. */
+static hel_status write_expanded(expansion *e, const hel_params *params, hel_reader *r)
+{
+	hel_status st = HEL_OK;
+	uint8_t sum[HEL_HASH_BYTES];
+	crypto_generichash_init(&e->hash, NULL, 0, sizeof sum);
+	TRY(hel_keys_expand(params, r, put_file, e));
+	TRY(hel_reader_finish(r));
+	crypto_generichash_final(&e->hash, sum, sizeof sum);
+	TRY(put_file(e, sum, sizeof sum));
+done:
+	return st;
+}
+
 hel_status hel_store_expand(hel_store *s, hel_keyset *k, const hel_params *params)
 {
 	hel_status st = HEL_OK;
 	char name[64], part[64], use[64];
-	void *map = MAP_FAILED;
+	hel_mapping *map = NULL;
 	expansion e = {.fd = -1};
 	hel_reader r;
 	hel_store_file_name(name, k, HEL_STORE_UPLOADED);
 	hel_store_file_name(part, k, HEL_STORE_PARTIAL);
 	hel_store_file_name(use, k, HEL_STORE_EXPANDED);
 	int fd = openat(s->dir, name, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		map = mmap(NULL, k->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (map == MAP_FAILED) {
-		st = hel_store_disk_failure("read uploaded keys");
+	if (fd < 0) {
+		st = errno == ENOENT ? hel_fail(HEL_ETRUNC, "the file of uploaded keys is missing")
+				     : hel_store_disk_failure("read uploaded keys");
 		goto done;
 	}
-	TRY(hel_container_open(&r, HEL_KIND_EVALUATION_KEYS, map, k->bytes));
+	TRY(hel_mapping_open(&map, fd, k->bytes));
+	TRY(hel_container_open(&r, HEL_KIND_EVALUATION_KEYS, hel_mapping_bytes(map), k->bytes));
 	TRY(check_head(r, k, k->client));
 	e.fd = openat(s->dir, part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (e.fd < 0) {
 		st = hel_store_disk_failure("create a file for expanded keys");
 		goto done;
 	}
-	TRY(hel_keys_expand(params, &r, put_file, &e));
-	TRY(hel_reader_finish(&r));
+	TRY(write_expanded(&e, params, &r));
+	if (hel_mapping_damaged(map))
+		FAIL(HEL_EHASH, "the file of uploaded keys cannot be read as a whole");
 	if (fsync(e.fd) || renameat(s->dir, part, s->dir, use) || fsync(s->dir))
 		st = hel_store_disk_failure("keep expanded keys");
 done:
@@ -128,8 +162,7 @@ done:
 		unlinkat(s->dir, part, 0);
 	if (e.fd >= 0)
 		close(e.fd);
-	if (map != MAP_FAILED)
-		munmap(map, k->bytes);
+	hel_mapping_close(map);
 	if (fd >= 0)
 		close(fd);
 	return st;
@@ -140,37 +173,49 @@ static bool fault_of_upload(hel_status st)
 	return st != HEL_EIO && st != HEL_ESPACE && st != HEL_ENOMEM;
 }
 
+/* Checks what is complete: ready for use, or empty again where it was bad. */
+static hel_status complete(hel_store *s, hel_keyset *k, int fd, uint64_t *have,
+			   const hel_params *params)
+{
+	hel_status st = HEL_OK;
+	TRY(hel_store_reserve(s, k, hel_store_expanded_file(k)));
+	st = hel_store_expand(s, k, params);
+	if (st != HEL_OK && fault_of_upload(st)) {
+		*have = 0;
+		if (ftruncate(fd, 0))
+			hel_log("error", "store", "{s:s}", "reason", strerror(errno));
+	}
+	TRY(st);
+	pthread_mutex_lock(&s->lock);
+	const double now = hel_store_now_locked(s, hel_clock());
+	pthread_mutex_unlock(&s->lock);
+	TRY(hel_registry_state(s->registry, k, HEL_KEYSET_READY, now));
+	pthread_mutex_lock(&s->lock);
+	k->state = HEL_KEYSET_READY;
+	k->lost = false;
+	s->ready += !k->dead;
+	pthread_mutex_unlock(&s->lock);
+	hel_count(&s->metrics->sessions_completed, 1);
+done:
+	return st;
+}
+
 hel_status hel_store_write_end(hel_store *s, hel_keyset *k, int fd, uint64_t written,
 			       const hel_params *params)
 {
 	hel_status st = HEL_OK;
+	char detail[256] = "";
 	uint64_t have = k->have + written;
 	if (fsync(fd)) {
 		st = hel_store_disk_failure("write keys");
 		have = k->have; /* what came before is safe */
-		goto done;
+	} else if (have == k->bytes && params) {
+		st = complete(s, k, fd, &have, params);
 	}
-	if (have < k->bytes || !params)
-		goto done;
-	st = hel_store_expand(s, k, params);
-	if (st != HEL_OK && fault_of_upload(st)) {
-		have = 0;
-		if (ftruncate(fd, 0))
-			hel_log("error", "store", "{s:s}", "reason", strerror(errno));
-	}
-	if (st == HEL_OK)
-		st = hel_registry_ready(s->registry, k->id, k->client, hel_store_now());
-	if (st == HEL_OK) {
-		pthread_mutex_lock(&s->lock);
-		k->state = HEL_KEYSET_READY;
-		s->ready += !k->dead;
-		pthread_mutex_unlock(&s->lock);
-		hel_count(&s->metrics->sessions_completed, 1);
-	}
-done:
+	snprintf(detail, sizeof detail, "%s", hel_error_detail());
 	close(fd);
-	if (k->dead) /* removed meanwhile: what was written since must go, too */
-		hel_store_remove_files(s, k);
-	hel_store_unclaim(s, k, have);
-	return st;
+	const hel_status end = hel_store_unclaim(s, k, have);
+	if (end != HEL_OK) /* whatever went wrong, that is why */
+		return end;
+	return st == HEL_OK ? HEL_OK : hel_fail(st, "%s", detail);
 }

@@ -34,7 +34,7 @@ static hel_status full_batch(size_t *batch, const hel_lookup_spec *spec)
 	hel_status st = hel_lookup_new(&l, &one);
 	if (st == HEL_OK) {
 		const size_t dim = spec->table[0].dim,
-			     columns = l->plan.pairs ? (dim + 1) / 2 : dim;
+			     columns = l->packing.pairs ? (dim + 1) / 2 : dim;
 		size_t each = 1;
 		while (each < columns)
 			each *= 2;

@@ -36,7 +36,7 @@ static void run_clear(run *r)
 	const hel_lookup *l = r->l;
 	for (size_t i = 0; r->in && i < r->plan->parts * l->program->manifest->inputs; i++)
 		hel_ct_free(r->in[i]);
-	for (size_t i = 0; l && i < l->plan.results; i++) {
+	for (size_t i = 0; l && i < l->packing.results; i++) {
 		if (r->out)
 			hel_ct_free(r->out[i]);
 		if (r->slots)
@@ -175,11 +175,11 @@ static hel_status make_buffers(run *r)
 	const size_t inputs = r->plan->parts * l->program->manifest->inputs;
 	const size_t codes = s->batch * s->tables * hel_lookup_code_width(s);
 	TRY_ALLOC(r->in, hel_alloc(inputs, sizeof *r->in));
-	TRY_ALLOC(r->out, hel_alloc(l->plan.results, sizeof *r->out));
-	TRY_ALLOC(r->slots, hel_alloc(l->plan.results, sizeof *r->slots));
+	TRY_ALLOC(r->out, hel_alloc(l->packing.results, sizeof *r->out));
+	TRY_ALLOC(r->slots, hel_alloc(l->packing.results, sizeof *r->slots));
 	for (size_t i = 0; i < inputs; i++)
 		TRY(hel_ct_new(&r->in[i], l->params));
-	for (size_t i = 0; i < l->plan.results; i++)
+	for (size_t i = 0; i < l->packing.results; i++)
 		TRY_ALLOC(r->slots[i], hel_alloc(hel_params_slots(l->params), sizeof **r->slots));
 	TRY_ALLOC(r->code, hel_alloc(codes, sizeof *r->code));
 	TRY_ALLOC(r->local, hel_alloc(codes, sizeof *r->local));
@@ -203,7 +203,7 @@ static hel_status setup(run *r)
 	f->log_qp = hel_params_log_qp(l->params);
 	f->parts = r->plan->parts;
 	f->inputs = f->parts * m->inputs;
-	f->results = l->plan.results;
+	f->results = l->packing.results;
 	f->keys = m->keys;
 	f->query_bytes = f->parts * sum_bytes(l->params, m);
 	f->result_bytes = f->results * 2 * l->params->limbs[0] *
@@ -299,7 +299,7 @@ static hel_status check(run *r)
 	const size_t dim = s->table[0].dim, width = hel_lookup_code_width(s);
 	double *got = NULL;
 	TRY_ALLOC(got, hel_alloc(2 * dim, sizeof *got));
-	for (size_t i = 0; i < l->plan.results; i++)
+	for (size_t i = 0; i < l->packing.results; i++)
 		TRY(hel_decrypt(r->slots[i], r->secret, r->out[i]));
 	for (size_t i = 0; i < s->batch * s->tables; i++) {
 		const uint32_t *code = r->code + i * width;
@@ -341,7 +341,7 @@ static hel_status answer(run *r)
 {
 	hel_status st = HEL_OK;
 	const hel_lookup *l = r->l;
-	const size_t results = l->plan.results, inputs = l->program->manifest->inputs;
+	const size_t results = l->packing.results, inputs = l->program->manifest->inputs;
 	hel_ct **more = NULL;
 	TRY_ALLOC(more, hel_alloc(results, sizeof *more));
 	hel_loaded_prefetch(r->loaded[0]);
@@ -368,7 +368,7 @@ done:
 static hel_status run_once(run *r, size_t number)
 {
 	hel_status st = HEL_OK;
-	for (size_t i = 0; i < r->l->plan.results; i++) {
+	for (size_t i = 0; i < r->l->packing.results; i++) {
 		hel_ct_free(r->out[i]);
 		r->out[i] = NULL;
 	}

@@ -30,11 +30,12 @@ static unsigned roots_levels(const hel_lookup_spec *s)
 	return 1 + order_bits(s);
 }
 
-static bool plan_coded(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
+static bool pack_coded(hel_lane_packing *packing, const hel_lookup_spec *s,
+		       const hel_params *params)
 {
 	(void)params;
-	plan->pairs = true;
-	return hel_plan_by_table(plan, s, entries(s));
+	packing->pairs = true;
+	return hel_lanes_by_table(packing, s, entries(s));
 }
 
 /* --- coded ----------------------------------------------------------------------- */
@@ -47,7 +48,7 @@ static hel_status emit_indicator(hel_draft *d, unsigned level)
 static hel_complex coded_weight(const hel_draft *d, size_t value, size_t entry, size_t column,
 				size_t lane)
 {
-	const size_t one = d->l->plan.turn_bits + d->l->plan.fold_bits;
+	const size_t one = d->l->packing.turn_bits + d->l->packing.fold_bits;
 	return hel_table_pair(d->l, d->l->lane[lane].table, (value << one) + entry, column);
 }
 
@@ -57,21 +58,22 @@ static hel_status emit_all(hel_draft *d, const char *name, unsigned levels,
 	hel_status st = HEL_OK;
 	uint32_t *value = NULL;
 	char text[200];
-	const hel_packing_plan *plan = &d->l->plan;
-	TRY_ALLOC(value, hel_alloc(plan->sources, sizeof *value));
+	const hel_lane_packing *packing = &d->l->packing;
+	TRY_ALLOC(value, hel_alloc(packing->sources, sizeof *value));
 	snprintf(text, sizeof text, "%s: %u digits of %u as numbers in %zu ciphertext%s", name,
-		 d->l->spec.digits, d->l->spec.base, plan->sources, plan->sources > 1 ? "s" : "");
+		 d->l->spec.digits, d->l->spec.base, packing->sources,
+		 packing->sources > 1 ? "s" : "");
 	TRY(hel_emit_layer(&d->b, text));
 	TRY(hel_emit_inputs(d, value, levels));
-	for (size_t s = 0; s < plan->sources; s++) {
+	for (size_t s = 0; s < packing->sources; s++) {
 		d->b.value = value[s];
 		TRY(indicator(d, levels));
 		value[s] = d->b.value;
 	}
-	snprintf(text, sizeof text, "codebook: %u turns, %u folds", 1u << plan->turn_bits,
-		 plan->fold_bits);
+	snprintf(text, sizeof text, "codebook: %u turns, %u folds", 1u << packing->turn_bits,
+		 packing->fold_bits);
 	TRY(hel_emit_layer(&d->b, text));
-	TRY(hel_emit_results(d, value, plan->sources, weight, false));
+	TRY(hel_emit_results(d, value, packing->sources, weight, false));
 done:
 	hel_free(value);
 	return st;
@@ -85,11 +87,11 @@ static hel_status emit_coded(hel_draft *d)
 /* (x - j) / p: j is the slot's, which the client knows */
 static void fill_coded(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)
 {
-	const hel_packing_plan *plan = &l->plan;
-	const unsigned base = l->spec.base, one = plan->turn_bits + plan->fold_bits;
+	const hel_lane_packing *packing = &l->packing;
+	const unsigned base = l->spec.base, one = packing->turn_bits + packing->fold_bits;
 	for (size_t e = 0; e < entries(&l->spec); e++)
-		features[hel_plan_feature(plan, false, e >> one, e & (((size_t)1 << one) - 1),
-					  lane)] =
+		features[hel_lanes_feature(packing, false, e >> one, e & (((size_t)1 << one) - 1),
+					   lane)] =
 		    ((double)code[e / base] - (double)(e % base)) / base;
 }
 
@@ -104,13 +106,14 @@ static double coded_bound(const hel_lookup_spec *s)
 static hel_status emit_geometric(hel_draft *d, unsigned level)
 {
 	hel_status st = HEL_OK;
-	const hel_packing_plan *plan = &d->l->plan;
-	const size_t turns = (size_t)1 << plan->turn_bits, folds = (size_t)1 << plan->fold_bits;
+	const hel_lane_packing *packing = &d->l->packing;
+	const size_t turns = (size_t)1 << packing->turn_bits,
+		     folds = (size_t)1 << packing->fold_bits;
 	uint8_t *number = NULL;
 	TRY_ALLOC(number, hel_alloc(d->b.slots, 1));
 	for (size_t p = 0; p < d->b.slots; p++) {
-		const size_t position = p >> plan->lane_bits;
-		const size_t entry = (position >> plan->column_bits & (folds - 1)) * turns +
+		const size_t position = p >> packing->lane_bits;
+		const size_t entry = (position >> packing->column_bits & (folds - 1)) * turns +
 				     (position & (turns - 1));
 		number[p] = (uint8_t)(entry % d->l->spec.base);
 	}
@@ -130,12 +133,13 @@ static hel_complex roots_weight(const hel_draft *d, size_t value, size_t entry, 
 }
 
 /* A source's entries begin at a multiple of the base, so that all share their roots. */
-static bool plan_roots(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
+static bool pack_roots(hel_lane_packing *packing, const hel_lookup_spec *s,
+		       const hel_params *params)
 {
-	if (!plan_coded(plan, s, params))
+	if (!pack_coded(packing, s, params))
 		return false;
-	const size_t one = (size_t)1 << (plan->turn_bits + plan->fold_bits);
-	return plan->sources == 1 || one % s->base == 0;
+	const size_t one = (size_t)1 << (packing->turn_bits + packing->fold_bits);
+	return packing->sources == 1 || one % s->base == 0;
 }
 
 static hel_status emit_roots(hel_draft *d)
@@ -145,11 +149,11 @@ static hel_status emit_roots(hel_draft *d)
 
 static void fill_roots(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)
 {
-	const hel_packing_plan *plan = &l->plan;
-	const unsigned base = l->spec.base, one = plan->turn_bits + plan->fold_bits;
+	const hel_lane_packing *packing = &l->packing;
+	const unsigned base = l->spec.base, one = packing->turn_bits + packing->fold_bits;
 	for (size_t e = 0; e < entries(&l->spec); e++) {
 		const size_t at =
-		    hel_plan_feature(plan, true, e >> one, e & (((size_t)1 << one) - 1), lane);
+		    hel_lanes_feature(packing, true, e >> one, e & (((size_t)1 << one) - 1), lane);
 		const hel_complex z = hel_root(1u << order_bits(&l->spec), code[e / base]);
 		features[at] = z.re;
 		features[at + 1] = z.im;
@@ -166,7 +170,7 @@ static double roots_bound(const hel_lookup_spec *s)
 const hel_method hel_method_coded = {
     .name = "coded",
     .levels = coded_levels,
-    .plan = plan_coded,
+    .pack = pack_coded,
     .emit = emit_coded,
     .fill = fill_coded,
     .bound = coded_bound,
@@ -175,7 +179,7 @@ const hel_method hel_method_roots = {
     .name = "roots",
     .complex_input = true,
     .levels = roots_levels,
-    .plan = plan_roots,
+    .pack = pack_roots,
     .emit = emit_roots,
     .fill = fill_roots,
     .bound = roots_bound,

@@ -29,16 +29,17 @@ static size_t values(size_t vectors)
 #define SECONDS_BYTE (1 / 4e6) /* of upload: 32 Mbit/s */
 
 /* Seconds for upload and sums together. */
-static double price(const hel_packing_plan *plan, const hel_params *p)
+static double price(const hel_lane_packing *packing, const hel_params *p)
 {
-	const double scan = (double)ciphertexts(plan->sources) * (double)p->limbs[2];
-	const double pick = (double)ciphertexts(plan->select) * (double)p->limbs[1];
+	const double scan = (double)ciphertexts(packing->sources) * (double)p->limbs[2];
+	const double pick = (double)ciphertexts(packing->select) * (double)p->limbs[1];
 	const double bytes = (scan + pick) * (double)hel_packed_size(p->ring.n, HEL_PRIME_BITS);
-	const double terms = (double)(plan->sources * plan->select) * exp2(plan->turn_bits);
-	const double turned = (double)plan->sources * exp2((plan->turn_bits + 1) / 2u);
-	hel_cost c = hel_cost_sum(&p->spec, p->limbs[2], terms, turned, (double)plan->select);
+	const double terms =
+	    (double)(packing->sources * packing->select) * exp2(packing->turn_bits);
+	const double turned = (double)packing->sources * exp2((packing->turn_bits + 1) / 2u);
+	hel_cost c = hel_cost_sum(&p->spec, p->limbs[2], terms, turned, (double)packing->select);
 	hel_cost_add(&c, hel_cost_product(&p->spec, p->limbs[2]), turned);
-	hel_cost_add(&c, hel_cost_product(&p->spec, p->limbs[1]), 2 * (double)plan->select);
+	hel_cost_add(&c, hel_cost_product(&p->spec, p->limbs[1]), 2 * (double)packing->select);
 	return bytes * SECONDS_BYTE + hel_cost_seconds(hel_cost_model_default(), c);
 }
 
@@ -49,16 +50,16 @@ static size_t even(size_t n)
 }
 
 /* The fewest selected sums for which the ranges fit the lanes, 0 for none. */
-static size_t selections(const hel_packing_plan *plan, const hel_lookup_spec *s)
+static size_t selections(const hel_lane_packing *packing, const hel_lookup_spec *s)
 {
-	const size_t scanned = plan->sources << plan->turn_bits << plan->select_bits;
-	const size_t lanes = (size_t)1 << plan->lane_bits;
+	const size_t scanned = packing->sources << packing->turn_bits << packing->select_bits;
+	const size_t lanes = (size_t)1 << packing->lane_bits;
 	size_t low = 0, high = (hel_lookup_most_rows(s) - 1) / scanned + 1;
-	if (hel_plan_ranges(s, high * scanned) > lanes)
+	if (hel_lanes_ranges(s, high * scanned) > lanes)
 		return 0;
 	while (high - low > 1) {
 		const size_t middle = (low + high) / 2;
-		if (hel_plan_ranges(s, middle * scanned) <= lanes)
+		if (hel_lanes_ranges(s, middle * scanned) <= lanes)
 			high = middle;
 		else
 			low = middle;
@@ -66,18 +67,18 @@ static size_t selections(const hel_packing_plan *plan, const hel_lookup_spec *s)
 	return even(high);
 }
 
-static bool plan_grid(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
+static bool pack_grid(hel_lane_packing *packing, const hel_lookup_spec *s, const hel_params *params)
 {
-	hel_packing_plan best = {0};
+	hel_lane_packing best = {0};
 	double least = INFINITY;
-	plan->pairs = true;
-	plan->results = 1;
-	const unsigned column_bits = hel_log2_ceil(hel_plan_columns(plan, s));
+	packing->pairs = true;
+	packing->results = 1;
+	const unsigned column_bits = hel_log2_ceil(hel_lanes_columns(packing, s));
 	for (unsigned lanes = hel_log2_ceil(s->batch * s->tables);
-	     lanes + column_bits <= plan->log_slots; lanes++) {
-		hel_packing_plan p = *plan;
+	     lanes + column_bits <= packing->log_slots; lanes++) {
+		hel_lane_packing p = *packing;
 		p.lane_bits = lanes;
-		p.column_bits = plan->log_slots - lanes;
+		p.column_bits = packing->log_slots - lanes;
 		p.select_bits = p.column_bits - column_bits;
 		p.turn_bits = HEL_MIN(p.column_bits, TURN_BITS_MAX);
 		for (p.sources = 1; p.sources <= 64; p.sources = even(p.sources + 1)) {
@@ -89,7 +90,7 @@ static bool plan_grid(hel_packing_plan *plan, const hel_lookup_spec *s, const he
 			best = p;
 		}
 	}
-	*plan = best;
+	*packing = best;
 	return least < INFINITY;
 }
 
@@ -98,12 +99,13 @@ static bool plan_grid(hel_packing_plan *plan, const hel_lookup_spec *s, const he
 static hel_complex row_at(const hel_draft *d, size_t lane, size_t a, size_t u, size_t entry,
 			  size_t column)
 {
-	const hel_packing_plan *plan = &d->l->plan;
-	const unsigned column_bits = plan->column_bits - plan->select_bits;
+	const hel_lane_packing *packing = &d->l->packing;
+	const unsigned column_bits = packing->column_bits - packing->select_bits;
 	const hel_lane *at = &d->l->lane[lane];
 	const size_t q = column >> column_bits, k = column & (((size_t)1 << column_bits) - 1);
-	const size_t row = ((a << plan->select_bits) + q) * (plan->sources << plan->turn_bits) +
-			   (u << plan->turn_bits) + entry;
+	const size_t row =
+	    ((a << packing->select_bits) + q) * (packing->sources << packing->turn_bits) +
+	    (u << packing->turn_bits) + entry;
 	return hel_table_pair(d->l, at->table, at->first + row, k);
 }
 
@@ -118,7 +120,7 @@ static hel_complex half(hel_complex x, hel_complex y, bool conjugated)
 static hel_complex scanned(const hel_draft *d, size_t lane, size_t a, size_t v, size_t entry,
 			   size_t column)
 {
-	if (d->l->plan.sources == 1)
+	if (d->l->packing.sources == 1)
 		return row_at(d, lane, a, 0, entry, column);
 	return half(row_at(d, lane, a, v & ~(size_t)1, entry, column),
 		    row_at(d, lane, a, v | 1, entry, column), v & 1);
@@ -130,7 +132,7 @@ static hel_complex weight(const hel_draft *d, size_t value, size_t entry, size_t
 			  size_t lane)
 {
 	const size_t a = d->selecting;
-	if (d->l->plan.select == 1)
+	if (d->l->packing.select == 1)
 		return scanned(d, lane, 0, value, entry, column);
 	return half(scanned(d, lane, a & ~(size_t)1, value, entry, column),
 		    scanned(d, lane, a | 1, value, entry, column), a & 1);
@@ -141,7 +143,7 @@ static hel_status emit_vectors(hel_draft *d, uint32_t *value, size_t vectors, un
 			       const uint8_t *position, unsigned bits)
 {
 	hel_status st = HEL_OK;
-	hel_layout layout = {.log_slots = (uint8_t)d->l->plan.log_slots};
+	hel_layout layout = {.log_slots = (uint8_t)d->l->packing.log_slots};
 	for (unsigned i = 0; i < bits; i++)
 		layout.position[layout.bits++] = position[i];
 	if (vectors > 1)
@@ -161,13 +163,13 @@ done:
 	return st;
 }
 
-static unsigned lane_positions(uint8_t *position, const hel_packing_plan *plan, unsigned first,
+static unsigned lane_positions(uint8_t *position, const hel_lane_packing *packing, unsigned first,
 			       unsigned bits)
 {
 	unsigned n = 0;
 	for (unsigned i = 0; i < bits; i++)
 		position[n++] = (uint8_t)(first + i);
-	for (unsigned i = 0; i < plan->lane_bits; i++)
+	for (unsigned i = 0; i < packing->lane_bits; i++)
 		position[n++] = (uint8_t)i;
 	return n;
 }
@@ -190,8 +192,8 @@ done:
 static hel_status emit(hel_draft *d)
 {
 	hel_status st = HEL_OK;
-	hel_packing_plan *plan = &d->l->plan;
-	const size_t scans = values(plan->sources), picks = values(plan->select);
+	hel_lane_packing *packing = &d->l->packing;
+	const size_t scans = values(packing->sources), picks = values(packing->select);
 	uint32_t *scan = NULL, *pick = NULL, *sum = NULL;
 	uint8_t position[HEL_MAX_INDEX_BITS];
 	char text[240];
@@ -200,25 +202,25 @@ static hel_status emit(hel_draft *d)
 	TRY_ALLOC(sum, hel_alloc(picks, sizeof *sum));
 	snprintf(text, sizeof text,
 		 "grid, scan: %zu lanes of up to %zu rows; %zu vectors of %u turns, %zu sums",
-		 d->l->lanes, hel_plan_lane_rows(plan), plan->sources, 1u << plan->turn_bits,
-		 picks);
+		 d->l->lanes, hel_lanes_lane_rows(packing), packing->sources,
+		 1u << packing->turn_bits, picks);
 	TRY(hel_emit_layer(&d->b, text));
-	unsigned bits = lane_positions(position, plan, plan->lane_bits, plan->turn_bits);
-	TRY(emit_vectors(d, scan, plan->sources, 2, position, bits));
-	plan->babies = hel_plan_babies(plan, d->params, 2, scans, picks);
+	unsigned bits = lane_positions(position, packing, packing->lane_bits, packing->turn_bits);
+	TRY(emit_vectors(d, scan, packing->sources, 2, position, bits));
+	packing->babies = hel_lanes_babies(packing, d->params, 2, scans, picks);
 	for (size_t a = picks; a-- > 0;) { /* the fullest last: errors are read off it */
 		d->selecting = a;
 		TRY(hel_emit_product(d, scan, scans, 0, weight));
 		TRY(hel_emit_unary(&d->b, HEL_OP_RESCALE));
 		sum[a] = d->b.value;
 	}
-	snprintf(text, sizeof text, "grid, selection: one of %zu sums and %u places", plan->select,
-		 1u << plan->select_bits);
+	snprintf(text, sizeof text, "grid, selection: one of %zu sums and %u places",
+		 packing->select, 1u << packing->select_bits);
 	TRY(hel_emit_layer(&d->b, text));
-	bits =
-	    lane_positions(position, plan, plan->lane_bits + plan->column_bits - plan->select_bits,
-			   plan->select_bits);
-	TRY(emit_vectors(d, pick, plan->select, 1, position, bits));
+	bits = lane_positions(position, packing,
+			      packing->lane_bits + packing->column_bits - packing->select_bits,
+			      packing->select_bits);
+	TRY(emit_vectors(d, pick, packing->select, 1, position, bits));
 	TRY(emit_selection(d, sum, pick, picks));
 	d->l->result[0] = d->b.value;
 done:
@@ -231,10 +233,10 @@ done:
 /* --- the client ------------------------------------------------------------------------ */
 
 /* Features of vector `vector` out of `vectors`: element (i, lane) of ciphertext vector / 2. */
-static size_t feature(const hel_packing_plan *plan, size_t vectors, size_t vector, unsigned bits,
+static size_t feature(const hel_lane_packing *packing, size_t vectors, size_t vector, unsigned bits,
 		      size_t i, size_t lane)
 {
-	const unsigned one = bits + plan->lane_bits;
+	const unsigned one = bits + packing->lane_bits;
 	if (vectors == 1)
 		return i + (lane << bits);
 	return (vector / 2 << (one + 1)) + ((vector & 1) << one) + (lane << bits) + i;
@@ -242,25 +244,25 @@ static size_t feature(const hel_packing_plan *plan, size_t vectors, size_t vecto
 
 static void fill(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)
 {
-	const hel_packing_plan *plan = &l->plan;
-	const size_t first = l->lane[lane].first, turns = (size_t)1 << plan->turn_bits;
-	if (code[0] < first || code[0] - first >= hel_plan_lane_rows(plan))
+	const hel_lane_packing *packing = &l->packing;
+	const size_t first = l->lane[lane].first, turns = (size_t)1 << packing->turn_bits;
+	if (code[0] < first || code[0] - first >= hel_lanes_lane_rows(packing))
 		return;
-	const size_t row = code[0] - first, scanned_rows = plan->sources * turns;
+	const size_t row = code[0] - first, scanned_rows = packing->sources * turns;
 	const size_t u = row % scanned_rows / turns, g = row % turns, high = row / scanned_rows;
-	const size_t a = high >> plan->select_bits;
-	const size_t q = high & (((size_t)1 << plan->select_bits) - 1);
-	const unsigned both = plan->turn_bits + plan->lane_bits + (plan->sources > 1);
-	double *picks = features + (ciphertexts(plan->sources) << both);
-	features[feature(plan, plan->sources, u, plan->turn_bits, g, lane)] = 1;
-	picks[feature(plan, plan->select, a, plan->select_bits, q, lane)] = 1;
+	const size_t a = high >> packing->select_bits;
+	const size_t q = high & (((size_t)1 << packing->select_bits) - 1);
+	const unsigned both = packing->turn_bits + packing->lane_bits + (packing->sources > 1);
+	double *picks = features + (ciphertexts(packing->sources) << both);
+	features[feature(packing, packing->sources, u, packing->turn_bits, g, lane)] = 1;
+	picks[feature(packing, packing->select, a, packing->select_bits, q, lane)] = 1;
 }
 
 const hel_method hel_method_grid = {
     .name = "grid",
     .keeps_rows = true,
     .levels = levels,
-    .plan = plan_grid,
+    .pack = pack_grid,
     .emit = emit,
     .fill = fill,
 };

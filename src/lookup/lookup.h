@@ -2,10 +2,10 @@
  *
  * A method is two things that do not know each other: what the client sends and how the server
  * turns that into one-hot slots (coded.c, powers.c; nothing to do for one-hot inputs), and the
- * product with the table (product.c), which all methods share. packing.c says where everything
- * stands, params.c which ring it takes.
+ * product with the table (product.c), which all methods share. lanes.c says where everything
+ * stands, smallest.c which ring it takes.
  *
- * Read in this order: hel_lookup_spec, hel_packing_plan, hel_lookup.
+ * Read in this order: hel_lookup_spec, hel_lane_packing, hel_lookup.
  */
 #ifndef HEL_LOOKUP_H
 #define HEL_LOOKUP_H
@@ -77,7 +77,7 @@ HEL_CHECKED hel_status hel_npy_open(hel_npy *out, const uint8_t *bytes, size_t s
  *  @retval HEL_EDATA one is not finite. */
 HEL_CHECKED hel_status hel_npy_read(float **value, const hel_npy *npy);
 
-/* --- packing.c: where everything stands ------------------------------------------ */
+/* --- lanes.c: where everything stands ------------------------------------------ */
 
 /** A lane is the low bits of the slot number: one query into one table, or into a range of its
  *  rows. Above them stand columns (outputs), above those folds, above those copies:
@@ -86,7 +86,7 @@ HEL_CHECKED hel_status hel_npy_read(float **value, const hel_npy *npy);
  *
  *  A ciphertext of one-hot entries holds entry h * turns + (k mod turns) of its lane; rotations by
  *  whole lanes bring all `turns` of them past each column, and sums over h the rest. */
-typedef struct hel_packing_plan {
+typedef struct hel_lane_packing {
 	unsigned log_slots, lane_bits, column_bits, fold_bits, turn_bits;
 	size_t sources; /* ciphertexts of entries */
 	size_t results; /* ciphertexts of outputs: columns [r, r + 1) << column_bits */
@@ -96,7 +96,7 @@ typedef struct hel_packing_plan {
 	size_t babies;	/* rotations of inputs; of sums turns / babies */
 	bool sums_only; /* babies is 1: sums have a product's scale, at which errors are small */
 	bool pairs;	/* a slot holds two outputs: real and imaginary part */
-} hel_packing_plan;
+} hel_lane_packing;
 
 typedef struct hel_lane {
 	uint32_t query, table;
@@ -105,14 +105,14 @@ typedef struct hel_lane {
 
 typedef struct hel_lookup {
 	hel_lookup_spec spec;
-	hel_packing_plan plan;
+	hel_lane_packing packing;
 	size_t lanes;
 	hel_lane *lane; /* sorted by query, table, first */
 	double norm;	/* outputs are divided by it, and so lie in [-0.9, 0.9] */
 	hel_params *params;
 	bool part; /* params belong to another one */
 	hel_program *program;
-	uint32_t *result; /* ops, plan.results of them */
+	uint32_t *result; /* ops, packing.results of them */
 	hel_shape shape;
 	double bits; /* predicted precision: mean |error|, relative to norm */
 } hel_lookup;
@@ -135,7 +135,7 @@ void hel_lookup_read(double *out, const hel_lookup *l, const hel_complex *const 
 /** The same from the table itself. code: of this query and table. */
 void hel_lookup_truth(double *out, const hel_lookup_spec *s, size_t table, const uint32_t *code);
 
-/* --- params.c: the smallest ring ---------------------------------------------------- */
+/* --- smallest.c: the smallest ring ---------------------------------------------------- */
 
 /** What outputs are divided by so that they lie in [-0.9, 0.9], whatever the codes.
  *  @retval HEL_EDATA a table holds numbers that are not finite. */

@@ -22,7 +22,7 @@ typedef struct hel_method {
 	bool complex_input;
 	unsigned (*levels)(const hel_lookup_spec *s); /* all, the table's product included */
 	/* log_slots is set; picks the rest. False: too few slots. */
-	bool (*plan)(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params);
+	bool (*pack)(hel_lane_packing *packing, const hel_lookup_spec *s, const hel_params *params);
 	hel_status (*emit)(hel_draft *d);
 	void (*fill)(double *features, const hel_lookup *l, size_t lane, const uint32_t *code);
 	/* Of every feature. NULL: they are one-hot, so that the norm bounds all values, and a base
@@ -34,27 +34,27 @@ extern const hel_method hel_method_full, hel_method_digits, hel_method_coded, he
     hel_method_powers, hel_method_grid;
 const hel_method *hel_method_of(hel_lookup_method method);
 
-/* --- packing.c -------------------------------------------------------------- */
+/* --- lanes.c -------------------------------------------------------------- */
 
 /** Columns a table needs. */
-size_t hel_plan_columns(const hel_packing_plan *plan, const hel_lookup_spec *s);
+size_t hel_lanes_columns(const hel_lane_packing *packing, const hel_lookup_spec *s);
 /** One lane for each query and table, columns as far as they fit, folds for the rest. */
-bool hel_plan_by_table(hel_packing_plan *plan, const hel_lookup_spec *s, size_t entries);
+bool hel_lanes_by_table(hel_lane_packing *packing, const hel_lookup_spec *s, size_t entries);
 /** Lanes for ranges of `rows` rows each: how many all queries take together. */
-size_t hel_plan_ranges(const hel_lookup_spec *s, size_t rows);
+size_t hel_lanes_ranges(const hel_lookup_spec *s, size_t rows);
 /** Rows in the range of one lane of FULL or GRID. */
-size_t hel_plan_lane_rows(const hel_packing_plan *plan);
+size_t hel_lanes_lane_rows(const hel_lane_packing *packing);
 /** The cheapest number of rotated inputs for `values` inputs and `sums` sums. */
-size_t hel_plan_babies(const hel_packing_plan *plan, const hel_params *params, unsigned level,
-		       size_t values, size_t sums);
+size_t hel_lanes_babies(const hel_lane_packing *packing, const hel_params *params, unsigned level,
+			size_t values, size_t sums);
 /** Elements of one input ciphertext, and the number of one of them among its features. */
-size_t hel_plan_width(const hel_packing_plan *plan, bool complex_input);
-size_t hel_plan_feature(const hel_packing_plan *plan, bool complex_input, size_t source,
-			size_t entry, size_t lane);
+size_t hel_lanes_width(const hel_lane_packing *packing, bool complex_input);
+size_t hel_lanes_feature(const hel_lane_packing *packing, bool complex_input, size_t source,
+			 size_t entry, size_t lane);
 
 /* --- product.c --------------------------------------------------------------- */
 
-/** All inputs of a plan's entries; value[source]. */
+/** All inputs of a packing's entries; value[source]. */
 HEL_CHECKED hel_status hel_emit_inputs(hel_draft *d, uint32_t *value, unsigned level);
 /** value + conjugate(value), or that conjugate alone. */
 HEL_CHECKED hel_status hel_emit_conjugate(hel_draft *d, uint32_t value);
@@ -67,7 +67,7 @@ typedef hel_complex (*hel_weight)(const hel_draft *d, size_t value, size_t entry
 /** One result: value[0..count) times the table, not rescaled. first: its first column. */
 HEL_CHECKED hel_status hel_emit_product(hel_draft *d, const uint32_t *value, size_t count,
 					size_t first, hel_weight weight);
-/** Sums over the plan's folds, and adds the conjugate when `conjugate`. */
+/** Sums over the packing's folds, and adds the conjugate when `conjugate`. */
 HEL_CHECKED hel_status hel_emit_folds(hel_draft *d, unsigned level, bool conjugate);
 /** All results: product, folds, rescaling. Level 1. */
 HEL_CHECKED hel_status hel_emit_results(hel_draft *d, const uint32_t *value, size_t count,

@@ -22,11 +22,12 @@ static unsigned levels(const hel_lookup_spec *s)
 	return 1 + hel_log2_ceil(highest(s));
 }
 
-static bool plan_powers(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
+static bool pack_powers(hel_lane_packing *packing, const hel_lookup_spec *s,
+			const hel_params *params)
 {
 	(void)params;
-	plan->pairs = false;
-	return hel_plan_by_table(plan, s, entries(s));
+	packing->pairs = false;
+	return hel_lanes_by_table(packing, s, entries(s));
 }
 
 /* --- the codebook in the basis of powers ---------------------------------------------- */
@@ -72,7 +73,7 @@ static hel_complex weight(const hel_draft *d, size_t value, size_t entry, size_t
 			  size_t lane)
 {
 	const size_t powers = highest(&d->l->spec), source = value / powers;
-	const size_t one = d->l->plan.turn_bits + d->l->plan.fold_bits;
+	const size_t one = d->l->packing.turn_bits + d->l->packing.fold_bits;
 	const hel_complex c = coefficient(d, d->l->lane[lane].table, (source << one) + entry,
 					  value % powers + 1, column);
 	return (hel_complex){c.re / 2, c.im / 2};
@@ -84,19 +85,21 @@ static hel_complex weight(const hel_draft *d, size_t value, size_t entry, size_t
 static hel_status add_constants(hel_draft *d, size_t result)
 {
 	hel_status st = HEL_OK;
-	const hel_packing_plan *plan = &d->l->plan;
+	const hel_lane_packing *packing = &d->l->packing;
 	const hel_lookup_spec *s = &d->l->spec;
-	const size_t lanes = (size_t)1 << plan->lane_bits, columns = (size_t)1 << plan->column_bits;
+	const size_t lanes = (size_t)1 << packing->lane_bits,
+		     columns = (size_t)1 << packing->column_bits;
 	uint32_t index;
 	for (size_t p = 0; p < d->b.slots; p++) {
-		const size_t lane = p & (lanes - 1), column = p >> plan->lane_bits & (columns - 1);
+		const size_t lane = p & (lanes - 1),
+			     column = p >> packing->lane_bits & (columns - 1);
 		d->b.vector[p] = (hel_complex){0, 0};
 		for (size_t i = 0; lane < d->l->lanes && i < s->digits; i++)
 			d->b.vector[p].re += coefficient(d, d->l->lane[lane].table, i, 0,
-							 (result << plan->column_bits) + column)
+							 (result << packing->column_bits) + column)
 						 .re;
 	}
-	TRY(hel_program_add_vector(d->b.p, d->b.vector, plan->log_slots, &index));
+	TRY(hel_program_add_vector(d->b.p, d->b.vector, packing->log_slots, &index));
 	TRY(hel_emit_op(&d->b,
 			(hel_op){.kind = HEL_OP_ADD_PLAIN, .value = d->b.value, .index = index}));
 	d->l->result[result] = d->b.value;
@@ -109,26 +112,26 @@ static hel_status emit(hel_draft *d)
 	hel_status st = HEL_OK;
 	uint32_t *input = NULL, *power = NULL;
 	char text[200];
-	hel_packing_plan *plan = &d->l->plan;
-	const size_t count = highest(&d->l->spec), values = count * plan->sources;
+	hel_lane_packing *packing = &d->l->packing;
+	const size_t count = highest(&d->l->spec), values = count * packing->sources;
 	const unsigned top = levels(&d->l->spec);
-	TRY_ALLOC(input, hel_alloc(plan->sources, sizeof *input));
+	TRY_ALLOC(input, hel_alloc(packing->sources, sizeof *input));
 	TRY_ALLOC(power, hel_alloc(values, sizeof *power));
 	TRY(transform_tables(d));
 	snprintf(text, sizeof text, "powers: %u digits as roots of unity of order %u, %zu powers",
 		 d->l->spec.digits, d->l->spec.base, count);
 	TRY(hel_emit_layer(&d->b, text));
 	TRY(hel_emit_inputs(d, input, top));
-	for (size_t s = 0; s < plan->sources; s++) {
+	for (size_t s = 0; s < packing->sources; s++) {
 		power[s * count] = input[s];
 		TRY(hel_emit_powers(&d->b, power + s * count, count, 1));
 	}
-	snprintf(text, sizeof text, "codebook of powers: %u turns, %u folds", 1u << plan->turn_bits,
-		 plan->fold_bits);
+	snprintf(text, sizeof text, "codebook of powers: %u turns, %u folds",
+		 1u << packing->turn_bits, packing->fold_bits);
 	TRY(hel_emit_layer(&d->b, text));
-	plan->babies = hel_plan_babies(plan, d->params, 1, values, plan->results);
-	for (size_t r = 0; r < plan->results; r++) {
-		TRY(hel_emit_product(d, power, values, r << plan->column_bits, weight));
+	packing->babies = hel_lanes_babies(packing, d->params, 1, values, packing->results);
+	for (size_t r = 0; r < packing->results; r++) {
+		TRY(hel_emit_product(d, power, values, r << packing->column_bits, weight));
 		TRY(hel_emit_folds(d, 1, true));
 		TRY(hel_emit_unary(&d->b, HEL_OP_RESCALE));
 		TRY(add_constants(d, r));
@@ -141,12 +144,12 @@ done:
 
 static void fill(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)
 {
-	const hel_packing_plan *plan = &l->plan;
-	const unsigned one = plan->turn_bits + plan->fold_bits;
+	const hel_lane_packing *packing = &l->packing;
+	const unsigned one = packing->turn_bits + packing->fold_bits;
 	for (size_t i = 0; i < l->spec.digits; i++) {
 		const hel_complex z = hel_root(l->spec.base, code[i]);
 		const size_t at =
-		    hel_plan_feature(plan, true, i >> one, i & (((size_t)1 << one) - 1), lane);
+		    hel_lanes_feature(packing, true, i >> one, i & (((size_t)1 << one) - 1), lane);
 		features[at] = z.re;
 		features[at + 1] = z.im;
 	}
@@ -162,7 +165,7 @@ const hel_method hel_method_powers = {
     .name = "powers",
     .complex_input = true,
     .levels = levels,
-    .plan = plan_powers,
+    .pack = pack_powers,
     .emit = emit,
     .fill = fill,
     .bound = bound,

@@ -6,19 +6,20 @@
 hel_status hel_emit_inputs(hel_draft *d, uint32_t *value, unsigned level)
 {
 	hel_status st = HEL_OK;
-	const hel_packing_plan *plan = &d->l->plan;
+	const hel_lane_packing *packing = &d->l->packing;
 	const bool complex_input = hel_method_of(d->l->spec.method)->complex_input;
-	hel_layout layout = {.log_slots = (uint8_t)plan->log_slots,
-			     .width = (uint32_t)hel_plan_width(plan, complex_input)};
+	hel_layout layout = {.log_slots = (uint8_t)packing->log_slots,
+			     .width = (uint32_t)hel_lanes_width(packing, complex_input)};
 	if (complex_input)
-		layout.position[layout.bits++] = (uint8_t)plan->log_slots;
-	for (unsigned i = 0; i < plan->turn_bits; i++)
-		layout.position[layout.bits++] = (uint8_t)(plan->lane_bits + i);
-	for (unsigned i = 0; i < plan->fold_bits; i++)
-		layout.position[layout.bits++] = (uint8_t)(plan->lane_bits + plan->column_bits + i);
-	for (unsigned i = 0; i < plan->lane_bits; i++)
+		layout.position[layout.bits++] = (uint8_t)packing->log_slots;
+	for (unsigned i = 0; i < packing->turn_bits; i++)
+		layout.position[layout.bits++] = (uint8_t)(packing->lane_bits + i);
+	for (unsigned i = 0; i < packing->fold_bits; i++)
+		layout.position[layout.bits++] =
+		    (uint8_t)(packing->lane_bits + packing->column_bits + i);
+	for (unsigned i = 0; i < packing->lane_bits; i++)
 		layout.position[layout.bits++] = (uint8_t)i;
-	for (size_t s = 0; s < plan->sources; s++) {
+	for (size_t s = 0; s < packing->sources; s++) {
 		TRY(hel_emit_input(&d->b, (hel_input){.level = (uint8_t)level,
 						      .first = d->b.p->manifest->features,
 						      .layout = layout}));
@@ -37,21 +38,23 @@ hel_status hel_emit_conjugate(hel_draft *d, uint32_t value)
 static bool term_weights(hel_draft *d, size_t value, size_t first, size_t baby, size_t giant,
 			 hel_weight weight)
 {
-	const hel_packing_plan *plan = &d->l->plan;
-	const size_t mask = d->b.slots - 1, lanes = (size_t)1 << plan->lane_bits;
-	const size_t columns = (size_t)1 << plan->column_bits;
-	const size_t turns = (size_t)1 << plan->turn_bits, folds = (size_t)1 << plan->fold_bits;
+	const hel_lane_packing *packing = &d->l->packing;
+	const size_t mask = d->b.slots - 1, lanes = (size_t)1 << packing->lane_bits;
+	const size_t columns = (size_t)1 << packing->column_bits;
+	const size_t turns = (size_t)1 << packing->turn_bits,
+		     folds = (size_t)1 << packing->fold_bits;
 	bool any = false;
 	for (size_t p = 0; p < d->b.slots; p++) {
-		const size_t lane = p & (lanes - 1), column = p >> plan->lane_bits & (columns - 1);
+		const size_t lane = p & (lanes - 1),
+			     column = p >> packing->lane_bits & (columns - 1);
 		const size_t seen =
-		    ((p + ((baby + giant) << plan->lane_bits)) & mask) >> plan->lane_bits;
-		const size_t fold = seen >> plan->column_bits & (folds - 1);
+		    ((p + ((baby + giant) << packing->lane_bits)) & mask) >> packing->lane_bits;
+		const size_t fold = seen >> packing->column_bits & (folds - 1);
 		hel_complex w = {0, 0};
 		if (lane < d->l->lanes)
 			w = weight(d, value, fold * turns + (seen & (turns - 1)), first + column,
 				   lane);
-		d->b.vector[(p + (giant << plan->lane_bits)) & mask] = w;
+		d->b.vector[(p + (giant << packing->lane_bits)) & mask] = w;
 		any |= w.re != 0 || w.im != 0;
 	}
 	return any;
@@ -61,24 +64,24 @@ hel_status hel_emit_product(hel_draft *d, const uint32_t *value, size_t count, s
 			    hel_weight weight)
 {
 	hel_status st = HEL_OK;
-	const hel_packing_plan *plan = &d->l->plan;
-	const size_t turns = (size_t)1 << plan->turn_bits;
+	const hel_lane_packing *packing = &d->l->packing;
+	const size_t turns = (size_t)1 << packing->turn_bits;
 	hel_op op = {.kind = HEL_OP_LINEAR};
 	if (count * turns > HEL_MAX_TERMS_PER_OP)
 		FAIL(HEL_EUNSUPPORTED, "a product of %zu vectors", count * turns);
 	TRY_ALLOC(op.term, hel_alloc(count * turns, sizeof *op.term));
-	for (size_t giant = 0; giant < turns; giant += plan->babies)
+	for (size_t giant = 0; giant < turns; giant += packing->babies)
 		for (size_t v = 0; v < count; v++)
-			for (size_t baby = 0; baby < plan->babies; baby++) {
+			for (size_t baby = 0; baby < packing->babies; baby++) {
 				hel_term *t = &op.term[op.terms];
 				/* a product with zeros is left out, unless nothing else remains */
 				if (!term_weights(d, v, first, baby, giant, weight) &&
-				    (op.terms || v + 1 < count || baby + 1 < plan->babies))
+				    (op.terms || v + 1 < count || baby + 1 < packing->babies))
 					continue;
 				*t = (hel_term){.value = value[v],
-						.baby = (int32_t)(baby << plan->lane_bits),
-						.giant = (int32_t)(giant << plan->lane_bits)};
-				TRY(hel_program_add_vector(d->b.p, d->b.vector, plan->log_slots,
+						.baby = (int32_t)(baby << packing->lane_bits),
+						.giant = (int32_t)(giant << packing->lane_bits)};
+				TRY(hel_program_add_vector(d->b.p, d->b.vector, packing->log_slots,
 							   &t->vector));
 				op.terms++;
 			}
@@ -91,9 +94,9 @@ done:
 
 hel_status hel_emit_folds(hel_draft *d, unsigned level, bool conjugate)
 {
-	const hel_packing_plan *plan = &d->l->plan;
-	const unsigned low = plan->lane_bits + plan->column_bits;
-	uint32_t folds = (((uint32_t)1 << plan->fold_bits) - 1) << low;
+	const hel_lane_packing *packing = &d->l->packing;
+	const unsigned low = packing->lane_bits + packing->column_bits;
+	uint32_t folds = (((uint32_t)1 << packing->fold_bits) - 1) << low;
 	folds |= conjugate ? (uint32_t)d->b.slots : 0;
 	const unsigned radix =
 	    hel_cost_fold_radix(NULL, hel_cost_model_default(), &d->params->spec,
@@ -105,10 +108,10 @@ hel_status hel_emit_results(hel_draft *d, const uint32_t *value, size_t count, h
 			    bool conjugate)
 {
 	hel_status st = HEL_OK;
-	hel_packing_plan *plan = &d->l->plan;
-	plan->babies = hel_plan_babies(plan, d->params, 1, count, plan->results);
-	for (size_t r = 0; r < plan->results; r++) {
-		TRY(hel_emit_product(d, value, count, r << plan->column_bits, weight));
+	hel_lane_packing *packing = &d->l->packing;
+	packing->babies = hel_lanes_babies(packing, d->params, 1, count, packing->results);
+	for (size_t r = 0; r < packing->results; r++) {
+		TRY(hel_emit_product(d, value, count, r << packing->column_bits, weight));
 		TRY(hel_emit_folds(d, 1, conjugate));
 		TRY(hel_emit_unary(&d->b, HEL_OP_RESCALE));
 		d->l->result[r] = d->b.value;
@@ -120,11 +123,11 @@ done:
 hel_complex hel_table_pair(const hel_lookup *l, size_t table, size_t row, size_t column)
 {
 	const hel_table *t = &l->spec.table[table];
-	const size_t at = l->plan.pairs ? 2 * column : column;
+	const size_t at = l->packing.pairs ? 2 * column : column;
 	if (row >= t->rows || at >= t->dim)
 		return (hel_complex){0, 0};
 	const float *v = t->value + row * t->dim + at;
-	const bool second = l->plan.pairs && at + 1 < t->dim;
+	const bool second = l->packing.pairs && at + 1 < t->dim;
 	return (hel_complex){(double)v[0] / l->norm, second ? (double)v[1] / l->norm : 0};
 }
 
@@ -132,7 +135,7 @@ hel_status hel_emit_lookup(hel_draft *d, const char *text, hel_weight weight)
 {
 	hel_status st = HEL_OK;
 	uint32_t *value = NULL;
-	const size_t sources = d->l->plan.sources;
+	const size_t sources = d->l->packing.sources;
 	TRY_ALLOC(value, hel_alloc(sources, sizeof *value));
 	TRY(hel_emit_layer(&d->b, text));
 	TRY(hel_emit_inputs(d, value, 1));

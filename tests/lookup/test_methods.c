@@ -48,16 +48,16 @@ static void setup(request *r, const hel_lookup_spec *spec)
 	    hel_alloc(spec->batch * spec->tables * hel_lookup_code_width(spec), sizeof *r->code);
 	r->features = hel_alloc(m->features, sizeof *r->features);
 	r->slots = new_vectors(m->inputs, slots);
-	r->clear = new_vectors(r->l->plan.results, slots);
-	r->got = new_vectors(r->l->plan.results, slots);
+	r->clear = new_vectors(r->l->packing.results, slots);
+	r->got = new_vectors(r->l->packing.results, slots);
 	assert_true(r->code && r->features);
 }
 
 static void teardown(request *r)
 {
 	free_vectors(r->slots, r->l->program->manifest->inputs);
-	free_vectors(r->clear, r->l->plan.results);
-	free_vectors(r->got, r->l->plan.results);
+	free_vectors(r->clear, r->l->packing.results);
+	free_vectors(r->got, r->l->packing.results);
 	hel_free(r->code);
 	hel_free(r->features);
 	hel_lookup_free(r->l);
@@ -106,12 +106,12 @@ static void assert_nothing_else(const request *r)
 {
 	const hel_lookup_spec *s = &r->l->spec;
 	const size_t slots = hel_params_slots(r->l->params), dim = s->table[0].dim;
-	const size_t width = hel_lookup_code_width(s), step = r->l->plan.pairs ? 2 : 1;
+	const size_t width = hel_lookup_code_width(s), step = r->l->packing.pairs ? 2 : 1;
 	double *want = hel_alloc(s->batch * s->tables * (dim + 1), sizeof *want);
 	assert_non_null(want);
 	for (size_t i = 0; i < s->batch * s->tables; i++)
 		hel_lookup_truth(want + i * dim, s, i % s->tables, r->code + i * width);
-	for (size_t k = 0; k < r->l->plan.results; k++)
+	for (size_t k = 0; k < r->l->packing.results; k++)
 		for (size_t p = 0; p < slots; p += 1 + hel_mix(p) % 5) {
 			const hel_complex v = {r->clear[k][p].re * r->l->norm,
 					       r->clear[k][p].im * r->l->norm};
@@ -133,7 +133,7 @@ static void run_clear(request *r)
 	assert_ok(hel_lookup_fill(r->features, r->l, r->code));
 	for (uint32_t i = 0; i < m->inputs; i++)
 		hel_input_fill(r->slots[i], &m->input[i], r->features);
-	assert_ok(hel_clear_run_many(r->clear, r->l->program, r->l->result, r->l->plan.results,
+	assert_ok(hel_clear_run_many(r->clear, r->l->program, r->l->result, r->l->packing.results,
 				     (const hel_complex *const *)r->slots));
 }
 
@@ -154,7 +154,7 @@ static void party_setup(party *c, const request *r)
 	assert_ok(hel_eval_new(&c->ev, l->params, c->keys, NULL));
 	assert_ok(hel_loaded_new(&c->loaded, l->program, l->params, NULL));
 	c->in = hel_alloc(m->inputs, sizeof *c->in);
-	c->out = hel_alloc(l->plan.results, sizeof *c->out);
+	c->out = hel_alloc(l->packing.results, sizeof *c->out);
 	assert_true(c->in && c->out);
 	for (uint32_t i = 0; i < m->inputs; i++)
 		assert_ok(hel_ct_new(&c->in[i], l->params));
@@ -185,15 +185,15 @@ static double run_encrypted(party *c, request *r)
 		assert_ok(hel_encrypt(c->in[i], c->secret, pt));
 		hel_pt_free(pt);
 	}
-	assert_ok(hel_ckks_run_many(c->out, l->result, l->plan.results, c->loaded, c->ev,
+	assert_ok(hel_ckks_run_many(c->out, l->result, l->packing.results, c->loaded, c->ev,
 				    (const hel_ct *const *)c->in, NULL));
-	for (size_t k = 0; k < l->plan.results; k++) {
+	for (size_t k = 0; k < l->packing.results; k++) {
 		assert_ok(hel_decrypt(r->got[k], c->secret, c->out[k]));
 		for (size_t p = 0; p < slots; p++)
 			square += pow(r->got[k][p].re - r->clear[k][p].re, 2);
 		hel_ct_free(c->out[k]);
 	}
-	return sqrt(square / (double)(slots * l->plan.results));
+	return sqrt(square / (double)(slots * l->packing.results));
 }
 
 static void check_method(const hel_lookup_spec *spec, hel_prng *g)
@@ -220,7 +220,7 @@ static void check_method(const hel_lookup_spec *spec, hel_prng *g)
 			    "%zu out, %u keys: error 2^%.1f, predicted 2^%.1f, worst 2^%.1f\n",
 			    hel_lookup_name(spec->method), spec->base, spec->digits, spec->batch,
 			    ps.log_n, ps.levels, (size_t)r.l->program->manifest->inputs,
-			    r.l->plan.results, r.l->shape.keys, log2(error),
+			    r.l->packing.results, r.l->shape.keys, log2(error),
 			    log2(r.l->shape.slot_error), log2(largest));
 		assert_less(largest, 0x1p-11);
 	}

@@ -13,47 +13,48 @@ static unsigned levels(const hel_lookup_spec *s)
 	return 1;
 }
 
-static bool plan_digits(hel_packing_plan *plan, const hel_lookup_spec *s, const hel_params *params)
+static bool pack_digits(hel_lane_packing *packing, const hel_lookup_spec *s,
+			const hel_params *params)
 {
 	(void)params;
-	plan->pairs = true;
-	return hel_plan_by_table(plan, s, entries(s));
+	packing->pairs = true;
+	return hel_lanes_by_table(packing, s, entries(s));
 }
 
 static hel_complex weight(const hel_draft *d, size_t value, size_t entry, size_t column,
 			  size_t lane)
 {
-	const hel_packing_plan *plan = &d->l->plan;
-	const size_t one = plan->turn_bits + plan->fold_bits;
+	const hel_lane_packing *packing = &d->l->packing;
+	const size_t one = packing->turn_bits + packing->fold_bits;
 	return hel_table_pair(d->l, d->l->lane[lane].table, (value << one) + entry, column);
 }
 
 static hel_status emit(hel_draft *d)
 {
 	char text[200];
-	const hel_packing_plan *plan = &d->l->plan;
+	const hel_lane_packing *packing = &d->l->packing;
 	snprintf(text, sizeof text,
 		 "digits: %u one-hot digits of %u in %zu ciphertext%s, %u turns, %u folds",
-		 d->l->spec.digits, d->l->spec.base, plan->sources, plan->sources > 1 ? "s" : "",
-		 1u << plan->turn_bits, plan->fold_bits);
+		 d->l->spec.digits, d->l->spec.base, packing->sources,
+		 packing->sources > 1 ? "s" : "", 1u << packing->turn_bits, packing->fold_bits);
 	return hel_emit_lookup(d, text, weight);
 }
 
 static void fill(double *features, const hel_lookup *l, size_t lane, const uint32_t *code)
 {
-	const hel_packing_plan *plan = &l->plan;
-	const unsigned one = plan->turn_bits + plan->fold_bits;
+	const hel_lane_packing *packing = &l->packing;
+	const unsigned one = packing->turn_bits + packing->fold_bits;
 	for (unsigned i = 0; i < l->spec.digits; i++) {
 		const size_t e = (size_t)i * l->spec.base + code[i];
-		features[hel_plan_feature(plan, false, e >> one, e & (((size_t)1 << one) - 1),
-					  lane)] = 1;
+		features[hel_lanes_feature(packing, false, e >> one, e & (((size_t)1 << one) - 1),
+					   lane)] = 1;
 	}
 }
 
 const hel_method hel_method_digits = {
     .name = "digits",
     .levels = levels,
-    .plan = plan_digits,
+    .pack = pack_digits,
     .emit = emit,
     .fill = fill,
 };

@@ -119,8 +119,8 @@ static hel_status make_lanes(hel_lookup *l)
 	hel_status st = HEL_OK;
 	const hel_lookup_spec *s = &l->spec;
 	const bool rows = hel_lookup_keeps_rows(s->method);
-	const size_t range = rows ? hel_plan_lane_rows(&l->plan) : SIZE_MAX;
-	const size_t count = rows ? hel_plan_ranges(s, range) : s->batch * s->tables;
+	const size_t range = rows ? hel_lanes_lane_rows(&l->packing) : SIZE_MAX;
+	const size_t count = rows ? hel_lanes_ranges(s, range) : s->batch * s->tables;
 	TRY_ALLOC(l->lane, hel_alloc(count, sizeof *l->lane));
 	for (size_t q = 0; q < s->batch; q++)
 		for (size_t t = 0; t < s->tables; t++)
@@ -175,13 +175,14 @@ static hel_status measure(hel_lookup *l)
 	TRY(hel_shape_run(&l->shape, l->program, l->params, &ranges, samples, SAMPLES));
 	/* Of an output, relative to the largest one; mean |error| of a Gaussian, as in manifests.
 	 * Slots without weights have hardly any error. */
-	const hel_packing_plan *plan = &l->plan;
+	const hel_lane_packing *packing = &l->packing;
 	const double margin = HEL_NOISE_MARGIN * HEL_RECORD_MARGIN;
 	const double used =
-	    (double)l->lanes * (double)hel_plan_columns(plan, &l->spec) /
-	    ((double)plan->results * exp2(plan->lane_bits + plan->column_bits - plan->select_bits));
+	    (double)l->lanes * (double)hel_lanes_columns(packing, &l->spec) /
+	    ((double)packing->results *
+	     exp2(packing->lane_bits + packing->column_bits - packing->select_bits));
 	double error = l->shape.slot_error;
-	if (plan->select) /* the selection lets a sum's error through in one slot of many */
+	if (packing->select) /* the selection lets a sum's error through in one slot of many */
 		error = hypot(error, l->shape.layer[0].error);
 	l->bits = -log2(error / margin / sqrt(used) * sqrt(2 / M_PI) / LARGEST);
 	m->bits = -log2(l->shape.slot_error * sqrt(2 / M_PI));
@@ -214,7 +215,7 @@ static hel_status build(hel_lookup *l, const hel_lookup *like)
 	m->params = l->params->spec;
 	m->degree = 1;
 	m->samples = 1;
-	TRY_ALLOC(l->result, hel_alloc(l->plan.results, sizeof *l->result));
+	TRY_ALLOC(l->result, hel_alloc(l->packing.results, sizeof *l->result));
 	TRY_ALLOC(d.b.vector, hel_alloc(d.b.slots, sizeof *d.b.vector));
 	TRY(method->emit(&d));
 	if (like) { /* the dry run would tell the same again */
@@ -256,8 +257,8 @@ static hel_status try_ring(hel_lookup **best, const hel_lookup_spec *s, double n
 	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
 	l->spec = *s;
 	l->norm = norm;
-	l->plan.log_slots = log_n - 1;
-	l->plan.sums_only = sums_only;
+	l->packing.log_slots = log_n - 1;
+	l->packing.sums_only = sums_only;
 	if (method->levels(s) > HEL_MAX_LEVELS)
 		goto done;
 	const hel_params_spec chain = {.log_n = (uint8_t)log_n,
@@ -268,7 +269,7 @@ static hel_status try_ring(hel_lookup **best, const hel_lookup_spec *s, double n
 	TRY(hel_choose_digits(&l->params, &chain, false, hel_cost_model_default()));
 	if (!l->params)
 		goto done;
-	if (!method->plan(&l->plan, s, l->params)) {
+	if (!method->pack(&l->packing, s, l->params)) {
 		snprintf(why + n, why_size - n, " 2^%u: too few slots;", log_n);
 		goto done;
 	}
@@ -331,14 +332,15 @@ hel_status hel_lookup_like(hel_lookup **out, const hel_lookup *like, const hel_t
 	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
 	l->spec = like->spec;
 	l->spec.table = table;
-	l->plan = like->plan;
+	l->packing = like->packing;
 	l->norm = like->norm;
 	l->params = like->params;
 	l->part = true;
 	TRY(check_spec(&l->spec));
 	TRY(hel_lookup_norm(&norm, &l->spec));
 	if (!hel_lookup_keeps_rows(l->spec.method) || norm > like->norm ||
-	    hel_plan_ranges(&l->spec, hel_plan_lane_rows(&l->plan)) > 1u << l->plan.lane_bits)
+	    hel_lanes_ranges(&l->spec, hel_lanes_lane_rows(&l->packing)) >
+		1u << l->packing.lane_bits)
 		FAIL(HEL_EINVAL, "these tables do not fit the packing of the first ones");
 	TRY(build(l, like));
 	*out = l;

@@ -2,18 +2,19 @@
 #include <math.h>
 #include <string.h>
 
-size_t hel_plan_columns(const hel_packing_plan *plan, const hel_lookup_spec *s)
+size_t hel_lanes_columns(const hel_lane_packing *packing, const hel_lookup_spec *s)
 {
 	const size_t dim = s->table[0].dim;
-	return plan->pairs ? (dim + 1) / 2 : dim;
+	return packing->pairs ? (dim + 1) / 2 : dim;
 }
 
-size_t hel_plan_lane_rows(const hel_packing_plan *plan)
+size_t hel_lanes_lane_rows(const hel_lane_packing *packing)
 {
-	return (plan->sources << plan->turn_bits) * HEL_MAX(plan->select, 1) << plan->select_bits;
+	return (packing->sources << packing->turn_bits) * HEL_MAX(packing->select, 1)
+	       << packing->select_bits;
 }
 
-size_t hel_plan_ranges(const hel_lookup_spec *s, size_t rows)
+size_t hel_lanes_ranges(const hel_lookup_spec *s, size_t rows)
 {
 	size_t ranges = 0;
 	for (size_t t = 0; t < s->tables; t++)
@@ -21,31 +22,33 @@ size_t hel_plan_ranges(const hel_lookup_spec *s, size_t rows)
 	return ranges * s->batch;
 }
 
-bool hel_plan_by_table(hel_packing_plan *plan, const hel_lookup_spec *s, size_t entries)
+bool hel_lanes_by_table(hel_lane_packing *packing, const hel_lookup_spec *s, size_t entries)
 {
-	plan->lane_bits = hel_log2_ceil(s->batch * s->tables);
-	if (plan->lane_bits > plan->log_slots)
+	packing->lane_bits = hel_log2_ceil(s->batch * s->tables);
+	if (packing->lane_bits > packing->log_slots)
 		return false;
-	const size_t columns = hel_plan_columns(plan, s);
-	const unsigned left = plan->log_slots - plan->lane_bits, bits = hel_log2_ceil(entries);
-	plan->column_bits = HEL_MIN(left, hel_log2_ceil(columns));
-	plan->results = (columns + ((size_t)1 << plan->column_bits) - 1) >> plan->column_bits;
-	plan->fold_bits = HEL_MIN(left - plan->column_bits, bits);
-	plan->turn_bits = HEL_MIN(bits - plan->fold_bits, plan->column_bits);
-	const unsigned one = plan->fold_bits + plan->turn_bits;
-	plan->sources = (entries + ((size_t)1 << one) - 1) >> one;
+	const size_t columns = hel_lanes_columns(packing, s);
+	const unsigned left = packing->log_slots - packing->lane_bits,
+		       bits = hel_log2_ceil(entries);
+	packing->column_bits = HEL_MIN(left, hel_log2_ceil(columns));
+	packing->results =
+	    (columns + ((size_t)1 << packing->column_bits) - 1) >> packing->column_bits;
+	packing->fold_bits = HEL_MIN(left - packing->column_bits, bits);
+	packing->turn_bits = HEL_MIN(bits - packing->fold_bits, packing->column_bits);
+	const unsigned one = packing->fold_bits + packing->turn_bits;
+	packing->sources = (entries + ((size_t)1 << one) - 1) >> one;
 	return true;
 }
 
-size_t hel_plan_babies(const hel_packing_plan *plan, const hel_params *params, unsigned level,
-		       size_t values, size_t sums)
+size_t hel_lanes_babies(const hel_lane_packing *packing, const hel_params *params, unsigned level,
+			size_t values, size_t sums)
 {
 	const hel_params_spec *spec = &params->spec;
 	const size_t limbs = params->limbs[level];
 	size_t best = 1;
 	double least = INFINITY;
-	for (unsigned bits = 0; bits <= (plan->sums_only ? 0 : plan->turn_bits); bits++) {
-		const double babies = exp2(bits), giants = exp2(plan->turn_bits - bits);
+	for (unsigned bits = 0; bits <= (packing->sums_only ? 0 : packing->turn_bits); bits++) {
+		const double babies = exp2(bits), giants = exp2(packing->turn_bits - bits);
 		hel_cost c = {0};
 		if (bits)
 			hel_cost_add(&c, hel_cost_decompose(spec, limbs), (double)values);
@@ -64,16 +67,17 @@ size_t hel_plan_babies(const hel_packing_plan *plan, const hel_params *params, u
 	return best;
 }
 
-size_t hel_plan_width(const hel_packing_plan *plan, bool complex_input)
+size_t hel_lanes_width(const hel_lane_packing *packing, bool complex_input)
 {
-	return (size_t)1 << (plan->turn_bits + plan->fold_bits + plan->lane_bits + complex_input);
+	return (size_t)1 << (packing->turn_bits + packing->fold_bits + packing->lane_bits +
+			     complex_input);
 }
 
-size_t hel_plan_feature(const hel_packing_plan *plan, bool complex_input, size_t source,
-			size_t entry, size_t lane)
+size_t hel_lanes_feature(const hel_lane_packing *packing, bool complex_input, size_t source,
+			 size_t entry, size_t lane)
 {
-	const size_t one = entry + (lane << (plan->turn_bits + plan->fold_bits));
-	return source * hel_plan_width(plan, complex_input) + (one << complex_input);
+	const size_t one = entry + (lane << (packing->turn_bits + packing->fold_bits));
+	return source * hel_lanes_width(packing, complex_input) + (one << complex_input);
 }
 
 /* --- queries and answers --------------------------------------------------------- */
@@ -146,7 +150,7 @@ static size_t answering(size_t *above, const hel_lookup *l, size_t query, size_t
 			const uint32_t *code)
 {
 	const bool rows = hel_lookup_keeps_rows(l->spec.method);
-	const size_t in_lane = hel_plan_lane_rows(&l->plan);
+	const size_t in_lane = hel_lanes_lane_rows(&l->packing);
 	*above = 0;
 	for (size_t b = 0; b < l->lanes; b++) {
 		const hel_lane *lane = &l->lane[b];
@@ -155,9 +159,9 @@ static size_t answering(size_t *above, const hel_lookup *l, size_t query, size_t
 		if (!rows)
 			return b;
 		if (code[0] >= lane->first && code[0] - lane->first < in_lane) {
-			const size_t scanned = l->plan.sources << l->plan.turn_bits;
+			const size_t scanned = l->packing.sources << l->packing.turn_bits;
 			*above = (code[0] - lane->first) / scanned &
-				 (((size_t)1 << l->plan.select_bits) - 1);
+				 (((size_t)1 << l->packing.select_bits) - 1);
 			return b;
 		}
 	}
@@ -167,16 +171,17 @@ static size_t answering(size_t *above, const hel_lookup *l, size_t query, size_t
 void hel_lookup_read(double *out, const hel_lookup *l, const hel_complex *const *result,
 		     size_t query, size_t table, const uint32_t *code)
 {
-	const hel_packing_plan *plan = &l->plan;
-	const unsigned column_bits = plan->column_bits - plan->select_bits;
+	const hel_lane_packing *packing = &l->packing;
+	const unsigned column_bits = packing->column_bits - packing->select_bits;
 	size_t above;
 	const size_t lane = answering(&above, l, query, table, code);
 	for (size_t i = 0; i < l->spec.table[0].dim; i++) {
-		const size_t column = plan->pairs ? i / 2 : i;
+		const size_t column = packing->pairs ? i / 2 : i;
 		const size_t at = column & (((size_t)1 << column_bits) - 1);
-		const hel_complex v = result[column >> column_bits]
-					    [(above << column_bits | at) << plan->lane_bits | lane];
-		out[i] = l->norm * (plan->pairs && i % 2 ? v.im : v.re);
+		const hel_complex v =
+		    result[column >> column_bits]
+			  [(above << column_bits | at) << packing->lane_bits | lane];
+		out[i] = l->norm * (packing->pairs && i % 2 ? v.im : v.re);
 	}
 }
 

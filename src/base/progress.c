@@ -18,7 +18,16 @@ size_t hel_peak_rss(void)
 
 void hel_progress_begin(hel_progress *p, const char *what)
 {
-	*p = (hel_progress){.what = what, .start = hel_clock()};
+	const double now = hel_clock();
+	*p = (hel_progress){.what = what, .start = now, .since = now, .to = 1};
+}
+
+void hel_progress_part(hel_progress *p, double from, double to)
+{
+	if (!p)
+		return;
+	p->from = from;
+	p->to = to;
 }
 
 void hel_progress_step(hel_progress *p, double fraction)
@@ -26,17 +35,31 @@ void hel_progress_step(hel_progress *p, double fraction)
 	hel_progress_note(p, fraction, "");
 }
 
+/* What is left is at least as long as nothing has moved: no "0 s" for minutes. */
+static double seconds_left(const hel_progress *p, double now)
+{
+	const double f = p->reached, rate = f > 0 ? (1 - f) / f : 0;
+	const double left = rate * (p->since - p->start), still = now - p->since;
+	return left > still ? left - still / 2 : still;
+}
+
 void hel_progress_note(hel_progress *p, double fraction, const char *note)
 {
-	double now = hel_clock(), every = isatty(STDERR_FILENO) ? 0.2 : 10;
+	if (!p)
+		return;
+	const double now = hel_clock(), every = isatty(STDERR_FILENO) ? 0.2 : 10;
+	const double whole = p->from + fraction * (p->to - p->from);
+	if (whole > p->reached) {
+		p->reached = whole < 1 ? whole : 1;
+		p->since = now;
+	}
 	if (now - p->start < 2 || now - p->shown < every)
 		return;
 	p->shown = now;
-	double left = fraction > 0 ? (now - p->start) * (1 - fraction) / fraction : 0;
 	fprintf(stderr,
 		isatty(STDERR_FILENO) ? "\r%s: %3.0f %%, %s%s%.0f s left \033[K"
 				      : "%s: %.0f %%, %s%s%.0f s left\n",
-		p->what, 100 * fraction, note, *note ? ", " : "", left);
+		p->what, 100 * p->reached, note, *note ? ", " : "", seconds_left(p, now));
 	fflush(stderr);
 }
 

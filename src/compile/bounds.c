@@ -135,13 +135,12 @@ done:
 
 /* The largest slots after each op, don't-care ones included. The caller frees *largest. */
 static hel_status measure(double **largest, const hel_program *p, const hel_schema *s,
-			  const hel_samples *given, bool standard, size_t records)
+			  const hel_samples *given, bool standard, size_t records,
+			  hel_progress *progress)
 {
 	hel_status st = HEL_OK;
 	double *features = NULL;
 	record_source r = {0};
-	hel_progress progress;
-	hel_progress_begin(&progress, "no bound can be proved: measuring values");
 	TRY(source_new(&r, s, given, p->manifest->degree, records));
 	r.standard = standard;
 	TRY_ALLOC(features, hel_alloc(p->manifest->features, sizeof *features));
@@ -149,10 +148,9 @@ static hel_status measure(double **largest, const hel_program *p, const hel_sche
 	for (size_t n = 0; n < r.count; n++) {
 		next_record(features, &r);
 		TRY(hel_clear_measure(*largest, p, features, 1));
-		hel_progress_step(&progress, (double)(n + 1) / (double)r.count);
+		hel_progress_step(progress, (double)(n + 1) / (double)r.count);
 	}
 done:
-	hel_progress_end(&progress);
 	source_clear(&r);
 	hel_free(features);
 	return st;
@@ -179,19 +177,19 @@ done:
 
 hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 		       const hel_params *params, const hel_dlrm *m, const hel_schema *s,
-		       const hel_compile_options *o)
+		       const hel_samples *given, bool proved_only, hel_progress *progress)
 {
 	hel_status st = HEL_OK;
 	hel_ranges ranges = {0};
 	double *samples = NULL;
 	size_t count;
 	TRY(ranges_new(&ranges, s, p->manifest->degree));
-	TRY(sample_features(&samples, &count, p, s, m, o->records, false));
+	TRY(sample_features(&samples, &count, p, s, m, given, false));
 	st = hel_shape_run(out, p, params, &ranges, samples, count);
-	*measured = st == HEL_ERANGE && !o->proved_only;
+	*measured = st == HEL_ERANGE && !proved_only;
 	if (!*measured)
 		goto done;
-	TRY(measure(&ranges.measured, p, s, o->records, false, MEASURED_RECORDS));
+	TRY(measure(&ranges.measured, p, s, given, false, MEASURED_RECORDS, progress));
 	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
 	TRY(check_room(out, params));
 done:
@@ -217,7 +215,7 @@ hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_par
 	TRY(ranges_new(&ranges, s, m->degree));
 	TRY(sample_features(&samples, &count, p, s, NULL, NULL, m->measured));
 	if (m->measured)
-		TRY(measure(&ranges.measured, p, s, NULL, true, SAMPLE_RECORDS));
+		TRY(measure(&ranges.measured, p, s, NULL, true, SAMPLE_RECORDS, NULL));
 	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
 done:
 	ranges_clear(&ranges);

@@ -2,8 +2,10 @@
 #ifndef HEL_BOUNDS_H
 #define HEL_BOUNDS_H
 
-#include "compile.h"
 #include "features/schema.h"
+#include "model/dlrm.h"
+#include "model/samples.h"
+#include "vm/shape.h"
 
 /* Where bounds are measured: scores up to this many times the largest one are accepted ... */
 #define HEL_SCORE_MARGIN 256
@@ -15,11 +17,12 @@
 /** The dry run of a program that m was compiled to; s: the schema clients are told. Bounds are
  * proved for all records that the schema allows; where those do not fit the modulus, *measured
  * becomes true and they are the largest values that records cause. Checks the program against the
- * model on sample records.
+ * model on sample records: those given, or random ones. proved_only: bounds are not measured.
  *  @retval HEL_ERANGE neither fits. */
 HEL_CHECKED hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 				   const hel_params *params, const hel_dlrm *m, const hel_schema *s,
-				   const hel_compile_options *o);
+				   const hel_samples *given, bool proved_only,
+				   hel_progress *progress);
 /** The same for a program alone, on random records of its manifest's schema; where its bounds were
  *  measured, on ones with Gaussian dense values, closer to those that they were measured on. */
 HEL_CHECKED hel_status hel_program_shape(hel_shape *out, const hel_program *p,

@@ -1,3 +1,4 @@
+#include "compile.h"
 #include "bounds.h"
 #include "codings.h"
 #include "emit.h"
@@ -15,20 +16,22 @@
 #define WANTED_BITS 12.5
 
 /* Why nothing fits, layer by layer. */
-static hel_status explain(const hel_dlrm *m, unsigned max_log_n, const hel_compile_options *o)
+static hel_status explain(const search_options *o)
 {
-	const unsigned log_batch = o->log_batch;
+	const hel_dlrm *m = o->model;
+	const unsigned log_batch = o->log_batch, max_log_n = o->max_log_n;
 	hel_status st = HEL_OK;
 	hel_stages *s = NULL;
 	char text[320] = "";
 	const char *widest = "";
 	size_t rows = 0;
-	TRY(hel_stages_new(&s, m,
-			   (hel_way){.monomials = true,
-				     .fuse = !hel_too_wide_to_fuse(m) &&
-					     !hel_coding_is_wanted(o, m->schema->table_count),
-				     .sum = true,
-				     .coding = o->coding}));
+	TRY(hel_stages_new(
+	    &s, m,
+	    (hel_way){.monomials = true,
+		      .fuse = !hel_too_wide_to_fuse(m) &&
+			      !hel_coding_is_wanted(o->coding, m->schema->table_count),
+		      .sum = true,
+		      .coding = o->coding}));
 	for (size_t i = 0; i < s->count; i++) {
 		size_t n = strlen(text);
 		snprintf(text + n, sizeof text - n, "%s%s %u", i ? ", " : "", s->stage[i].name,
@@ -70,7 +73,8 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->degree = (uint8_t)c->stages->degree;
 	manifest->log_batch = (uint8_t)c->plan->log_batch;
 	manifest->samples = HEL_MAX(SAMPLES, SAMPLES_PER_RECORD << manifest->log_batch);
-	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, schema, o));
+	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, schema, o->records,
+			o->proved_only, o->progress));
 	manifest->bound = r->shape.bound * (manifest->measured ? HEL_SCORE_MARGIN : 1);
 	manifest->bits = -log2(r->shape.error * sqrt(2 / M_PI)); /* mean |error| of a Gaussian */
 	manifest->keys = r->shape.keys;
@@ -148,8 +152,8 @@ static hel_status finish(hel_program *p, hel_compile_report *report, const searc
 	hel_status st = HEL_OK;
 	const choice *c = &found->best;
 	TRY(fill_manifest(p, report, c, m, options));
-	TRY(hel_plan_explain(&p->plan, c->stages, c->plan, c->params, options->goal, found->seen,
-			     found->count));
+	TRY(hel_plan_explain(&p->plan, c->stages, c->plan, c->params, hel_goal_name(options->goal),
+			     found->seen, found->count));
 done:
 	return st;
 }
@@ -204,28 +208,43 @@ static void start_over(search *found, hel_compile_report *report)
 	hel_compile_report_clear(report);
 }
 
+/* What is searched for a batch. */
+static search_options search_for(const hel_dlrm *m, const hel_compile_options *o)
+{
+	return (search_options){.model = m,
+				.objective = objective_of(o->goal),
+				.machine = o->machine,
+				.max_log_n = o->max_log_n ? o->max_log_n : HEL_LOG_N_MAX,
+				.log_batch = o->log_batch,
+				.no_monomials = o->no_monomials,
+				.no_fusion = o->no_fusion,
+				.coding = o->coding,
+				.pool = o->pool,
+				.progress = o->progress};
+}
+
 /* The best program within the limits, for which the objective is raised; *out stays NULL when
  * nothing fits. */
-static hel_status compile_with(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
-			       const hel_compile_options *options, hel_objective *objective,
-			       unsigned max_log_n, bool precise)
+static hel_status compile_with(hel_program **out, hel_compile_report *report,
+			       const hel_compile_options *options, search_options *so)
 {
 	hel_status st = HEL_OK;
 	search found = {0};
 	hel_program *p = NULL;
 	*out = NULL;
+	so->one_hot = false;
 	for (unsigned attempts = 0;;) {
 		const bool last = attempts == MAX_ATTEMPTS;
 		bool over = false;
-		TRY(hel_search(&found, m, options, objective, max_log_n, precise));
+		TRY(hel_search(&found, so));
 		if (!found.best.plan)
 			goto done;
-		st = build(&p, &over, report, &found, m, options, objective, last);
+		st = build(&p, &over, report, &found, so->model, options, &so->objective, last);
 		if ((st == HEL_ERANGE || st == HEL_EUNSUPPORTED) &&
 		    (found.best.way.grid || found.best.way.powers)) {
 			/* bounds of one-hot entries are closer, and were not asked to be left */
 			start_over(&found, report);
-			found.one_hot = true;
+			so->one_hot = true;
 			continue;
 		}
 		TRY(st);
@@ -258,14 +277,14 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 				const hel_compile_options *options)
 {
 	hel_status st = HEL_OK;
-	const unsigned max_log_n = options->max_log_n ? options->max_log_n : HEL_LOG_N_MAX;
+	search_options so = search_for(m, options);
 	hel_program *p = NULL, *q = NULL;
 	hel_compile_report precise = {0};
-	hel_objective objective = objective_of(options->goal);
 	memset(report, 0, sizeof *report);
-	TRY(compile_with(&p, report, m, options, &objective, max_log_n, false));
+	TRY(compile_with(&p, report, options, &so));
 	if (p && p->manifest->bits < (options->bits > 0 ? options->bits : WANTED_BITS)) {
-		st = compile_with(&q, &precise, m, options, &objective, max_log_n, true);
+		so.precise = true;
+		st = compile_with(&q, &precise, options, &so);
 		/* more precise keys are larger; and what does not fit with them fits without */
 		if (st == HEL_ELIMIT || st == HEL_ERANGE || st == HEL_EUNSUPPORTED)
 			st = HEL_OK;
@@ -280,7 +299,7 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 		}
 	}
 	if (!p) {
-		st = explain(m, max_log_n, options);
+		st = explain(&so);
 		goto done;
 	}
 	*out = p;

@@ -98,7 +98,7 @@ static json_t *alternative_json(const hel_alternative *a)
 }
 
 hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *plan,
-			    const hel_params *params, hel_goal goal,
+			    const hel_params *params, const char *objective,
 			    const hel_alternative *alternatives, size_t count)
 {
 	hel_status st = HEL_OK;
@@ -108,7 +108,7 @@ hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *pla
 		json_array_append_new(stages, stage_json(s, i, plan));
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(others, alternative_json(&alternatives[i]));
-	all = json_pack("{s:s, s:i, s:i, s:f, s:O, s:O}", "objective", hel_goal_name(goal), "log_n",
+	all = json_pack("{s:s, s:i, s:i, s:f, s:O, s:O}", "objective", objective, "log_n",
 			(int)params->spec.log_n, "slot_bits",
 			(int)(params->spec.log_n - 1u - plan->log_batch), "ms", ms(plan->value),
 			"stages", stages, "alternatives", others);

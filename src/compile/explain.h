@@ -2,7 +2,6 @@
 #ifndef HEL_EXPLAIN_H
 #define HEL_EXPLAIN_H
 
-#include "compile.h"
 #include "plan.h"
 
 /** One way and ring that was planned, and what it came to. */
@@ -17,7 +16,7 @@ typedef struct hel_alternative {
 
 /** JSON for hel_program's plan: the choice among alternatives, and stage by stage. */
 HEL_CHECKED hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *plan,
-					const hel_params *params, hel_goal goal,
+					const hel_params *params, const char *objective,
 					const hel_alternative *alternatives, size_t count);
 
 #endif

@@ -24,14 +24,13 @@ bool hel_too_wide_to_fuse(const hel_dlrm *m)
 }
 
 /* One ring and one way to write the model; no plan where it does not fit. */
-static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool precise, hel_way way,
-			  const hel_compile_options *o, const hel_objective *objective)
+static hel_status try_way(choice *out, const search_options *o, unsigned log_n, hel_way way)
 {
 	hel_status st = HEL_OK;
 	choice c = {.way = way};
-	if (way.fuse && hel_too_wide_to_fuse(m))
+	if (way.fuse && hel_too_wide_to_fuse(o->model))
 		goto done;
-	TRY(hel_stages_new(&c.stages, m, way));
+	TRY(hel_stages_new(&c.stages, o->model, way));
 	const unsigned levels = hel_stages_levels(c.stages);
 	if (levels > HEL_MAX_LEVELS)
 		goto done;
@@ -39,10 +38,10 @@ static hel_status try_way(choice *out, const hel_dlrm *m, unsigned log_n, bool p
 				       .levels = (uint8_t)levels,
 				       .primes_per_level = 1,
 				       .scale_bits = SCALE_BITS};
-	TRY(hel_choose_digits(&c.params, &chain, precise, o->machine));
+	TRY(hel_choose_digits(&c.params, &chain, o->precise, o->machine));
 	if (!c.params)
 		goto done;
-	st = hel_plan_new(&c.plan, c.stages, c.params, o->log_batch, objective, o->machine);
+	st = hel_plan_new(&c.plan, c.stages, c.params, o->log_batch, &o->objective, o->machine);
 	if (st == HEL_EUNSUPPORTED) {
 		st = HEL_OK;
 		goto done;
@@ -69,19 +68,16 @@ static const struct {
 #define WAYS (EXACT_WAYS * HEL_ARRAY_LEN(travels))
 
 typedef struct ways_job {
-	const hel_dlrm *m;
-	const hel_compile_options *options;
-	const hel_objective *objective;
+	const search_options *options;
 	unsigned log_n;
-	bool precise;
 	size_t first; /* way */
 	choice choice[WAYS];
 } ways_job;
 
-bool hel_coding_is_wanted(const hel_compile_options *o, size_t tables)
+bool hel_coding_is_wanted(const hel_coding *coding, size_t tables)
 {
-	for (size_t i = 0; o->coding && i < tables; i++)
-		if (o->coding[i] != HEL_CODINGS && o->coding[i] != HEL_CODING_ONE_HOT)
+	for (size_t i = 0; coding && i < tables; i++)
+		if (coding[i] != HEL_CODINGS && coding[i] != HEL_CODING_ONE_HOT)
 			return true;
 	return false;
 }
@@ -90,7 +86,7 @@ bool hel_coding_is_wanted(const hel_compile_options *o, size_t tables)
  * powers, and some that GRID may carry. */
 static bool differs(const ways_job *j, size_t way)
 {
-	const hel_schema *s = j->m->schema;
+	const hel_schema *s = j->options->model->schema;
 	const uint32_t most = travels[way].powers, before = way < 2 ? 0 : travels[way - 2].powers;
 	bool more = !most, grid = !travels[way].grid;
 	for (size_t i = 0; i < s->table_count; i++) {
@@ -105,18 +101,19 @@ static bool differs(const ways_job *j, size_t way)
 static hel_status plan_way(void *arg, size_t number)
 {
 	ways_job *j = arg;
-	const size_t i = j->first + number, tables = j->m->schema->table_count;
+	const size_t i = j->first + number, tables = j->options->model->schema->table_count;
 	const hel_way way = {.monomials = i & 1,
 			     .fuse = !(i & 2),
 			     .sum = !(i & 4),
 			     .grid = travels[i / EXACT_WAYS].grid,
 			     .powers = travels[i / EXACT_WAYS].powers,
 			     .coding = j->options->coding};
-	const bool coded = i >= EXACT_WAYS || hel_coding_is_wanted(j->options, tables);
+	const bool coded = i >= EXACT_WAYS || hel_coding_is_wanted(j->options->coding, tables);
 	if ((way.monomials && j->options->no_monomials) || !differs(j, i / EXACT_WAYS) ||
-	    !hel_way_differs(j->m, way) || (way.fuse && (j->options->no_fusion || coded)))
+	    !hel_way_differs(j->options->model, way) ||
+	    (way.fuse && (j->options->no_fusion || coded)))
 		return HEL_OK;
-	return try_way(&j->choice[i], j->m, j->log_n, j->precise, way, j->options, j->objective);
+	return try_way(&j->choice[i], j->options, j->log_n, way);
 }
 
 /* What an upload is worth as a share of the best plan; all of it when there is none. */
@@ -154,20 +151,18 @@ static bool keep_best(search *found, ways_job *j)
 }
 
 /* Tries one ring and all ways to write the model; replaces *best when one is better. */
-static hel_status try_ring(search *found, const hel_dlrm *m, unsigned log_n, bool precise,
-			   const hel_compile_options *o, const hel_objective *objective, bool *fits)
+static hel_status try_ring(search *found, const search_options *o, unsigned log_n, bool *fits)
 {
 	hel_status st = HEL_OK;
 	ways_job *j = NULL;
 	TRY_ALLOC(j, hel_alloc(1, sizeof *j));
-	*j = (ways_job){
-	    .m = m, .options = o, .objective = objective, .log_n = log_n, .precise = precise};
-	if (o->progress) /* a guess: which rings fit is not known before */
-		hel_progress_step(o->progress, (log_n - 12) / 6.0);
+	*j = (ways_job){.options = o, .log_n = log_n};
+	/* a guess: which rings fit is not known before */
+	hel_progress_step(o->progress, (log_n - 12) / 6.0);
 	TRY(hel_pool_try(o->pool, EXACT_WAYS, plan_way, j));
 	*fits = keep_best(found, j);
-	if (m->schema->table_count && !found->one_hot &&
-	    upload_share(&found->best, objective) > UPLOAD_SHARE) {
+	if (o->model->schema->table_count && !o->one_hot &&
+	    upload_share(&found->best, &o->objective) > UPLOAD_SHARE) {
 		j->first = EXACT_WAYS;
 		TRY(hel_pool_try(o->pool, WAYS - EXACT_WAYS, plan_way, j));
 		*fits |= keep_best(found, j);
@@ -179,13 +174,12 @@ done:
 	return st;
 }
 
-hel_status hel_search(search *found, const hel_dlrm *m, const hel_compile_options *o,
-		      const hel_objective *objective, unsigned max_log_n, bool precise)
+hel_status hel_search(search *found, const search_options *o)
 {
 	hel_status st = HEL_OK;
-	for (unsigned log_n = 12, rings = 0; log_n <= max_log_n && rings < 2; log_n++) {
+	for (unsigned log_n = 12, rings = 0; log_n <= o->max_log_n && rings < 2; log_n++) {
 		bool fits = false;
-		TRY(try_ring(found, m, log_n, precise, o, objective, &fits));
+		TRY(try_ring(found, o, log_n, &fits));
 		rings += fits; /* the smallest ring that fits, and the next in case it needs less */
 	}
 done:

@@ -2,7 +2,6 @@
 #ifndef HEL_SEARCH_H
 #define HEL_SEARCH_H
 
-#include "compile.h"
 #include "explain.h"
 #include "plan.h"
 
@@ -16,9 +15,22 @@ typedef struct choice {
 	hel_plan *plan;
 } choice;
 
-/* All that was planned, and the best of it. one_hot: without other codings than must be. */
+/* What is searched, and for what. */
+typedef struct search_options {
+	const hel_dlrm *model;
+	hel_objective objective;
+	const hel_cost_model *machine;
+	unsigned max_log_n, log_batch;
+	bool precise; /* keys: see hel_choose_digits */
+	bool one_hot; /* no other codings than there must be */
+	bool no_monomials, no_fusion;
+	const hel_coding *coding; /* per table; HEL_CODINGS: what is best; NULL: for all */
+	hel_pool *pool;		  /* NULL: one thread; the result is the same */
+	hel_progress *progress;	  /* may be NULL */
+} search_options;
+
+/* All that was planned, and the best of it. */
 typedef struct search {
-	bool one_hot;
 	choice best;
 	hel_alternative seen[HEL_MAX_ALTERNATIVES];
 	size_t count;
@@ -26,12 +38,11 @@ typedef struct search {
 
 void hel_choice_clear(choice *c);
 /** Some table must travel in another way than one-hot. */
-bool hel_coding_is_wanted(const hel_compile_options *o, size_t tables);
+bool hel_coding_is_wanted(const hel_coding *coding, size_t tables);
 /** A matrix from all one-hot entries to the first top layer is out of proportion: it would never be
  *  the cheapest. */
 bool hel_too_wide_to_fuse(const hel_dlrm *m);
-/** The best choice; without a plan when nothing fits. precise: see hel_choose_digits. */
-HEL_CHECKED hel_status hel_search(search *found, const hel_dlrm *m, const hel_compile_options *o,
-				  const hel_objective *objective, unsigned max_log_n, bool precise);
+/** The best choice; without a plan when nothing fits. */
+HEL_CHECKED hel_status hel_search(search *found, const search_options *o);
 
 #endif

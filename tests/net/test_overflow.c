@@ -2,6 +2,7 @@
  * model's score or an error. */
 #include "../testing.h"
 #include "compile/bounds.h"
+#include "compile/compile.h"
 #include "net/client/client_inside.h"
 #include "net/server/server.h"
 #include <math.h>

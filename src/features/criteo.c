@@ -140,5 +140,7 @@ const hel_dataset hel_dataset_criteo = {
     .separator = '\t',
     .log_dense = true,
     .hashed = true,
+    .whole = true,
+    .label_most = 1,
     .synthesise = synthesise,
 };

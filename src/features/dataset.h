@@ -25,6 +25,10 @@ typedef struct hel_dataset {
 	char separator; /* of cells; rows end with a line */
 	bool log_dense; /* dense values enter as ln(1 + max(x, 0)), missing ones as 0 */
 	bool hashed;	/* categories are opaque codes: a schema keeps fingerprints, not texts */
+	bool whole;	/* dense values are whole numbers */
+	double
+	    missing; /* what the authors wrote for a value that is not there; 0: nothing special */
+	unsigned label_most; /* labels are whole numbers up to it; above 0 is the positive class */
 	/* Writes `rows` synthetic rows as the published files look. */
 	void (*synthesise)(FILE *out, size_t rows, hel_prng *g);
 } hel_dataset;

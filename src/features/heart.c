@@ -75,5 +75,7 @@ const hel_dataset hel_dataset_heart = {
     .column = columns,
     .columns = HEL_ARRAY_LEN(columns),
     .separator = ',',
+    .missing = -9, /* heart-disease.names, 9. */
+    .label_most = 4,
     .synthesise = synthesise,
 };

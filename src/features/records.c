@@ -1,9 +1,9 @@
 #include "records.h"
 #include "base/json.h"
+#include "cells.h"
 #include <math.h>
 #include <string.h>
 
-#define MAX_COLUMNS (HEL_MAX_DENSE + HEL_MAX_TABLES + 1)
 #define MAX_FILE ((size_t)1 << 32)
 
 static size_t count_kind(const hel_dataset *set, hel_column_kind kind)
@@ -27,6 +27,13 @@ void hel_records_clear(hel_records *r)
 	hel_free_secret(r->category, r->count * r->tables * HEL_VALUE_MAX);
 	hel_free_secret(r->label, r->count);
 	memset(r, 0, sizeof *r);
+}
+
+static void no_label(hel_records *r, const char *where)
+{
+	if (r->labelled)
+		snprintf(r->unlabelled, sizeof r->unlabelled, "%s", where);
+	r->labelled = false;
 }
 
 static hel_status regrow(void **array, size_t old, size_t new, size_t size)
@@ -59,188 +66,90 @@ done:
 	return st;
 }
 
-/* What of a file a message names. */
-typedef struct place {
-	const char *file;
-	size_t line;
-} place;
-
-static bool is_missing(const char *text)
+/* Number of a column among those of its kind. */
+static size_t nth_of_kind(const hel_dataset *set, size_t column)
 {
-	return !*text || strcmp(text, "?") == 0;
-}
-
-/* A category's canonical text: numbers lose their form ("3.0" is "3"), words and codes stay. */
-static hel_status canonical(char out[HEL_VALUE_MAX], const char *text, const char *column,
-			    bool code, place at)
-{
-	char *end;
-	double v = hel_number_of(text, &end);
-	if (is_missing(text)) {
-		out[0] = 0;
-		return HEL_OK;
-	}
-	int n;
-	if (!hel_is_text(text))
-		return hel_fail(HEL_EDATA, "%s:%zu: %s is not plain UTF-8 text", at.file, at.line,
-				column);
-	if (!code && !*end && isfinite(v))
-		n = hel_print(out, HEL_VALUE_MAX, "%.9g", v == 0 ? 0.0 : v);
-	else if (!code && !*end)
-		return hel_fail(HEL_EDATA, "%s:%zu: %s is '%s', not a category", at.file, at.line,
-				column, text);
-	else
-		n = snprintf(out, HEL_VALUE_MAX, "%s", text);
-	if (n >= HEL_VALUE_MAX)
-		return hel_fail(HEL_EDATA, "%s:%zu: %s is longer than %d characters", at.file,
-				at.line, column, HEL_VALUE_MAX - 1);
-	return HEL_OK;
-}
-
-/* Stores one cell of the row being read. */
-static hel_status set_cell(hel_records *r, const hel_dataset *set, size_t column, const char *text,
-			   place at)
-{
-	const hel_column *c = &set->column[column];
 	size_t nth = 0;
 	for (size_t i = 0; i < column; i++)
-		nth += set->column[i].kind == c->kind;
+		nth += set->column[i].kind == set->column[column].kind;
+	return nth;
+}
+
+/* Stores one cell of the row being read; where: of the row, for messages. */
+static hel_status set_cell(hel_records *r, const hel_dataset *set, size_t column, hel_cell cell,
+			   const char *where)
+{
+	const hel_column *c = &set->column[column];
+	const size_t nth = nth_of_kind(set, column);
+	char reason[HEL_REASON_MAX];
+	bool ok, missing;
 	if (c->kind == HEL_CATEGORICAL)
-		return canonical(r->category[r->count * r->tables + nth], text, c->name,
-				 set->hashed, at);
-	char *end;
-	double v = hel_number_of(text, &end);
-	bool missing = is_missing(text);
-	if (!missing && (*end || !isfinite(v)))
-		return hel_fail(HEL_EDATA, "%s:%zu: %s is '%.40s', not a finite number", at.file,
-				at.line, c->name, text);
-	if (c->kind == HEL_LABEL) {
-		if (missing)
-			r->labelled = false;
-		r->label[r->count] = !missing && v > 0;
-		return HEL_OK;
+		ok = hel_cell_category(r->category[r->count * r->tables + nth], set, c->name, cell,
+				       reason);
+	else if (c->kind == HEL_DENSE)
+		ok = hel_cell_dense(&r->value[r->count * r->dense + nth], set, c, cell, reason);
+	else {
+		ok = hel_cell_label(&r->label[r->count], &missing, set, c, cell, reason);
+		if (ok && missing)
+			no_label(r, where);
 	}
-	if (missing || (c->zero_is_missing && v == 0))
-		v = NAN;
-	if (set->log_dense) /* single precision, like rows in bulk; fmax(NaN, 0) is 0 */
-		v = (double)(float)log1p(fmax(v, 0));
-	r->value[r->count * r->dense + nth] = v;
-	return HEL_OK;
+	return ok ? HEL_OK : hel_fail(HEL_EDATA, "%s: %s", where, reason);
 }
 
-static bool is_blank(char c, char separator)
-{
-	return c == ' ' || c == '\r' || (c == '\t' && separator != '\t');
-}
-
-static size_t split_line(char *line, char separator, char **cell, size_t limit)
-{
-	size_t n = 0;
-	for (char *p = line;;) {
-		while (is_blank(*p, separator))
-			p++;
-		char *end = strchrnul(p, separator);
-		bool more = *end;
-		char *tail = end;
-		while (tail > p && is_blank(tail[-1], separator))
-			tail--;
-		*tail = 0;
-		if (n < limit)
-			cell[n] = p;
-		n++;
-		if (!more)
-			return n;
-		p = end + 1;
-	}
-}
-
-static size_t column_by_name(const hel_dataset *set, const char *name)
-{
-	size_t i = 0;
-	while (i < set->columns && strcmp(set->column[i].name, name) != 0)
-		i++;
-	return i;
-}
-
-static hel_status missing_column(const hel_dataset *set, size_t column, const char *file)
-{
-	return hel_fail(HEL_EDATA, "%s: column '%s' is missing", file, set->column[column].name);
-}
-
-/* order[i]: the data set's column in cell i. */
-static hel_status read_header(const hel_dataset *set, char **cell, size_t cells, size_t *order,
-			      const char *file)
-{
-	bool seen[MAX_COLUMNS] = {false};
-	for (size_t i = 0; i < cells; i++) {
-		order[i] = column_by_name(set, cell[i]);
-		if (order[i] == set->columns)
-			return hel_fail(HEL_EDATA, "%s: unknown column '%.40s'", file, cell[i]);
-		if (seen[order[i]])
-			return hel_fail(HEL_EDATA, "%s: column '%s' occurs twice", file, cell[i]);
-		seen[order[i]] = true;
-	}
-	for (size_t i = 0; i < set->columns; i++)
-		if (!seen[i] && set->column[i].kind != HEL_LABEL)
-			return missing_column(set, i, file);
-	return HEL_OK;
-}
-
-static hel_status parse_csv(hel_records *r, const hel_dataset *set, const char *file, char *text)
+static hel_status set_row(hel_records *r, const hel_row_form *form, const hel_cell *cell,
+			  const char *where)
 {
 	hel_status st = HEL_OK;
-	char *cell[MAX_COLUMNS];
-	size_t order[MAX_COLUMNS], columns = set->columns;
-	bool header = false, first = true;
-	place at = {file, 0};
-	for (size_t i = 0; i < set->columns; i++)
-		order[i] = i;
-	for (char *next, *line = text; *line; line = next) {
-		next = line + strcspn(line, "\n");
-		if (*next)
-			*next++ = 0;
-		at.line++;
-		if (!line[strspn(line, " \t\r")])
-			continue;
-		size_t cells = split_line(line, set->separator, cell, MAX_COLUMNS);
-		if (first && column_by_name(set, cell[0]) < set->columns) {
-			if (cells > set->columns)
-				FAIL(HEL_EDATA, "%s: %zu columns, expected %zu", file, cells,
-				     set->columns);
-			TRY(read_header(set, cell, cells, order, file));
-			columns = cells;
-			header = true;
-			first = false;
-			continue;
-		}
-		first = false;
-		if (cells != columns && !(!header && cells + 1 == columns))
-			FAIL(HEL_EDATA, "%s:%zu: %zu columns, expected %zu", file, at.line, cells,
-			     columns);
-		TRY(records_reserve(r));
-		bool label = false;
-		/* without a header, what may be missing is the label, wherever it stands */
-		const size_t skip = !header && cells < columns && set->column[0].kind == HEL_LABEL;
-		for (size_t i = 0; i < cells; i++) {
-			TRY(set_cell(r, set, order[i + skip], cell[i], at));
-			label |= set->column[order[i + skip]].kind == HEL_LABEL;
-		}
-		r->labelled &= label;
-		r->count++;
-	}
+	TRY(records_reserve(r));
+	for (size_t i = 0; i < form->cells; i++)
+		TRY(set_cell(r, form->set, form->column[i], cell[i], where));
+	if (!form->labelled)
+		no_label(r, where);
+	r->count++;
 done:
 	return st;
 }
 
+static hel_status parse_cells(hel_records *r, const hel_dataset *set, const char *file, char *text,
+			      size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_cell *cell = NULL;
+	hel_row_form *form = NULL;
+	char reason[HEL_REASON_MAX], where[HEL_WHERE_MAX];
+	size_t count, line = 0;
+	TRY_ALLOC(cell, hel_alloc(HEL_MAX_COLUMNS, sizeof *cell));
+	TRY_ALLOC(form, hel_alloc(1, sizeof *form));
+	for (char *next, *p = text, *end = text + size; p < end; p = next) {
+		char *newline = memchr(p, '\n', (size_t)(end - p));
+		next = newline ? newline + 1 : end;
+		snprintf(where, sizeof where, "%.*s:%zu", HEL_WHERE_MAX - 24, file, ++line);
+		if (hel_line_is_blank(p, newline ? newline : end, set->separator))
+			continue;
+		const bool first = !form->set;
+		if (!hel_split_line(cell, &count, p, newline ? newline : end, set->separator,
+				    reason) ||
+		    !(first ? hel_row_form_of(form, set, cell, count, reason)
+			    : hel_row_fits(form, count, reason)))
+			FAIL(HEL_EDATA, "%s: %s", where, reason);
+		if (!first || !form->header)
+			TRY(set_row(r, form, cell, where));
+	}
+done:
+	hel_free(form);
+	hel_free(cell);
+	return st;
+}
+
 static hel_status parse_value(hel_records *r, const hel_dataset *set, size_t column,
-			      const hel_json_value *value, place at)
+			      const hel_json_value *value, const char *where)
 {
 	char number[40];
-	const char *text = "?";
+	const char *text = "";
 	const hel_json_kind kind = value ? value->kind : HEL_JSON_NULL;
 	if (kind == HEL_JSON_ARRAY || kind == HEL_JSON_OBJECT)
 		return hel_fail(HEL_EDATA, "%s: column '%s' is neither number, text nor null",
-				at.file, set->column[column].name);
+				where, set->column[column].name);
 	if (kind == HEL_JSON_NUMBER) {
 		hel_print(number, sizeof number, "%.17g", value->number);
 		text = number;
@@ -248,25 +157,28 @@ static hel_status parse_value(hel_records *r, const hel_dataset *set, size_t col
 		text = value->text;
 	else if (kind != HEL_JSON_NULL)
 		text = kind == HEL_JSON_TRUE ? "1" : "0";
-	return set_cell(r, set, column, text, at);
+	return set_cell(r, set, column, hel_cell_of(text, strlen(text)), where);
 }
 
-static hel_status parse_object(hel_records *r, const hel_dataset *set, const char *file,
-			       const hel_json_value *object, size_t number)
+static hel_status parse_object(hel_records *r, const hel_dataset *set, const char *where,
+			       const hel_json_value *object)
 {
 	hel_status st = HEL_OK;
-	const place at = {file, number};
 	if (object->kind != HEL_JSON_OBJECT)
-		FAIL(HEL_EDATA, "%s: record %zu is no JSON object", file, number);
-	for (const hel_json_value *v = object->first; v; v = v->next)
-		if (column_by_name(set, v->name) == set->columns)
-			FAIL(HEL_EDATA, "%s: unknown column '%.40s'", file, v->name);
+		FAIL(HEL_EDATA, "%s is no JSON object", where);
+	for (const hel_json_value *v = object->first; v; v = v->next) {
+		size_t i = 0;
+		while (i < set->columns && strcmp(set->column[i].name, v->name) != 0)
+			i++;
+		if (i == set->columns)
+			FAIL(HEL_EDATA, "%s: unknown column '%.40s'", where, v->name);
+	}
 	TRY(records_reserve(r));
 	for (size_t i = 0; i < set->columns; i++) {
 		const hel_json_value *value = hel_json_member(object, set->column[i].name);
 		if (!value && set->column[i].kind != HEL_LABEL)
-			TRY(missing_column(set, i, file));
-		TRY(parse_value(r, set, i, value, at));
+			FAIL(HEL_EDATA, "%s: column '%s' is missing", where, set->column[i].name);
+		TRY(parse_value(r, set, i, value, where));
 	}
 	r->count++;
 done:
@@ -278,14 +190,18 @@ static hel_status parse_json(hel_records *r, const hel_dataset *set, const char 
 {
 	hel_status st = HEL_OK;
 	hel_json *json = NULL;
+	char where[HEL_WHERE_MAX];
 	size_t number = 0;
 	st = hel_json_read(&json, text, size);
 	if (st != HEL_OK)
 		FAIL(st == HEL_EFORMAT ? HEL_EDATA : st, "%s, %s", file, hel_error_detail());
 	const hel_json_value *root = hel_json_root(json);
 	const hel_json_value *object = root->kind == HEL_JSON_ARRAY ? root->first : root;
-	for (; object; object = object->next)
-		TRY(parse_object(r, set, file, object, ++number));
+	for (; object; object = object->next) {
+		snprintf(where, sizeof where, "%.*s: record %zu", HEL_WHERE_MAX - 32, file,
+			 ++number);
+		TRY(parse_object(r, set, where, object));
+	}
 done:
 	hel_json_free(json);
 	return st;
@@ -298,13 +214,15 @@ hel_status hel_records_parse(hel_records *out, const hel_dataset *set, const cha
 	hel_records r;
 	char *copy = NULL;
 	records_init(&r, set);
+	if (!hel_skip_mark(&text, &size))
+		FAIL(HEL_EDATA, "%s is UTF-16, expected UTF-8", name);
 	if (memchr(text, 0, size))
 		FAIL(HEL_EDATA, "%s contains a zero byte: not a text file", name);
 	TRY_ALLOC(copy, hel_alloc(size + 1, 1));
 	memcpy(copy, text, size);
 	const char start = copy[strspn(copy, " \t\r\n")];
 	TRY(start == '{' || start == '[' ? parse_json(&r, set, name, copy, size)
-					 : parse_csv(&r, set, name, copy));
+					 : parse_cells(&r, set, name, copy, size));
 	if (!r.count)
 		FAIL(HEL_EDATA, "%s holds no record", name);
 	*out = r;
@@ -327,6 +245,8 @@ static hel_status append(hel_records *a, const hel_records *b)
 		       b->tables * sizeof *b->category);
 		a->label[a->count] = b->label[i];
 	}
+	if (a->labelled && !b->labelled)
+		memcpy(a->unlabelled, b->unlabelled, sizeof a->unlabelled);
 	a->labelled &= b->labelled;
 done:
 	return st;

@@ -4,6 +4,8 @@
 
 #include "dataset.h"
 
+#define HEL_WHERE_MAX 160
+
 /** Raw rows: dense values (NaN = missing), categories as text ("" = missing), labels 0 or 1. */
 typedef struct hel_records {
 	size_t count, dense, tables;
@@ -11,12 +13,12 @@ typedef struct hel_records {
 	char (*category)[HEL_VALUE_MAX]; /* [count * tables] */
 	uint8_t *label;			 /* [count] */
 	bool labelled;
+	char unlabelled[HEL_WHERE_MAX]; /* "file:line" of the first row without a label */
 } hel_records;
 
-/** Reads published files or records to score, one after the other.
- *  Rows of cells with a header name their columns in any order; without one they have the published
- *  order, the label optional. A file that starts with '{' or '[' is JSON: one object or an array.
- *  @retval HEL_EDATA names file, line, column, what was found and what was expected. */
+/** Reads published files or records to score, one after the other; "-" is standard input, pipes are
+ *  fine. Cells as in cells.h; a file that starts with '{' or '[' is JSON: one object or an array.
+ *  @retval HEL_EDATA names file, line or record, column, what was found and what was expected. */
 HEL_CHECKED hel_status hel_records_read(hel_records *out, const hel_dataset *set,
 					const char *const *paths, size_t count);
 /** The same from memory; `name` stands for the file in messages. */

@@ -1,6 +1,7 @@
 /* Published files as a stream: one task reads and inflates the next piece of text while the others
  * parse the lines of the present one. */
 #include "scan.h"
+#include "cells.h"
 #include "hash.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 #define TEXT_BYTES ((size_t)4 << 20)  /* of one piece of text */
 #define PARTS 16		      /* tasks a piece is parsed in */
 #define LINE_BYTES ((size_t)64 << 10) /* a longer line belongs to no published file */
-#define COUNT_MAX 1000000000000000    /* of an integer field */
 
 hel_status hel_block_init(hel_block *b, const hel_dataset *set, size_t rows)
 {
@@ -47,17 +47,19 @@ typedef struct row_form {
 
 /* Lines from `at` to `end`, and what they hold. */
 typedef struct part {
-	const char *at, *end;
+	char *at, *end;
 	uint8_t *rows; /* [count] records: hashes, values, label */
 	size_t count, capacity, lines, malformed;
 	size_t shown_line[HEL_MALFORMED_SHOWN];
-	char shown[HEL_MALFORMED_SHOWN][96];
+	char shown[HEL_MALFORMED_SHOWN][HEL_REASON_MAX];
 	hel_status status;
 } part;
 
 typedef struct scanner {
 	const hel_dataset *set;
 	row_form form;
+	hel_row_form columns;	       /* of the present file */
+	uint16_t nth[HEL_MAX_COLUMNS]; /* of each column among those of its kind */
 	const char *path;
 	gzFile file;
 	char *text[2], *carry; /* two pieces of text in turn; what the next one starts with */
@@ -72,82 +74,39 @@ typedef struct scanner {
 
 /* --- a line --------------------------------------------------------------------- */
 
-/* [-]digits, at most COUNT_MAX */
-static bool parse_count(float *out, const char *p, const char *end, bool log_dense)
+/* Fills one record; false leaves the reason. Takes quotes out of the line. */
+static bool parse_line(uint8_t *record, const scanner *s, char *line, char *end,
+		       char reason[HEL_REASON_MAX])
 {
-	const bool negative = p < end && *p == '-';
-	int64_t v = 0;
-	p += negative;
-	if (p == end)
-		return false;
-	for (; p < end; p++) {
-		if (*p < '0' || *p > '9' || v > COUNT_MAX)
-			return false;
-		v = 10 * v + (*p - '0');
-	}
-	v = negative ? -v : v;
-	*out = (float)(log_dense ? (v > 0 ? log1p((double)v) : 0) : (double)v);
-	return true;
-}
-
-static bool is_code(const char *p, const char *end)
-{
-	if (end - p >= HEL_VALUE_MAX)
-		return false;
-	for (; p < end; p++)
-		if (*p <= ' ' || *p > '~')
-			return false;
-	return true;
-}
-
-/* Fills one record; false leaves the reason. */
-static bool parse_line(uint8_t *record, const scanner *s, const char *p, const char *end,
-		       char *reason, size_t reason_size)
-{
+	hel_cell cell[HEL_MAX_COLUMNS];
 	uint32_t *hash = (uint32_t *)(void *)record;
 	float *value = (float *)(void *)(hash + s->form.tables);
 	uint8_t *label = (uint8_t *)(value + s->form.dense);
-	const size_t columns = s->set->columns;
-	size_t i = 0;
-	for (const char *field = p;; field = p + 1, i++) {
-		p = memchr(field, s->set->separator, (size_t)(end - field));
-		p = p ? p : end;
-		if (i >= columns) {
-			snprintf(reason, reason_size, "more than %zu fields", columns);
+	size_t count;
+	if (!hel_split_line(cell, &count, line, end, s->set->separator, reason) ||
+	    !hel_row_fits(&s->columns, count, reason))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const size_t column = s->columns.column[i], nth = s->nth[column];
+		const hel_column *c = &s->set->column[column];
+		char text[HEL_VALUE_MAX];
+		double v = 0;
+		bool missing = false;
+		const bool ok = c->kind == HEL_LABEL
+				    ? hel_cell_label(label, &missing, s->set, c, cell[i], reason)
+				: c->kind == HEL_DENSE
+				    ? hel_cell_dense(&v, s->set, c, cell[i], reason)
+				    : hel_cell_category(text, s->set, c->name, cell[i], reason);
+		if (ok && missing)
+			snprintf(reason, HEL_REASON_MAX, "the row has no label");
+		if (!ok || missing)
 			return false;
-		}
-		const hel_column *c = &s->set->column[i];
-		const int shown = (int)HEL_MIN(p - field, 20);
-		if (c->kind == HEL_LABEL) {
-			if (p - field != 1 || (*field != '0' && *field != '1')) {
-				snprintf(reason, reason_size, "the label is '%.*s', not 0 or 1",
-					 shown, field);
-				return false;
-			}
-			*label = (uint8_t)(*field - '0');
-		} else if (c->kind == HEL_DENSE) {
-			*value = s->set->log_dense ? 0 : NAN;
-			if (p > field && !parse_count(value, field, p, s->set->log_dense)) {
-				snprintf(reason, reason_size, "%s is '%.*s', not a whole number",
-					 c->name, shown, field);
-				return false;
-			}
-			value++;
-		} else {
-			if (!is_code(field, p)) {
-				snprintf(reason, reason_size,
-					 "%s is not a code of at most %d letters and digits",
-					 c->name, HEL_VALUE_MAX - 1);
-				return false;
-			}
-			*hash++ = hel_value_hash(field, (size_t)(p - field));
-		}
-		if (p == end)
-			break;
+		if (c->kind == HEL_DENSE)
+			value[nth] = (float)v;
+		else if (c->kind == HEL_CATEGORICAL)
+			hash[nth] = hel_value_hash(text, strlen(text));
 	}
-	if (i + 1 != columns)
-		snprintf(reason, reason_size, "%zu fields, expected %zu", i + 1, columns);
-	return i + 1 == columns;
+	return true;
 }
 
 static hel_status part_reserve(part *k, size_t size)
@@ -170,19 +129,18 @@ static hel_status parse_part(const scanner *s, part *k)
 {
 	hel_status st = HEL_OK;
 	k->count = k->lines = k->malformed = 0;
-	for (const char *p = k->at; p < k->end;) {
-		const char *newline = memchr(p, '\n', (size_t)(k->end - p));
-		const char *end = newline ? newline : k->end;
-		const char *next = newline ? newline + 1 : k->end;
-		char reason[96];
+	for (char *p = k->at; p < k->end;) {
+		char *newline = memchr(p, '\n', (size_t)(k->end - p));
+		char *end = newline ? newline : k->end;
+		char *next = newline ? newline + 1 : k->end;
+		char reason[HEL_REASON_MAX];
 		k->lines++;
-		end -= end > p && end[-1] == '\r';
-		if (end == p) {
+		if (hel_line_is_blank(p, end, s->set->separator)) {
 			p = next;
 			continue;
 		}
 		TRY(part_reserve(k, s->form.size));
-		if (parse_line(k->rows + k->count * s->form.size, s, p, end, reason, sizeof reason))
+		if (parse_line(k->rows + k->count * s->form.size, s, p, end, reason))
 			k->count++;
 		else {
 			if (k->malformed < HEL_MALFORMED_SHOWN) {
@@ -203,11 +161,15 @@ static hel_status open_file(scanner *s, const char *path)
 {
 	hel_status st = HEL_OK;
 	struct stat info = {0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const bool standard = strcmp(path, "-") == 0;
+	/* not to wait for a pipe's writer before it is known to be one */
+	int fd = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &info))
 		FAIL(HEL_EIO, "cannot open %s: %s", path, strerror(errno));
-	if (!S_ISREG(info.st_mode))
-		FAIL(HEL_EIO, "%s is not a regular file", path);
+	if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode))
+		FAIL(HEL_EIO, "%s is neither a regular file nor a pipe", path);
+	if (!standard && fcntl(fd, F_SETFL, O_RDONLY) < 0)
+		FAIL(HEL_EIO, "cannot open %s: %s", path, strerror(errno));
 	TRY_ALLOC(s->file, gzdopen(fd, "rb"));
 	fd = -1;
 	gzbuffer(s->file, 1 << 18);
@@ -261,15 +223,15 @@ done:
 }
 
 /* Cuts a piece of text at line ends into parts of about equal size. */
-static void cut(scanner *s, const char *text, size_t size)
+static void cut(scanner *s, char *text, size_t size)
 {
-	const char *at = text, *end = text + size;
+	char *at = text, *end = text + size;
 	for (size_t i = 0; i < PARTS; i++) {
-		const char *cut = text + size * (i + 1) / PARTS;
+		char *cut = text + size * (i + 1) / PARTS;
 		if (cut < at)
 			cut = at;
 		if (cut < end) {
-			const char *newline = memchr(cut, '\n', (size_t)(end - cut));
+			char *newline = memchr(cut, '\n', (size_t)(end - cut));
 			cut = newline ? newline + 1 : end;
 		}
 		s->part[i].at = at;
@@ -357,18 +319,59 @@ static void show_progress(const scanner *s, hel_progress *progress, uint64_t bef
 			  text);
 }
 
+/* What the first row of a file says about its columns. *skip: bytes before the first row of values,
+ * *line: lines in them. A row that says nothing (a malformed one) is left to the parser. */
+static hel_status learn_columns(scanner *s, size_t *skip, size_t *line)
+{
+	hel_status st = HEL_OK;
+	hel_cell cell[HEL_MAX_COLUMNS];
+	char reason[HEL_REASON_MAX], *copy = NULL;
+	const char *text = s->text[s->reading], *p = text;
+	size_t size = s->size[s->reading], count;
+	if (!hel_skip_mark(&p, &size))
+		FAIL(HEL_EDATA, "%s is UTF-16, expected UTF-8", s->path);
+	const char *end = p + size, *next = p, *stop = p;
+	for (*line = 0; next < end; ++*line) {
+		const char *newline = memchr(next, '\n', (size_t)(end - next));
+		p = next;
+		stop = newline ? newline : end;
+		next = newline ? newline + 1 : end;
+		if (!hel_line_is_blank(p, stop, s->set->separator))
+			break;
+	}
+	s->columns = (hel_row_form){.set = s->set, .cells = s->set->columns, .labelled = true};
+	for (size_t i = 0; i < s->set->columns; i++)
+		s->columns.column[i] = (uint16_t)i;
+	TRY_ALLOC(copy, hel_alloc((size_t)(stop - p) + 1, 1)); /* quotes stay for the parser */
+	memcpy(copy, p, (size_t)(stop - p));
+	const bool learned =
+	    hel_split_line(cell, &count, copy, copy + (stop - p), s->set->separator, reason) &&
+	    hel_row_form_of(&s->columns, s->set, cell, count, reason);
+	if (s->columns.header && (!learned || !s->columns.labelled))
+		FAIL(HEL_EDATA, "%s:%zu: %s", s->path, *line + 1,
+		     learned ? "there is no column of labels" : reason);
+	*skip = (size_t)((s->columns.header ? next : p) - text);
+	*line += s->columns.header;
+	if (!learned || !s->columns.labelled) /* the published order, with labels */
+		s->columns.cells = s->set->columns;
+done:
+	hel_free(copy);
+	return st;
+}
+
 static hel_status scan_file(scanner *s, const char *path, uint64_t max_malformed, hel_pool *pool,
 			    hel_progress *progress, uint64_t before, uint64_t total,
 			    hel_status (*take)(void *arg, const hel_block *block), void *arg)
 {
 	hel_status st = HEL_OK;
-	size_t line = 0;
+	size_t line = 0, skip = 0;
 	TRY(open_file(s, path));
 	s->reading = 0;
 	TRY(read_text(s));
-	for (bool more = true; more;) {
+	TRY(learn_columns(s, &skip, &line));
+	for (bool more = true; more; skip = 0) {
 		more = !s->ended;
-		cut(s, s->text[s->reading], s->size[s->reading]);
+		cut(s, s->text[s->reading] + skip, s->size[s->reading] - skip);
 		s->reading ^= 1;
 		TRY(hel_pool_try(pool, PARTS + 1, work, s));
 		TRY(collect(s, &line, max_malformed, take, arg));
@@ -403,6 +406,11 @@ hel_status hel_scan(hel_scan_report *report, const hel_dataset *set, const char 
 	TRY(hel_block_init(&s.block, set, HEL_BLOCK_ROWS));
 	s.form = (row_form){.dense = s.block.dense, .tables = s.block.tables};
 	s.form.size = (4 * (s.form.dense + s.form.tables) + 1 + 3) / 4 * 4;
+	s.columns.set = set;
+	for (size_t i = 0; i < set->columns; i++)
+		for (size_t k = 0; k < i; k++)
+			s.nth[i] =
+			    (uint16_t)(s.nth[i] + (set->column[k].kind == set->column[i].kind));
 	TRY_ALLOC(s.text[0], hel_alloc(TEXT_BYTES, 1));
 	TRY_ALLOC(s.text[1], hel_alloc(TEXT_BYTES, 1));
 	TRY_ALLOC(s.carry, hel_alloc(LINE_BYTES, 1));

@@ -14,6 +14,10 @@ static bool is_blank(char c)
 static hel_status read_line(float *value, size_t *count, const char *at, const char *end,
 			    size_t line)
 {
+	if (memchr(at, '\t', (size_t)(end - at)) && memchr(at, ',', (size_t)(end - at)))
+		return hel_fail(HEL_EDATA,
+				"line %zu has tabs and commas: decimals are written with a point",
+				line);
 	for (;;) {
 		while (at < end && is_blank(*at))
 			at++;

@@ -109,7 +109,9 @@ head -n 12 rows.txt >some.txt
 "$helrm" verify --model tail --compiled compiled --data some.txt --json >verify.json 2>/dev/null
 holds "encrypted bits" "$(field bits verify.json)" ">=" 12.5
 holds "decisions that differ" "$(field decisions_differ verify.json)" "==" 0
-head -n 1 rows.txt | cut -f 2- >record.tsv # without its label
+head -n 1 rows.txt | sed 's/^[01]//' >record.tsv # without its label
+head -n 1 rows.txt | cut -f 2- >shifted.tsv
+if "$helrm" predict --model tail --input shifted.tsv 2>says || ! grep -q "39 columns, expected 40: a row without its label starts with an empty cell" says; then fail "a lost cell: $(cat says)"; else ok "a lost cell is no shift"; fi
 "$helrm" keygen --manifest compiled/manifest.helm --out keys >/dev/null
 "$helrm" encrypt --manifest compiled/manifest.helm --key keys/secret.key --input record.tsv --out q >/dev/null
 "$helrm" infer --program compiled/program.helm --keys keys/evaluation.keys --query q --out r >/dev/null

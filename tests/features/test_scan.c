@@ -130,10 +130,13 @@ static void test_malformed_rows(void **state)
 	static const struct {
 		const char *row, *says;
 	} cases[] = {
-	    {"1\t2\t3\n", "3 fields, expected 40"},
+	    {"1\t2\t3\n", "3 columns, expected 40"},
 	    {"2\t" EMPTY_COUNTS "\t" EMPTY_CODES "\n", "the label is '2', not 0 or 1"},
-	    {"\t" EMPTY_COUNTS "\t" EMPTY_CODES "\n", "the label is ''"},
-	    {"1\t" EMPTY_COUNTS "\t" EMPTY_CODES "\t\n", "more than 40 fields"},
+	    {"\t" EMPTY_COUNTS "\t" EMPTY_CODES "\n", "the row has no label"},
+	    {"1\t" EMPTY_COUNTS "\t" EMPTY_CODES "\t\n", "41 columns, expected 40"},
+	    {"\"1\t" EMPTY_COUNTS "\t" EMPTY_CODES "\n", "a quote that opens"},
+	    {"1\t" EMPTY_COUNTS EMPTY_CODES "\n", "39 columns, expected 40"},
+	    {"1\t2,5" EMPTY_COUNTS "\t" EMPTY_CODES "\n", "decimals are written with a point"},
 	    {"1\tx" EMPTY_COUNTS "\t" EMPTY_CODES "\n", "I1 is 'x', not a whole number"},
 	    {"1\t1.5" EMPTY_COUNTS "\t" EMPTY_CODES "\n", "I1 is '1.5'"},
 	    {"1\t-" EMPTY_COUNTS "\t" EMPTY_CODES "\n", "I1 is '-'"},
@@ -174,6 +177,36 @@ static void test_malformed_rows(void **state)
 	free(text);
 }
 
+/* A mark, a blank line, a header in another order, quotes: the rows that the plain text has. */
+static void test_forms_agree(void **state)
+{
+	(void)state;
+	collected plain, c;
+	hel_scan_report r;
+	char header[1024] = "C1\tI1\tlabel", row[1024] = "\"68fd1e64\"\t 7 \t0";
+	for (int i = 2; i <= 13; i++)
+		snprintf(header + strlen(header), 8, "\tI%d", i);
+	for (int i = 2; i <= 26; i++)
+		snprintf(header + strlen(header), 8, "\tC%d", i);
+	for (int i = 0; i < 37; i++)
+		strcat(row, i == 0 ? "\t-2.0" : i == 1 ? "\t?" : "\t");
+	char text[4096];
+	snprintf(text, sizeof text, "0\t7\t-2" EMPTY_COUNTS "68fd1e64" EMPTY_CODES "\n");
+	assert_ok(hel_file_write(temp_path("plain"), text, strlen(text), 0644));
+	assert_ok(scan(&plain, &r, temp_path("plain"), 0, NULL));
+	snprintf(text, sizeof text, "\xef\xbb\xbf \n%s\n\r\n%s\r\n", header, row);
+	assert_ok(hel_file_write(temp_path("header"), text, strlen(text), 0644));
+	assert_ok(scan(&c, &r, temp_path("header"), 0, NULL));
+	assert_same(&plain, &c);
+	hel_block_clear(&c.all);
+	hel_block_clear(&plain.all);
+	snprintf(text, sizeof text, "I1\tlabel\tI2\n");
+	assert_ok(hel_file_write(temp_path("bad"), text, strlen(text), 0644));
+	assert_status(HEL_EDATA, scan(&c, &r, temp_path("bad"), UINT64_MAX, NULL));
+	assert_non_null(strstr(hel_error_detail(), "bad:1: column 'I3' is missing"));
+	hel_block_clear(&c.all);
+}
+
 static void test_refuses(void **state)
 {
 	(void)state;
@@ -201,6 +234,7 @@ int main(void)
 	    cmocka_unit_test(test_agrees_with_records),
 	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_malformed_rows),
+	    cmocka_unit_test(test_forms_agree),
 	    cmocka_unit_test(test_refuses),
 	};
 	return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);

@@ -35,6 +35,8 @@ static void test_text(void **state)
 	assert_status(HEL_EDATA, text(&v, &rows, &dim, "1 nan\n"));
 	assert_status(HEL_EDATA, text(&v, &rows, &dim, "1 1e99\n"));
 	assert_status(HEL_EDATA, text(&v, &rows, &dim, "1 2x\n"));
+	assert_status(HEL_EDATA, text(&v, &rows, &dim, "1,5\t2,5\n2,5\t1,0\n"));
+	assert_non_null(strstr(hel_error_detail(), "decimals are written with a point"));
 	assert_status(HEL_EDATA, text(&v, &rows, &dim, "\n\n"));
 	assert_status(HEL_EDATA, text(&v, &rows, &dim, ""));
 	assert_null(v);

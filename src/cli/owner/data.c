@@ -17,8 +17,8 @@ hel_status hel_cli_records(hel_records *out, const hel_args *args, const char *o
 	const char *const *paths = hel_arg_all(args, option, &count);
 	hel_status st = hel_records_read(out, set, paths, count);
 	if (st == HEL_OK && labelled && !out->labelled) {
+		st = hel_fail(HEL_EDATA, "%s: the row has no label", out->unlabelled);
 		hel_records_clear(out);
-		st = hel_fail(HEL_EDATA, "%s: a row has no label", paths[0]);
 	}
 	return st;
 }

@@ -1,0 +1,63 @@
+/* cells.h -- the one grammar of records in text: what a line, a cell, a number, a category and a
+ * label are (docs/data.md). scan.c reads millions of rows by it, records.c those of a client,
+ * import.c what a schema lists, so that none of them sees another value than the others.
+ */
+#ifndef HEL_FEATURES_CELLS_H
+#define HEL_FEATURES_CELLS_H
+
+#include "dataset.h"
+
+#define HEL_MAX_COLUMNS (HEL_MAX_DENSE + HEL_MAX_TABLES + 1)
+#define HEL_REASON_MAX 128 /* bytes of what is wrong with a row, zero included */
+
+/** Part of a text that someone else owns. */
+typedef struct hel_cell {
+	const char *at;
+	size_t size;
+} hel_cell;
+
+/** How the rows of one file stand: which column each of its cells is. */
+typedef struct hel_row_form {
+	const hel_dataset *set;
+	size_t cells;			  /* of every row */
+	uint16_t column[HEL_MAX_COLUMNS]; /* number of each cell's column in the data set */
+	bool header;			  /* the row that it was learned from is a header */
+	bool labelled;			  /* there is a column of labels */
+} hel_row_form;
+
+/** Steps over a byte order mark. false: a text in UTF-16, which is not read. */
+bool hel_skip_mark(const char **text, size_t *size);
+/** The text without blanks at both ends. */
+hel_cell hel_cell_of(const char *text, size_t size);
+/** Nothing but blanks, and no separator: not a row. */
+bool hel_line_is_blank(const char *line, const char *end, char separator);
+
+/** Cuts [line, end) into at most HEL_MAX_COLUMNS cells. Blanks around a cell are not part of it;
+ * one that starts with a quote ends with one, and two quotes in it are one (RFC 4180, but a line
+ * break is never part of a cell). Quotes are taken out in place. false leaves the reason. */
+bool hel_split_line(hel_cell *cell, size_t *count, char *line, char *end, char separator,
+		    char reason[HEL_REASON_MAX]);
+
+/** The form that the first row of a file decides: a header names all columns but the label, in any
+ *  order; other rows stand in the published order and may end before a label that comes last.
+ *  false leaves the reason. */
+bool hel_row_form_of(hel_row_form *out, const hel_dataset *set, const hel_cell *cell, size_t count,
+		     char reason[HEL_REASON_MAX]);
+/** Whether a later row has as many cells; false leaves the reason. */
+bool hel_row_fits(const hel_row_form *form, size_t count, char reason[HEL_REASON_MAX]);
+
+/** Cells as values. Missing are: nothing, '?', and what the data set's authors wrote for it. false
+ *  leaves the reason. */
+
+/** NaN when missing; with log_dense ln(1 + max(x, 0)) in single precision, 0 when missing. */
+bool hel_cell_dense(double *out, const hel_dataset *set, const hel_column *c, hel_cell cell,
+		    char reason[HEL_REASON_MAX]);
+/** The canonical text, "" when missing: numbers lose their form ("3.0" is "3"), words stay; codes
+ * of a hashed data set stay as they are. */
+bool hel_cell_category(char out[HEL_VALUE_MAX], const hel_dataset *set, const char *column,
+		       hel_cell cell, char reason[HEL_REASON_MAX]);
+/** 0 or 1. */
+bool hel_cell_label(uint8_t *out, bool *missing, const hel_dataset *set, const hel_column *c,
+		    hel_cell cell, char reason[HEL_REASON_MAX]);
+
+#endif

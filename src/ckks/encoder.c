@@ -81,6 +81,14 @@ static void residue_limb(void *arg, size_t l)
 	ring->k->ntt_forward(r, ring->at + l, 1);
 }
 
+double hel_encode_limit(const hel_params *p, unsigned level)
+{
+	double limit = 0.5;
+	for (size_t l = 0; l < p->limbs[level] && limit < 0x1p62; l++)
+		limit *= p->ring.prime[l].q;
+	return HEL_MIN(limit, 0x1p62);
+}
+
 hel_status hel_encode_into(uint32_t *data, const hel_params *p, const hel_complex *slots,
 			   unsigned level, double scale, hel_pt_use use, hel_pool *pool)
 {
@@ -96,11 +104,7 @@ hel_status hel_encode_into(uint32_t *data, const hel_params *p, const hel_comple
 	e.coefficients = e.re + n;
 	e.low = e.high + n;
 	to_coefficients(p, &e, slots, scale);
-	/* half the modulus, and what two words hold */
-	double limit = 0.5;
-	for (size_t l = 0; l < limbs && limit < 0x1p62; l++)
-		limit *= p->ring.prime[l].q;
-	if (!hel_reveal(round_all(p, &e, HEL_MIN(limit, 0x1p62))))
+	if (!hel_reveal(round_all(p, &e, hel_encode_limit(p, level))))
 		FAIL(HEL_ERANGE, "a value is not finite or too large for scale 2^%.1f",
 		     log2(scale));
 	hel_pool_for(pool, limbs, residue_limb, &(residue_job){&e, &p->ring, use, data});

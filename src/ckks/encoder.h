@@ -7,6 +7,9 @@
 /** N real coefficients, unscaled, to slots. */
 HEL_CHECKED hel_status hel_embed(const hel_params *p, hel_complex *slots,
 				 const double *coefficients);
+/** What every coefficient of an encoding, which is at most the largest slot times the scale, must
+ *  stay below: half the modulus, and what two words hold. */
+double hel_encode_limit(const hel_params *p, unsigned level);
 /** Encodes at any scale into memory of the caller, limbs of the level times N words, undefined on
  *  failure; limbs on the pool. */
 HEL_CHECKED hel_status hel_encode_into(uint32_t *data, const hel_params *p,

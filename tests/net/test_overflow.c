@@ -28,16 +28,19 @@ static hel_schema *plain_schema(void)
 	assert_ok(hel_schema_new(&s, DENSE, TABLES));
 	strcpy(s->dataset, "heart");
 	s->clip = CLIP;
-	for (size_t i = 0; i < DENSE; i++) {
-		snprintf(s->dense[i].name, HEL_NAME_MAX, "d%zu", i);
-		s->dense[i].deviation = 1;
-	}
-	for (size_t i = 0; i < TABLES; i++) {
-		hel_table_field *t = &s->table[i];
-		snprintf(t->name, HEL_NAME_MAX, "t%zu", i);
-		t->values = t->digits = 1;
-		t->value = hel_alloc(1, sizeof *t->value);
-		strcpy(t->value[0], "1");
+	size_t dense = 0, tables = 0;
+	for (size_t i = 0; i < hel_dataset_heart.columns; i++) {
+		const hel_column *column = &hel_dataset_heart.column[i];
+		if (column->kind == HEL_DENSE) {
+			strcpy(s->dense[dense].name, column->name);
+			s->dense[dense++].deviation = 1;
+		} else if (column->kind == HEL_CATEGORICAL) {
+			hel_table_field *t = &s->table[tables++];
+			strcpy(t->name, column->name);
+			t->values = t->digits = 1;
+			t->value = hel_alloc(1, sizeof *t->value);
+			strcpy(t->value[0], "1");
+		}
 	}
 	return s;
 }
@@ -101,7 +104,7 @@ static void deploy(deployed *d, unsigned squarings, uint32_t width, float gain)
 	d->wrap = (double)params->ring.prime[0].q * params->ring.prime[1].q / params->scale[0];
 	assert_ok(hel_program_write(&program, p));
 	assert_ok(hel_manifest_write(&manifest, p->manifest));
-	assert_ok(hel_client_new(&d->client, manifest.bytes, manifest.size, NULL, 0));
+	assert_ok(hel_client_open(&d->client, manifest.bytes, manifest.size, NULL, NULL));
 	assert_true(hel_client_manifest(d->client)->measured);
 	assert_ok(hel_client_generate(d->client));
 	assert_ok(hel_client_write_keys(&keys, d->client, NULL));

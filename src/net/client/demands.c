@@ -1,15 +1,31 @@
-/* What a manifest, which comes from the server, may ask of a client. */
+/* What a manifest, which comes from the server, may ask of a client: bounded work, and nothing that
+ * one record can do and another cannot. A server that could write a manifest under which some
+ * records cannot be encoded would learn from a query that does not come (docs/threat-model.md). */
 #include "client_inside.h"
+#include <math.h>
+#include <string.h>
 
-/* What a manifest may make a client compute, store and send. */
 #define KEYS_BYTES_MAX ((size_t)4 << 30)
 #define QUERY_BYTES_MAX ((size_t)1 << 30)
 #define FEATURES_MAX ((uint64_t)1 << 27) /* of a whole batch */
 
-hel_status hel_client_check_demands(const hel_client *c)
+/* How often one feature may be sent: the compiler sends it once for each stage and block that reads
+ * it, the largest model of bench/criteo four times; the constant once for each selection. */
+#define COVERS_MAX 64
+#define CONSTANT_COVERS_MAX 4096
+
+/* Of a column: what training can have seen. Beyond, numbers of records drown or overflow. */
+#define MEAN_MAX 1e15
+#define DEVIATION_MIN 1e-9
+#define DEVIATION_MAX 1e15
+
+/* Of encoding: rounding to integers, and transforms in doubles. */
+#define ENCODING_SLACK (1 + 0x1p-20)
+
+static hel_status check_keys(const hel_client *c)
 {
 	const hel_manifest *m = c->manifest;
-	size_t keys = 0, query = 0;
+	size_t keys = 0;
 	for (uint32_t i = 0; i < m->keys; i++) {
 		const uint32_t galois = m->key[i].galois;
 		if (galois != HEL_RELINEARISE && !(galois & 1))
@@ -20,19 +36,160 @@ hel_status hel_client_check_demands(const hel_client *c)
 				return hel_fail(HEL_EFORMAT, "the manifest asks twice for one key");
 		keys += hel_switch_key_bytes(c->params, &m->key[i]);
 	}
+	return keys <= KEYS_BYTES_MAX
+		   ? HEL_OK
+		   : hel_fail(HEL_ELIMIT,
+			      "the manifest asks for %zu MB of keys; at most %zu are accepted",
+			      keys >> 20, KEYS_BYTES_MAX >> 20);
+}
+
+static hel_status check_sizes(const hel_client *c)
+{
+	const hel_manifest *m = c->manifest;
+	size_t query = 0;
 	for (uint32_t i = 0; i < m->inputs; i++)
 		query += c->params->limbs[m->input[i].level] *
 			 hel_packed_size(c->params->ring.n, HEL_PRIME_BITS);
-	if (keys > KEYS_BYTES_MAX || query > QUERY_BYTES_MAX)
-		return hel_fail(
-		    HEL_ELIMIT,
-		    "the manifest asks for %zu MB of keys and %zu MB per query; at most %zu and "
-		    "%zu are accepted",
-		    keys >> 20, query >> 20, KEYS_BYTES_MAX >> 20, QUERY_BYTES_MAX >> 20);
+	if (query > QUERY_BYTES_MAX)
+		return hel_fail(HEL_ELIMIT,
+				"the manifest asks for %zu MB per query; at most %zu are accepted",
+				query >> 20, QUERY_BYTES_MAX >> 20);
 	if ((uint64_t)m->features << m->log_batch > FEATURES_MAX)
 		return hel_fail(HEL_ELIMIT, "the manifest asks for %u features of %zu records",
 				m->features, hel_client_batch(c));
 	if (m->samples > c->params->ring.n || (m->samples & (m->samples - 1)))
 		return hel_fail(HEL_EFORMAT, "the manifest asks for %u samples", m->samples);
 	return HEL_OK;
+}
+
+/* --- the schema -------------------------------------------------------------------------- */
+
+static hel_status wrong_column(const hel_client *c, const char *found, const char *expected)
+{
+	return hel_fail(HEL_EFORMAT, "the manifest's schema names column '%.40s', %s has '%.40s'",
+			found, c->set->name, expected);
+}
+
+/* Its columns are the data set's: records that can be read can be applied. */
+static hel_status check_columns(const hel_client *c)
+{
+	const hel_schema *s = c->schema;
+	size_t dense = 0, tables = 0;
+	for (size_t i = 0; i < c->set->columns; i++) {
+		const hel_column *column = &c->set->column[i];
+		const bool is_dense = column->kind == HEL_DENSE;
+		if (column->kind == HEL_LABEL)
+			continue;
+		const size_t at = is_dense ? dense++ : tables++;
+		const char *name = at >= (is_dense ? s->dense_count : s->table_count) ? "none"
+				   : is_dense ? s->dense[at].name
+					      : s->table[at].name;
+		if (strcmp(name, column->name) != 0)
+			return wrong_column(c, name, column->name);
+		if (!is_dense && s->table[at].hashed != c->set->hashed)
+			return hel_fail(HEL_EFORMAT, "the manifest's schema hashes %s, %s does not",
+					name, c->set->name);
+	}
+	return dense == s->dense_count && tables == s->table_count
+		   ? HEL_OK
+		   : hel_fail(HEL_EFORMAT, "the manifest's schema has more columns than %s",
+			      c->set->name);
+}
+
+static hel_status check_ranges(const hel_client *c)
+{
+	for (size_t i = 0; i < c->schema->dense_count; i++) {
+		const hel_dense_field *d = &c->schema->dense[i];
+		if (!(fabs(d->mean) <= MEAN_MAX && d->deviation >= DEVIATION_MIN &&
+		      d->deviation <= DEVIATION_MAX))
+			return hel_fail(
+			    HEL_EFORMAT,
+			    "the manifest's schema has mean %g and deviation %g for %s: "
+			    "no training gives these",
+			    d->mean, d->deviation, d->name);
+	}
+	return HEL_OK;
+}
+
+/* --- inputs ------------------------------------------------------------------------------ */
+
+/* What an input's elements are made of, one run of features after the other. */
+static hel_piece run_of(const hel_input *in, uint32_t k)
+{
+	return in->pieces ? in->piece[k] : (hel_piece){in->first, in->layout.width};
+}
+
+/* Every record within the schema's ranges can be encoded: no coefficient of an encoding is larger
+ * than the largest slot. */
+static hel_status check_encodable(const hel_client *c, const hel_input *in, const double *range)
+{
+	double largest = 0;
+	for (uint32_t k = 0; k < HEL_MAX(in->pieces, 1); k++) {
+		const hel_piece run = run_of(in, k);
+		for (uint32_t i = 0; i < run.width; i++)
+			largest = fmax(largest, range[run.first + i]);
+	}
+	if (hel_layout_is_complex(&in->layout))
+		largest *= M_SQRT2;
+	const double scaled = largest * hel_params_scale(c->params, in->level) * ENCODING_SLACK + 1;
+	return scaled < hel_encode_limit(c->params, in->level)
+		   ? HEL_OK
+		   : hel_fail(
+			 HEL_ERANGE,
+			 "the manifest asks for numbers up to %g at level %u, which holds %.3g: "
+			 "some records could not be sent, and the server would learn which",
+			 largest, in->level,
+			 hel_encode_limit(c->params, in->level) /
+			     hel_params_scale(c->params, in->level));
+}
+
+static hel_status check_covers(const hel_client *c, uint16_t *covers)
+{
+	const hel_manifest *m = c->manifest;
+	for (uint32_t i = 0; i < m->inputs; i++)
+		for (uint32_t k = 0; k < HEL_MAX(m->input[i].pieces, 1); k++) {
+			const hel_piece run = run_of(&m->input[i], k);
+			for (uint32_t f = run.first; f < run.first + run.width; f++)
+				if (++covers[f] >
+				    (f + 1 == m->features ? CONSTANT_COVERS_MAX : COVERS_MAX))
+					return hel_fail(
+					    HEL_EFORMAT,
+					    "the manifest asks for feature %u more than "
+					    "%d times: no compiler does",
+					    f, COVERS_MAX);
+		}
+	return HEL_OK;
+}
+
+static hel_status check_inputs(const hel_client *c)
+{
+	hel_status st = HEL_OK;
+	const hel_manifest *m = c->manifest;
+	double *range = NULL;
+	uint32_t *group = NULL;
+	uint16_t *covers = NULL;
+	TRY_ALLOC(range, hel_alloc(m->features, sizeof *range));
+	TRY_ALLOC(group, hel_alloc(m->features, sizeof *group));
+	TRY_ALLOC(covers, hel_alloc(m->features, sizeof *covers));
+	hel_features_ranges(range, group, c->schema, m->degree);
+	for (uint32_t i = 0; i < m->inputs; i++)
+		TRY(check_encodable(c, &m->input[i], range));
+	TRY(check_covers(c, covers));
+done:
+	hel_free(range);
+	hel_free(group);
+	hel_free(covers);
+	return st;
+}
+
+hel_status hel_client_check_demands(const hel_client *c)
+{
+	hel_status st = HEL_OK;
+	TRY(check_sizes(c));
+	TRY(check_keys(c));
+	TRY(check_columns(c));
+	TRY(check_ranges(c));
+	TRY(check_inputs(c));
+done:
+	return st;
 }

@@ -16,15 +16,24 @@ typedef struct hel_client hel_client; /**< A secret with one model's manifest. *
 
 /* --- one model --------------------------------------------------------------------------- */
 
-/** Checks all of a manifest, parameters and 128-bit security included, and makes the secret
- *  key. pin: what hel_client_pin gave for this model before; NULL on first use. The secret is
- *  copied.
+/** Checks all of a manifest: parameters and 128-bit security, and that it gives no record away:
+ *  whatever a record holds, its query has the same form (docs/threat-model.md). Makes the secret
+ *  key of a secret, which is copied; NULL for a client that only contributes.
+ *  pin: what hel_client_pin gave for this model before; NULL on first use.
  *  - Cost: one key expansion, some milliseconds.
  *  @retval HEL_EMODEL    the manifest is not the pinned one.
  *  @retval HEL_ESECURITY, HEL_EPARAMS, HEL_EFORMAT, ... the manifest is not acceptable. */
 HEL_API HEL_CHECKED hel_status hel_client_open(hel_client **out, const void *manifest, size_t size,
 					       const uint8_t pin[HEL_PIN_BYTES],
 					       const uint8_t secret[HEL_SECRET_BYTES]);
+/** Makes a client without a secret encrypt under another's public key file (helrm keygen): what it
+ *  contributes runs with the other's evaluation keys, and only the other can read it and its score.
+ *  - Cost: one pass over the key.
+ *  @retval HEL_EINVAL the client has a secret.
+ *  @retval HEL_EPARAMS, HEL_ELEVEL the key was made for another model.
+ *  @retval HEL_EFORMAT, HEL_EHASH, ... it is no public key. */
+HEL_API HEL_CHECKED hel_status hel_client_contribute(hel_client *client, const void *public_key,
+						     size_t size);
 /** Wipes the key.
  *  NULL is fine.
  *  - Cost: one pass. */

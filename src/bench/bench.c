@@ -180,7 +180,7 @@ static hel_status bench_heart(bench *b, const char *name, const char *config_tex
 	TRY(hel_compile(&p, &report, m, &(hel_compile_options){.name = name}));
 	TRY(hel_program_write(&program, p));
 	TRY(hel_manifest_write(&manifest, p->manifest));
-	TRY(hel_client_new(&client, manifest.bytes, manifest.size, NULL, 0));
+	TRY(hel_client_open(&client, manifest.bytes, manifest.size, NULL, NULL));
 	TRY(hel_client_generate(client));
 	TRY(hel_client_write_keys(&keys, client, b->args->pool));
 	TRY(hel_server_new(&server, program.bytes, program.size,

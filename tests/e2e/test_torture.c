@@ -34,7 +34,7 @@ static hel_status keygen_stage(prediction *p)
 {
 	hel_status st = HEL_OK;
 	hel_client *c = NULL;
-	TRY(hel_client_new(&c, p->manifest.bytes, p->manifest.size, NULL, 0));
+	TRY(hel_client_open(&c, p->manifest.bytes, p->manifest.size, NULL, NULL));
 	TRY(hel_client_generate(c));
 	TRY(hel_client_write_secret(&p->secret, c));
 	TRY(hel_client_write_keys(&p->keys, c, NULL));
@@ -48,8 +48,8 @@ static hel_status encrypt_stage(prediction *p)
 {
 	hel_status st = HEL_OK;
 	hel_client *c = NULL;
-	TRY(hel_client_new(&c, p->manifest.bytes, p->manifest.size, p->secret.bytes,
-			   p->secret.size));
+	TRY(hel_client_open(&c, p->manifest.bytes, p->manifest.size, NULL, NULL));
+	TRY(hel_client_load_key(c, p->secret.bytes, p->secret.size));
 	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, 1, HEL_UNKNOWN_IS_ERROR));
 done:
 	hel_client_free(c);
@@ -61,7 +61,7 @@ static hel_status contribute_stage(prediction *p)
 {
 	hel_status st = HEL_OK;
 	hel_client *c = NULL;
-	TRY(hel_client_new(&c, p->manifest.bytes, p->manifest.size, NULL, 0));
+	TRY(hel_client_open(&c, p->manifest.bytes, p->manifest.size, NULL, NULL));
 	TRY(hel_client_contribute(c, p->public.bytes, p->public.size));
 	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, 1, HEL_UNKNOWN_IS_ERROR));
 done:
@@ -88,8 +88,8 @@ static hel_status decrypt_stage(prediction *p)
 	hel_status st = HEL_OK;
 	hel_client *c = NULL;
 	hel_score score;
-	TRY(hel_client_new(&c, p->manifest.bytes, p->manifest.size, p->secret.bytes,
-			   p->secret.size));
+	TRY(hel_client_open(&c, p->manifest.bytes, p->manifest.size, NULL, NULL));
+	TRY(hel_client_load_key(c, p->secret.bytes, p->secret.size));
 	TRY(hel_client_decrypt(&score, 1, c, p->result.bytes, p->result.size));
 	p->logit = score.logit;
 done:

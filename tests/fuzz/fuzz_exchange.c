@@ -17,7 +17,7 @@ static const char schema[] = "{\"dataset\": \"heart\", \"clip\": 3, \"dense\": [
 
 enum { SECRET, QUERY, RESULT, CONTRIBUTED, PUBLIC, PARTS };
 static hel_writer manifest, parts[PARTS];
-static hel_client *client, *contributor;
+static hel_client *client, *contributor, *other;
 static hel_server *server;
 static hel_evaluation *session;
 static const hel_kind kinds[PARTS] = {HEL_KIND_SECRET_KEY, HEL_KIND_QUERY, HEL_KIND_RESULT,
@@ -68,11 +68,13 @@ static void setup(void)
 	hel_score score[BATCH];
 	fuzz_expect(hel_random_init() == HEL_OK);
 	make_program(&program);
-	fuzz_expect(hel_client_new(&client, manifest.bytes, manifest.size, NULL, 0) == HEL_OK);
+	fuzz_expect(hel_client_open(&client, manifest.bytes, manifest.size, NULL, NULL) == HEL_OK);
 	fuzz_expect(hel_client_generate(client) == HEL_OK);
 	fuzz_expect(hel_client_write_secret(&parts[SECRET], client) == HEL_OK);
 	fuzz_expect(hel_client_write_public(&parts[PUBLIC], client) == HEL_OK);
-	fuzz_expect(hel_client_new(&contributor, manifest.bytes, manifest.size, NULL, 0) == HEL_OK);
+	fuzz_expect(hel_client_open(&other, manifest.bytes, manifest.size, NULL, NULL) == HEL_OK);
+	fuzz_expect(hel_client_open(&contributor, manifest.bytes, manifest.size, NULL, NULL) ==
+		    HEL_OK);
 	fuzz_expect(hel_client_contribute(contributor, parts[PUBLIC].bytes, parts[PUBLIC].size) ==
 		    HEL_OK);
 	fuzz_expect(hel_client_write_keys(&keys, client, NULL) == HEL_OK);
@@ -101,11 +103,10 @@ static void setup(void)
 static void try_file(size_t which, const uint8_t *bytes, size_t size)
 {
 	hel_writer w = {0};
-	hel_client *other = NULL;
 	hel_score score[BATCH];
 	hel_status st;
 	if (which == SECRET)
-		st = hel_client_new(&other, manifest.bytes, manifest.size, bytes, size);
+		st = hel_client_load_key(other, bytes, size);
 	else if (which == PUBLIC)
 		st = hel_client_contribute(contributor, bytes, size);
 	else if (which == QUERY || which == CONTRIBUTED)
@@ -113,7 +114,6 @@ static void try_file(size_t which, const uint8_t *bytes, size_t size)
 	else
 		st = hel_client_decrypt(score, BATCH, client, bytes, size);
 	fuzz_expect(st == HEL_OK || *hel_error_detail());
-	hel_client_free(other);
 	hel_writer_clear(&w);
 }
 

@@ -26,7 +26,8 @@ static void try_manifest(const uint8_t *bytes, size_t size)
 			fuzz_expect(hel_input_at(&m->input[i], slot) < (int32_t)m->features);
 		hel_layout_describe(text, sizeof text, l);
 	}
-	if (m->params.log_n <= LOG_N_MAX && hel_client_new(&c, bytes, size, NULL, 0) == HEL_OK) {
+	if (m->params.log_n <= LOG_N_MAX &&
+	    hel_client_open(&c, bytes, size, NULL, NULL) == HEL_OK) {
 		fuzz_expect(hel_client_dataset(c));
 		fuzz_expect(hel_client_batch(c) <= hel_client_manifest(c)->samples / 2);
 		fuzz_expect(hel_client_batch(c) << HEL_MIN_LOG_SLOTS <=

@@ -274,7 +274,7 @@ static void make_manifests(void)
 	memcpy(m.schema, schema, sizeof schema);
 	OK(hel_manifest_write(&w, &m));
 	hel_client *c;
-	OK(hel_client_new(&c, w.bytes, w.size, NULL, 0));
+	OK(hel_client_open(&c, w.bytes, w.size, NULL, NULL));
 	hel_client_free(c);
 	save_body("manifest/two_inputs.bin", &w);
 	save("container/manifest.bin", w.bytes, w.size);
@@ -282,7 +282,7 @@ static void make_manifests(void)
 	m.log_batch = 3;
 	memcpy(input[0].layout.position, (uint8_t[]){0, 8, 7}, 3);
 	OK(hel_manifest_write(&w, &m));
-	OK(hel_client_new(&c, w.bytes, w.size, NULL, 0));
+	OK(hel_client_open(&c, w.bytes, w.size, NULL, NULL));
 	fuzz_expect(hel_client_batch(c) == 8);
 	hel_client_free(c);
 	save_body("manifest/batch.bin", &w);

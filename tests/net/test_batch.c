@@ -64,11 +64,12 @@ static void parties_open(parties *p, unsigned log_batch)
 	assert_ok(hel_compile(&program, &report, model, &options));
 	assert_ok(hel_program_write(&w, program));
 	assert_ok(hel_manifest_write(&p->manifest, program->manifest));
-	assert_ok(hel_client_new(&p->client, p->manifest.bytes, p->manifest.size, NULL, 0));
+	assert_ok(hel_client_open(&p->client, p->manifest.bytes, p->manifest.size, NULL, NULL));
 	assert_ok(hel_client_generate(p->client));
 	assert_ok(hel_client_write_keys(&keys, p->client, NULL));
 	assert_ok(hel_client_write_public(&public, p->client));
-	assert_ok(hel_client_new(&p->contributor, p->manifest.bytes, p->manifest.size, NULL, 0));
+	assert_ok(
+	    hel_client_open(&p->contributor, p->manifest.bytes, p->manifest.size, NULL, NULL));
 	assert_ok(hel_client_contribute(p->contributor, public.bytes, public.size));
 	assert_ok(hel_server_new(&p->server, w.bytes, w.size, NULL));
 	assert_ok(hel_evaluation_new(&p->session, p->server, keys.bytes, keys.size));
@@ -320,7 +321,7 @@ static void test_hostile_manifests(void **state)
 		m->log_batch = bad[i].log_batch;
 		m->samples = bad[i].samples;
 		assert_ok(hel_manifest_write(&w, m));
-		assert_status(HEL_EFORMAT, hel_client_new(&none, w.bytes, w.size, NULL, 0));
+		assert_status(HEL_EFORMAT, hel_client_open(&none, w.bytes, w.size, NULL, NULL));
 		assert_null(none);
 		print_message("%s\n", hel_error_detail());
 		hel_writer_clear(&w);

@@ -40,7 +40,7 @@ static hel_status parties_open(parties *p, const hel_args *args)
 	TRY(hel_file_read(path, HEL_FILE_MAX, &manifest, &manifest_size));
 	snprintf(path, sizeof path, "%s/program.helm", hel_arg(args, "compiled"));
 	TRY(hel_file_read(path, HEL_FILE_MAX, &program, &program_size));
-	TRY(hel_client_new(&p->client, manifest, manifest_size, NULL, 0));
+	TRY(hel_client_open(&p->client, manifest, manifest_size, NULL, NULL));
 	TRY(hel_open_server(&p->server, args, program, program_size));
 	TRY(hel_client_generate(p->client));
 	TRY(hel_client_write_keys(&keys, p->client, args->pool));
@@ -48,7 +48,7 @@ static hel_status parties_open(parties *p, const hel_args *args)
 	p->keys_bytes = keys.size;
 	if (hel_arg(args, "contributed")) {
 		TRY(hel_client_write_public(&public, p->client));
-		TRY(hel_client_new(&p->contributor, manifest, manifest_size, NULL, 0));
+		TRY(hel_client_open(&p->contributor, manifest, manifest_size, NULL, NULL));
 		TRY(hel_client_contribute(p->contributor, public.bytes, public.size));
 	}
 done:

@@ -18,11 +18,6 @@ struct hel_client {
 	hel_public_key *public; /* of another client, to contribute a query to */
 };
 
-/** Opens a manifest and re-checks all of it: parameters, security, schema. With a secret key file,
- *  checks that it belongs to these parameters; NULL for none.
- *  @retval HEL_ESECURITY, HEL_EPARAMS, HEL_EFORMAT, ... */
-HEL_CHECKED hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifest_size,
-				      const void *secret, size_t secret_size);
 const hel_manifest *hel_client_manifest(const hel_client *c);
 const hel_dataset *hel_client_dataset(const hel_client *c);
 
@@ -31,6 +26,8 @@ const hel_dataset *hel_client_dataset(const hel_client *c);
 HEL_CHECKED hel_status hel_client_use_secret(hel_client *c, const uint8_t secret[HEL_SECRET_BYTES]);
 const hel_params *hel_client_params(const hel_client *c);
 const hel_secret_key *hel_client_key(const hel_client *c);
+/** The secret key of a file that belongs to these parameters, see hel_client_write_secret. */
+HEL_CHECKED hel_status hel_client_load_key(hel_client *c, const void *file, size_t size);
 /** Draws a new secret key. */
 HEL_CHECKED hel_status hel_client_generate(hel_client *c);
 HEL_CHECKED hel_status hel_client_write_secret(hel_writer *w, const hel_client *c);
@@ -38,12 +35,6 @@ HEL_CHECKED hel_status hel_client_write_secret(hel_writer *w, const hel_client *
 HEL_CHECKED hel_status hel_client_write_keys(hel_writer *w, const hel_client *c, hel_pool *pool);
 /** The key under which others may encrypt queries for this client. */
 HEL_CHECKED hel_status hel_client_write_public(hel_writer *w, const hel_client *c);
-/** Makes a client without a secret key encrypt under another's public key file: what it contributes
- *  runs with the other's evaluation keys, and only the other can read it and the result.
- *  @retval HEL_EINVAL  the client has a secret key.
- *  @retval HEL_EPARAMS, HEL_ELEVEL the key was made for another model. */
-HEL_CHECKED hel_status hel_client_contribute(hel_client *c, const void *public_key, size_t size);
-
 /** Records [first, first + count) as one encrypted query, at most hel_client_batch of them: with
  *  the secret key, or under the public one.
  *  @retval HEL_EDATA an unknown category under HEL_UNKNOWN_IS_ERROR. */

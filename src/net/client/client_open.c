@@ -31,33 +31,56 @@ const hel_dataset *hel_client_dataset(const hel_client *c)
 	return c->set;
 }
 
-hel_status hel_client_new(hel_client **out, const void *manifest, size_t manifest_size,
-			  const void *secret, size_t secret_size)
+/* All of a manifest, which comes from the server, is checked; there is no key yet. */
+static hel_status read_manifest(hel_client *c, const void *bytes, size_t size)
 {
 	hel_status st = HEL_OK;
-	hel_client *c = NULL;
-	TRY(hel_random_init());
-	TRY_ALLOC(c, hel_alloc(1, sizeof *c));
-	TRY(hel_manifest_read(&c->manifest, manifest, manifest_size));
+	TRY(hel_manifest_read(&c->manifest, bytes, size));
 	const hel_manifest *m = c->manifest;
 	TRY(hel_schema_from_json(&c->schema, m->schema, strlen(m->schema)));
 	c->set = hel_dataset_by_name(c->schema->dataset);
-	if (!c->set) {
-		st = HEL_EFORMAT;
-		goto done;
-	}
+	if (!c->set)
+		FAIL(HEL_EFORMAT, "%s", hel_error_detail());
 	const size_t width = hel_features_width(c->schema, m->degree);
 	if (width != m->features)
 		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema %zu", m->features,
 		     width);
 	TRY(hel_params_new(&c->params, &m->params));
 	TRY(hel_client_check_demands(c));
+done:
+	return st;
+}
+
+hel_status hel_client_open(hel_client **out, const void *manifest, size_t size,
+			   const uint8_t pin[HEL_PIN_BYTES], const uint8_t secret[HEL_SECRET_BYTES])
+{
+	hel_status st = HEL_OK;
+	hel_client *c = NULL;
+	TRY(hel_random_init());
+	TRY_ALLOC(c, hel_alloc(1, sizeof *c));
+	TRY(read_manifest(c, manifest, size));
+	if (pin && memcmp(pin, c->manifest->id, HEL_PIN_BYTES) != 0)
+		FAIL(HEL_EMODEL,
+		     "the manifest of '%s' is not the one pinned before: ask who runs the "
+		     "server why it changed, then pin the new one",
+		     c->manifest->model);
 	if (secret)
-		TRY(hel_secret_key_load(&c->secret, c->params, secret, secret_size));
+		TRY(hel_client_use_secret(c, secret));
 	*out = c;
 	c = NULL;
 done:
 	hel_client_free(c);
+	return st;
+}
+
+hel_status hel_client_load_key(hel_client *c, const void *file, size_t size)
+{
+	hel_secret_key *key;
+	hel_status st = hel_secret_key_load(&key, c->params, file, size);
+	if (st == HEL_OK) {
+		hel_secret_key_free(c->secret);
+		c->secret = key;
+	}
 	return st;
 }
 
@@ -157,25 +180,6 @@ hel_status hel_client_contribute(hel_client *c, const void *public_key, size_t s
 	key = NULL;
 done:
 	hel_public_key_free(key);
-	return st;
-}
-
-hel_status hel_client_open(hel_client **out, const void *manifest, size_t size,
-			   const uint8_t pin[HEL_PIN_BYTES], const uint8_t secret[HEL_SECRET_BYTES])
-{
-	hel_status st = HEL_OK;
-	hel_client *c = NULL;
-	TRY(hel_client_new(&c, manifest, size, NULL, 0));
-	if (pin && memcmp(pin, hel_client_manifest(c)->id, HEL_PIN_BYTES) != 0)
-		FAIL(HEL_EMODEL,
-		     "the manifest of '%s' is not the one pinned before: ask who runs the "
-		     "server why it changed, then pin the new one",
-		     hel_client_manifest(c)->model);
-	TRY(hel_client_use_secret(c, secret));
-	*out = c;
-	c = NULL;
-done:
-	hel_client_free(c);
 	return st;
 }
 

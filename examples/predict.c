@@ -22,6 +22,7 @@ int main(int argc, char **argv)
 	hel_access *access;
 	hel_remote *remote;
 	hel_score score;
+	hel_doubts doubts;
 	static char record[65536];
 	FILE *f = argc == 4 ? fopen(argv[3], "rb") : NULL;
 	if (!f) {
@@ -29,6 +30,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	const size_t size = fread(record, 1, sizeof record, f);
+	size_t records;
+	CHECK(hel_input_check(&records, record, size)); /* before a server hears of it */
 
 	/* what the model needs, checked here */
 	CHECK(hel_remote_new(&remote, &(hel_remote_options){.url = argv[1]}));
@@ -47,8 +50,11 @@ int main(int argc, char **argv)
 	    hel_remote_predict(&result, &result_size, remote, access, argv[2], query, query_size));
 	CHECK(hel_remote_forget(remote, access));
 	CHECK(hel_client_score(&score, client, result, result_size));
-	printf("probability %.4f\n", score.probability);
+	CHECK(hel_client_doubts(&doubts, client, record, size, 0));
+	printf("probability %.4f %s\n", score.probability, doubts.text);
 
+	hel_wipe(secret, sizeof secret);
+	hel_wipe(record, sizeof record);
 	hel_bytes_free(manifest, manifest_size);
 	hel_bytes_free(query, query_size);
 	hel_bytes_free(result, result_size);

@@ -47,6 +47,11 @@ HEL_API const char *hel_client_model(const hel_client *client);
 
 /* --- queries ----------------------------------------------------------------------------- */
 
+/** Can this text be read at all, as records of any data set that helrm knows? Ask before anything
+ *  is sent: what is malformed must end before a server sees that a query does not come.
+ *  - Cost: one pass for each data set.
+ *  @retval HEL_EDATA it cannot; says why. */
+HEL_API HEL_CHECKED hel_status hel_input_check(size_t *records, const char *text, size_t size);
 /** How many records are in this text: CSV or JSON as the model's data set is published.
  *  - Cost: one pass.
  *  @retval HEL_EDATA the text is no such data. */
@@ -55,9 +60,11 @@ HEL_API HEL_CHECKED hel_status hel_client_count(size_t *records, const hel_clien
 /** How many records one query can hold: 1, or the power of two the model was compiled for. A full
  *  query takes the server as long as one of a single record. */
 HEL_API size_t hel_client_batch(const hel_client *client);
-/** Encrypts one record, from 0.
+/** Encrypts one record, from 0. Whatever it holds, the query comes and has the same form: a
+ * category that the model does not know travels as missing, a number beyond the model's range cut
+ * to it. hel_client_doubts() says so to you alone.
  *  - Cost: one encoding and encryption per input, some milliseconds.
- *  @retval HEL_EDATA names what is wrong with it. */
+ *  @retval HEL_EDATA it cannot be read: see hel_input_check(). */
 HEL_API HEL_CHECKED hel_status hel_client_query(uint8_t **query, size_t *query_size,
 						const hel_client *client, const char *text,
 						size_t size, size_t record);
@@ -65,10 +72,25 @@ HEL_API HEL_CHECKED hel_status hel_client_query(uint8_t **query, size_t *query_s
 /** Encrypts records [first, first + count) into one query; nobody sees how many they are.
  *  - Cost: that of one record.
  *  @retval HEL_EINVAL there are no such records, or more than hel_client_batch.
- *  @retval HEL_EDATA names what is wrong with which of them. */
+ *  @retval HEL_EDATA the text cannot be read. */
 HEL_API HEL_CHECKED hel_status hel_client_query_batch(uint8_t **query, size_t *query_size,
 						      const hel_client *client, const char *text,
 						      size_t size, size_t first, size_t count);
+
+/** What of a record its query does not carry as it is. */
+typedef struct hel_doubts {
+	size_t unknown; /**< categories that the model does not know: sent as missing */
+	size_t cut;	/**< numbers beyond what the model learned from: cut to that */
+	char text[256]; /**< the first of them, for people; "" for none */
+} hel_doubts;
+
+/** Compares a record with what the model knows. Withhold or mark its score as you see fit, but send
+ *  its query: a server that sees it missing learns what the record holds.
+ *  - Cost: one pass.
+ *  @retval HEL_EINVAL there is no such record.
+ *  @retval HEL_EDATA the text cannot be read. */
+HEL_API HEL_CHECKED hel_status hel_client_doubts(hel_doubts *out, const hel_client *client,
+						 const char *text, size_t size, size_t record);
 
 /** What a model makes of a record. */
 typedef struct hel_score {

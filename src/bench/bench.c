@@ -186,7 +186,7 @@ static hel_status bench_heart(bench *b, const char *name, const char *config_tex
 	TRY(hel_server_new(&server, program.bytes, program.size,
 			   b->threads > 1 ? b->args->pool : NULL));
 	TRY(hel_evaluation_new(&h.session, server, keys.bytes, keys.size));
-	TRY(hel_client_encrypt(&h.query, client, &records, 0, 1, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_client_encrypt(&h.query, client, &records, 0, 1));
 	const hel_params *params = hel_server_params(server);
 	TRY(bench_measure(b, name, params->spec.log_n, params->ring.chain,
 			  bench_work_of(report.shape.cost.key_bytes, report.shape.cost), run_heart,

@@ -4,6 +4,11 @@
 
 static const hel_dataset *const datasets[] = {&hel_dataset_heart, &hel_dataset_criteo};
 
+const hel_dataset *hel_dataset_number(size_t number)
+{
+	return number < HEL_ARRAY_LEN(datasets) ? datasets[number] : NULL;
+}
+
 const hel_dataset *hel_dataset_by_name(const char *name)
 {
 	for (size_t i = 0; i < HEL_ARRAY_LEN(datasets); i++)

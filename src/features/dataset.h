@@ -34,6 +34,8 @@ typedef struct hel_dataset {
 } hel_dataset;
 
 const hel_dataset *hel_dataset_by_name(const char *name);
+/** All of them, from 0; NULL behind the last. */
+const hel_dataset *hel_dataset_number(size_t number);
 /** Names of all data sets, for messages. */
 const char *hel_dataset_names(void);
 extern const hel_dataset hel_dataset_heart, hel_dataset_criteo;

@@ -155,8 +155,7 @@ double hel_dense_apply(const hel_schema *s, size_t column, double v)
 	return fmin(fmax(v, -s->clip), s->clip);
 }
 
-/* The row of a text, 0 when it is missing or not known. */
-static uint32_t text_row(const hel_table_field *t, const char *text)
+uint32_t hel_table_row(const hel_table_field *t, const char *text)
 {
 	const char *found =
 	    t->values ? bsearch(text, t->value, t->values, sizeof *t->value, compare_values) : NULL;
@@ -186,7 +185,7 @@ hel_status hel_schema_apply(const hel_schema *s, const hel_records *records, siz
 		if (t->hashed)
 			hel_table_hots(hots, s, i, first, hel_value_hash(text, strlen(text)));
 		else {
-			const uint32_t number = text_row(t, text);
+			const uint32_t number = hel_table_row(t, text);
 			if (*text && !number && policy == HEL_UNKNOWN_IS_ERROR)
 				return unknown_category(t, text, row);
 			if (*text && !number && unknown)

@@ -97,6 +97,8 @@ double hel_dense_apply(const hel_schema *s, size_t column, double v);
 
 typedef enum hel_unknown { HEL_UNKNOWN_IS_ERROR, HEL_UNKNOWN_IS_MISSING } hel_unknown;
 
+/** The row of a text in a table that is not hashed; 0 when it is missing or not known. */
+uint32_t hel_table_row(const hel_table_field *t, const char *text);
 /** Standardised, clipped dense values, and the positions of the ones among all one-hot entries
  *  (or HEL_NO_HOT). *unknown counts categories outside the vocabulary; may be NULL.
  *  @retval HEL_EDATA an unknown category under HEL_UNKNOWN_IS_ERROR. */

@@ -50,7 +50,7 @@ static hel_status encrypt_stage(prediction *p)
 	hel_client *c = NULL;
 	TRY(hel_client_open(&c, p->manifest.bytes, p->manifest.size, NULL, NULL));
 	TRY(hel_client_load_key(c, p->secret.bytes, p->secret.size));
-	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, 1, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, 1));
 done:
 	hel_client_free(c);
 	return st;
@@ -63,7 +63,7 @@ static hel_status contribute_stage(prediction *p)
 	hel_client *c = NULL;
 	TRY(hel_client_open(&c, p->manifest.bytes, p->manifest.size, NULL, NULL));
 	TRY(hel_client_contribute(c, p->public.bytes, p->public.size));
-	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, 1, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_client_encrypt(&p->query, c, &p->records, 0, 1));
 done:
 	hel_client_free(c);
 	return st;

@@ -80,10 +80,8 @@ static void setup(void)
 	fuzz_expect(hel_client_write_keys(&keys, client, NULL) == HEL_OK);
 	fuzz_expect(hel_records_parse(&records, &hel_dataset_heart, "record", record,
 				      strlen(record)) == HEL_OK);
-	fuzz_expect(hel_client_encrypt(&parts[QUERY], client, &records, 0, 1,
-				       HEL_UNKNOWN_IS_ERROR) == HEL_OK);
-	fuzz_expect(hel_client_encrypt(&parts[CONTRIBUTED], contributor, &records, 0, 1,
-				       HEL_UNKNOWN_IS_ERROR) == HEL_OK);
+	fuzz_expect(hel_client_encrypt(&parts[QUERY], client, &records, 0, 1) == HEL_OK);
+	fuzz_expect(hel_client_encrypt(&parts[CONTRIBUTED], contributor, &records, 0, 1) == HEL_OK);
 	fuzz_expect(hel_server_new(&server, program.bytes, program.size, NULL) == HEL_OK);
 	fuzz_expect(hel_evaluation_new(&session, server, keys.bytes, keys.size) == HEL_OK);
 	for (int from = QUERY; from <= CONTRIBUTED; from += CONTRIBUTED - QUERY) {

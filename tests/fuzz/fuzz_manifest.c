@@ -2,6 +2,36 @@
 #include "fuzz.h"
 #include "net/client/client_inside.h"
 
+/* Of a data set, whatever the manifest makes of them. */
+static const char *const heart[] = {"63,1,1,145,233,1,2,150,0,2.3,3,0,6\n",
+				    "?,?,?,?,?,?,?,?,?,?,?,?,?\n",
+				    "1e308,word,9,-1e308,1e15,x,y,0,zz1,-9,a,b,c\n",
+				    "-1e308,0,1,1e-320,-9,0,1,1e308,0,1e9,2,3,7\n"};
+static const char criteo[][200] = {
+    "1\t2\t3\t4\t5\t6\t7\t8\t9\t10\t11\t12\t13\ta\tb\tc\td\te\tf\tg\th\ti\tj\tk\tl\tm\tn\to\tp\tq\t"
+    "r\t"
+    "s\tt\tu\tv\tw\tx\ty\tz\n",
+    "\t1000000000\t-"
+    "7\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t68fd1e64\n"};
+
+/* Once it is open, records do not change the wire: each gives a query, all of one size. */
+static void same_wire(hel_client *c)
+{
+	size_t first = 0;
+	const bool is_heart = hel_client_dataset(c) == &hel_dataset_heart;
+	if (!hel_client_key(c))
+		fuzz_expect(hel_client_generate(c) == HEL_OK);
+	for (size_t i = 0; i < (is_heart ? HEL_ARRAY_LEN(heart) : HEL_ARRAY_LEN(criteo)); i++) {
+		const char *text = is_heart ? heart[i] : criteo[i];
+		uint8_t *query;
+		size_t size;
+		fuzz_expect(hel_client_query(&query, &size, c, text, strlen(text), 0) == HEL_OK);
+		fuzz_expect(!i || size == first);
+		first = size;
+		hel_bytes_free(query, size);
+	}
+}
+
 /* Above, honest parameters already take tens of megabytes and a second. */
 #define LOG_N_MAX 13
 
@@ -33,6 +63,8 @@ static void try_manifest(const uint8_t *bytes, size_t size)
 		fuzz_expect(hel_client_batch(c) << HEL_MIN_LOG_SLOTS <=
 			    hel_params_slots(hel_client_params(c)));
 		fuzz_expect(hel_client_manifest(c)->samples <= 1u << m->params.log_n);
+		if (m->inputs <= 4 && m->params.log_n <= 12)
+			same_wire(c);
 	}
 	hel_client_free(c);
 	hel_writer_clear(&w);

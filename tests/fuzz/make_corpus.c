@@ -50,6 +50,23 @@ static const char schema[] =
     "  {\"name\": \"cp\", \"base\": 2, \"digits\": 3, \"values\": [\"1\", \"2\", \"3\", \"4\"]},\n"
     "  {\"name\": \"thal\", \"base\": 3, \"digits\": 2, \"values\": [\"3\", \"6\", \"fixed\"]}]}\n";
 
+/* All columns of the data set, as a client demands. */
+static const char whole_schema[] =
+    "{\"dataset\": \"heart\", \"clip\": 3, \"dense\": [\n"
+    "{\"name\": \"age\", \"mean\": 54, \"deviation\": 9},\n"
+    "{\"name\": \"trestbps\", \"mean\": 130, \"deviation\": 17},\n"
+    "{\"name\": \"chol\", \"mean\": 246, \"deviation\": 52},\n"
+    "{\"name\": \"thalach\", \"mean\": 150, \"deviation\": 23},\n"
+    "{\"name\": \"oldpeak\", \"mean\": 1, \"deviation\": 1.125}], \"tables\": [\n"
+    "{\"name\": \"sex\", \"base\": 0, \"digits\": 1, \"values\": [\"0\", \"1\"]},\n"
+    "{\"name\": \"cp\", \"base\": 2, \"digits\": 3, \"values\": [\"1\", \"2\", \"3\", \"4\"]},\n"
+    "{\"name\": \"fbs\", \"base\": 0, \"digits\": 1, \"values\": [\"0\"]},\n"
+    "{\"name\": \"restecg\", \"base\": 0, \"digits\": 1, \"values\": [\"0\"]},\n"
+    "{\"name\": \"exang\", \"base\": 0, \"digits\": 1, \"values\": [\"0\"]},\n"
+    "{\"name\": \"slope\", \"base\": 0, \"digits\": 1, \"values\": [\"1\"]},\n"
+    "{\"name\": \"ca\", \"base\": 0, \"digits\": 1, \"values\": [\"0\"]},\n"
+    "{\"name\": \"thal\", \"base\": 3, \"digits\": 2, \"values\": [\"3\", \"6\", \"fixed\"]}]}";
+
 static const char hashed_schema[] =
     "{\"dataset\": \"criteo\", \"clip\": 3, \"salt\": \"000102030405060708090a0b0c0d0e0f\",\n"
     " \"dense\": [{\"name\": \"I1\", \"mean\": 1, \"deviation\": 2}], \"tables\": [\n"
@@ -260,9 +277,9 @@ static void make_manifests(void)
 	hel_key_request key[] = {{HEL_RELINEARISE, 0}, {5, 0}, {8191, 0}};
 	hel_manifest m = {.model = (char[]){"invented"},
 			  .params = {12, 0, 1, 28, 1, 1},
-			  .schema = (char[sizeof schema]){0},
+			  .schema = (char[sizeof whole_schema]){0},
 			  .degree = 2,
-			  .features = 2 + 3 + 3 + 6 + 6,
+			  .features = 5 + 15 + 3 + 6 + 5 * 2 + 6,
 			  .inputs = 2,
 			  .input = input,
 			  .samples = 64,
@@ -271,7 +288,7 @@ static void make_manifests(void)
 			  .keys = 3,
 			  .key = key};
 	hel_writer w = {0};
-	memcpy(m.schema, schema, sizeof schema);
+	memcpy(m.schema, whole_schema, sizeof whole_schema);
 	OK(hel_manifest_write(&w, &m));
 	hel_client *c;
 	OK(hel_client_open(&c, w.bytes, w.size, NULL, NULL));
@@ -287,10 +304,8 @@ static void make_manifests(void)
 	hel_client_free(c);
 	save_body("manifest/batch.bin", &w);
 	w.size = 0;
-	m.schema = (char[sizeof tiny_schema]){0};
-	memcpy(m.schema, tiny_schema, sizeof tiny_schema);
 	m.degree = 1;
-	m.features = 1 + 3;
+	m.features = 5 + 3 + 6 + 5 * 2 + 6;
 	m.inputs = 1;
 	m.input[0].pieces = 0;
 	m.input[0].log_piece = 0;
@@ -298,6 +313,8 @@ static void make_manifests(void)
 	m.input[0].layout.width = 4;
 	m.keys = 0;
 	OK(hel_manifest_write(&w, &m));
+	OK(hel_client_open(&c, w.bytes, w.size, NULL, NULL));
+	hel_client_free(c);
 	save_body("manifest/tiny.bin", &w);
 	hel_writer_clear(&w);
 }

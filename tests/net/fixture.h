@@ -343,7 +343,7 @@ static inline hel_status user_make(user *u, const char *url, const char *model)
 
 static inline hel_status user_encrypt(hel_writer *w, const user *u, size_t row)
 {
-	return hel_client_encrypt(w, u->client, &records, row, 1, HEL_UNKNOWN_IS_ERROR);
+	return hel_client_encrypt(w, u->client, &records, row, 1);
 }
 
 /* One prediction; a wrong score fails the test, an error is returned. */

@@ -95,7 +95,7 @@ static void predict(hel_score *out, size_t scored, const parties *p, const hel_c
 		    const hel_records *from, size_t first, size_t count)
 {
 	hel_writer query = {0}, result = {0};
-	assert_ok(hel_client_encrypt(&query, sender, from, first, count, HEL_UNKNOWN_IS_ERROR));
+	assert_ok(hel_client_encrypt(&query, sender, from, first, count));
 	assert_ok(hel_server_infer(&result, p->session, query.bytes, query.size, NULL));
 	assert_ok(hel_client_decrypt(out, scored, p->client, result.bytes, result.size));
 	hel_writer_clear(&query);
@@ -216,9 +216,8 @@ static void test_counts(void **state)
 		hel_writer query = {0};
 		hel_score score[ROWS] = {0};
 		parties_open(&p, bad[i].log_batch);
-		assert_status(HEL_EINVAL,
-			      hel_client_encrypt(&query, p.client, &records, bad[i].first,
-						 bad[i].count, HEL_UNKNOWN_IS_ERROR));
+		assert_status(HEL_EINVAL, hel_client_encrypt(&query, p.client, &records,
+							     bad[i].first, bad[i].count));
 		assert_int_equal(query.size, 0);
 		if (!bad[i].count || bad[i].count > p.batch)
 			assert_status(HEL_EINVAL,

@@ -141,7 +141,7 @@ static hel_status score_of(double *logit, const deployed *d, double sum)
 	hel_score score = {0};
 	for (size_t i = 0; i < DENSE; i++)
 		value[i] = sum / DENSE;
-	assert_ok(hel_client_encrypt(&query, d->client, &records, 0, 1, HEL_UNKNOWN_IS_ERROR));
+	assert_ok(hel_client_encrypt(&query, d->client, &records, 0, 1));
 	assert_ok(hel_server_infer(&result, d->session, query.bytes, query.size, NULL));
 	const hel_status st = hel_client_decrypt(&score, 1, d->client, result.bytes, result.size);
 	*logit = score.logit;

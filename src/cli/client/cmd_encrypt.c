@@ -26,6 +26,24 @@ done:
 	return st;
 }
 
+/* To the user alone: the query is written, and should be sent, whatever its records hold. */
+static void tell_doubts(const hel_args *args, json_t *out, const hel_client *c,
+			const hel_records *records, size_t first, size_t count)
+{
+	json_t *list = json_array();
+	for (size_t row = first; row < first + count; row++) {
+		hel_doubts doubts;
+		hel_client_compare(&doubts, c, records, row);
+		if (!*doubts.text)
+			continue;
+		hel_say(args, "%s\n", doubts.text);
+		json_array_append_new(list, json_string(doubts.text));
+	}
+	if (json_array_size(list))
+		json_object_set(out, "doubts", list);
+	json_decref(list);
+}
+
 static hel_status run_encrypt(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -41,7 +59,8 @@ static hel_status run_encrypt(const hel_args *args, json_t *out)
 	TRY(own ? hel_cli_client(&c, args) : hel_cli_contributor(&c, args));
 	TRY(hel_records_read(&records, hel_client_dataset(c), &input, 1));
 	TRY(choose_records(&first, &count, args, c, &records));
-	TRY(hel_client_encrypt(&w, c, &records, first, count, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_client_encrypt(&w, c, &records, first, count));
+	tell_doubts(args, out, c, &records, first, count);
 	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
 	hel_say(args, "%s: %.1f kB, readable with %s secret key only\n", hel_arg(args, "out"),
 		(double)w.size / 1e3, own ? "your" : "the public key owner's");

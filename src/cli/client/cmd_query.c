@@ -17,6 +17,14 @@
 #define PATH_MAX_BYTES 4096
 #define PASSPHRASE_MAX 1024
 
+/* What is to be scored. */
+typedef struct question {
+	uint8_t *text;
+	size_t size;
+	hel_records records;
+	size_t first, count;
+} question;
+
 typedef struct query_run {
 	const hel_args *args;
 	const char *model;
@@ -28,6 +36,7 @@ typedef struct query_run {
 	hel_access *access;
 	bool new_secret, uploaded;
 	hel_progress progress;
+	question question;
 } query_run;
 
 /* --- where things are -------------------------------------------------------------------- */
@@ -320,16 +329,67 @@ done:
 
 /* --- records ----------------------------------------------------------------------------- */
 
+#define INPUT_MAX ((size_t)1 << 32)
+
+/* Which records: the one of --row, or all with --batch. */
+static hel_status choose_records(question *w, const hel_args *args, size_t records)
+{
+	hel_status st = HEL_OK;
+	uint64_t row;
+	const bool all = hel_arg(args, "batch") != NULL;
+	TRY(hel_arg_number(&row, args, "row", 1, records, 1));
+	if (records > 1 && !all && !hel_arg(args, "row"))
+		FAIL(HEL_EINVAL, "%s holds %zu records; choose one with --row, or all with --batch",
+		     hel_arg(args, "input"), records);
+	w->first = all ? 0 : row - 1;
+	w->count = all ? records : 1;
+done:
+	return st;
+}
+
+/* Before a byte is sent: what is malformed must not show as a query that does not come. */
+static hel_status read_question(question *w, const hel_args *args)
+{
+	hel_status st = HEL_OK;
+	size_t records;
+	const char *input = hel_arg(args, "input");
+	if (!input)
+		FAIL(HEL_EINVAL, "--input is missing");
+	TRY(hel_input_read(input, INPUT_MAX, &w->text, &w->size));
+	TRY(hel_client_check_input(&records, input, (const char *)w->text, w->size));
+	TRY(choose_records(w, args, records));
+done:
+	return st;
+}
+
+/* As the model's data set reads it. A file of another data set ends here, by its form alone. */
+static hel_status read_records(query_run *q)
+{
+	hel_status st = HEL_OK;
+	question *w = &q->question;
+	TRY(hel_records_parse(&w->records, hel_client_dataset(q->client), hel_arg(q->args, "input"),
+			      (const char *)w->text, w->size));
+	TRY(choose_records(w, q->args, w->records.count));
+done:
+	return st;
+}
+
+static void question_clear(question *w)
+{
+	hel_bytes_free(w->text, w->size);
+	hel_records_clear(&w->records);
+}
+
 typedef struct answer {
 	size_t row;
 	hel_status status;
 	hel_score score;
+	hel_doubts doubts;
 	char detail[200];
 } answer;
 
 /* `count` records in one query. */
-static hel_status predict(answer *a, query_run *q, const hel_records *records, size_t first,
-			  size_t count)
+static hel_status predict(answer *a, query_run *q, size_t first, size_t count)
 {
 	hel_status st = HEL_OK;
 	hel_writer query = {0};
@@ -337,15 +397,20 @@ static hel_status predict(answer *a, query_run *q, const hel_records *records, s
 	size_t size = 0;
 	hel_score *score = NULL;
 	TRY_ALLOC(score, hel_alloc(count, sizeof *score));
-	TRY(hel_client_encrypt(&query, q->client, records, first, count, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_client_encrypt(&query, q->client, &q->question.records, first, count));
 	TRY(hel_remote_predict(&result, &size, q->remote, q->access, q->model, query.bytes,
 			       query.size));
 	/* from here on failures are kept for the end: the server must not notice them */
 	const hel_status refused = hel_client_decrypt(score, count, q->client, result, size);
 	for (size_t i = 0; i < count; i++) {
 		a[i] = (answer){.row = first + i + 1, .status = refused, .score = score[i]};
+		hel_client_compare(&a[i].doubts, q->client, &q->question.records, first + i);
 		if (refused != HEL_OK)
 			snprintf(a[i].detail, sizeof a->detail, "%s", hel_error_detail());
+		else if (a[i].doubts.unknown && !hel_arg(q->args, "accept-unknown")) {
+			a[i].status = HEL_EDATA;
+			snprintf(a[i].detail, sizeof a->detail, "%s", a[i].doubts.text);
+		}
 	}
 done:
 	hel_free_secret(score, count * sizeof *score);
@@ -354,57 +419,60 @@ done:
 	return st;
 }
 
-static void print_answers(const hel_args *args, json_t *out, const answer *a, size_t count)
+static json_t *print_answer(const hel_args *args, const answer *a)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; i < count; i++) {
-		if (a[i].status == HEL_OK) {
-			hel_say(args, "%zu: ", a[i].row);
-			json_t *one = json_pack("{s:I}", "row", (json_int_t)a[i].row);
-			json_object_update_new(one, hel_report_score(args, &a[i].score));
-			json_array_append_new(list, one);
-		} else {
-			hel_say(args, "%zu: REFUSED: %s\n", a[i].row, a[i].detail);
-			json_array_append_new(list,
-					      json_pack("{s:I, s:s}", "row", (json_int_t)a[i].row,
-							"refused", a[i].detail));
-		}
+	json_t *one = json_pack("{s:I}", "row", (json_int_t)a->row);
+	const bool withheld = a->status == HEL_EDATA;
+	hel_say(args, "%zu: ", a->row);
+	if (a->status == HEL_OK)
+		json_object_update_new(one, hel_report_score(args, &a->score));
+	else {
+		hel_say(args, "%s: %s\n", withheld ? "WITHHELD" : "REFUSED", a->detail);
+		json_object_set_new(one, withheld ? "withheld" : "refused", json_string(a->detail));
 	}
-	json_object_set_new(out, "results", list);
+	if (a->status == HEL_OK && *a->doubts.text) {
+		hel_say(args, "   %s\n", a->doubts.text);
+		json_object_set_new(one, "doubt", json_string(a->doubts.text));
+	}
+	return one;
+}
+
+static hel_status ask_all(answer *answers, query_run *q)
+{
+	hel_status st = HEL_OK;
+	const question *w = &q->question;
+	hel_progress progress;
+	hel_progress_begin(&progress, "predicting");
+	for (size_t done = 0, n; done < w->count; done += n) {
+		n = HEL_MIN(w->count - done, hel_client_batch(q->client));
+		TRY(predict(&answers[done], q, w->first + done, n));
+		hel_progress_step(&progress, (double)(done + n) / (double)w->count);
+	}
+done:
+	hel_progress_end(&progress);
+	return st;
 }
 
 static hel_status score_records(query_run *q, json_t *out)
 {
 	hel_status st = HEL_OK;
-	hel_records records = {0};
+	const size_t count = q->question.count;
 	answer *answers = NULL;
-	size_t count = 0;
-	uint64_t row;
-	hel_progress progress;
-	const char *input = hel_arg(q->args, "input");
-	TRY(hel_records_read(&records, hel_client_dataset(q->client), &input, 1));
-	TRY(hel_arg_number(&row, q->args, "row", 1, records.count, 1));
-	const bool all = hel_arg(q->args, "batch") != NULL;
-	if (records.count > 1 && !all && !hel_arg(q->args, "row"))
-		FAIL(HEL_EINVAL, "%s holds %zu records; choose one with --row, or all with --batch",
-		     input, records.count);
-	const size_t first = all ? 0 : row - 1;
-	count = all ? records.count : 1;
+	json_t *list = json_array();
 	TRY_ALLOC(answers, hel_alloc(count, sizeof *answers));
-	hel_progress_begin(&progress, "predicting");
-	for (size_t done = 0, n; done < count; done += n) {
-		n = HEL_MIN(count - done, hel_client_batch(q->client));
-		TRY(predict(&answers[done], q, &records, first + done, n));
-		hel_progress_step(&progress, (double)(done + n) / (double)count);
-	}
-	hel_progress_end(&progress);
-	print_answers(q->args, out, answers, count);
+	TRY(ask_all(answers, q));
 	for (size_t i = 0; i < count; i++)
-		if (answers[i].status != HEL_OK)
+		json_array_append_new(list, print_answer(q->args, &answers[i]));
+	json_object_set(out, "results", list);
+	for (size_t i = 0; i < count; i++)
+		if (answers[i].status == HEL_EDATA)
+			FAIL(HEL_EDATA, "%s; its score is withheld (--accept-unknown shows it)",
+			     answers[i].detail);
+		else if (answers[i].status != HEL_OK)
 			FAIL(answers[i].status, "row %zu: %s", answers[i].row, answers[i].detail);
 done:
+	json_decref(list);
 	hel_free_secret(answers, answers ? count * sizeof *answers : 0);
-	hel_records_clear(&records);
 	return st;
 }
 
@@ -413,8 +481,8 @@ static hel_status run_query(const hel_args *args, json_t *out)
 	hel_status st = HEL_OK;
 	query_run q = {.args = args, .model = hel_arg(args, "model"), .lock = -1};
 	const bool forget = hel_arg(args, "forget") != NULL;
-	if (!forget && !hel_arg(args, "input"))
-		FAIL(HEL_EINVAL, "--input is missing");
+	if (!forget)
+		TRY(read_question(&q.question, args));
 	TRY(find_state(&q));
 	TRY(connect_server(&q));
 	TRY(lock_state(&q));
@@ -424,12 +492,14 @@ static hel_status run_query(const hel_args *args, json_t *out)
 		TRY(forget_session(&q));
 		goto done;
 	}
+	TRY(read_records(&q));
 	TRY(ensure_session(&q));
 	unlock_state(&q);
 	TRY(score_records(&q, out));
 	json_object_set_new(out, "peak_rss_bytes", json_integer((json_int_t)hel_peak_rss()));
 done:
 	unlock_state(&q);
+	question_clear(&q.question);
 	hel_access_free(q.access);
 	hel_client_free(q.client);
 	hel_remote_free(q.remote);
@@ -447,6 +517,8 @@ const hel_command hel_command_query = {
 	    {"input", "FILE", "the record: csv or json", false, false},
 	    {"row", "N", "which record of a file with several, from 1", false, false},
 	    {"batch", NULL, "all records of the file, as many at once as the model takes", false,
+	     false},
+	    {"accept-unknown", NULL, "show scores of records with unknown categories, too", false,
 	     false},
 	    {"state", "DIR",
 	     "keys and sessions (default: $XDG_STATE_HOME/helrm, or "

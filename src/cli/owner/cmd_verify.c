@@ -111,7 +111,7 @@ static hel_status score_batch(hel_score *score, parties *p, const hel_records *r
 	hel_status st = HEL_OK;
 	hel_writer query = {0}, result = {0};
 	TRY(hel_client_encrypt(&query, p->contributor ? p->contributor : p->client, records, first,
-			       count, HEL_UNKNOWN_IS_MISSING));
+			       count));
 	const double start = cpu_seconds();
 	TRY(hel_server_infer(&result, p->session, query.bytes, query.size, times));
 	p->cpu_ms = 1e3 * (cpu_seconds() - start);

@@ -36,11 +36,17 @@ HEL_CHECKED hel_status hel_client_write_keys(hel_writer *w, const hel_client *c,
 /** The key under which others may encrypt queries for this client. */
 HEL_CHECKED hel_status hel_client_write_public(hel_writer *w, const hel_client *c);
 /** Records [first, first + count) as one encrypted query, at most hel_client_batch of them: with
- *  the secret key, or under the public one.
- *  @retval HEL_EDATA an unknown category under HEL_UNKNOWN_IS_ERROR. */
+ *  the secret key, or under the public one. Whatever the records hold, it succeeds, and has the
+ * same form: a category that the model does not know is sent as missing, a number beyond its range
+ * cut. */
 HEL_CHECKED hel_status hel_client_encrypt(hel_writer *w, const hel_client *c,
-					  const hel_records *records, size_t first, size_t count,
-					  hel_unknown policy);
+					  const hel_records *records, size_t first, size_t count);
+/** hel_input_check() of a file that has a name. */
+HEL_CHECKED hel_status hel_client_check_input(size_t *records, const char *name, const char *text,
+					      size_t size);
+/** What of record number `row` its query does not carry as it is. */
+void hel_client_compare(hel_doubts *out, const hel_client *c, const hel_records *records,
+			size_t row);
 
 /** Decrypts a result into the scores of the first `count` records of its query, and checks that all
  *  look like scores: in range, real, the same in all slots of a record.

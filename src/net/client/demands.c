@@ -2,6 +2,7 @@
  * one record can do and another cannot. A server that could write a manifest under which some
  * records cannot be encoded would learn from a query that does not come (docs/threat-model.md). */
 #include "client_inside.h"
+#include "features/coding.h"
 #include <math.h>
 #include <string.h>
 

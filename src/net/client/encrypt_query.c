@@ -1,6 +1,8 @@
 /* Records become a query. */
 #include "client_inside.h"
 #include "features/coding.h"
+#include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 hel_status hel_client_check_count(const hel_client *c, size_t count)
@@ -56,8 +58,9 @@ done:
 	return st;
 }
 
+/* What a record holds must not decide whether its query comes: nothing in here may fail by it. */
 static hel_status fill_features(const batch *b, const hel_client *c, const hel_records *records,
-				size_t first, hel_unknown policy)
+				size_t first)
 {
 	hel_status st = HEL_OK;
 	const size_t dense = c->schema->dense_count, hots = hel_schema_hots(c->schema);
@@ -66,7 +69,8 @@ static hel_status fill_features(const batch *b, const hel_client *c, const hel_r
 	TRY_ALLOC(values, hel_alloc(dense, sizeof *values));
 	TRY_ALLOC(hot, hel_alloc(hots, sizeof *hot));
 	for (size_t r = 0; r < b->count; r++) {
-		TRY(hel_schema_apply(c->schema, records, first + r, policy, values, hot, NULL));
+		TRY(hel_schema_apply(c->schema, records, first + r, HEL_UNKNOWN_IS_MISSING, values,
+				     hot, NULL));
 		hel_features_fill(b->features + r * c->manifest->features, c->schema, values, hot,
 				  c->manifest->degree);
 	}
@@ -77,7 +81,7 @@ done:
 }
 
 hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_records *records,
-			      size_t first, size_t count, hel_unknown policy)
+			      size_t first, size_t count)
 {
 	hel_status st = HEL_OK;
 	const hel_manifest *m = c->manifest;
@@ -95,7 +99,7 @@ hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_reco
 	TRY_ALLOC(b.record, hel_alloc(own, sizeof *b.record));
 	TRY_ALLOC(b.slots, hel_alloc(slots, sizeof *b.slots));
 	TRY(hel_ct_new(&ct, c->params));
-	TRY(fill_features(&b, c, records, first, policy));
+	TRY(fill_features(&b, c, records, first));
 	hel_container_begin(w, HEL_KIND_QUERY);
 	hel_write_bytes(w, m->id, sizeof m->id);
 	hel_write_bytes(w, c->secret ? hel_secret_key_client(c->secret) : c->public->client,
@@ -116,7 +120,7 @@ done:
 hel_status hel_client_count(size_t *count, const hel_client *c, const char *text, size_t size)
 {
 	hel_records records = {0};
-	hel_status st = hel_records_parse(&records, hel_client_dataset(c), "input", text, size);
+	hel_status st = hel_records_parse(&records, c->set, "input", text, size);
 	if (st == HEL_OK)
 		*count = records.count;
 	hel_records_clear(&records);
@@ -129,8 +133,8 @@ hel_status hel_client_query_batch(uint8_t **query, size_t *query_size, const hel
 	hel_status st = HEL_OK;
 	hel_records records = {0};
 	hel_writer w = {0};
-	TRY(hel_records_parse(&records, hel_client_dataset(c), "input", text, size));
-	TRY(hel_client_encrypt(&w, c, &records, first, count, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_records_parse(&records, c->set, "input", text, size));
+	TRY(hel_client_encrypt(&w, c, &records, first, count));
 	*query = w.bytes;
 	*query_size = w.size;
 	w = (hel_writer){0};
@@ -144,4 +148,97 @@ hel_status hel_client_query(uint8_t **query, size_t *query_size, const hel_clien
 			    const char *text, size_t size, size_t record)
 {
 	return hel_client_query_batch(query, query_size, c, text, size, record, 1);
+}
+
+/* --- what a query does not carry ---------------------------------------------------------- */
+
+static void doubt(hel_doubts *d, size_t row, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The first one is told. */
+static void doubt(hel_doubts *d, size_t row, const char *format, ...)
+{
+	if (*d->text)
+		return;
+	va_list args;
+	const int n = hel_print(d->text, sizeof d->text, "record %zu: ", row + 1);
+	va_start(args, format);
+	hel_print_list(d->text + n, sizeof d->text - (size_t)n, format, args);
+	va_end(args);
+}
+
+static void compare_category(hel_doubts *d, const hel_table_field *t, const char *text, size_t row)
+{
+	char known[96] = "";
+	if (!*text || t->hashed || hel_table_row(t, text))
+		return;
+	for (uint32_t i = 0; i < t->values && i < 4; i++)
+		snprintf(known + strlen(known), sizeof known - strlen(known), "%s ", t->value[i]);
+	d->unknown++;
+	doubt(d, row, "unknown category '%s' for %s, sent as missing; known: %s%sor ? for missing",
+	      text, t->name, known, t->values > 4 ? "... " : "");
+}
+
+static void compare_number(hel_doubts *d, const hel_schema *s, size_t column, double v, size_t row,
+			   bool log_dense)
+{
+	const hel_dense_field *f = &s->dense[column];
+	const double cut = s->clip * f->deviation, low = f->mean - cut, high = f->mean + cut;
+	if (isnan(v) || (v >= low && v <= high))
+		return;
+	d->cut++;
+	doubt(d, row, "%s is %.6g, the model knows %.6g to %.6g: cut to that", f->name,
+	      log_dense ? expm1(v) : v, log_dense ? expm1(low) : low,
+	      log_dense ? expm1(high) : high);
+}
+
+void hel_client_compare(hel_doubts *out, const hel_client *c, const hel_records *records,
+			size_t row)
+{
+	const hel_schema *s = c->schema;
+	*out = (hel_doubts){0};
+	for (size_t i = 0; i < s->table_count; i++)
+		compare_category(out, &s->table[i], records->category[row * s->table_count + i],
+				 row);
+	for (size_t i = 0; i < s->dense_count; i++)
+		compare_number(out, s, i, records->value[row * s->dense_count + i], row,
+			       c->set->log_dense);
+}
+
+hel_status hel_client_doubts(hel_doubts *out, const hel_client *c, const char *text, size_t size,
+			     size_t record)
+{
+	hel_status st = HEL_OK;
+	hel_records records = {0};
+	TRY(hel_records_parse(&records, c->set, "input", text, size));
+	if (record >= records.count)
+		FAIL(HEL_EINVAL, "record %zu of %zu", record + 1, records.count);
+	hel_client_compare(out, c, &records, record);
+done:
+	hel_records_clear(&records);
+	return st;
+}
+
+hel_status hel_client_check_input(size_t *records, const char *name, const char *text, size_t size)
+{
+	char why[400] = "";
+	size_t n = 0;
+	const hel_dataset *set;
+	for (size_t i = 0; (set = hel_dataset_number(i)); i++) {
+		hel_records found = {0};
+		const hel_status st = hel_records_parse(&found, set, name, text, size);
+		*records = st == HEL_OK ? found.count : 0;
+		hel_records_clear(&found);
+		if (st == HEL_OK || st == HEL_ENOMEM)
+			return st;
+		n += (size_t)snprintf(why + n, sizeof why - n, "%s%s: %.150s", i ? "; " : "",
+				      set->name, hel_error_detail());
+		n = HEL_MIN(n, sizeof why - 1);
+	}
+	return hel_fail(HEL_EDATA, "%s holds no records of a known data set (%s)", name, why);
+}
+
+hel_status hel_input_check(size_t *records, const char *text, size_t size)
+{
+	return hel_client_check_input(records, "input", text, size);
 }

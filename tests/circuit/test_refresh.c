@@ -220,6 +220,11 @@ static void test_refused(void **state)
 		assert_ok(hel_refresh_params(&spec, n, 6));
 		assert_status(HEL_ESECURITY, hel_params_new(&other, &spec));
 	}
+	/* what tools/sparse-secret is run for */
+	double bits = log2(f.params->ring.prime[0].q);
+	for (size_t i = 0; i < f.params->capsule.count; i++)
+		bits += log2(f.params->capsule.from[i]->q);
+	assert_true(bits < 90 && HEL_SPARSE_WEIGHT == 32);
 	assert_status(HEL_EINVAL, hel_refresher_new(&r, f.params, 2, 1, NULL));
 	assert_status(HEL_EINVAL, hel_refresher_new(&r, f.params, 9, 1, NULL));
 	assert_status(HEL_EINVAL, hel_refresher_new(&r, f.params, 4, 0, NULL));

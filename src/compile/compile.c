@@ -379,7 +379,9 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 	memset(report, 0, sizeof *report);
 	if (!options.machine)
 		options.machine = hel_cost_model_default();
-	const hel_status st = check_codings(m, &options);
+	hel_status st = hel_dlrm_is_chain(m);
+	if (st == HEL_OK)
+		st = check_codings(m, &options);
 	if (st != HEL_OK)
 		return st;
 	if (options.log_batch == HEL_ANY_BATCH)

@@ -1,5 +1,6 @@
 #include "activation.h"
 #include <math.h>
+#include <string.h>
 
 const char *hel_activation_name(hel_activation_kind kind)
 {
@@ -70,4 +71,49 @@ double hel_approximation_at(const hel_approximation *a, double x)
 		b1 = b;
 	}
 	return a->c[0] + t * b1 - b2;
+}
+
+static hel_status wrong(const char *key, const char *expected)
+{
+	return hel_fail(HEL_EFORMAT, "model config: '%s' must be %s", key, expected);
+}
+
+static hel_status coefficient(double *out, const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+	if (v && (!json_is_number(v) || !(fabs(json_number_value(v)) <= 1e3)))
+		return wrong(key, "a number from -1000 to 1000");
+	if (v)
+		*out = json_number_value(v);
+	return HEL_OK;
+}
+
+hel_status hel_activation_read(hel_activation *out, const json_t *o)
+{
+	hel_status st = HEL_OK;
+	hel_activation act = *out;
+	const char *kind = json_string_value(json_object_get(o, "kind")), *key;
+	json_t *value;
+	act.kind = 0;
+	while (kind && act.kind < HEL_ACT_KINDS && strcmp(kind, hel_activation_name(act.kind)) != 0)
+		act.kind++;
+	if (!kind || act.kind == HEL_ACT_KINDS)
+		TRY(wrong("activation.kind", "relu, square, quadratic, silu, sigmoid or gelu"));
+	json_object_foreach((json_t *)o, key, value) if (strcmp(key, "kind") != 0 &&
+							 strcmp(key, "a") != 0 &&
+							 strcmp(key, "b") != 0)
+	    FAIL(HEL_EFORMAT, "model config: unknown key '%.40s'", key);
+	TRY(coefficient(&act.a, o, "a"));
+	TRY(coefficient(&act.b, o, "b"));
+	if (act.kind == HEL_ACT_QUADRATIC && fabs(act.a) < 1e-6)
+		TRY(wrong("activation.a", "different from 0"));
+	*out = act;
+done:
+	return st;
+}
+
+json_t *hel_activation_write(hel_activation act)
+{
+	return json_pack("{s:s, s:f, s:f}", "kind", hel_activation_name(act.kind), "a", act.a, "b",
+			 act.b);
 }

@@ -3,6 +3,7 @@
 #define HEL_ACTIVATION_H
 
 #include "base/base.h"
+#include <jansson.h>
 
 typedef enum hel_activation_kind {
 	HEL_ACT_RELU,
@@ -22,6 +23,10 @@ typedef struct hel_activation {
 double hel_activate(hel_activation act, double x);
 double hel_activate_slope(hel_activation act, double x);
 const char *hel_activation_name(hel_activation_kind kind);
+/** {"kind": "quadratic", "a": 0.1, "b": 0.5}; a and b keep what they are where they are missing.
+ *  @retval HEL_EFORMAT */
+HEL_CHECKED hel_status hel_activation_read(hel_activation *out, const json_t *o);
+json_t *hel_activation_write(hel_activation act);
 
 #define HEL_MAX_APPROXIMATION 63
 

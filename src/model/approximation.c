@@ -133,6 +133,14 @@ done:
 	return st;
 }
 
+static hel_activation activation_of(const hel_dlrm *m, size_t number)
+{
+	const hel_node *n = m->graph->node;
+	while (n->kind != HEL_NODE_ACTIVATION || n->activated != number)
+		n++;
+	return n->activation;
+}
+
 hel_status hel_dlrm_approximate(hel_dlrm *m, const hel_samples *samples, unsigned degree,
 				hel_approximation_kind kind, double margin)
 {
@@ -149,7 +157,7 @@ hel_status hel_dlrm_approximate(hel_dlrm *m, const hel_samples *samples, unsigne
 	TRY(run_all(m, samples, see_largest, c));
 	TRY(run_all(m, samples, see_where, c));
 	for (size_t i = 0; i < count; i++)
-		TRY(hel_approximation_fit(&fits[i], m->config.activation, degree, kind,
+		TRY(hel_approximation_fit(&fits[i], activation_of(m, i), degree, kind,
 					  margin * fmax(c[i].largest, 1e-3), &c[i]));
 	m->approximation = fits;
 	fits = NULL;

@@ -1,8 +1,27 @@
 #include "model_config.h"
+#include "graph.h"
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+const char *hel_architecture_name(hel_architecture architecture)
+{
+	static const char *const names[HEL_ARCHITECTURES] = {
+#define X(architecture, name) name,
+	    HEL_ARCHITECTURE_LIST(X)
+#undef X
+	};
+	return architecture < HEL_ARCHITECTURES ? names[architecture] : "?";
+}
+
+hel_architecture hel_architecture_by_name(const char *name)
+{
+	hel_architecture a = 0;
+	while (a < HEL_ARCHITECTURES && strcmp(name, hel_architecture_name(a)) != 0)
+		a++;
+	return a;
+}
 
 hel_dlrm_config hel_dlrm_config_default(void)
 {
@@ -12,6 +31,7 @@ hel_dlrm_config hel_dlrm_config_default(void)
 	    .bottom_layers = 1,
 	    .top = {8, 1},
 	    .top_layers = 2,
+	    .cross_layers = 1,
 	    .activation = {HEL_ACT_QUADRATIC, 0.1, 0.5},
 	    .clip = 3,
 	    .plan = hel_embedding_plan_default(),
@@ -161,14 +181,73 @@ done:
 	return st;
 }
 
+/* One of two words. */
+static hel_status choice(bool *second, const json_t *o, const char *key, const char *a,
+			 const char *b)
+{
+	char expected[64];
+	const json_t *v = json_object_get(o, key);
+	const char *text = json_string_value(v);
+	snprintf(expected, sizeof expected, "\"%s\" or \"%s\"", a, b);
+	if (v && (!text || (strcmp(text, a) != 0 && strcmp(text, b) != 0)))
+		return wrong(key, expected);
+	if (v)
+		*second = strcmp(text, b) == 0;
+	return HEL_OK;
+}
+
+static hel_status item_columns_from(hel_dlrm_config *c, const json_t *o)
+{
+	hel_status st = HEL_OK;
+	const json_t *a = json_object_get(o, "item_columns");
+	if (!a)
+		return st;
+	if (!json_is_array(a) || json_array_size(a) > HEL_MAX_ITEM_COLUMNS)
+		TRY(wrong("item_columns", "an array of at most 64 names of columns"));
+	c->item_columns = json_array_size(a);
+	for (size_t i = 0; i < c->item_columns; i++) {
+		const char *name = json_string_value(json_array_get(a, i));
+		if (!name || strlen(name) >= HEL_NAME_MAX)
+			TRY(wrong("item_columns", "an array of names of columns"));
+		snprintf(c->item_column[i], HEL_NAME_MAX, "%s", name);
+	}
+done:
+	return st;
+}
+
+static hel_status architecture_from(hel_dlrm_config *c, const json_t *o)
+{
+	hel_status st = HEL_OK;
+	const json_t *name = json_object_get(o, "architecture"),
+		     *self = json_object_get(o, "interaction_self");
+	if (name) {
+		c->architecture = json_is_string(name)
+				      ? hel_architecture_by_name(json_string_value(name))
+				      : HEL_ARCHITECTURES;
+		if (c->architecture == HEL_ARCHITECTURES)
+			TRY(wrong("architecture", HEL_ARCHITECTURE_NAMES));
+	}
+	if (self && !json_is_boolean(self))
+		TRY(wrong("interaction_self", "true or false"));
+	if (self)
+		c->interaction_self = json_is_true(self);
+	TRY(choice(&c->interaction_dot, o, "interaction", "cat", "dot"));
+	TRY(choice(&c->cross_parallel, o, "cross", "stacked", "parallel"));
+	TRY(whole(&c->cross_layers, o, "cross_layers", 1, HEL_MAX_CROSS_LAYERS));
+	TRY(whole(&c->cross_rank, o, "cross_rank", 0, HEL_MAX_WIDTH));
+	TRY(item_columns_from(c, o));
+done:
+	return st;
+}
+
 hel_status hel_dlrm_config_read(hel_dlrm_config *out, const json_t *o)
 {
 	hel_status st = HEL_OK;
 	static const char *const keys[] = {
-	    "embedding_dim", "bottom",	  "top",       "activation", "bottom_last_activation",
-	    "clip",	     "embedding", "threshold", "min_count",  "max_onehot",
-	    "tables",	     "training"};
-	static const char *const act_keys[] = {"kind", "a", "b"};
+	    "architecture", "embedding_dim", "bottom",	   "top",	"activation",
+	    "interaction",  "cross_layers",  "cross_rank", "cross",	"interaction_self",
+	    "item_columns", "clip",	     "embedding",  "threshold", "bottom_last_activation",
+	    "min_count",    "max_onehot",    "tables",	   "training"};
 	static const char *const train_keys[] = {"epochs",	"batch",	   "warmup",
 						 "rate",	"weight_decay",	   "gradient_clip",
 						 "seed",	"table_optimizer", "validation",
@@ -177,6 +256,7 @@ hel_status hel_dlrm_config_read(hel_dlrm_config *out, const json_t *o)
 	if (!json_is_object(o))
 		FAIL(HEL_EFORMAT, "model config: expected a JSON object");
 	TRY(reject_unknown(o, keys, HEL_ARRAY_LEN(keys)));
+	TRY(architecture_from(&c, o));
 	TRY(whole(&c.embedding_dim, o, "embedding_dim", 1, 4096));
 	TRY(widths(c.bottom, &c.bottom_layers, o, "bottom"));
 	TRY(widths(c.top, &c.top_layers, o, "top"));
@@ -190,22 +270,8 @@ hel_status hel_dlrm_config_read(hel_dlrm_config *out, const json_t *o)
 		TRY(wrong("bottom_last_activation", "true or false"));
 	if (last)
 		c.bottom_last_activation = json_is_true(last);
-	if (act) {
-		const char *kind = json_string_value(json_object_get(act, "kind"));
-		size_t k = 0;
-		while (kind && k < HEL_ACT_KINDS &&
-		       strcmp(kind, hel_activation_name((hel_activation_kind)k)) != 0)
-			k++;
-		if (!kind || k == HEL_ACT_KINDS)
-			TRY(wrong("activation.kind",
-				  "relu, square, quadratic, silu, sigmoid or gelu"));
-		TRY(reject_unknown(act, act_keys, HEL_ARRAY_LEN(act_keys)));
-		c.activation.kind = (hel_activation_kind)k;
-		TRY(number(&c.activation.a, act, "a", -1e3, 1e3));
-		TRY(number(&c.activation.b, act, "b", -1e3, 1e3));
-		if (c.activation.kind == HEL_ACT_QUADRATIC && fabs(c.activation.a) < 1e-6)
-			TRY(wrong("activation.a", "different from 0"));
-	}
+	if (act)
+		TRY(hel_activation_read(&c.activation, act));
 	if (t) {
 		double seed = (double)c.training.seed;
 		TRY(reject_unknown(t, train_keys, HEL_ARRAY_LEN(train_keys)));
@@ -284,14 +350,26 @@ json_t *hel_dlrm_config_write(const hel_dlrm_config *c)
 		      "table_optimizer", t->adagrad ? "adagrad" : "adam", "validation",
 		      t->validation, "evaluations", (int)t->evaluations, "patience",
 		      (int)t->patience, "test", (int)t->test, "seed", (json_int_t)t->seed);
-	return json_pack(
-	    "{s:i, s:o, s:o, s:{s:s, s:f, s:f}, s:b, s:f, s:o, s:I, s:I, s:I, s:o, s:o}",
-	    "embedding_dim", (int)c->embedding_dim, "bottom", bottom, "top", top, "activation",
-	    "kind", hel_activation_name(c->activation.kind), "a", c->activation.a, "b",
-	    c->activation.b, "bottom_last_activation", (int)c->bottom_last_activation, "clip",
-	    c->clip, "embedding", embedding_to(c->plan.kind), "threshold",
-	    (json_int_t)c->plan.threshold, "min_count", (json_int_t)c->plan.min_count, "max_onehot",
-	    (json_int_t)c->plan.max_onehot, "tables", tables, "training", training);
+	json_t *items = json_array();
+	for (size_t i = 0; i < c->item_columns; i++)
+		json_array_append_new(items, json_string(c->item_column[i]));
+	json_t *root =
+	    json_pack("{s:s, s:i, s:s, s:b, s:i, s:i, s:s, s:o}", "architecture",
+		      hel_architecture_name(c->architecture), "embedding_dim",
+		      (int)c->embedding_dim, "interaction", c->interaction_dot ? "dot" : "cat",
+		      "interaction_self", (int)c->interaction_self, "cross_layers",
+		      (int)c->cross_layers, "cross_rank", (int)c->cross_rank, "cross",
+		      c->cross_parallel ? "parallel" : "stacked", "item_columns", items);
+	json_t *rest = json_pack(
+	    "{s:o, s:o, s:o, s:b, s:f, s:o, s:I, s:I, s:I, s:o, s:o}", "bottom", bottom, "top", top,
+	    "activation", hel_activation_write(c->activation), "bottom_last_activation",
+	    (int)c->bottom_last_activation, "clip", c->clip, "embedding",
+	    embedding_to(c->plan.kind), "threshold", (json_int_t)c->plan.threshold, "min_count",
+	    (json_int_t)c->plan.min_count, "max_onehot", (json_int_t)c->plan.max_onehot, "tables",
+	    tables, "training", training);
+	json_object_update(root, rest);
+	json_decref(rest);
+	return root;
 }
 
 hel_status hel_dlrm_config_to_json(char **out, const hel_dlrm_config *c)

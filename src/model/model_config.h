@@ -7,7 +7,6 @@
 #include <jansson.h>
 
 #define HEL_MAX_LAYERS 16
-#define HEL_MAX_WIDTH 65536
 
 typedef struct hel_training {
 	uint32_t epochs, batch, warmup; /* warm-up in steps */
@@ -22,10 +21,43 @@ typedef struct hel_training {
 	uint64_t seed;
 } hel_training;
 
+/** Builders of graphs (architectures.c), and graphs of nobody's. */
+#define HEL_ARCHITECTURE_LIST(X)                                                                   \
+	X(HEL_ARCHITECTURE_DLRM, "dlrm")                                                           \
+	X(HEL_ARCHITECTURE_DCN, "dcn")                                                             \
+	X(HEL_ARCHITECTURE_FM, "fm")                                                               \
+	X(HEL_ARCHITECTURE_DEEPFM, "deepfm")                                                       \
+	X(HEL_ARCHITECTURE_WIDE_DEEP, "wide-deep")                                                 \
+	X(HEL_ARCHITECTURE_TWO_TOWER, "two-tower")                                                 \
+	X(HEL_ARCHITECTURE_MLP, "mlp")                                                             \
+	X(HEL_ARCHITECTURE_GRAPH, "graph")
+
+typedef enum hel_architecture {
+#define X(architecture, name) architecture,
+	HEL_ARCHITECTURE_LIST(X)
+#undef X
+	    HEL_ARCHITECTURES
+} hel_architecture;
+
+const char *hel_architecture_name(hel_architecture architecture);
+/** HEL_ARCHITECTURES when unknown. */
+hel_architecture hel_architecture_by_name(const char *name);
+/** All that have a builder, for messages. */
+#define HEL_ARCHITECTURE_NAMES "dlrm, dcn, fm, deepfm, wide-deep, two-tower or mlp"
+
+#define HEL_MAX_CROSS_LAYERS 16
+#define HEL_MAX_ITEM_COLUMNS 64
+
 /** Widths exclude the input. An activation follows every layer but each tower's last one,
  *  unless bottom_last_activation. */
 typedef struct hel_dlrm_config {
+	hel_architecture architecture;
 	uint32_t embedding_dim;
+	bool interaction_dot, interaction_self; /* dlrm: pairs' products; squares with them */
+	uint32_t cross_layers, cross_rank;	/* dcn; rank 0: full matrices */
+	bool cross_parallel;			/* dcn: beside the deep tower, not before it */
+	size_t item_columns;			/* two-tower; none: the second half of the tables */
+	char item_column[HEL_MAX_ITEM_COLUMNS][HEL_NAME_MAX];
 	uint32_t bottom[HEL_MAX_LAYERS], top[HEL_MAX_LAYERS];
 	size_t bottom_layers, top_layers;
 	hel_activation activation;

@@ -57,9 +57,9 @@ static hel_status model_json(char **out, const hel_dlrm *m, const char *hash)
 	json_t *root = NULL;
 	TRY(hel_schema_to_json(&schema, m->schema));
 	/* the hash ties the two files together: a mixed-up copy is noticed */
-	root = json_pack("{s:i, s:s, s:o, s:o}", "helrm_model", MODEL_VERSION, "weights_blake2b",
-			 hash, "config", hel_dlrm_config_write(&m->config), "schema",
-			 json_loads(schema, 0, NULL));
+	root = json_pack("{s:i, s:s, s:o, s:o, s:o}", "helrm_model", MODEL_VERSION,
+			 "weights_blake2b", hash, "config", hel_dlrm_config_write(&m->config),
+			 "graph", hel_graph_write(m->graph), "schema", json_loads(schema, 0, NULL));
 	if (m->approximation && root) {
 		TRY(hel_approximations_to_json(&fits, m));
 		json_object_set_new(root, "approximation", json_loads(fits, 0, NULL));
@@ -93,13 +93,60 @@ done:
 	return st;
 }
 
+static hel_status schema_from(hel_schema **out, const json_t *root)
+{
+	hel_status st = HEL_OK;
+	hel_schema *schema = NULL;
+	char *text = NULL;
+	if (!json_object_get(root, "schema"))
+		FAIL(HEL_EFORMAT, "model.json: no 'schema'");
+	TRY_ALLOC(text, json_dumps(json_object_get(root, "schema"), JSON_ENCODE_ANY));
+	TRY(hel_schema_from_json(&schema, text, strlen(text)));
+	if (!hel_dataset_by_name(schema->dataset))
+		FAIL(HEL_EFORMAT, "model.json: unknown data set '%s'", schema->dataset);
+	for (size_t i = 0; i < schema->table_count; i++)
+		if (schema->table[i].coding != HEL_CODING_ONE_HOT)
+			FAIL(HEL_EFORMAT,
+			     "model.json: table %s has a coding, which compiled models have",
+			     schema->table[i].name);
+	*out = schema;
+	schema = NULL;
+done:
+	hel_schema_free(schema);
+	free(text);
+	return st;
+}
+
+/* The graph in the file; models of before had none but that of their configuration. */
+static hel_status model_from(hel_dlrm **out, const json_t *root, hel_schema *schema,
+			     size_t parameters)
+{
+	hel_status st = HEL_OK;
+	hel_graph *graph = NULL;
+	hel_dlrm_config config = hel_dlrm_config_default();
+	const json_t *c = json_object_get(root, "config"), *g = json_object_get(root, "graph");
+	if (c || !g)
+		TRY(hel_dlrm_config_read(&config, c));
+	if (!g) {
+		TRY(hel_dlrm_new_zero(out, &config, schema, parameters));
+	} else {
+		if (!json_object_get(c, "architecture"))
+			config.architecture = HEL_ARCHITECTURE_GRAPH;
+		TRY(hel_graph_read(&graph, g, schema));
+		TRY(hel_dlrm_of_graph(out, &config, graph, schema, parameters));
+		graph = NULL;
+	}
+done:
+	hel_graph_free(graph);
+	return st;
+}
+
 hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, size_t parameters)
 {
 	hel_status st = HEL_OK;
 	json_error_t error;
-	hel_dlrm_config config;
 	hel_schema *schema = NULL;
-	char *schema_text = NULL, *fits = NULL;
+	char *fits = NULL;
 	hel_dlrm *m = NULL;
 	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
 	if (!root)
@@ -110,20 +157,8 @@ hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, si
 	if (json_integer_value(version) != MODEL_VERSION)
 		FAIL(HEL_EVERSION, "model.json has version %lld; this helrm reads version %d",
 		     (long long)json_integer_value(version), MODEL_VERSION);
-	config = hel_dlrm_config_default();
-	TRY(hel_dlrm_config_read(&config, json_object_get(root, "config")));
-	if (!json_object_get(root, "schema"))
-		FAIL(HEL_EFORMAT, "model.json: no 'schema'");
-	TRY_ALLOC(schema_text, json_dumps(json_object_get(root, "schema"), JSON_ENCODE_ANY));
-	TRY(hel_schema_from_json(&schema, schema_text, strlen(schema_text)));
-	if (!hel_dataset_by_name(schema->dataset))
-		FAIL(HEL_EFORMAT, "model.json: unknown data set '%s'", schema->dataset);
-	for (size_t i = 0; i < schema->table_count; i++)
-		if (schema->table[i].coding != HEL_CODING_ONE_HOT)
-			FAIL(HEL_EFORMAT,
-			     "model.json: table %s has a coding, which compiled models have",
-			     schema->table[i].name);
-	TRY(hel_dlrm_new_zero(&m, &config, schema, parameters));
+	TRY(schema_from(&schema, root));
+	TRY(model_from(&m, root, schema, parameters));
 	schema = NULL;
 	if (json_object_get(root, "approximation")) {
 		TRY_ALLOC(fits,
@@ -135,7 +170,6 @@ hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, si
 done:
 	hel_dlrm_free(m);
 	free(fits);
-	free(schema_text);
 	hel_schema_free(schema);
 	json_decref(root);
 	return st;

@@ -27,11 +27,13 @@
 #define MAX_TRAINING_STEPS (1u << 30)
 #define NO_SLOT UINT32_MAX
 
-/* The rows of one table that a batch touches. */
+/* The rows of one embed node's table that a batch touches. */
 typedef struct touched {
-	size_t first, rows, hot, hots; /* among all one-hot entries; among a sample's hots */
-	uint32_t *row;		       /* [slots] */
-	float *gradient;	       /* [slots][dim] */
+	const hel_node *node;
+	size_t index, rows, dim; /* of the node in the graph; of its table */
+	size_t entry, number;	 /* its first row among all nodes' rows, and number among theirs */
+	uint32_t *row;		 /* [slots] */
+	float *gradient;	 /* [slots][dim] */
 	size_t slots;
 	double norm; /* squared */
 } touched;
@@ -40,11 +42,12 @@ struct hel_trainer {
 	hel_dlrm *m;
 	hel_pool *pool;
 	uint64_t number, total;
-	size_t dim, dense, chunks, shards, shard_rows;
+	size_t chunks, shards, shard_rows;
+	size_t tables, entries, numbers; /* embed nodes; their rows; their parameters */
 	hel_network shard[MAX_SHARDS];
 	touched *table;
-	uint32_t *slot, *seen;		    /* per one-hot entry: its slot; steps it has done */
-	float *moment, *square;		    /* towers */
+	uint32_t *slot, *seen;		    /* per row: its slot; steps it has done */
+	float *moment, *square;		    /* all but tables */
 	float *table_moment, *table_square; /* tables; Adagrad has no moment */
 	double *norm;			    /* [chunk], squared */
 	double *decay;			    /* [total + 1]: log of all decay so far, or NULL */
@@ -65,7 +68,7 @@ void hel_trainer_free(hel_trainer *t)
 		return;
 	for (size_t i = 0; i < MAX_SHARDS; i++)
 		hel_network_clear(&t->shard[i]);
-	for (size_t i = 0; t->table && i < t->m->schema->table_count; i++) {
+	for (size_t i = 0; t->table && i < t->tables; i++) {
 		hel_free(t->table[i].row);
 		hel_free(t->table[i].gradient);
 	}
@@ -112,12 +115,61 @@ static void prepare_steps(hel_trainer *t)
 	}
 }
 
+static hel_status new_tables(hel_trainer *t)
+{
+	hel_status st = HEL_OK;
+	const hel_graph *g = t->m->graph;
+	TRY_ALLOC(t->table, hel_alloc(g->nodes, sizeof *t->table));
+	for (size_t i = 0; i < g->nodes; i++) {
+		const hel_node *n = &g->node[i];
+		if (n->kind != HEL_NODE_EMBED)
+			continue;
+		touched *x = &t->table[t->tables++];
+		*x = (touched){.node = n,
+			       .index = i,
+			       .rows = n->rows[0],
+			       .dim = n->width,
+			       .entry = t->entries,
+			       .number = t->numbers};
+		const size_t most =
+		    HEL_MIN(x->rows, (size_t)t->m->config.training.batch * n->places);
+		TRY_ALLOC(x->row, hel_alloc(most, sizeof *x->row));
+		TRY_ALLOC(x->gradient, hel_alloc(most * x->dim, sizeof *x->gradient));
+		t->entries += x->rows;
+		t->numbers += x->rows * x->dim;
+	}
+	TRY_ALLOC(t->slot, hel_alloc(2 * t->entries, sizeof *t->slot));
+	t->seen = t->slot + t->entries;
+	memset(t->slot, 0xff, t->entries * sizeof *t->slot);
+	if (!t->m->config.training.adagrad)
+		TRY_ALLOC(t->table_moment, hel_alloc(t->numbers, sizeof(float)));
+	TRY_ALLOC(t->table_square, hel_alloc(t->numbers, sizeof(float)));
+done:
+	return st;
+}
+
+static hel_status new_steps(hel_trainer *t)
+{
+	hel_status st = HEL_OK;
+	const size_t total = (size_t)t->total;
+	TRY_ALLOC(t->drift, hel_alloc(total + 1, sizeof *t->drift));
+	TRY_ALLOC(t->step_size, hel_alloc(2 * total, sizeof *t->step_size));
+	t->fix = t->step_size + total;
+	if (t->m->config.training.weight_decay > 0) {
+		TRY_ALLOC(t->decay, hel_alloc(total + 1, sizeof *t->decay));
+		for (uint64_t i = 0; i < total; i++)
+			t->decay[i + 1] = t->decay[i] + log(fmax(decay_of(t, i), 1e-30));
+	}
+	prepare_steps(t);
+done:
+	return st;
+}
+
 hel_status hel_trainer_new(hel_trainer **out, hel_dlrm *m, uint64_t total, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	hel_trainer *t = NULL;
-	const hel_training *c = &m->config.training;
-	const size_t tables = m->schema->table_count, entries = hel_schema_onehots(m->schema);
+	const size_t batch = m->config.training.batch;
 	if (total > MAX_TRAINING_STEPS)
 		FAIL(HEL_ELIMIT, "%llu training steps, at most %u are possible: larger batches",
 		     (unsigned long long)total, MAX_TRAINING_STEPS);
@@ -125,45 +177,16 @@ hel_status hel_trainer_new(hel_trainer **out, hel_dlrm *m, uint64_t total, hel_p
 	t->m = m;
 	t->pool = pool;
 	t->total = total;
-	t->dim = m->config.embedding_dim;
-	t->dense = hel_dense_parameters(m);
-	t->chunks = (t->dense + CHUNK - 1) / CHUNK;
-	t->shard_rows = HEL_MAX(SHARD_ROWS, (c->batch + MAX_SHARDS - 1) / MAX_SHARDS);
-	t->shards = (c->batch + t->shard_rows - 1) / t->shard_rows;
+	t->chunks = (m->dense + CHUNK - 1) / CHUNK;
+	t->shard_rows = HEL_MAX(SHARD_ROWS, (batch + MAX_SHARDS - 1) / MAX_SHARDS);
+	t->shards = (batch + t->shard_rows - 1) / t->shard_rows;
 	for (size_t i = 0; i < t->shards; i++)
-		TRY(hel_network_init(&t->shard[i], m, HEL_MIN(t->shard_rows, (size_t)c->batch),
-				     true));
-	TRY_ALLOC(t->table, hel_alloc(tables, sizeof *t->table));
-	for (size_t i = 0, first = 0, hot = 0; i < tables; i++) {
-		touched *x = &t->table[i];
-		*x = (touched){.first = first,
-			       .rows = hel_table_width(&m->schema->table[i]),
-			       .hot = hot,
-			       .hots = m->schema->table[i].digits};
-		const size_t most = HEL_MIN(x->rows, c->batch * x->hots);
-		TRY_ALLOC(x->row, hel_alloc(most, sizeof *x->row));
-		TRY_ALLOC(x->gradient, hel_alloc(most * t->dim, sizeof *x->gradient));
-		first += x->rows;
-		hot += x->hots;
-	}
-	TRY_ALLOC(t->slot, hel_alloc(2 * entries, sizeof *t->slot));
-	t->seen = t->slot + entries;
-	memset(t->slot, 0xff, entries * sizeof *t->slot);
-	TRY_ALLOC(t->moment, hel_alloc(2 * t->dense, sizeof *t->moment));
-	t->square = t->moment + t->dense;
-	if (!c->adagrad)
-		TRY_ALLOC(t->table_moment, hel_alloc(entries * t->dim, sizeof(float)));
-	TRY_ALLOC(t->table_square, hel_alloc(entries * t->dim, sizeof(float)));
+		TRY(hel_network_init(&t->shard[i], m, HEL_MIN(t->shard_rows, batch), true));
+	TRY(new_tables(t));
+	TRY_ALLOC(t->moment, hel_alloc(2 * m->dense, sizeof *t->moment));
+	t->square = t->moment + m->dense;
 	TRY_ALLOC(t->norm, hel_alloc(t->chunks, sizeof *t->norm));
-	TRY_ALLOC(t->drift, hel_alloc((size_t)total + 1, sizeof *t->drift));
-	TRY_ALLOC(t->step_size, hel_alloc(2 * (size_t)total, sizeof *t->step_size));
-	t->fix = t->step_size + total;
-	if (c->weight_decay > 0) {
-		TRY_ALLOC(t->decay, hel_alloc((size_t)total + 1, sizeof *t->decay));
-		for (uint64_t i = 0; i < total; i++)
-			t->decay[i + 1] = t->decay[i] + log(fmax(decay_of(t, i), 1e-30));
-	}
-	prepare_steps(t);
+	TRY(new_steps(t));
 	*out = t;
 	t = NULL;
 done:
@@ -174,7 +197,7 @@ done:
 bool hel_trainer_sound(const hel_trainer *t)
 {
 	bool sound = t->number <= t->total;
-	for (size_t i = 0, n = hel_schema_onehots(t->m->schema); sound && i < n; i++)
+	for (size_t i = 0; sound && i < t->entries; i++)
 		sound = t->seen[i] <= t->number;
 	return sound;
 }
@@ -186,29 +209,45 @@ uint64_t hel_trainer_number(const hel_trainer *t)
 
 /* --- tables ----------------------------------------------------------------------------- */
 
-/* Brings a row to where all steps so far would have brought it. */
-static void catch_up(hel_trainer *t, size_t row)
+/* A row's place among the parameters, its moments. */
+static float *row_of(const hel_trainer *t, const touched *x, size_t row)
 {
-	const uint64_t seen = t->seen[row], missed = t->number - seen;
-	const size_t j = (size_t)HEL_MIN(missed, (uint64_t)(FADED - 1));
-	float *p = t->m->parameter + hel_tables_offset(t->m) + row * t->dim;
+	return t->m->parameter + t->m->tensor[x->node->tensor].offset + row * x->dim;
+}
+
+/* Brings a row to where all steps so far would have brought it. */
+static void catch_up(hel_trainer *t, const touched *x, size_t row)
+{
+	uint32_t *at = &t->seen[x->entry + row];
+	const uint64_t seen = *at, missed = t->number - seen;
+	const size_t j = (size_t)HEL_MIN(missed, (uint64_t)(FADED - 1)),
+		     number = x->number + row * x->dim;
+	float *p = row_of(t, x, row);
 	if (!missed)
 		return;
-	t->seen[row] = (uint32_t)t->number;
+	*at = (uint32_t)t->number;
 	const double decay = t->decay ? exp(t->decay[t->number] - t->decay[seen]) : 1;
-	for (size_t k = 0; t->decay && k < t->dim; k++)
+	for (size_t k = 0; t->decay && k < x->dim; k++)
 		p[k] *= (float)decay;
 	if (!t->table_moment || !seen)
 		return; /* a row that was never touched has no momentum */
-	float *m = t->table_moment + row * t->dim, *v = t->table_square + row * t->dim;
+	float *m = t->table_moment + number, *v = t->table_square + number;
 	const float fade = t->fade1[j],
 		    fade2 = missed < FADED ? t->fade2[j] : (float)pow(BETA2, (double)missed);
 	const float drift = (float)(decay * t->drift[seen] - t->fade[j] * t->drift[t->number]);
-	for (size_t k = 0; k < t->dim; k++) {
+	for (size_t k = 0; k < x->dim; k++) {
 		p[k] -= drift * m[k] / (sqrtf(v[k]) + EPSILON);
 		m[k] *= fade;
 		v[k] *= fade2;
 	}
+}
+
+/* Place d of sample i of the batch: a row of the table, or HEL_NO_HOT. */
+static uint32_t row_at(const hel_trainer *t, const touched *x, size_t i, size_t d)
+{
+	const hel_samples *s = t->samples;
+	const uint32_t hot = s->hot[t->rows[i] * s->hots + x->node->place + d];
+	return hot == HEL_NO_HOT ? hot : hot - x->node->entry;
 }
 
 /* Gives the rows of a table that the batch reads a slot each, and brings them up to date. */
@@ -218,14 +257,13 @@ static void gather_table(void *arg, size_t table)
 	touched *x = &t->table[table];
 	x->slots = 0;
 	for (size_t i = 0; i < t->count; i++)
-		for (size_t d = 0; d < x->hots; d++) {
-			const uint32_t row =
-			    t->samples->hot[t->rows[i] * t->samples->hots + x->hot + d];
-			if (row == HEL_NO_HOT || t->slot[row] != NO_SLOT)
+		for (size_t d = 0; d < x->node->places; d++) {
+			const uint32_t row = row_at(t, x, i, d);
+			if (row == HEL_NO_HOT || t->slot[x->entry + row] != NO_SLOT)
 				continue;
-			t->slot[row] = (uint32_t)x->slots;
+			t->slot[x->entry + row] = (uint32_t)x->slots;
 			x->row[x->slots++] = row;
-			catch_up(t, row);
+			catch_up(t, x, row);
 		}
 }
 
@@ -234,24 +272,21 @@ static void sum_table(void *arg, size_t table)
 {
 	hel_trainer *t = arg;
 	touched *x = &t->table[table];
-	const size_t width = hel_dlrm_top(t->m, 0, false)->columns,
-		     column = hel_dlrm_bottom_width(t->m) + table * t->dim;
-	memset(x->gradient, 0, x->slots * t->dim * sizeof *x->gradient);
+	memset(x->gradient, 0, x->slots * x->dim * sizeof *x->gradient);
 	for (size_t i = 0; i < t->count; i++) {
 		const float *delta =
-		    t->shard[i / t->shard_rows].input_delta + i % t->shard_rows * width + column;
-		for (size_t d = 0; d < x->hots; d++) {
-			const uint32_t row =
-			    t->samples->hot[t->rows[i] * t->samples->hots + x->hot + d];
+		    t->shard[i / t->shard_rows].delta[x->index] + i % t->shard_rows * x->dim;
+		for (size_t d = 0; d < x->node->places; d++) {
+			const uint32_t row = row_at(t, x, i, d);
 			if (row == HEL_NO_HOT)
 				continue;
-			float *to = x->gradient + t->slot[row] * t->dim;
-			for (size_t k = 0; k < t->dim; k++)
+			float *to = x->gradient + t->slot[x->entry + row] * x->dim;
+			for (size_t k = 0; k < x->dim; k++)
 				to[k] += delta[k];
 		}
 	}
 	x->norm = 0;
-	for (size_t k = 0; k < x->slots * t->dim; k++)
+	for (size_t k = 0; k < x->slots * x->dim; k++)
 		x->norm += (double)x->gradient[k] * (double)x->gradient[k];
 }
 
@@ -261,14 +296,13 @@ static void step_table(hel_trainer *t, touched *x)
 		    fix = t->fix[t->number];
 	const float decay = (float)decay_of(t, t->number);
 	for (size_t i = 0; i < x->slots; i++) {
-		const size_t row = x->row[i];
-		float *p = t->m->parameter + hel_tables_offset(t->m) + row * t->dim;
-		float *v = t->table_square + row * t->dim;
-		const float *g = x->gradient + i * t->dim;
-		for (size_t k = 0; k < t->dim; k++) {
+		const size_t row = x->row[i], number = x->number + row * x->dim;
+		float *p = row_of(t, x, row), *v = t->table_square + number;
+		const float *g = x->gradient + i * x->dim;
+		for (size_t k = 0; k < x->dim; k++) {
 			const float h = g[k] * t->shrink;
 			if (t->table_moment) {
-				float *m = t->table_moment + row * t->dim;
+				float *m = t->table_moment + number;
 				m[k] = 0.9f * m[k] + 0.1f * h;
 				v[k] = 0.999f * v[k] + 0.001f * h * h;
 				p[k] =
@@ -278,31 +312,32 @@ static void step_table(hel_trainer *t, touched *x)
 				p[k] = p[k] * decay - rate * h / (sqrtf(v[k]) + ADAGRAD_EPSILON);
 			}
 		}
-		t->seen[row] = (uint32_t)t->number + 1;
-		t->slot[row] = NO_SLOT;
+		t->seen[x->entry + row] = (uint32_t)t->number + 1;
+		t->slot[x->entry + row] = NO_SLOT;
 	}
 }
 
 static void settle_table(void *arg, size_t table)
 {
 	hel_trainer *t = arg;
-	for (size_t i = 0; i < t->table[table].rows; i++)
-		catch_up(t, t->table[table].first + i);
+	for (size_t row = 0; row < t->table[table].rows; row++)
+		catch_up(t, &t->table[table], row);
 }
 
 void hel_trainer_settle(hel_trainer *t)
 {
-	hel_pool_for(t->pool, t->m->schema->table_count, settle_table, t);
+	hel_pool_for(t->pool, t->tables, settle_table, t);
 }
 
-/* --- towers ----------------------------------------------------------------------------- */
+/* --- all but tables -----------------------------------------------------------------------------
+ */
 
 static void run_shard(void *arg, size_t i)
 {
 	hel_trainer *t = arg;
 	const size_t first = i * t->shard_rows, count = HEL_MIN(t->shard_rows, t->count - first);
 	hel_network_forward(&t->shard[i], t->samples, t->rows + first, count);
-	hel_network_backward(&t->shard[i], t->samples, t->rows + first, count, t->count);
+	hel_network_backward(&t->shard[i], t->count);
 }
 
 static size_t shards_of(const hel_trainer *t)
@@ -314,7 +349,7 @@ static size_t shards_of(const hel_trainer *t)
 static void sum_chunk(void *arg, size_t chunk)
 {
 	hel_trainer *t = arg;
-	const size_t begin = chunk * CHUNK, end = HEL_MIN(begin + CHUNK, t->dense);
+	const size_t begin = chunk * CHUNK, end = HEL_MIN(begin + CHUNK, t->m->dense);
 	float *sum = t->shard[0].gradient;
 	for (size_t s = 1; s < shards_of(t); s++)
 		for (size_t k = begin; k < end; k++)
@@ -326,18 +361,17 @@ static void sum_chunk(void *arg, size_t chunk)
 /* AdamW (Loshchilov, Hutter 2019): decay of weights, not of biases. */
 static void step_chunk(hel_trainer *t, size_t chunk)
 {
-	const size_t begin = chunk * CHUNK, end = HEL_MIN(begin + CHUNK, t->dense);
-	const size_t tables = hel_tables_offset(t->m), skip = hel_tables_parameters(t->m);
+	const size_t begin = chunk * CHUNK, end = HEL_MIN(begin + CHUNK, t->m->dense);
 	const float weight_decay = (float)decay_of(t, t->number),
 		    step_size = t->step_size[t->number], fix = t->fix[t->number];
 	for (size_t i = 0; i < t->m->tensors; i++) {
 		const hel_tensor *x = &t->m->tensor[i];
-		if (strncmp(x->name, "emb_l", 5) == 0)
+		if (x->table)
 			continue;
-		const size_t at = x->offset < tables ? x->offset : x->offset - skip;
+		const size_t at = x->dense;
 		const size_t from = HEL_MAX(at, begin),
 			     to = HEL_MIN(at + x->rows * x->columns, end);
-		const float decay = strstr(x->name, ".bias") ? 1 : weight_decay;
+		const float decay = x->bias ? 1 : weight_decay;
 		float *p = t->m->parameter + (x->offset - at);
 		for (size_t k = from; k < to; k++) {
 			const float g = t->shard[0].gradient[k] * t->shrink;
@@ -373,7 +407,7 @@ static void step_all(void *arg, size_t i)
 static double batch_gradient(hel_trainer *t, const hel_samples *s, const uint32_t *rows,
 			     size_t count)
 {
-	const size_t tables = t->m->schema->table_count;
+	const size_t tables = t->tables;
 	double loss = 0;
 	t->samples = s;
 	t->rows = rows;
@@ -389,7 +423,7 @@ static double batch_gradient(hel_trainer *t, const hel_samples *s, const uint32_
 hel_status hel_trainer_step(hel_trainer *t, const hel_samples *s, const uint32_t *rows,
 			    size_t count, double *loss)
 {
-	const size_t tables = t->m->schema->table_count;
+	const size_t tables = t->tables;
 	*loss = batch_gradient(t, s, rows, count);
 	if (!isfinite(*loss))
 		return hel_fail(HEL_ERANGE,
@@ -413,15 +447,14 @@ hel_status hel_trainer_state(hel_trainer *t,
 			     hel_status (*part)(void *arg, void *bytes, size_t size), void *arg)
 {
 	hel_status st = HEL_OK;
-	const size_t entries = hel_schema_onehots(t->m->schema),
-		     table = entries * t->dim * sizeof(float);
+	const size_t table = t->numbers * sizeof(float);
 	TRY(part(arg, &t->number, sizeof t->number));
 	TRY(part(arg, t->m->parameter, t->m->parameters * sizeof(float)));
-	TRY(part(arg, t->moment, 2 * t->dense * sizeof(float)));
+	TRY(part(arg, t->moment, 2 * t->m->dense * sizeof(float)));
 	if (t->table_moment)
 		TRY(part(arg, t->table_moment, table));
 	TRY(part(arg, t->table_square, table));
-	TRY(part(arg, t->seen, entries * sizeof *t->seen));
+	TRY(part(arg, t->seen, t->entries * sizeof *t->seen));
 done:
 	return st;
 }

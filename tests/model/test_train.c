@@ -23,19 +23,21 @@ static hel_dlrm *make_model(const hel_records *r, hel_activation act, uint32_t b
 	return m;
 }
 
-/* The gradient of one parameter: in the towers' vector, or in its row's slot, or none. */
+/* The gradient of one parameter: of a tensor, or in its row's slot, or none. */
 static float gradient_of(const hel_trainer *t, size_t k)
 {
-	const size_t tables = hel_tables_offset(t->m), skip = hel_tables_parameters(t->m);
-	if (k < tables || k >= tables + skip)
-		return t->shard[0].gradient[k < tables ? k : k - skip];
-	const size_t row = (k - tables) / t->dim;
-	size_t table = 0;
-	while (row >= t->table[table].first + t->table[table].rows)
+	const hel_tensor *x = t->m->tensor;
+	while (k >= x->offset + x->rows * x->columns)
+		x++;
+	if (!x->table)
+		return t->shard[0].gradient[x->dense + k - x->offset];
+	const touched *table = t->table;
+	while (&t->m->tensor[table->node->tensor] != x)
 		table++;
-	return t->slot[row] == NO_SLOT
-		   ? 0
-		   : t->table[table].gradient[t->slot[row] * t->dim + (k - tables) % t->dim];
+	const size_t row = (k - x->offset) / table->dim;
+	const uint32_t slot = t->slot[table->entry + row];
+	return slot == NO_SLOT ? 0
+			       : table->gradient[slot * table->dim + (k - x->offset) % table->dim];
 }
 
 static double reference_loss(const hel_dlrm *m, const hel_samples *s, const uint32_t *rows,
@@ -195,7 +197,7 @@ static void dense_adam(hel_dlrm *m, const hel_samples *s, size_t total)
 		for (uint32_t i = 0; i < batch; i++)
 			rows[i] = (uint32_t)((step * batch + i) % s->count);
 		/* no row is behind: the parameters are ours */
-		for (size_t i = 0; i < hel_schema_onehots(m->schema); i++) {
+		for (size_t i = 0; i < t->entries; i++) {
 			t->seen[i] = (uint32_t)t->number;
 			t->slot[i] = NO_SLOT;
 		}

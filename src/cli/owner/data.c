@@ -61,6 +61,12 @@ hel_status hel_cli_config(hel_dlrm_config *out, const hel_args *args, const hel_
 		TRY(hel_arg_file(&text, &size, args, "config"));
 		TRY(hel_dlrm_config_update(&c, (const char *)text, size));
 	}
+	if (hel_arg(args, "architecture")) {
+		c.architecture = hel_architecture_by_name(hel_arg(args, "architecture"));
+		if (c.architecture >= HEL_ARCHITECTURE_GRAPH)
+			FAIL(HEL_EINVAL, "--architecture %.40s: expected " HEL_ARCHITECTURE_NAMES,
+			     hel_arg(args, "architecture"));
+	}
 	if (hel_arg(args, "embedding"))
 		TRY(hel_embedding_parse(&c.plan.kind, hel_arg(args, "embedding")));
 	TRY(hel_arg_number(&threshold, args, "threshold", 0, 1000000000, c.plan.threshold));

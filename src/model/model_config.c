@@ -1,4 +1,5 @@
 #include "model_config.h"
+#include "features/cells.h"
 #include "graph.h"
 #include <jansson.h>
 #include <math.h>
@@ -307,7 +308,10 @@ hel_status hel_dlrm_config_update(hel_dlrm_config *c, const char *text, size_t s
 {
 	hel_status st = HEL_OK;
 	json_error_t error;
-	json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+	json_t *root = NULL;
+	if (!hel_skip_mark(&text, &size))
+		FAIL(HEL_EFORMAT, "model config: UTF-16, expected UTF-8");
+	root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
 	if (!root)
 		FAIL(HEL_EFORMAT, "model config, line %d: %s", error.line, error.text);
 	TRY(hel_dlrm_config_read(c, root));

@@ -7,7 +7,9 @@
 typedef struct hel_import_report {
 	size_t
 	    no_missing_row; /* tables without a row for missing or other values: zero stands in */
-	size_t collisions;  /* values that share a fingerprint, and so a row, with another one */
+	size_t no_bias;	    /* layers without one: 0 stands in */
+	size_t multiplied_out; /* layers that follow another one without an activation */
+	size_t collisions;     /* values that share a fingerprint, and so a row, with another one */
 } hel_import_report;
 
 /** A model trained elsewhere with full tables and concatenation; widths come from the weights, what

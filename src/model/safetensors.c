@@ -51,6 +51,100 @@ done:
 	return st;
 }
 
+/* Where a tensor lies. */
+typedef struct extent {
+	const char *name;
+	uint64_t begin, end;
+} extent;
+
+static int by_begin(const void *a, const void *b)
+{
+	const extent *x = a, *y = b;
+	return x->begin != y->begin ? (x->begin > y->begin) - (x->begin < y->begin)
+				    : (x->end > y->end) - (x->end < y->end);
+}
+
+static size_t bytes_of_type(const char *type)
+{
+	static const struct {
+		const char *name;
+		size_t bytes;
+	} types[] = {{"F64", 8}, {"I64", 8}, {"U64", 8},  {"F32", 4}, {"I32", 4},
+		     {"U32", 4}, {"F16", 2}, {"BF16", 2}, {"I16", 2}, {"U16", 2},
+		     {"I8", 1},	 {"U8", 1},  {"BOOL", 1}};
+	for (size_t i = 0; type && i < HEL_ARRAY_LEN(types); i++)
+		if (strcmp(types[i].name, type) == 0)
+			return types[i].bytes;
+	return 0;
+}
+
+static hel_status read_extent(extent *out, const char *name, const json_t *entry)
+{
+	const json_t *offsets = json_object_get(entry, "data_offsets"),
+		     *shape = json_object_get(entry, "shape"), *side;
+	const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
+	const char *type = json_string_value(json_object_get(entry, "dtype"));
+	const uint64_t width = bytes_of_type(type);
+	uint64_t bytes = width;
+	size_t i;
+	if (!type || !width)
+		return hel_fail(HEL_EFORMAT, "weights: '%.60s' has type %.10s, expected F32", name,
+				type ? type : "?");
+	json_array_foreach((json_t *)shape, i, side)
+	{
+		const json_int_t v = json_integer_value(side);
+		if (!json_is_integer(side) || v < 0 ||
+		    (v && bytes > (uint64_t)INT64_MAX / (uint64_t)v))
+			return hel_fail(HEL_EFORMAT, "weights: '%.60s' has no valid shape", name);
+		bytes *= (uint64_t)v;
+	}
+	if (!json_is_array(shape) || json_array_size(offsets) != 2 || !json_is_integer(begin) ||
+	    !json_is_integer(end) || json_integer_value(begin) < 0 ||
+	    json_integer_value(end) < json_integer_value(begin))
+		return hel_fail(HEL_EFORMAT, "weights: '%.60s' has no valid offsets", name);
+	*out =
+	    (extent){name, (uint64_t)json_integer_value(begin), (uint64_t)json_integer_value(end)};
+	if (out->end - out->begin != bytes)
+		return hel_fail(HEL_EFORMAT, "weights: '%.60s' has %llu bytes, its shape %llu",
+				name, (unsigned long long)(out->end - out->begin),
+				(unsigned long long)bytes);
+	if (width == sizeof(float) && out->begin % width) /* others are not read */
+		return hel_fail(HEL_EFORMAT, "weights: '%.60s' begins at byte %llu: not aligned",
+				name, (unsigned long long)out->begin);
+	return HEL_OK;
+}
+
+static hel_status check_extents(const json_t *header, uint64_t size)
+{
+	hel_status st = HEL_OK;
+	extent *e = NULL;
+	size_t count = 0;
+	uint64_t at = 0;
+	const char *name;
+	json_t *entry;
+	TRY_ALLOC(e, hel_alloc(json_object_size(header) + 1, sizeof *e));
+	json_object_foreach((json_t *)header, name, entry)
+	{
+		if (strcmp(name, "__metadata__") != 0)
+			TRY(read_extent(&e[count++], name, entry));
+	}
+	qsort(e, count, sizeof *e, by_begin);
+	for (size_t i = 0; i < count; at = e[i++].end) {
+		if (e[i].end > size)
+			FAIL(HEL_ETRUNC, "weights: '%.60s' lies outside the file", e[i].name);
+		if (e[i].begin != at)
+			FAIL(HEL_EFORMAT, "weights: '%.60s' %s", e[i].name,
+			     e[i].begin < at ? "overlaps another tensor"
+					     : "begins after a gap that belongs to no tensor");
+	}
+	if (at != size)
+		FAIL(HEL_EFORMAT, "weights: %llu bytes too many at the end",
+		     (unsigned long long)(size - at));
+done:
+	hel_free(e);
+	return st;
+}
+
 hel_status hel_safetensors_open(hel_safetensors *out, const uint8_t *bytes, size_t size)
 {
 	hel_status st = HEL_OK;
@@ -68,6 +162,11 @@ hel_status hel_safetensors_open(hel_safetensors *out, const uint8_t *bytes, size
 	if (!json_is_object(header)) {
 		json_decref(header);
 		FAIL(HEL_EFORMAT, "weights: the header is no JSON object: %s", error.text);
+	}
+	st = check_extents(header, hel_reader_left(&r));
+	if (st != HEL_OK) {
+		json_decref(header);
+		goto done;
 	}
 	*out = (hel_safetensors){header, r.at, hel_reader_left(&r)};
 done:
@@ -104,7 +203,7 @@ hel_status hel_safetensors_find(hel_stored_tensor *out, const hel_safetensors *f
 	if (begin < 0 || end < begin || (uint64_t)end > f->size ||
 	    end - begin != rows * columns * (json_int_t)sizeof(float))
 		return hel_fail(HEL_ETRUNC, "weights: '%.60s' lies outside the file", name);
-	*out = (hel_stored_tensor){(size_t)rows, (size_t)columns, f->data + begin};
+	*out = (hel_stored_tensor){(size_t)rows, (size_t)columns, dimensions, f->data + begin};
 	return HEL_OK;
 }
 
@@ -121,8 +220,7 @@ hel_status hel_stored_tensor_read(float *out, const hel_stored_tensor *t, size_t
 	return HEL_OK;
 }
 
-static hel_status read_tensor(hel_dlrm *m, const hel_tensor *t, const hel_safetensors *f,
-			      size_t *furthest)
+static hel_status read_tensor(hel_dlrm *m, const hel_tensor *t, const hel_safetensors *f)
 {
 	hel_status st = HEL_OK;
 	hel_stored_tensor stored;
@@ -130,8 +228,6 @@ static hel_status read_tensor(hel_dlrm *m, const hel_tensor *t, const hel_safete
 	if (stored.rows != t->rows || stored.columns != t->columns)
 		FAIL(HEL_EFORMAT, "weights: '%s' does not have shape %zu x %zu", t->name, t->rows,
 		     t->columns);
-	*furthest = HEL_MAX(*furthest,
-			    (size_t)(stored.data - f->data) + t->rows * t->columns * sizeof(float));
 	TRY(hel_stored_tensor_read(m->parameter + t->offset, &stored, 0, t->rows * t->columns,
 				   t->name));
 done:
@@ -142,12 +238,13 @@ hel_status hel_safetensors_read(hel_dlrm *m, const uint8_t *bytes, size_t size)
 {
 	hel_status st = HEL_OK;
 	hel_safetensors f = {0};
-	size_t end = 0;
 	TRY(hel_safetensors_open(&f, bytes, size));
+	if (json_object_size(f.header) !=
+	    m->tensors + (json_object_get(f.header, "__metadata__") != NULL))
+		FAIL(HEL_EFORMAT, "weights: %zu tensors, the model has %zu",
+		     json_object_size(f.header), m->tensors);
 	for (size_t i = 0; i < m->tensors; i++)
-		TRY(read_tensor(m, &m->tensor[i], &f, &end));
-	if (end != f.size)
-		FAIL(HEL_EFORMAT, "weights: %zu bytes too many at the end", f.size - end);
+		TRY(read_tensor(m, &m->tensor[i], &f));
 done:
 	hel_safetensors_close(&f);
 	return st;

@@ -15,10 +15,13 @@ typedef struct hel_safetensors {
 } hel_safetensors;
 
 typedef struct hel_stored_tensor {
-	size_t rows, columns; /* one column when the tensor has one dimension */
-	const uint8_t *data;  /* floats, little-endian, not aligned */
+	size_t rows, columns, dimensions; /* one column when there is one dimension */
+	const uint8_t *data;		  /* floats, little-endian, not aligned */
 } hel_stored_tensor;
 
+/** The tensors must lie one after the other, aligned, without a gap or an overlap, and end with the
+ *  file, as the format says.
+ *  @retval HEL_EFORMAT names the first tensor that does not. */
 HEL_CHECKED hel_status hel_safetensors_open(hel_safetensors *out, const uint8_t *bytes,
 					    size_t size);
 void hel_safetensors_close(hel_safetensors *f);

@@ -130,6 +130,85 @@ static void test_heart(void **state)
 	hel_dlrm_free(m);
 }
 
+static void replace(char *out, const char *text, const char *from, const char *to)
+{
+	const char *at = strstr(text, from);
+	assert_non_null(at);
+	sprintf(out, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+}
+
+/* What is listed as the file writes it, "1.0", " 2 ", "?", is what a record's cell becomes. */
+static void test_values_are_cells(void **state)
+{
+	(void)state;
+	hel_prng g;
+	foreign f;
+	size_t at[TABLES + 6];
+	hel_dlrm *m, *n;
+	hel_import_report report;
+	char text[sizeof schema + 64];
+	test_prng(&g, 4);
+	make(&f, at, &g, BOTTOM + TABLES * DIM);
+	assert_ok(import(&m, &report, &f, schema));
+	replace(text, schema, "\"1\", \"0\", \"\", \"a\"", "\"1.0\", \" 0e0 \", \"?\", \" a\"");
+	assert_ok(import(&n, &report, &f, text));
+	assert_int_equal(0, report.no_missing_row);
+	assert_int_equal(m->parameters, n->parameters);
+	assert_memory_equal(m->parameter, n->parameter, m->parameters * sizeof(float));
+	for (uint32_t v = 0; v < 4; v++)
+		assert_string_equal(m->schema->table[0].value[v], n->schema->table[0].value[v]);
+	hel_dlrm_free(m);
+	hel_dlrm_free(n);
+}
+
+/* Layers whose numbers follow each other have no activation between them. */
+static void test_linear_layers(void **state)
+{
+	(void)state;
+	enum { MIDDLE = 2, IN = 5 + TABLES * DIM };
+	hel_prng g;
+	foreign f = {0};
+	char name[32];
+	size_t table[TABLES];
+	hel_dlrm *m;
+	hel_import_report report;
+	test_prng(&g, 5);
+	for (int t = 0; t < TABLES; t++) {
+		snprintf(name, sizeof name, "emb_l.%d.weight", t);
+		table[t] = add(&f, &g, name, ROWS, DIM);
+	}
+	const size_t a = add(&f, &g, "top_l.0.weight", MIDDLE, IN), /* no bias */
+	    b = add(&f, &g, "top_l.1.weight", TOP, MIDDLE), c = add(&f, &g, "top_l.1.bias", TOP, 0),
+		     d = add(&f, &g, "top_l.3.weight", 1, TOP),
+		     e = add(&f, &g, "top_l.3.bias", 1, 0);
+	assert_ok(import(&m, &report, &f, schema));
+	assert_int_equal(1, report.multiplied_out);
+	assert_int_equal(1, report.no_bias);
+	const double dense[5] = {1.7, 1.5, 0.72, -2.1, 0.5};
+	double x[IN], middle[MIDDLE], want = (double)f.value[e], got;
+	float none[MIDDLE] = {0};
+	memcpy(x, dense, sizeof dense);
+	uint32_t hots[TABLES];
+	const uint32_t row[TABLES] = {0, 1, 0, 0, 1, 2, 4, 1}; /* as in test_heart */
+	hel_records r;
+	const char *record = "67,1,4,160,286,0,2,108,1,1.5,2,?,3";
+	double values[5];
+	assert_ok(hel_records_parse(&r, &hel_dataset_heart, "test", record, strlen(record)));
+	assert_ok(hel_schema_apply(m->schema, &r, 0, HEL_UNKNOWN_IS_ERROR, values, hots, NULL));
+	hel_records_clear(&r);
+	for (size_t t = 0; t < TABLES; t++)
+		for (size_t k = 0; k < DIM; k++)
+			x[5 + t * DIM + k] = (double)f.value[table[t] + row[t] * DIM + k];
+	for (size_t i = 0; i < MIDDLE; i++)
+		middle[i] = relu_row(f.value + a, none, x, i, IN);
+	for (size_t i = 0; i < TOP; i++)
+		want += (double)f.value[d + i] *
+			fmax(0, relu_row(f.value + b, f.value + c, middle, i, MIDDLE));
+	assert_ok(hel_dlrm_logit(&got, m, values, hots));
+	assert_within(got, want, 1e-5 * fmax(1, fabs(want)));
+	hel_dlrm_free(m);
+}
+
 /* Hashed tables: every listed value finds its row, "" the missing one, others null's. */
 static void test_criteo(void **state)
 {
@@ -182,13 +261,6 @@ static void test_criteo(void **state)
 	hel_dlrm_free(m);
 }
 
-static void replace(char *out, const char *text, const char *from, const char *to)
-{
-	const char *at = strstr(text, from);
-	assert_non_null(at);
-	sprintf(out, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-}
-
 static void test_refuses(void **state)
 {
 	(void)state;
@@ -202,10 +274,33 @@ static void test_refuses(void **state)
 	    {"emb_l.7.weight", "v_W_l.0", "weighted", true, HEL_EUNSUPPORTED},
 	    {"emb_l.7.weight", "emb_l.8.weight", "emb_l.7.weight' is missing", true, HEL_EFORMAT},
 	    {"top_l.2.bias", "top_l.2.bios", "top_l.2.bios", true, HEL_EUNSUPPORTED},
-	    {"F32", "F16", "type F16, expected F32", true, HEL_EFORMAT},
+	    {"F32", "F8_E8M0", "type F8_E8M0, expected F32", true, HEL_EFORMAT},
+	    {"F32", "F16", "'bot_l.0.weight' has 80 bytes, its shape 40", true, HEL_EFORMAT},
+	    {"[80, 96]", "[64, 80]", "overlaps another tensor", true, HEL_EFORMAT},
+	    {"[80, 96]", "[84, 100]", "after a gap", true, HEL_EFORMAT},
+	    {"[80, 96]", "[81, 97]", "not aligned", true, HEL_EFORMAT},
+	    {"[80, 96]", "[80, 95]", "15 bytes, its shape 16", true, HEL_EFORMAT},
+	    {"[80, 96]", "[-16, 0]", "no valid offsets", true, HEL_EFORMAT},
+	    {"bot_l.0.bias", "bot_l.4.bias", "'bot_l.4.bias' has no 'bot_l.4.weight'", true,
+	     HEL_EFORMAT},
+	    {"top_l.2.weight\": {\"dtype\": \"F32\", \"shape\": [1, 3]",
+	     "top_l.2.weight\": {\"dtype\": \"F32\", \"shape\": [3]", "is a vector", true,
+	     HEL_EUNSUPPORTED},
+	    {"\"clip\": 4", "\"clip\": 4, \"clop\": 4", "unknown key 'clop' in the schema", false,
+	     HEL_EFORMAT},
+	    {"\"mean\": 50", "\"mean\": 50, \"std\": 4", "unknown key 'std' in a dense column",
+	     false, HEL_EFORMAT},
+	    {"{\"name\": \"sex\"", "{\"default\": 1, \"name\": \"sex\"",
+	     "unknown key 'default' in a table", false, HEL_EFORMAT},
+	    {"\"4\", \"2\"", "\"2.0\", \"2\"", "cp lists '2' twice", false, HEL_EFORMAT},
+	    {"\"4\", \"2\"", "\"?\", \"2\"", "cp lists the missing value twice", false,
+	     HEL_EFORMAT},
+	    {"\"4\", \"2\"", "\"nan\", \"2\"", "value 1, 'nan', can be in no record: cp is 'nan'",
+	     false, HEL_EFORMAT},
+	    {"\"4\", \"2\"", "\"sixteen letters..\", \"2\"", "longer than 15", false, HEL_EFORMAT},
 	    {"[3]", "[1, 3]", "top_l.0.bias", true, HEL_EFORMAT},
 	    {"\"heart\"", "\"lung\"", "'dataset' must be", false, HEL_EFORMAT},
-	    {"\"clip\": 4", "\"clap\": 4", "clip", false, HEL_EFORMAT},
+	    {"\"clip\": 4", "\"clap\": 4", "unknown key 'clap'", false, HEL_EFORMAT},
 	    {"\"age\"", "\"sage\"", "'sage', expected 'age'", false, HEL_EFORMAT},
 	    {"\"deviation\": 10", "\"deviation\": 0", "deviation", false, HEL_EFORMAT},
 	    {"\"4\", \"2\"", "\"4\"", "5 rows of emb_l.1, it has 4", false, HEL_EFORMAT},
@@ -220,7 +315,7 @@ static void test_refuses(void **state)
 	size_t at[TABLES + 6];
 	hel_dlrm *m = NULL;
 	hel_import_report report;
-	char text[sizeof schema + 64];
+	char text[sizeof schema + 256];
 	test_prng(&g, 3);
 	make(&f, at, &g, BOTTOM + TABLES * DIM);
 	for (size_t i = 0; i < HEL_ARRAY_LEN(cases); i++) {
@@ -244,16 +339,29 @@ static void test_refuses(void **state)
 	bad.value[3] = NAN;
 	assert_status(HEL_EFORMAT, import(&m, &report, &bad, schema));
 	bad = f;
+	bad.value[3] = 2e6F;
+	assert_status(HEL_EFORMAT, import(&m, &report, &bad, schema));
+	assert_non_null(strstr(hel_error_detail(), "'bot_l.0.weight' holds 2e+06"));
+	bad = f;
+	for (size_t i = 0; i < f.count; i++)
+		bad.value[i] *= 1e4F;
+	assert_status(HEL_EFORMAT, import(&m, &report, &bad, schema));
+	assert_non_null(strstr(hel_error_detail(), "scores beyond"));
+	bad = f;
 	bad.count -= 8;
 	assert_status(HEL_ETRUNC, import(&m, &report, &bad, schema));
+	bad = f;
+	bad.count += 2;
+	assert_status(HEL_EFORMAT, import(&m, &report, &bad, schema));
+	assert_non_null(strstr(hel_error_detail(), "8 bytes too many"));
 	assert_null(m);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_heart),
-	    cmocka_unit_test(test_criteo),
+	    cmocka_unit_test(test_heart),	  cmocka_unit_test(test_values_are_cells),
+	    cmocka_unit_test(test_linear_layers), cmocka_unit_test(test_criteo),
 	    cmocka_unit_test(test_refuses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

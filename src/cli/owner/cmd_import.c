@@ -25,14 +25,19 @@ static hel_status run_import(const hel_args *args, json_t *out)
 			    weights_size));
 	TRY(hel_dlrm_save(m, hel_arg(args, "out")));
 	const hel_activation a = m->config.activation;
-	if (a.kind == HEL_ACT_RELU)
-		hel_say(args, "activation: relu%s\n",
-			hel_arg(args, "config") ? "" : " (assumed; --config says otherwise)");
+	const char *assumed = hel_arg(args, "config") ? "" : " (assumed; --config says otherwise)";
+	if (a.kind == HEL_ACT_QUADRATIC)
+		hel_say(args, "activation: %g x^2 + %g x%s\n", a.a, a.b, assumed);
 	else
-		hel_say(args, "activation: %g x^2 + %g x\n", a.kind == HEL_ACT_SQUARE ? 1 : a.a,
-			a.kind == HEL_ACT_SQUARE ? 0 : a.b);
-	hel_say(args, "after the last bottom layer: %s\n",
-		m->config.bottom_last_activation ? "the activation" : "none");
+		hel_say(args, "activation: %s%s\n", hel_activation_name(a.kind), assumed);
+	hel_say(args, "after the last bottom layer: %s%s\n",
+		m->config.bottom_last_activation ? "the activation" : "none", assumed);
+	if (report.multiplied_out)
+		hel_say(args,
+			"%zu layers follow another one without an activation: multiplied out\n",
+			report.multiplied_out);
+	if (report.no_bias)
+		hel_say(args, "%zu layers have no bias: 0\n", report.no_bias);
 	if (report.no_missing_row)
 		hel_say(
 		    args,

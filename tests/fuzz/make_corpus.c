@@ -89,6 +89,22 @@ static const char coded_schema[] =
     "  {\"name\": \"C4\", \"base\": 7, \"digits\": 1, \"known\": 0, \"print_bits\": 0, "
     "\"prints\": \"\",\n   \"coding\": {\"kind\": \"coded\", \"size\": 9}}]}\n";
 
+/* Every kind of node. */
+static const char graph[] =
+    "[{\"name\": \"d\", \"kind\": \"dense\"},\n"
+    " {\"name\": \"e\", \"kind\": \"embed\", \"table\": \"cp\", \"width\": 2},\n"
+    " {\"name\": \"l\", \"kind\": \"linear\", \"inputs\": [\"d\"], \"width\": 2, \"bias\": "
+    "false},\n"
+    " {\"name\": \"s\", \"kind\": \"scale\", \"inputs\": [\"e\"], \"factor\": -0.5},\n"
+    " {\"name\": \"m\", \"kind\": \"multiply\", \"inputs\": [\"l\", \"s\"]},\n"
+    " {\"name\": \"a\", \"kind\": \"add\", \"inputs\": [\"m\", \"l\", \"e\"]},\n"
+    " {\"name\": \"f\", \"kind\": \"activation\", \"inputs\": [\"a\"],\n"
+    "  \"activation\": {\"kind\": \"gelu\"}},\n"
+    " {\"name\": \"p\", \"kind\": \"dot\", \"inputs\": [\"l\", \"e\", \"f\"], \"self\": true,\n"
+    "  \"order\": \"upper\"},\n"
+    " {\"name\": \"c\", \"kind\": \"concat\", \"inputs\": [\"p\", \"d\"]},\n"
+    " {\"name\": \"z\", \"kind\": \"linear\", \"inputs\": [\"c\"], \"width\": 1}]";
+
 static const char config[] =
     "{\"embedding_dim\": 2, \"bottom\": [3, 2], \"top\": [4, 1], \"embedding\": \"digits(2)\", "
     "\"clip\": 2.5,\n"
@@ -115,7 +131,7 @@ static void make_calibration(void)
 
 static void make_texts(void)
 {
-	char model[2048];
+	char model[4096];
 	save_text("model/approximations.json",
 		  "[{\"range\": 2.5, \"chebyshev\": [0.25, 0.5, 0.125, 0, -0.0625]}]\n");
 	save_text("schema/small.json", schema);
@@ -143,6 +159,9 @@ static void make_texts(void)
 		 "{\"helrm_model\":1,\"config\":{\"bottom\":[],\"top\":[1]},\"schema\":%s}",
 		 tiny_schema);
 	save_text("model/tiny.json", model);
+	snprintf(model, sizeof model, "{\"helrm_model\": 1, \"graph\": %s, \"schema\": %s}", graph,
+		 schema);
+	save_text("model/graph.json", model);
 	/* invented rows; the second file has words, blanks and missing values */
 	save_text("records/plain.csv",
 		  "44.0,1.0,2.0,111.0,222.0,0.0,1.0,133.0,1.0,0.5,2.0,1.0,3.0,0\n"

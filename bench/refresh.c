@@ -94,8 +94,7 @@ static void sine(const lab *l)
 static void raise_only(const lab *l)
 {
 	must(hel_encapsulate(l->ev, l->out, l->bottom));
-	must(hel_lift(l->ev, l->out, l->out, l->params->spec.levels, l->refresher->constant));
-	must(hel_decapsulate(l->ev, l->out, l->out));
+	must(hel_raise(l->ev, l->out, l->out, l->params->spec.levels, l->refresher->constant));
 }
 
 static int ascending(const void *a, const void *b)

@@ -2,15 +2,15 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_STEPS 512
+#define MAX_STEPS 1024
 
 typedef struct builder {
 	hel_schedule *s;
 	hel_basis basis;
 	unsigned baby_bits;
-	int power[HEL_MAX_DEGREE + 1]; /* the value that holds basis element i, -1 for none yet */
-	unsigned depth[MAX_STEPS + 1]; /* of each value */
-	int lowered[MAX_STEPS + 1][8]; /* the same value further down, 0 for none */
+	int power[HEL_MAX_DEGREE + 1];	/* the value that holds basis element i, -1 for none yet */
+	unsigned depth[MAX_STEPS + 1];	/* of each value */
+	int lowered[MAX_STEPS + 1][10]; /* the same value further down, 0 for none */
 } builder;
 
 /* ceil(log2(i)): the depth of basis element i. */
@@ -192,7 +192,8 @@ hel_status hel_schedule_new(hel_schedule **out, const hel_polynomial *p)
 			FAIL(HEL_EINVAL, "coefficient %u of a polynomial is not finite", i);
 	if (!trimmed(p->c, p->degree))
 		FAIL(HEL_EINVAL, "a polynomial that does not depend on its argument");
-	for (unsigned bits = 1; bits <= 3; bits++) {
+	/* baby sizes of 16 do not pay below degree 64 */
+	for (unsigned bits = 1; bits <= (p->degree < 64 ? 3 : 4); bits++) {
 		TRY(build(&s, p, bits));
 		if (!best || s->products < best->products) {
 			hel_schedule *swap = best;
@@ -217,18 +218,54 @@ void hel_schedule_free(hel_schedule *s)
 	hel_free(s);
 }
 
-static hel_status apply_step(const hel_eval *ev, hel_ct *out, const hel_poly_step *step,
-			     const hel_ct *const *value, unsigned level)
+/* factor a b + plus, rescaled. */
+static hel_status fused_product(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b,
+				double factor, const hel_ct *plus)
 {
 	hel_status st = HEL_OK;
-	hel_sum_term term[HEL_MAX_DEGREE + 2];
-	if (step->product)
-		return hel_eval_mul(ev, out, value[step->a], value[step->b]);
-	for (size_t i = 0; i < step->terms; i++)
-		term[i] = (hel_sum_term){value[step->term[i].value], step->term[i].factor};
-	TRY(hel_eval_weighted_sum(ev, out, level - step->depth, term, step->terms, step->constant));
-	TRY(hel_eval_rescale(ev, out, out));
+	hel_ct *twice = NULL;
+	if (factor != 1 && factor != 2)
+		FAIL(HEL_EINVAL, "a product with factor %g in a schedule, expected 1 or 2", factor);
+	if (factor == 2) {
+		TRY(hel_ct_take(&twice, ev));
+		TRY(hel_eval_add(ev, twice, a, a));
+		a = twice;
+	}
+	TRY(hel_eval_mul_add_rescale(ev, out, a, b, plus));
 done:
+	hel_ct_free(twice);
+	return st;
+}
+
+/* One sum of a schedule. Every product is a term of exactly one sum, and made here: what is summed
+ * with it joins its key switch, and one division does for both. */
+static hel_status apply_sum(const hel_eval *ev, hel_ct *out, const hel_schedule *s,
+			    const hel_poly_step *step, const hel_ct *const *value, unsigned level)
+{
+	hel_status st = HEL_OK;
+	hel_sum_term term[HEL_MAX_SUM];
+	const hel_poly_step *product = NULL;
+	double factor = 0;
+	size_t count = 0;
+	hel_ct *plus = NULL;
+	for (size_t i = 0; i < step->terms; i++) {
+		const hel_poly_term *t = &step->term[i];
+		if (t->value && s->step[t->value - 1].product) {
+			product = &s->step[t->value - 1];
+			factor = t->factor;
+		} else
+			term[count++] = (hel_sum_term){value[t->value], t->factor};
+	}
+	if (!product) {
+		TRY(hel_eval_weighted_sum(ev, out, level, term, count, step->constant));
+		TRY(hel_eval_rescale(ev, out, out));
+		goto done;
+	}
+	TRY(hel_ct_take(&plus, ev));
+	TRY(hel_eval_weighted_sum(ev, plus, level, term, count, step->constant));
+	TRY(fused_product(ev, out, value[product->a], value[product->b], factor, plus));
+done:
+	hel_ct_free(plus);
 	return st;
 }
 
@@ -253,8 +290,11 @@ hel_status hel_polynomial_apply(const hel_eval *ev, hel_ct *out, const hel_ct *x
 	TRY_ALLOC(value, hel_alloc(s->count + 1, sizeof *value));
 	value[0] = (hel_ct *)x; /* read only */
 	for (size_t i = 0; i < s->count; i++) {
+		if (s->step[i].product)
+			continue;
 		TRY(hel_ct_take(&value[i + 1], ev));
-		TRY(apply_step(ev, value[i + 1], &s->step[i], (const hel_ct *const *)value, level));
+		TRY(apply_sum(ev, value[i + 1], s, &s->step[i], (const hel_ct *const *)value,
+			      level - s->step[i].depth));
 	}
 	hel_ct_copy(out, value[s->count]);
 done:

@@ -8,7 +8,9 @@
 
 #include "ckks/ckks.h"
 
-#define HEL_MAX_DEGREE 63
+#define HEL_MAX_DEGREE 511
+/* Terms of a sum: small powers, below 16, and a product */
+#define HEL_MAX_SUM 17
 
 typedef enum hel_basis {
 	HEL_BASIS_POWERS,    /* x^i */
@@ -36,7 +38,7 @@ typedef struct hel_poly_step {
 	unsigned depth; /* levels below x where it is computed; a sum ends one lower */
 	int a, b;	/* factors of a product */
 	size_t terms;
-	hel_poly_term term[HEL_MAX_DEGREE + 2];
+	hel_poly_term term[HEL_MAX_SUM];
 	double constant;
 } hel_poly_step;
 
@@ -49,7 +51,7 @@ typedef struct hel_schedule {
  *  Stockmeyer 1973; in Chebyshev's basis Han, Ki 2020). Parts below a baby size are plain sums
  *  of small powers, the leading ones split further so that no level is lost (Bossuat et al. 2021,
  *  alg. 5). The baby size is the one with the fewest products.
- *  @retval HEL_EINVAL the degree is not 1 to 63, or a coefficient is not finite. */
+ *  @retval HEL_EINVAL the degree is not 1 to 511, or a coefficient is not finite. */
 HEL_CHECKED hel_status hel_schedule_new(hel_schedule **out, const hel_polynomial *p);
 void hel_schedule_free(hel_schedule *s);
 

@@ -242,7 +242,7 @@ double hel_refresh_sine_error(const hel_refresher *r, double variance)
 	sum += turn * turn * 2.5 * weight * (1 + HEL_SPARSE_WEIGHT) / 12.0;
 	/* angles at the top, where t / K has the scale; the cosine before it is doubled */
 	const double angle = turn * HEL_REFRESH_BOUND;
-	sum += angle * angle * hel_noise_switch(p, p->limbs[top], p->scale[top]);
+	sum += angle * angle * hel_noise_rescale(p, p->scale[top]);
 	/* values of the cosine, times the derivative of 2 f^2 - 1: 8 in the mean square */
 	for (unsigned l = low + 1; l < top - TRANSFORMS; l++)
 		sum += 8 * hel_noise_rescale(p, p->scale[l]) / 2;
@@ -269,17 +269,19 @@ double hel_refresher_error(const hel_refresher *r)
 
 /* --- the refresh itself -------------------------------------------------------- */
 
-/* out = 2 a^2 - 1: the double angle of a cosine. out is not a. */
+/* out = 2 a^2 - 1: the double angle of a cosine. */
 static hel_status double_angle(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 {
 	hel_status st = HEL_OK;
-	hel_ct *square = NULL;
-	TRY(hel_ct_take(&square, ev));
-	TRY(hel_eval_mul(ev, square, a, a));
-	TRY(hel_eval_weighted_sum(ev, out, square->level, &(hel_sum_term){square, 2}, 1, -1));
-	TRY(hel_eval_rescale(ev, out, out));
+	hel_ct *twice = NULL, *minus = NULL;
+	TRY(hel_ct_take(&twice, ev));
+	TRY(hel_ct_take(&minus, ev));
+	TRY(hel_eval_add(ev, twice, a, a));
+	TRY(hel_eval_weighted_sum(ev, minus, a->level, NULL, 0, -1));
+	TRY(hel_eval_mul_add_rescale(ev, out, twice, a, minus));
 done:
-	hel_ct_free(square);
+	hel_ct_free(minus);
+	hel_ct_free(twice);
 	return st;
 }
 
@@ -309,8 +311,7 @@ static hel_status raise_to_slots(const hel_eval *ev, hel_ct *x, const hel_ct *a,
 	hel_ct *w = NULL;
 	TRY(hel_ct_take(&w, ev));
 	TRY(hel_encapsulate(ev, x, a));
-	TRY(hel_lift(ev, x, x, p->spec.levels, r->constant));
-	TRY(hel_decapsulate(ev, x, x));
+	TRY(hel_raise(ev, x, x, p->spec.levels, r->constant));
 	x->scale = r->constant * r->unit;
 	TRY(trace(ev, x, r));
 	TRY(hel_transform_apply(ev, w, &r->transform[HEL_TO_SLOTS_FAR], x));

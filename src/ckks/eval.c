@@ -139,7 +139,7 @@ done:
 /* (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1), limb by limb. */
 typedef struct tensor_job {
 	const hel_params *params;
-	const hel_ct *a, *b;
+	const hel_ct *a, *b, *plus; /* plus: joins (d0, d1), may be NULL */
 	uint32_t *d[3];
 } tensor_job;
 
@@ -152,6 +152,8 @@ static void tensor_limb(void *arg, size_t i)
 	const uint32_t *const b[2] = {j->b->part[0] + at, j->b->part[1] + at};
 	uint32_t *const d[3] = {j->d[0] + at, j->d[1] + at, j->d[2] + at};
 	ring->k->tensor(d, a, b, ring->at[i]);
+	for (size_t half = 0; j->plus && half < 2; half++)
+		ring->k->add(d[half], d[half], j->plus->part[half] + at, ring->at + i, 1);
 }
 
 /* Where levels hand their scale on, it comes back bit for bit. */
@@ -176,7 +178,7 @@ static void finish_product(const hel_eval *ev, hel_ct *out, const uint32_t *cons
 }
 
 static hel_status multiply(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b,
-			   bool rescale)
+			   const hel_ct *plus, bool rescale)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = ev->params;
@@ -184,6 +186,10 @@ static hel_status multiply(const hel_eval *ev, hel_ct *out, const hel_ct *a, con
 	TRY(same_place(ev, out, a, b));
 	TRY(can_multiply(ev, a));
 	TRY(can_multiply(ev, b));
+	if (plus) {
+		TRY(same_place(ev, out, a, plus));
+		TRY(same_scale(a->scale * b->scale, plus->scale));
+	}
 	const size_t limbs = p->limbs[a->level], words = limbs * p->ring.n;
 	const hel_switch_key *key = hel_keys_find(ev->keys, HEL_RELINEARISE, a->level);
 	if (!key) {
@@ -193,7 +199,7 @@ static hel_status multiply(const hel_eval *ev, hel_ct *out, const hel_ct *a, con
 	TRY_ALLOC(scratch,
 		  hel_scratch_take(ev->scratch, 4 * (3 * words + hel_extended_words(p, limbs) +
 						     hel_ks_scratch_words(ev, limbs))));
-	tensor_job t = {p, a, b, {scratch, scratch + words, scratch + 2 * words}};
+	tensor_job t = {p, a, b, plus, {scratch, scratch + words, scratch + 2 * words}};
 	uint32_t *acc = scratch + 3 * words, *work = acc + hel_extended_words(p, limbs);
 	hel_pool_for(ev->pool, limbs, tensor_limb, &t);
 	hel_ks_apply(ev, acc, NULL, t.d[2], &key, 1, true, false, limbs, work);
@@ -206,12 +212,18 @@ done:
 
 hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b)
 {
-	return multiply(ev, out, a, b, false);
+	return multiply(ev, out, a, b, NULL, false);
 }
 
 hel_status hel_eval_mul_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b)
 {
-	return multiply(ev, out, a, b, true);
+	return multiply(ev, out, a, b, NULL, true);
+}
+
+hel_status hel_eval_mul_add_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a,
+				    const hel_ct *b, const hel_ct *plus)
+{
+	return multiply(ev, out, a, b, plus, true);
 }
 
 static hel_status is_product(const hel_eval *ev, const hel_ct *a)

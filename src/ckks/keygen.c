@@ -94,7 +94,8 @@ static void make_row(const key_maker *m, uint32_t *b, const uint32_t *a, size_t 
 	k->ntt_forward(m->e, at, 1);
 	k->mont_mul(b, a, m->t, at, 1);
 	k->sub(b, m->e, b, at, 1);
-	if (limb / p->spec.alpha == digit && limb < limbs) {
+	const bool own = m->galois == HEL_DECAPSULATE || limb / p->spec.alpha == digit;
+	if (own && limb < limbs) {
 		/* target is 2^32 times what it holds: one plain product with P finishes it */
 		for (size_t i = 0; i < n; i++)
 			m->e[i] = hel_key_special(p, m->galois)->product[prime].w;
@@ -184,7 +185,7 @@ static hel_status stream_one(key_file *f, const hel_secret_key *secret, const ui
 	const size_t rows = limbs + hel_key_special(p, request->galois)->count;
 	key_maker m;
 	TRY(key_maker_init(&m, secret, request->galois, error_seed));
-	for (size_t d = 0; d < hel_params_digits_at(p, limbs); d++) {
+	for (size_t d = 0; d < hel_key_digits(p, request); d++) {
 		hel_sample_gauss(m.error, n, &m.g);
 		for (size_t l = 0; l < rows; l++) {
 			hel_key_row_expand(row + n, p, seed, request->galois, d,

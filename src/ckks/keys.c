@@ -15,11 +15,16 @@ const hel_bconv *hel_key_special(const hel_params *p, uint32_t galois)
 	return galois == HEL_ENCAPSULATE ? &p->capsule : &p->special;
 }
 
+size_t hel_key_digits(const hel_params *p, const hel_key_request *r)
+{
+	/* what is decapsulated is below q_0 times a constant, far below P: its own only digit */
+	return r->galois == HEL_DECAPSULATE ? 1 : hel_params_digits_at(p, p->limbs[r->level]);
+}
+
 /* Pairs of residue vectors. */
 static size_t key_rows(const hel_params *p, const hel_key_request *r)
 {
-	const size_t limbs = p->limbs[r->level];
-	return hel_params_digits_at(p, limbs) * (limbs + hel_key_special(p, r->galois)->count);
+	return hel_key_digits(p, r) * (p->limbs[r->level] + hel_key_special(p, r->galois)->count);
 }
 
 static size_t key_words(const hel_params *p, const hel_key_request *r)
@@ -71,7 +76,7 @@ static hel_status keys_new(hel_keys **out, const hel_params *p, const hel_key_re
 		key->level = r->level;
 		key->limbs = p->limbs[r->level];
 		key->special = hel_key_special(p, r->galois)->count;
-		key->digits = hel_params_digits_at(p, key->limbs);
+		key->digits = hel_key_digits(p, r);
 		if (!hel_key_stays(r->galois))
 			TRY(hel_permutation_init(&key->permutation, r->galois, p->spec.log_n));
 		const size_t words = key_words(p, r);

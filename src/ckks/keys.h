@@ -18,6 +18,8 @@ void hel_key_row_expand(uint32_t *a, const hel_params *p, const uint8_t seed[HEL
 HEL_CHECKED hel_status hel_key_request_check(const hel_params *p, const hel_key_request *request);
 /** The run of special primes that a key reaches: all, or those of the capsule. */
 const hel_bconv *hel_key_special(const hel_params *p, uint32_t galois);
+/** Digits of a key: rows of (15). */
+size_t hel_key_digits(const hel_params *p, const hel_key_request *request);
 /** Bytes of one key on the wire. */
 size_t hel_switch_key_bytes(const hel_params *p, const hel_key_request *request);
 /** Bytes of a whole file of keys. */

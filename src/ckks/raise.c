@@ -1,5 +1,5 @@
-/* Sparse-secret encapsulation (Bossuat, Troncoso-Pastoriza, Hubaux 2022) around the lift of a
- * ciphertext's residues to all primes. Numbers in parentheses are equations of
+/* Sparse-secret encapsulation [BTH22] around the lift of a ciphertext's residues to all primes.
+ * Numbers in parentheses are equations of
  * docs/cryptography.md. */
 #include "raise.h"
 #include "keyswitch.h"
@@ -59,72 +59,81 @@ done:
 	return st;
 }
 
-typedef struct lift_job {
+typedef struct raise_job {
 	const hel_params *params;
-	hel_ct *out;
+	const hel_switch_key *key;
+	uint32_t *acc, *lifted; /* an extended pair, one limb for each lane */
 	const uint32_t *y; /* both halves, prepared: centred where (q_0 - 1) / 2 is subtracted */
+	size_t limbs, lanes;
 	uint32_t constant;
-} lift_job;
+} raise_job;
 
-static void lift_limb(void *arg, size_t l)
+/* C times one half, centred, modulo one prime. */
+static void lift(const raise_job *j, uint32_t *out, size_t half, size_t prime)
 {
-	const lift_job *j = arg;
 	const hel_ring *ring = &j->params->ring;
-	const uint32_t q = ring->prime[l].q;
-	const uint32_t middle = (ring->prime[0].q - 1) / 2 % q;
-	const uint32_t c = hel_to_mont(j->constant % q, q);
-	for (size_t half = 0; half < 2; half++) {
-		const hel_conversion up = {
-		    .y = j->y + half * ring->n,
-		    .c = &c,
-		    .count = 1,
-		    .last = (q - hel_mod_mul(j->constant % q, middle, q)) % q,
-		};
-		ring->k->raise(j->out->part[half] + l * ring->n, &up, ring->at[l]);
+	const uint32_t q = ring->prime[prime].q, middle = (ring->prime[0].q - 1) / 2 % q;
+	const uint32_t factor = j->constant % q, c = hel_to_mont(factor, q);
+	const hel_conversion up = {
+	    .y = j->y + half * ring->n,
+	    .c = &c,
+	    .count = 1,
+	    .last = (q - hel_mod_mul(factor, middle, q)) % q,
+	};
+	ring->k->raise(out, &up, ring->at[prime]);
+}
+
+/* (b, a) = P (C c0, 0) + C c1 key */
+static void raise_lane(void *arg, size_t lane)
+{
+	const raise_job *j = arg;
+	const hel_params *p = j->params;
+	const hel_kernels *k = p->ring.k;
+	const size_t n = p->ring.n, rows = j->limbs + p->ring.special;
+	const size_t key_rows = j->key->limbs + p->ring.special;
+	uint32_t *x = j->lifted + lane * n;
+	for (size_t i = lane; i < rows; i += j->lanes) {
+		const size_t prime = hel_prime_of_limb(p, j->limbs, i);
+		const size_t row = i < j->limbs ? i : key_rows - rows + i;
+		const uint32_t *key = j->key->data + row * 2 * n;
+		const hel_prime *const *at = p->ring.at + prime;
+		uint32_t *b = j->acc + i * n, *a = j->acc + (rows + i) * n;
+		lift(j, x, 1, prime);
+		k->mont_mul(b, x, key, at, 1);
+		k->mont_mul(a, x, key + n, at, 1);
+		if (i >= j->limbs) /* P times it is 0 modulo the special primes */
+			continue;
+		lift(j, x, 0, prime);
+		k->scale_add(b, x, &p->special.product[prime], at, 1);
 	}
 }
 
-hel_status hel_lift(const hel_eval *ev, hel_ct *out, const hel_ct *a, unsigned level,
-		    uint32_t constant)
-{
-	hel_status st = HEL_OK;
-	const hel_params *p = ev->params;
-	const size_t n = p->ring.n;
-	uint32_t *y = NULL;
-	TRY(at_bottom(ev, out, a));
-	if (level > p->spec.levels)
-		FAIL(HEL_ELEVEL, "level %u, at most %u exists", level, p->spec.levels);
-	TRY_ALLOC(y, hel_scratch_take(ev->scratch, 8 * n));
-	for (size_t half = 0; half < 2; half++)
-		hel_bconv_prepare(&p->ring, &p->digit[0], y + half * n, a->part[half], 0);
-	lift_job j = {p, out, y, constant};
-	hel_pool_for(ev->pool, p->limbs[level], lift_limb, &j);
-	out->level = level;
-	out->scale = a->scale * constant;
-done:
-	hel_scratch_give(ev->scratch, y);
-	return st;
-}
-
-hel_status hel_decapsulate(const hel_eval *ev, hel_ct *out, const hel_ct *a)
+hel_status hel_raise(const hel_eval *ev, hel_ct *out, const hel_ct *a, unsigned level,
+		     uint32_t constant)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = ev->params;
 	uint32_t *acc = NULL;
-	if (a->params != p || out->params != p)
-		FAIL(HEL_EPARAMS, "ciphertext and evaluator have different parameters");
-	const size_t limbs = p->limbs[a->level], words = hel_extended_words(p, limbs);
-	const hel_switch_key *key = hel_keys_find(ev->keys, HEL_DECAPSULATE, a->level);
+	TRY(at_bottom(ev, out, a));
+	if (level > p->spec.levels)
+		FAIL(HEL_ELEVEL, "level %u, at most %u exists", level, p->spec.levels);
+	const hel_switch_key *key = hel_keys_find(ev->keys, HEL_DECAPSULATE, level);
 	if (!key) {
 		st = HEL_EKEY;
 		goto done;
 	}
-	TRY_ALLOC(acc,
-		  hel_scratch_take(ev->scratch, 4 * (words + hel_ks_scratch_words(ev, limbs))));
-	hel_ks_apply(ev, acc, a->part[0], a->part[1], &key, 1, true, false, limbs, acc + words);
-	hel_ks_finish(ev, out->part, NULL, acc, limbs, acc + words);
-	out->level = a->level;
-	out->scale = a->scale;
+	const size_t n = p->ring.n, limbs = p->limbs[level], words = hel_extended_words(p, limbs);
+	const size_t lanes = hel_pool_threads(ev->pool);
+	const size_t down = hel_ring_mod_down_words(&p->ring, p->ring.special, ev->pool);
+	TRY_ALLOC(acc, hel_scratch_take(ev->scratch, 4 * (words + (2 + lanes) * n + down)));
+	uint32_t *y = acc + words, *lifted = y + 2 * n, *work = lifted + lanes * n;
+	for (size_t half = 0; half < 2; half++)
+		hel_bconv_prepare(&p->ring, &p->digit[0], y + half * n, a->part[half], 0);
+	raise_job j = {p, key, acc, lifted, y, limbs, lanes, constant};
+	hel_pool_for(ev->pool, lanes, raise_lane, &j);
+	hel_ks_finish(ev, out->part, NULL, acc, limbs, work);
+	out->level = level;
+	out->scale = a->scale * constant;
 done:
 	hel_scratch_give(ev->scratch, acc);
 	return st;

@@ -9,14 +9,13 @@
  *  Error: (33). Cost: one prime and those of the capsule.
  *  @retval HEL_ELEVEL it is at another level. @retval HEL_EKEY no key HEL_ENCAPSULATE. */
 HEL_CHECKED hel_status hel_encapsulate(const hel_eval *ev, hel_ct *out, const hel_ct *a);
-/** The same residues modulo q_0, centred and multiplied by `constant` < 2^24, modulo all primes of
- *  `level`: constant times what decryption yields over the integers, q_0 I included (34). Scale:
- *  times the constant. Error: none. Cost: 2 L NTTs.
- *  @retval HEL_ELEVEL a is not at level 0, or there is no such level. */
-HEL_CHECKED hel_status hel_lift(const hel_eval *ev, hel_ct *out, const hel_ct *a, unsigned level,
-				uint32_t constant);
-/** Back under the secret key, at any level. Error: (27). Cost: one key switch.
+/** The residues modulo q_0 of an encapsulated ciphertext, centred and multiplied by `constant` <
+ * 2^24: what decryption yields over the integers, q_0 I included (34), under the secret key at
+ * `level`. Scale: times the constant. Error: rounding, (26). Cost: 3 L NTTs, one product with a key
+ * of one digit, one ModDown.
+ *  @retval HEL_ELEVEL a is not at level 0, or there is no such level.
  *  @retval HEL_EKEY no key HEL_DECAPSULATE at this level. */
-HEL_CHECKED hel_status hel_decapsulate(const hel_eval *ev, hel_ct *out, const hel_ct *a);
+HEL_CHECKED hel_status hel_raise(const hel_eval *ev, hel_ct *out, const hel_ct *a, unsigned level,
+				 uint32_t constant);
 
 #endif

@@ -398,8 +398,14 @@ static hel_status predict(answer *a, query_run *q, size_t first, size_t count)
 	hel_score *score = NULL;
 	TRY_ALLOC(score, hel_alloc(count, sizeof *score));
 	TRY(hel_client_encrypt(&query, q->client, &q->question.records, first, count));
-	TRY(hel_remote_predict(&result, &size, q->remote, q->access, q->model, query.bytes,
-			       query.size));
+	st = hel_remote_predict(&result, &size, q->remote, q->access, q->model, query.bytes,
+				query.size);
+	if (st == HEL_EKEY) { /* the server may have lost its keys, whatever the query holds */
+		TRY(hel_remote_upload(q->remote, q->access, q->client));
+		st = hel_remote_predict(&result, &size, q->remote, q->access, q->model, query.bytes,
+					query.size);
+	}
+	TRY(st);
 	/* from here on failures are kept for the end: the server must not notice them */
 	const hel_status refused = hel_client_decrypt(score, count, q->client, result, size);
 	for (size_t i = 0; i < count; i++) {

@@ -7,6 +7,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #define PIECE ((size_t)2 << 20)	       /* of an upload, sent at once */
@@ -51,39 +52,56 @@ void hel_remote_free(hel_remote *r)
 	hel_free(r);
 }
 
-static bool is_this_machine(const char *url)
+/* As libcurl reads it, which is who connects: "http://localhost:1@host" is host. */
+static hel_status read_url(char scheme[16], char host[256], const char *url)
 {
-	const char *host = url + strlen("http://");
-	const size_t n = strcspn(host, "/");
-	static const char *const local[] = {"localhost", "127.0.0.1", "[::1]"};
-	for (size_t i = 0; i < HEL_ARRAY_LEN(local); i++) {
-		const size_t m = strlen(local[i]);
-		if (n >= m && strncmp(host, local[i], m) == 0 && (host[m] == ':' || n == m))
-			return true;
-	}
-	return false;
+	hel_status st = HEL_OK;
+	CURLU *parts = curl_url();
+	char *text[2] = {NULL, NULL};
+	if (!parts)
+		FAIL(HEL_ENOMEM, "out of memory for an address");
+	if (curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) ||
+	    curl_url_get(parts, CURLUPART_SCHEME, &text[0], 0) ||
+	    curl_url_get(parts, CURLUPART_HOST, &text[1], 0))
+		FAIL(HEL_EINVAL, "the server is '%s', expected https://HOST[:PORT]", url);
+	snprintf(scheme, 16, "%s", text[0]);
+	snprintf(host, 256, "%s", text[1]);
+done:
+	curl_free(text[0]);
+	curl_free(text[1]);
+	curl_url_cleanup(parts);
+	return st;
 }
 
-static hel_status check_url(const char *url, bool plain_http)
+static bool is_this_machine(const char *host)
 {
-	if (strncmp(url, "https://", 8) == 0)
-		return HEL_OK;
-	if (strncmp(url, "http://", 7) != 0)
-		return hel_fail(HEL_EINVAL, "the server is '%s', expected https://HOST[:PORT]",
-				url);
-	return plain_http || is_this_machine(url)
-		   ? HEL_OK
-		   : hel_fail(HEL_EINVAL,
-			      "plain HTTP to another machine shows your session's token to "
-			      "everyone on the way: use https://");
+	return strcasecmp(host, "localhost") == 0 || strcmp(host, "127.0.0.1") == 0 ||
+	       strcmp(host, "[::1]") == 0;
+}
+
+static hel_status check_url(bool *local, const char *url, bool plain_http)
+{
+	hel_status st = HEL_OK;
+	char scheme[16], host[256];
+	TRY(read_url(scheme, host, url));
+	*local = is_this_machine(host);
+	if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
+		FAIL(HEL_EINVAL, "the server is '%s', expected https://HOST[:PORT]", url);
+	if (strcmp(scheme, "http") == 0 && !plain_http && !*local)
+		FAIL(HEL_EINVAL,
+		     "plain HTTP to another machine shows your session's token to everyone on the "
+		     "way: use https://");
+done:
+	return st;
 }
 
 hel_status hel_remote_new(hel_remote **out, const hel_remote_options *o)
 {
 	hel_status st = HEL_OK;
 	hel_remote *r = NULL;
+	bool local;
 	TRY(hel_random_init());
-	TRY(check_url(o->url, o->plain_http));
+	TRY(check_url(&local, o->url, o->plain_http));
 	TRY_ALLOC(r, hel_alloc(1, sizeof *r));
 	r->patience = o->patience > 0 ? o->patience : 60;
 	r->progress = o->progress;
@@ -99,6 +117,8 @@ hel_status hel_remote_new(hel_remote **out, const hel_remote_options *o)
 	curl_easy_setopt(r->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(r->curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(r->curl, CURLOPT_FOLLOWLOCATION, 0L);
+	if (local) /* a proxy would take the token to another machine, or fail to reach this one */
+		curl_easy_setopt(r->curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(r->curl, CURLOPT_CONNECTTIMEOUT, 10L);
 	curl_easy_setopt(r->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(r->curl, CURLOPT_LOW_SPEED_TIME, (long)(WAIT_SECONDS + STALL_SECONDS));
@@ -242,10 +262,11 @@ static bool is_code(const exchange *e, const char *code)
 
 static hel_status refusal(const hel_remote *r, exchange *e)
 {
-	hel_status st = e->status == 401 && is_code(e, "api_key")	  ? HEL_EINVAL
-			: e->status == 401				  ? HEL_EDENIED
-			: e->status == 403				  ? HEL_EDENIED
-			: is_code(e, "keys")				  ? HEL_EKEY
+	hel_status st = e->status == 401 && is_code(e, "api_key") ? HEL_EINVAL
+			: e->status == 401			  ? HEL_EDENIED
+			: e->status == 403			  ? HEL_EDENIED
+			: is_code(e, "keys") || is_code(e, "keys_lost") || is_code(e, "upload")
+			    ? HEL_EKEY
 			: is_code(e, "model") || is_code(e, "parameters") ? HEL_EMODEL
 			: e->status == 413				  ? HEL_ELIMIT
 			: e->status == 504				  ? HEL_ECANCEL

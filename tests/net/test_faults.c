@@ -201,13 +201,150 @@ static void test_full_disk(void **state)
 	assert_ok(hel_remote_upload(u.remote, u.access, u.client));
 	assert_ok(user_predict(&u, "heart", 3, want));
 	server_stop(&s);
+	/* a start on a full disk serves those who are there */
+	fill_disk(path("data/filler"), 0);
 	server_start(&s, fast);
 	assert_ok(user_connect(&u, s.url, 20));
 	assert_ok(user_predict(&u, "heart", 4, want));
+	server_end(&s, SIGKILL);
+	server_start(&s, fast);
+	assert_ok(user_connect(&u, s.url, 20));
+	assert_ok(user_predict(&u, "heart", 5, want));
+	unlink(path("data/filler"));
 	server_stop(&s);
 	assert_int_equal(umount(path("data")), 0);
 	user_clear(&u);
 	user_clear(&v);
+}
+
+/* --- damaged files ----------------------------------------------------------------------- */
+
+/* The only file of a directory whose name ends so. */
+static const char *file_like(const char *directory, const char *suffix)
+{
+	static char found[PATH_SIZE];
+	DIR *d = opendir(path(directory));
+	assert_non_null(d);
+	*found = 0;
+	for (struct dirent *e; (e = readdir(d));) {
+		const size_t n = strlen(e->d_name), m = strlen(suffix);
+		if (n > m && strcmp(e->d_name + n - m, suffix) == 0)
+			snprintf(found, sizeof found, "%s/%.100s", path(directory), e->d_name);
+	}
+	closedir(d);
+	return found;
+}
+
+static void damage(const char *file, off_t at)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(4, pwrite(fd, "\377\0\377\0", 4, at));
+	close(fd);
+}
+
+/* Files that lose bytes while they are mapped, and while nobody looks: no wrong score, no dead
+ * server, and what can be made again is made again. */
+static void test_damage(void **state)
+{
+	(void)state;
+	server s;
+	user u = {0}, v = {0};
+	server_start(&s, fast);
+	assert_ok(user_make(&u, s.url, "heart"));
+	assert_ok(user_predict(&u, "heart", 0, want));
+	const char *use = file_like("data/keys", ".use1");
+	assert_int_equal(0, truncate(use, 4096));
+	assert_ok(user_predict(&u, "heart", 1, want));
+	assert_int_equal(0, truncate(path("data/weights/heart.weights"), 4096));
+	assert_ok(user_predict(&u, "heart", 2, want));
+	/* both at once, a page only */
+	assert_int_equal(0, truncate(file_like("data/keys", ".use1"), 1 << 20));
+	assert_int_equal(0, truncate(path("data/weights/heart.weights"), 1 << 16));
+	assert_ok(user_predict(&u, "heart", 3, want));
+	server_stop(&s);
+	/* a few wrong bytes */
+	damage(file_like("data/keys", ".use1"), 2000003);
+	damage(path("data/weights/heart.weights"), 1 << 17);
+	server_start(&s, fast);
+	assert_ok(user_connect(&u, s.url, 20));
+	assert_ok(user_predict(&u, "heart", 4, want));
+	server_stop(&s);
+	/* and the upload, too: the client is told to send its keys again, and nothing else changes
+	 */
+	damage(file_like("data/keys", ".use1"), 2000003);
+	damage(file_like("data/keys", ".keys"), 1000003);
+	server_start(&s, fast);
+	assert_ok(user_connect(&u, s.url, 20));
+	assert_status(HEL_EKEY, user_predict(&u, "heart", 5, want));
+	assert_ok(user_make(&v, s.url, "heart"));
+	assert_ok(user_predict(&v, "heart", 5, want));
+	assert_ok(hel_remote_upload(u.remote, u.access, u.client));
+	assert_ok(user_predict(&u, "heart", 6, want));
+	server_stop(&s);
+	user_clear(&u);
+	user_clear(&v);
+}
+
+/* --- sessions removed in the middle ------------------------------------------------------- */
+
+typedef struct sender {
+	uint16_t port;
+	const char *bearer;
+	const uint8_t *keys;
+	size_t size;
+	int status;
+} sender;
+
+static void *send_keys(void *arg)
+{
+	sender *a = arg;
+	static __thread reply answer;
+	char headers[512];
+	snprintf(headers, sizeof headers, "%sUpload-Offset: 0\r\n", a->bearer);
+	a->status =
+	    request(&answer, a->port, "PATCH", "/v1/session/keys", headers, a->keys, a->size);
+	return NULL;
+}
+
+static hel_status collect(void *arg, const void *bytes, size_t size)
+{
+	hel_write_bytes(arg, bytes, size);
+	return HEL_OK;
+}
+
+/* An upload that races the removal of its session is done or denied, never the server's failure. */
+static void test_removed_while_uploading(void **state)
+{
+	(void)state;
+	server s;
+	hel_prng g;
+	int done = 0, denied = 0;
+	test_prng(&g, 11);
+	server_start(&s, fast);
+	for (int i = 0; i < 40; i++) {
+		user u = {0};
+		hel_writer keys = {0};
+		pthread_t thread;
+		assert_ok(user_open(&u, s.url, "heart"));
+		assert_ok(hel_access_keys(u.access, u.client, collect, &keys));
+		sender a = {s.port, bearer(&u), keys.bytes, keys.size, 0};
+		pthread_create(&thread, NULL, send_keys, &a);
+		usleep((useconds_t)(hel_prng_u64(&g) % 200000));
+		assert_int_equal(204,
+				 request(&r, s.port, "DELETE", "/v1/session", bearer(&u), NULL, 0));
+		pthread_join(thread, NULL);
+		if (a.status != 200 && a.status != 401)
+			fail_msg("an upload whose session was removed is answered %d", a.status);
+		done += a.status == 200;
+		denied += a.status == 401;
+		hel_writer_clear(&keys);
+		user_clear(&u);
+	}
+	print_message("%d uploads were done before, %d denied\n", done, denied);
+	assert_at_least(denied, 1);
+	assert_int_equal(0, files_in_store());
+	server_stop(&s);
 }
 
 /* --- slow clients ------------------------------------------------------------------------ */
@@ -416,6 +553,8 @@ int main(int argc, char **argv)
 	    cmocka_unit_test_setup(test_kill, fresh_data),
 	    cmocka_unit_test_setup(test_cuts, fresh_data),
 	    cmocka_unit_test_setup(test_full_disk, fresh_data),
+	    cmocka_unit_test_setup(test_damage, fresh_data),
+	    cmocka_unit_test_setup(test_removed_while_uploading, fresh_data),
 	    cmocka_unit_test_setup(test_slow, fresh_data),
 	    cmocka_unit_test_setup(test_malformed, fresh_data),
 	};

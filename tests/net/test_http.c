@@ -202,6 +202,24 @@ static void test_ids(void **state)
 	assert_non_null(strstr(line, trace));
 }
 
+/* A proxy of the environment is not asked for a server on this machine. */
+static void test_proxies(void **state)
+{
+	(void)state;
+	server s;
+	user u = {0};
+	static const char *const name[] = {"http_proxy", "all_proxy", "ALL_PROXY"};
+	server_start(&s, NULL);
+	for (size_t i = 0; i < HEL_ARRAY_LEN(name); i++)
+		setenv(name[i], "http://127.0.0.1:9", 1);
+	assert_ok(user_make(&u, s.url, "heart"));
+	assert_ok(user_predict(&u, "heart", 0, want));
+	for (size_t i = 0; i < HEL_ARRAY_LEN(name); i++)
+		unsetenv(name[i]);
+	server_stop(&s);
+	user_clear(&u);
+}
+
 /* Another server does not take its clients. */
 static void test_one_port(void **state)
 {
@@ -301,6 +319,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test_setup(test_head, fresh_data),
 	    cmocka_unit_test_setup(test_half_closed, fresh_data),
 	    cmocka_unit_test_setup(test_ids, fresh_data),
+	    cmocka_unit_test_setup(test_proxies, fresh_data),
 	    cmocka_unit_test_setup(test_one_port, fresh_data),
 	    cmocka_unit_test_setup(test_connections_of_one_address, fresh_data),
 	    cmocka_unit_test_setup(test_log_of_strangers, fresh_data),

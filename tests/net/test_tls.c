@@ -139,6 +139,65 @@ static void test_tls(void **state)
 	forget_identity(&false_id);
 }
 
+/* Until the server's log says so. */
+static void await_log(const char *text)
+{
+	static char log[1 << 17];
+	for (bool found = false; !found; usleep(10000)) {
+		int fd = open(path("log"), O_RDONLY | O_CLOEXEC);
+		const ssize_t n = pread(fd, log, sizeof log - 1, 0);
+		close(fd);
+		log[n > 0 ? n : 0] = 0;
+		found = strstr(log, text) != NULL;
+	}
+}
+
+static int check_config(const char *cert, const char *key)
+{
+	char line[2048];
+	snprintf(line, sizeof line,
+		 "%s serve --check-config --models %s --data %s --tls-cert %s --tls-key %s "
+		 ">/dev/null 2>&1",
+		 server_binary, path("models"), path("data"), path(cert), path(key));
+	return system(line);
+}
+
+/* A certificate is renewed without a restart; a bad one changes nothing. */
+static void test_renewal(void **state)
+{
+	(void)state;
+	server s;
+	char url[64], first[PATH_SIZE], second[PATH_SIZE];
+	identity a = make_identity("ca1", NULL), b = make_identity("ca2", NULL);
+	identity old = make_identity("server1", &a), new = make_identity("server2", &b);
+	snprintf(first, sizeof first, "%s", path("ca1.pem"));
+	snprintf(second, sizeof second, "%s", path("ca2.pem"));
+	assert_int_equal(0, check_config("server1.pem", "server1.key"));
+	assert_int_not_equal(0, check_config("server1.pem", "server2.key"));
+	assert_int_not_equal(0, check_config("server1.key", "server1.pem"));
+	assert_int_equal(0, rename(path("server1.pem"), path("now.pem")));
+	assert_int_equal(0, rename(path("server1.key"), path("now.key")));
+	const char *const options[] = {"--tls-cert", path("now.pem"), "--tls-key", path("now.key"),
+				       NULL};
+	server_start(&s, options);
+	snprintf(url, sizeof url, "https://127.0.0.1:%u", s.port);
+	assert_ok(fetch(url, &(hel_remote_options){.authority = first}));
+	assert_int_equal(0, rename(path("server2.pem"), path("now.pem")));
+	kill(s.pid, SIGHUP); /* its key is still the old one: refused */
+	await_log("\"event\":\"certificate_refused\"");
+	assert_ok(fetch(url, &(hel_remote_options){.authority = first}));
+	assert_int_equal(0, rename(path("server2.key"), path("now.key")));
+	kill(s.pid, SIGHUP);
+	while (fetch(url, &(hel_remote_options){.authority = second}) != HEL_OK)
+		usleep(10000);
+	assert_status(HEL_EDENIED, fetch(url, &(hel_remote_options){.authority = first}));
+	server_stop(&s);
+	forget_identity(&a);
+	forget_identity(&b);
+	forget_identity(&old);
+	forget_identity(&new);
+}
+
 static void test_api_keys(void **state)
 {
 	(void)state;
@@ -157,13 +216,13 @@ static void test_api_keys(void **state)
 	/* rotation without a restart; a bad file changes nothing */
 	write_file("api.keys", "a-new-key-of-some-length\n", 25);
 	kill(s.pid, SIGHUP);
-	usleep(400000);
-	assert_ok(fetch(s.url, &(hel_remote_options){.api_key = "a-new-key-of-some-length"}));
+	while (fetch(s.url, &(hel_remote_options){.api_key = "a-new-key-of-some-length"}) != HEL_OK)
+		usleep(10000);
 	assert_status(HEL_EINVAL,
 		      fetch(s.url, &(hel_remote_options){.api_key = "sixteen-characters-or-more"}));
 	write_file("api.keys", "short\n", 6);
 	kill(s.pid, SIGHUP);
-	usleep(400000);
+	await_log("\"event\":\"api_keys_refused\"");
 	assert_ok(fetch(s.url, &(hel_remote_options){.api_key = "a-new-key-of-some-length"}));
 	server_stop(&s);
 	assert_false(server_try(&s, options));
@@ -175,6 +234,7 @@ int main(int argc, char **argv)
 		return 2;
 	server_binary = argv[1];
 	const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_tls, fresh_data),
+					   cmocka_unit_test_setup(test_renewal, fresh_data),
 					   cmocka_unit_test_setup(test_api_keys, fresh_data)};
 	return cmocka_run_group_tests(tests, world_make, world_remove);
 }

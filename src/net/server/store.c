@@ -17,7 +17,7 @@
 double hel_store_now_locked(hel_store *s, double monotonic)
 {
 	s->seconds += fmin(fmax(monotonic - s->looked, 0), STEP_MAX);
-	s->looked = monotonic;
+	s->looked = fmax(s->looked, monotonic);
 	return s->seconds;
 }
 

@@ -9,21 +9,30 @@ double hel_clock(void);
 /** Peak resident memory of this process in bytes. */
 size_t hel_peak_rss(void);
 
-/** One line on stderr, redrawn, shown only for work of over two seconds. It never falls back. */
+/** Work that is told of while it lasts: one line on stderr that never falls back, for what takes
+ * over two seconds, drawn by a thread of its own, so that work that cannot say how far it is shows
+ * that it goes on. What begins inside other work is named in the line of that. Any thread may step.
+ */
 typedef struct hel_progress {
-	const char *what;
-	double start, shown;
-	double reached, since; /* the largest fraction so far, and when */
-	double from, to;       /* the part of the whole that steps are of */
+	double start; /* hel_clock when it began; its address is what it is known by */
 } hel_progress;
 
 void hel_progress_begin(hel_progress *p, const char *what);
 /** From here on steps count from 0 to 1 within this part of the whole: for work within work. */
 void hel_progress_part(hel_progress *p, double from, double to);
-/** p may be NULL. */
+/** How far it is, from 0 to 1; less than before changes nothing. p may be NULL. */
 void hel_progress_step(hel_progress *p, double fraction);
 /** The same with a few words of how it goes. */
 void hel_progress_note(hel_progress *p, double fraction, const char *note);
+/** Also of what never began, or has ended. */
 void hel_progress_end(hel_progress *p);
+
+/** For programs: show it from now on (a library shows nothing); no more, and an empty line. */
+void hel_progress_show(void);
+void hel_progress_hide(void);
+
+#define HEL_PROGRESS_LINE 256
+/** The line as it stands now; empty in the first two seconds, and where nothing is at work. */
+void hel_progress_line(char out[HEL_PROGRESS_LINE]);
 
 #endif

@@ -211,6 +211,7 @@ static void settle_process(void)
 			(void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
 	signal(SIGXFSZ, SIG_IGN);
 	hel_temporary_on_signals();
+	hel_progress_show();
 	/* vectors and ciphertexts come and go by the thousand: keep their pages */
 	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
@@ -234,6 +235,7 @@ static int run_command(const char *program, const hel_command *c, int argc, char
 		st = hel_fail(HEL_ENOMEM, "cannot start %u threads", args.threads);
 	if (st == HEL_OK)
 		st = c->run(&args, out);
+	hel_progress_hide(); /* also of what failed */
 	if (st == HEL_OK && args.json) {
 		char *text = json_dumps(out, JSON_COMPACT | JSON_REAL_PRECISION(12));
 		if (!text || puts(text) == EOF)

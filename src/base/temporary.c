@@ -199,10 +199,17 @@ static void sync_directory(const char *directory)
 	}
 }
 
+hel_status hel_partial_sync(hel_partial *p)
+{
+	return fsync(p->fd) ? hel_fail(HEL_EIO, "cannot write %s: %s", p->path, strerror(errno))
+			    : HEL_OK;
+}
+
 hel_status hel_partial_finish(hel_partial *p)
 {
 	hel_status st = HEL_OK;
-	if (fsync(p->fd) || rename(p->name, p->path))
+	TRY(hel_partial_sync(p));
+	if (rename(p->name, p->path))
 		FAIL(HEL_EIO, "cannot write %s: %s", p->path, strerror(errno));
 	sync_directory(p->directory);
 	if (hel_temporary_unlist(p->name))

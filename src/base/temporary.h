@@ -17,6 +17,9 @@ typedef struct hel_partial {
 /** Its mode is `mode` less the umask; where `path` exists, never wider than that.
  *  @retval HEL_EIO it cannot be made, or `path` is no regular file. */
 HEL_CHECKED hel_status hel_partial_open(hel_partial *p, const char *path, unsigned mode);
+/** On the disk, not yet in its place.
+ *  @retval HEL_EIO the disk is full. */
+HEL_CHECKED hel_status hel_partial_sync(hel_partial *p);
 /** Puts it in place, synced.
  *  @retval HEL_EIO the disk is full, or the place is gone; hel_partial_close removes it. */
 HEL_CHECKED hel_status hel_partial_finish(hel_partial *p);

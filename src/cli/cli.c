@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -103,6 +105,15 @@ hel_status hel_arg_number(uint64_t *out, const hel_args *args, const char *name,
 hel_status hel_arg_file(uint8_t **bytes, size_t *size, const hel_args *args, const char *name)
 {
 	return hel_input_read(hel_arg(args, name), HEL_FILE_MAX, bytes, size);
+}
+
+hel_status hel_path(char out[HEL_PATH_MAX], const char *dir, const char *name)
+{
+	const int length = snprintf(out, HEL_PATH_MAX, "%s/%s", dir, name);
+	return length > 0 && length < HEL_PATH_MAX
+		   ? HEL_OK
+		   : hel_fail(HEL_EINVAL, "%.40s.../%s: a path has at most %d bytes", dir, name,
+			      HEL_PATH_MAX - 1);
 }
 
 void hel_say(const hel_args *args, const char *format, ...)
@@ -217,6 +228,15 @@ static void settle_process(void)
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 
+/* Neither a core file nor a debugger of the same user sees its memory. */
+static void hide_memory(void)
+{
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+#ifndef __SANITIZE_ADDRESS__ /* which looks for leaks as a debugger does */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 static int run_command(const char *program, const hel_command *c, int argc, char **argv)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -233,6 +253,8 @@ static int run_command(const char *program, const hel_command *c, int argc, char
 	}
 	if (st == HEL_OK && !(args.pool = hel_pool_new(args.threads)))
 		st = hel_fail(HEL_ENOMEM, "cannot start %u threads", args.threads);
+	if (c->secrets)
+		hide_memory();
 	if (st == HEL_OK)
 		st = c->run(&args, out);
 	hel_progress_hide(); /* also of what failed */

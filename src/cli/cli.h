@@ -29,6 +29,7 @@ typedef struct hel_args {
 
 typedef struct hel_command {
 	const char *name, *summary, *operand;
+	bool secrets; /* holds some: no core dumps, no debuggers */
 	hel_option option[HEL_MAX_OPTIONS];
 	/* Fills `out`, which is printed with --json; prints for people otherwise. */
 	hel_status (*run)(const hel_args *args, json_t *out);
@@ -47,13 +48,18 @@ HEL_CHECKED hel_status hel_arg_number(uint64_t *out, const hel_args *args, const
 /** Reads the file that an option names. */
 HEL_CHECKED hel_status hel_arg_file(uint8_t **bytes, size_t *size, const hel_args *args,
 				    const char *name);
+#define HEL_PATH_MAX 4096
+
+/** dir/name.
+ *  @retval HEL_EINVAL it is too long. */
+HEL_CHECKED hel_status hel_path(char out[HEL_PATH_MAX], const char *dir, const char *name);
 /** A line for people: silent with --json. */
 void hel_say(const hel_args *args, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 extern const hel_command hel_command_train, hel_command_eval, hel_command_predict,
-    hel_command_compile, hel_command_keygen, hel_command_encrypt, hel_command_decrypt,
-    hel_command_infer, hel_command_verify, hel_command_inspect, hel_command_inspect_plan,
-    hel_command_synth, hel_command_bench, hel_command_lookup_bench, hel_command_tune,
-    hel_command_import, hel_command_scan, hel_command_serve, hel_command_query;
+    hel_command_compile, hel_command_keygen, hel_command_seal, hel_command_encrypt,
+    hel_command_decrypt, hel_command_infer, hel_command_verify, hel_command_inspect,
+    hel_command_inspect_plan, hel_command_synth, hel_command_bench, hel_command_lookup_bench,
+    hel_command_tune, hel_command_import, hel_command_scan, hel_command_serve, hel_command_query;
 
 #endif

@@ -13,6 +13,7 @@ static const hel_command *const commands[] = {
 #endif
 #ifdef HELRM_CLIENT
     &hel_command_keygen,
+    &hel_command_seal,
     &hel_command_encrypt,
 #endif
     &hel_command_infer,

@@ -66,8 +66,10 @@ check "it prints a score" says "^1: logit"
 cp out first
 check "second use is silent but for the score" run 0 $query --state s --input one.csv --passphrase-file passphrase
 check "one line" [ "$(wc -l <out)" = 1 ]
-check "a wrong passphrase is refused" run 6 env HELRM_PASSPHRASE=wrong $query --state s --input one.csv
-check "a batch" run 0 env HELRM_PASSPHRASE="correct horse" $query --state s --input records.csv --batch --json
+echo wrong >wrong
+check "a wrong passphrase is refused" run 6 $query --state s --input one.csv --passphrase-file wrong
+check "none comes from the environment" run 2 env HELRM_PASSPHRASE="correct horse" setsid $query --state s --input one.csv
+check "a batch" run 0 $query --state s --passphrase-file passphrase --input records.csv --batch --json
 cp out batch.json
 check "of all records" [ "$(tr '{' '\n' <batch.json | grep -c '"logit"')" = 12 ]
 # the scores are the model's: compared digit by digit up to 1e-3
@@ -78,18 +80,18 @@ check "encrypted scores are the clear ones" sh -c 'join encrypted clear | awk "{
 check "client memory stays under 100 MB" sh -c 'rss=$(sed "s/.*\"peak_rss_bytes\":\([0-9]*\).*/\1/" batch.json); [ "$rss" -lt 100000000 ]'
 requests() { grep -c '"route":"/v1/models/{name}/queries"' log; }
 before=$(requests)
-check "the same from a model that takes eight at once" run 0 env HELRM_PASSPHRASE="correct horse" "$helrm" query \
+check "the same from a model that takes eight at once" run 0 "$helrm" query --passphrase-file passphrase \
 	--server "$url" --model batch --state s --input records.csv --batch --json
 tr '{' '\n' <out | sed -n 's/.*"row":\([0-9]*\),"logit":\([-0-9.e]*\),.*/\1 \2/p' >encrypted
 check "their scores are the clear ones" sh -c 'join encrypted clear | awk "{ d = \$2 - \$3; if (d > 1e-3 || d < -1e-3) bad = 1 } END { exit bad || NR != 12 }"'
 check "in two queries" [ $(($(requests) - before)) = 2 ]
-check "one record of them" run 0 env HELRM_PASSPHRASE="correct horse" "$helrm" query --server "$url" --model batch \
+check "one record of them" run 0 "$helrm" query --server "$url" --model batch --passphrase-file passphrase \
 	--state s --input records.csv --row 3
 check "is that record's" says "^3: logit"
-check "several records need a choice" run 2 env HELRM_PASSPHRASE="correct horse" $query --state s --input records.csv
-check "a wrong pin is refused" run 5 env HELRM_PASSPHRASE="correct horse" $query --state s --input one.csv --pin "$(printf %064d 0)"
-check "an unknown model" run 2 env HELRM_PASSPHRASE="correct horse" "$helrm" query --server "$url" --model nope --state s --input one.csv
-check "nobody listens there" run 7 env HELRM_PASSPHRASE="correct horse" "$helrm" query --server http://127.0.0.1:1 --model heart --state s --input one.csv --patience 1
+check "several records need a choice" run 2 $query --state s --passphrase-file passphrase --input records.csv
+check "a wrong pin is refused" run 5 $query --state s --passphrase-file passphrase --input one.csv --pin "$(printf %064d 0)"
+check "an unknown model" run 2 "$helrm" query --passphrase-file passphrase --server "$url" --model nope --state s --input one.csv
+check "nobody listens there" run 7 "$helrm" query --passphrase-file passphrase --server http://127.0.0.1:1 --model heart --state s --input one.csv --patience 1
 check "in the clear only when asked" run 0 $query --state t --input one.csv --no-passphrase
 check "and said" says "NOT encrypted"
 check "the secret is for its owner" [ "$(stat -c %a t/secret.key)" = 600 ]

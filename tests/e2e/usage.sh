@@ -58,7 +58,7 @@ works "verify batches, the last one not full" verify --model m-default --compile
 check "verify batches: time per query and per record" "$(cat log/out)" \
 	grep -q "^4 records in a query, 3 queries: [0-9.]* ms per record" log/out
 
-commands="synth train eval predict compile keygen encrypt infer decrypt verify inspect"
+commands="synth train eval predict compile keygen seal encrypt infer decrypt verify inspect"
 helps() { # NAME WORD ...
 	helps_name=$1
 	shift

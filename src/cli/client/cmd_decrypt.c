@@ -49,8 +49,10 @@ done:
 const hel_command hel_command_decrypt = {
     .name = "decrypt",
     .summary = "Decrypt a result into a score, or the scores of a batch",
+    .secrets = true,
     .option = {HEL_MANIFEST_OPTION,
-	       HEL_KEY_OPTION,
+	       {"key", "FILE", "your secret.key", true, false},
+	       HEL_KEY_PASSPHRASE_OPTION,
 	       {"input", "FILE", "the result", true, false},
 	       {"rows", "N", "how many records its query held, for a model compiled with --batch",
 		false, false}},

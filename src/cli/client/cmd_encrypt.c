@@ -80,8 +80,10 @@ done:
 const hel_command hel_command_encrypt = {
     .name = "encrypt",
     .summary = "Encrypt a record, or a batch of them, into a query",
+    .secrets = true,
     .option = {HEL_MANIFEST_OPTION,
 	       {"key", "FILE", "your secret.key", false, false},
+	       HEL_KEY_PASSPHRASE_OPTION,
 	       {"public-key", "FILE", "or the public.key of the one who may read the result", false,
 		false},
 	       {"input", "FILE", "the records: csv or json", true, false},

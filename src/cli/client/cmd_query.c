@@ -5,17 +5,16 @@
  * with S from the server's address. Nothing that is sent depends on a decrypted score. */
 #include "cli/report.h"
 #include "net/client/client_inside.h"
+#include "party.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <termios.h>
 #include <unistd.h>
 
 #define PATH_MAX_BYTES 4096
-#define PASSPHRASE_MAX 1024
 
 /* What is to be scored. */
 typedef struct question {
@@ -86,81 +85,26 @@ static void unlock_state(query_run *q)
 	q->lock = -1;
 }
 
-/* --- the passphrase ---------------------------------------------------------------------- */
-
-static hel_status ask(char out[PASSPHRASE_MAX], const char *prompt)
-{
-	struct termios before, silent;
-	FILE *tty = fopen("/dev/tty", "r+");
-	if (!tty || tcgetattr(fileno(tty), &before)) {
-		if (tty)
-			fclose(tty);
-		return hel_fail(HEL_EINVAL,
-				"the secret key needs a passphrase: give --passphrase-file, "
-				"HELRM_PASSPHRASE or a terminal; or --no-passphrase to keep it "
-				"in the clear");
-	}
-	silent = before;
-	silent.c_lflag &= ~(tcflag_t)ECHO;
-	tcsetattr(fileno(tty), TCSAFLUSH, &silent);
-	fprintf(tty, "%s: ", prompt);
-	fflush(tty);
-	const bool got = fgets(out, PASSPHRASE_MAX, tty) != NULL;
-	tcsetattr(fileno(tty), TCSAFLUSH, &before);
-	fprintf(tty, "\n");
-	fclose(tty);
-	out[got ? strcspn(out, "\r\n") : 0] = 0;
-	return *out ? HEL_OK : hel_fail(HEL_EINVAL, "an empty passphrase");
-}
-
-static hel_status read_passphrase(char out[PASSPHRASE_MAX], const hel_args *args, bool new)
-{
-	hel_status st = HEL_OK;
-	char again[PASSPHRASE_MAX] = "";
-	uint8_t *file = NULL;
-	size_t size = 0;
-	const char *environment = getenv("HELRM_PASSPHRASE");
-	if (hel_arg(args, "passphrase-file")) {
-		TRY(hel_arg_file(&file, &size, args, "passphrase-file"));
-		size_t n = strcspn((char *)file, "\r\n");
-		if (!n || n >= PASSPHRASE_MAX)
-			FAIL(HEL_EINVAL, "the passphrase file's first line must have 1 to %d bytes",
-			     PASSPHRASE_MAX - 1);
-		memcpy(out, file, n);
-		out[n] = 0;
-	} else if (environment && *environment && strlen(environment) < PASSPHRASE_MAX) {
-		snprintf(out, PASSPHRASE_MAX, "%s", environment);
-	} else {
-		TRY(ask(out, new ? "new passphrase for the secret key"
-				 : "passphrase of the secret key"));
-		if (new)
-			TRY(ask(again, "once more"));
-		if (new &&strcmp(out, again) != 0)
-			FAIL(HEL_EINVAL, "the two passphrases differ");
-	}
-done:
-	hel_wipe(again, sizeof again);
-	hel_free_secret(file, file ? size : 0);
-	return st;
-}
+/* --- the secret ------------------------------------------------------------------------- */
 
 static hel_status open_secret(query_run *q)
 {
 	hel_status st = HEL_OK;
-	char path[PATH_MAX_BYTES], passphrase[PASSPHRASE_MAX] = "";
+	char path[PATH_MAX_BYTES], passphrase[HEL_PASSPHRASE_MAX] = "";
 	uint8_t *file = NULL;
 	size_t size = 0;
 	const bool clear = hel_arg(q->args, "no-passphrase") != NULL;
 	snprintf(path, sizeof path, "%s/secret.key", q->state);
 	if (access(path, F_OK) == 0) {
 		TRY(hel_file_read(path, 1u << 20, &file, &size));
+		hel_cli_warn_of_readers(path);
 		if (hel_secret_is_sealed(file, size))
-			TRY(read_passphrase(passphrase, q->args, false));
+			TRY(hel_passphrase_read(passphrase, q->args, "passphrase-file", false));
 		TRY(hel_secret_unseal(q->secret, file, size, *passphrase ? passphrase : NULL));
 		goto done;
 	}
 	if (!clear)
-		TRY(read_passphrase(passphrase, q->args, true));
+		TRY(hel_passphrase_read(passphrase, q->args, "passphrase-file", true));
 	TRY(hel_secret_new(q->secret));
 	TRY(hel_secret_seal(&file, &size, q->secret, clear ? NULL : passphrase));
 	TRY(hel_file_write(path, file, size, 0600));
@@ -168,7 +112,7 @@ static hel_status open_secret(query_run *q)
 	hel_say(q->args, "new secret key: %s (%s)\n", path,
 		clear ? "NOT encrypted, as asked" : "encrypted under your passphrase");
 done:
-	hel_wipe(passphrase, sizeof passphrase);
+	hel_passphrase_clear(passphrase);
 	hel_bytes_free(file, size);
 	return st;
 }
@@ -307,8 +251,8 @@ static hel_status ensure_session(query_run *q)
 		TRY(open_session(q, path));
 		st = hel_remote_upload(q->remote, q->access, q->client);
 	}
-	hel_progress_end(&q->progress);
 done:
+	hel_progress_end(&q->progress);
 	return st;
 }
 
@@ -516,6 +460,7 @@ done:
 const hel_command hel_command_query = {
     .name = "query",
     .summary = "Score records on a server that never sees them",
+    .secrets = true,
     .option =
 	{
 	    {"server", "URL", "https://HOST[:PORT]; http:// for this machine", true, false},
@@ -530,7 +475,7 @@ const hel_command hel_command_query = {
 	     "keys and sessions (default: $XDG_STATE_HOME/helrm, or "
 	     "~/.local/state/helrm)",
 	     false, false},
-	    {"passphrase-file", "FILE", "its first line opens the secret key (or HELRM_PASSPHRASE)",
+	    {"passphrase-file", "FILE", "seals a new secret key, or opens it: " HEL_PASSPHRASE_FILE,
 	     false, false},
 	    {"no-passphrase", NULL, "keep a new secret key in the clear", false, false},
 	    {"pin", "HASH", "accept only the manifest of this hash", false, false},

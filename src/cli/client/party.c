@@ -1,4 +1,40 @@
 #include "party.h"
+#include "passphrase.h"
+#include <sys/stat.h>
+
+void hel_cli_warn_of_readers(const char *path)
+{
+	struct stat info;
+	if (stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_mode & 077)
+		fprintf(stderr,
+			"warning: %s can be read or written by others (mode %03o): chmod 600 it\n",
+			path, (unsigned)info.st_mode & 0777);
+}
+
+hel_status hel_cli_secret_read(uint8_t **plain, size_t *size, const hel_args *args, bool *sealed)
+{
+	hel_status st = HEL_OK;
+	hel_reader r;
+	char passphrase[HEL_PASSPHRASE_MAX] = "";
+	uint8_t *file = NULL;
+	size_t file_size = 0;
+	TRY(hel_arg_file(&file, &file_size, args, "key"));
+	*sealed = hel_secret_is_sealed(file, file_size);
+	if (hel_container_kind(file, file_size) != HEL_KIND_SEALED_SECRET) {
+		TRY(hel_container_open(&r, HEL_KIND_SECRET_KEY, file, file_size));
+		*plain = file;
+		*size = file_size;
+		file = NULL;
+		goto done;
+	}
+	if (*sealed)
+		TRY(hel_passphrase_read(passphrase, args, "passphrase-file", false));
+	TRY(hel_unseal(plain, size, file, file_size, passphrase));
+done:
+	hel_passphrase_clear(passphrase);
+	hel_free_secret(file, file ? file_size : 0);
+	return st;
+}
 
 hel_status hel_cli_client(hel_client **out, const hel_args *args)
 {
@@ -6,11 +42,16 @@ hel_status hel_cli_client(hel_client **out, const hel_args *args)
 	hel_client *c = NULL;
 	uint8_t *manifest = NULL, *secret = NULL;
 	size_t manifest_size, secret_size = 0;
+	bool sealed;
 	TRY(hel_arg_file(&manifest, &manifest_size, args, "manifest"));
 	TRY(hel_client_open(&c, manifest, manifest_size, NULL, NULL));
 	if (hel_arg(args, "key")) {
-		TRY(hel_arg_file(&secret, &secret_size, args, "key"));
-		TRY(hel_client_load_key(c, secret, secret_size));
+		TRY(hel_cli_secret_read(&secret, &secret_size, args, &sealed));
+		if (secret_size == HEL_SECRET_BYTES) /* query's, for all models */
+			TRY(hel_client_use_secret(c, secret));
+		else
+			TRY(hel_client_load_key(c, secret, secret_size));
+		hel_cli_warn_of_readers(hel_arg(args, "key"));
 	}
 	*out = c;
 	c = NULL;

@@ -5,6 +5,7 @@
 #include "model/model_file.h"
 #include "prog/prog.h"
 #include "vm/weights_file.h"
+#include <helrm/client.h>
 #include <math.h>
 #include <sodium.h>
 #include <string.h>
@@ -152,6 +153,12 @@ static hel_status show_owned(const hel_args *args, json_t *out, hel_kind kind, c
 	hel_reader r;
 	char text[2 * HEL_HASH_BYTES + 1];
 	TRY(hel_container_open(&r, kind, bytes, size));
+	if (kind == HEL_KIND_SEALED_SECRET) { /* says nothing of what it is for */
+		const bool sealed = hel_secret_is_sealed(bytes, size);
+		hel_say(args, "%s\n", sealed ? "sealed by a passphrase" : "NOT sealed");
+		json_object_set_new(out, "sealed", json_boolean(sealed));
+		goto done;
+	}
 	const uint8_t *head = hel_read_bytes(&r, HEL_HASH_BYTES);
 	TRY(r.status);
 	const bool model = kind == HEL_KIND_QUERY || kind == HEL_KIND_RESULT;

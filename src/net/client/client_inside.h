@@ -55,6 +55,14 @@ void hel_client_compare(hel_doubts *out, const hel_client *c, const hel_records 
 HEL_CHECKED hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 					  const void *result, size_t size);
 
+/** What a secret key file holds, under a passphrase (NULL: in the clear), and back: for other
+ *  secrets than the 32 bytes of hel_secret_seal, up to 64 kB. *plain is freed by hel_free_secret.
+ *  @retval HEL_EDENIED the passphrase is wrong, or one is needed. */
+HEL_CHECKED hel_status hel_seal(uint8_t **file, size_t *size, const void *plain, size_t plain_size,
+				const char *passphrase);
+HEL_CHECKED hel_status hel_unseal(uint8_t **plain, size_t *plain_size, const void *file,
+				  size_t size, const char *passphrase);
+
 /* --- between the files of this folder ---------------------------------------------------- */
 
 /** What the manifest asks for is bounded before any of it is made (demands.c). */

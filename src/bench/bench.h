@@ -1,5 +1,5 @@
-/* bench.h -- figures of `helrm bench`: bench.c times and reports, bench_core.c does the work of
- * rings and layers.
+/* bench.h -- figures of `helrm bench`: bench_measure.c times and reports, bench_core.c does the
+ * work of rings and layers.
  */
 #ifndef HEL_BENCH_H
 #define HEL_BENCH_H
@@ -35,6 +35,8 @@ HEL_CHECKED hel_status bench_measure_more(bench *b, const char *name, unsigned l
 					  bench_work work, bench_fn fn, void *arg, size_t *count,
 					  size_t many);
 
+/** Measures what the machine can do, into b and out.machine. */
+HEL_CHECKED hel_status bench_machine(bench *b, json_t *out);
 /** What a result file says about the machine: out.machine. */
 HEL_CHECKED hel_status bench_measure_machine(const hel_args *args, json_t *out);
 

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { LOG_VALUES = 9, VALUES = 1 << LOG_VALUES, LEVELS = 9, MOST = 64 };
+enum { LOG_VALUES = 9, VALUES = 1 << LOG_VALUES, MOST = 64 };
 
 typedef struct lab {
 	hel_params *params;
@@ -56,7 +56,7 @@ static void encrypt(hel_ct **out, const lab *l, unsigned level)
 	hel_free(v);
 }
 
-static void open_lab(lab *l, unsigned threads)
+static void open_lab(lab *l, unsigned threads, unsigned levels)
 {
 	hel_params_spec spec;
 	const hel_key_request *requests;
@@ -64,7 +64,7 @@ static void open_lab(lab *l, unsigned threads)
 	l->pool = hel_pool_new(threads);
 	if (!l->pool)
 		must(HEL_ENOMEM);
-	must(hel_refresh_params(&spec, 15, LEVELS));
+	must(hel_refresh_params(&spec, 15, levels));
 	must(hel_params_new(&l->params, &spec));
 	must(hel_secret_key_new(&l->secret, l->params));
 	must(hel_refresher_new(&l->refresher, l->params, LOG_VALUES, 1, l->pool));
@@ -144,18 +144,19 @@ int main(int argc, char **argv)
 {
 	const unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
 	const int repeats = argc > 2 ? atoi(argv[2]) : 5;
+	const unsigned levels = argc > 3 ? (unsigned)atoi(argv[3]) : 9;
 	lab l = {0};
 	struct rusage usage;
-	if (argc > 3 || threads < 1 || threads > 64 || repeats < 1 || repeats > MOST) {
-		fprintf(stderr, "usage: refresh [THREADS [REPEATS]]\n");
+	if (argc > 4 || threads < 1 || threads > 64 || repeats < 1 || repeats > MOST) {
+		fprintf(stderr, "usage: refresh [THREADS [REPEATS [LEVELS]]]\n");
 		return 2;
 	}
-	open_lab(&l, threads);
+	open_lab(&l, threads, levels);
 	printf("{\"backend\": \"%s\", \"threads\": %u, \"repeats\": %d, \"values\": %d, \"log_n\": "
 	       "15, "
-	       "\"log_qp\": %.1f, \"levels_after_sine\": %d, \"levels_after_refresh\": %d, ",
+	       "\"log_qp\": %.1f, \"levels_after_sine\": %u, \"levels_after_refresh\": %u, ",
 	       hel_kernels_get()->name, threads, repeats, VALUES, hel_params_log_qp(l.params),
-	       LEVELS, LEVELS - 4);
+	       levels, levels - 4);
 	measure("raise", &l, raise_only, repeats);
 	measure("sine", &l, sine, repeats);
 	measure("refresh", &l, whole, repeats);

@@ -23,7 +23,8 @@ typedef struct hel_refresher hel_refresher; /**< constants of a refresh; never c
 
 /** Parameters with `levels` levels of one prime and, above them, the nine that a refresh takes, of
  *  14 primes and scales from 2^37 to 2^57.
- *  - Shape: levels + 15 primes in the chain, all near 2^29.9, and 5 special ones.
+ *  - Shape: levels + 15 primes in the chain, all near 2^29.9, and 5 to 7 special ones. The fewer
+ *    levels, the fewer digits (5 to 3) and so the faster a refresh and the smaller its keys.
  *  - Source: (31).
  *  @retval HEL_EPARAMS levels is not 6 to 9, or log_n not 9 to 15; below 15 only
  *          hel_params_new_insecure_test() takes them. */

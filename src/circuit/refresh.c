@@ -19,13 +19,15 @@ hel_status hel_refresh_params(hel_params_spec *out, unsigned log_n, unsigned lev
 		    HEL_EPARAMS,
 		    "refreshing with %u levels at N = 2^%u, expected 6 to 9 at 2^9 to 2^15", levels,
 		    log_n);
+	/* as few digits as 868 bits of primes allow: 5 of 24 primes, 4 of 23 or 22, 3 of 21 */
+	const uint8_t digit = levels == 9 ? 5 : levels == 6 ? 7 : 6;
 	*out = (hel_params_spec){
 	    .log_n = (uint8_t)log_n,
 	    .levels = (uint8_t)(levels + SINES + TRANSFORMS),
 	    .primes_per_level = 2,
 	    .scale_bits = 30,
-	    .alpha = 5,
-	    .special = 5,
+	    .alpha = digit,
+	    .special = digit,
 	    .base = 1,
 	    .trim = 2,
 	    .runs = 7,
@@ -170,8 +172,7 @@ static hel_status encode_transforms(hel_refresher *r, hel_pool *pool)
 	const hel_params *p = r->params;
 	const unsigned top = p->spec.levels;
 	const double q = p->ring.prime[0].q, *s = p->scale, *d = p->divisor;
-	/* the largest value is an eighth of a turn: (37) */
-	const double turn = q / (8 * r->range * s[0]);
+	const double turn = r->turn / r->range * q / s[0];
 	const double raised = r->constant * r->unit;
 	TRY(hel_transform_init(&r->transform[HEL_TO_COEFFICIENTS_NEAR], p, HEL_TO_COEFFICIENTS_NEAR,
 			       r->log_values, 2, 1, s[1] * d[2] / s[2], pool));
@@ -186,8 +187,8 @@ done:
 	return st;
 }
 
-hel_status hel_refresher_new(hel_refresher **out, const hel_params *p, unsigned log_values,
-			     double range, hel_pool *pool)
+hel_status hel_refresher_new_turned(hel_refresher **out, const hel_params *p, unsigned log_values,
+				    double range, double turn, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	hel_refresher *r = NULL;
@@ -195,7 +196,7 @@ hel_status hel_refresher_new(hel_refresher **out, const hel_params *p, unsigned 
 	if (!(range > 0x1p-20 && range < 0x1p20))
 		FAIL(HEL_EINVAL, "a range of %g, expected 2^-20 to 2^20", range);
 	TRY_ALLOC(r, hel_alloc(1, sizeof *r));
-	*r = (hel_refresher){.params = p, .log_values = log_values, .range = range};
+	*r = (hel_refresher){.params = p, .log_values = log_values, .range = range, .turn = turn};
 	/* the trace and the transform multiply by N / 2, adding the conjugate by 2 */
 	r->unit = (double)p->ring.prime[0].q * (double)p->ring.n * HEL_REFRESH_BOUND;
 	r->constant = (uint32_t)llrint(p->scale[p->spec.levels] / r->unit);
@@ -209,6 +210,12 @@ hel_status hel_refresher_new(hel_refresher **out, const hel_params *p, unsigned 
 done:
 	hel_refresher_free(r);
 	return st;
+}
+
+hel_status hel_refresher_new(hel_refresher **out, const hel_params *p, unsigned log_values,
+			     double range, hel_pool *pool)
+{
+	return hel_refresher_new_turned(out, p, log_values, range, HEL_TURN_VALUE, pool);
 }
 
 void hel_refresher_free(hel_refresher *r)
@@ -269,8 +276,7 @@ double hel_refresher_error(const hel_refresher *r)
 
 /* --- the refresh itself -------------------------------------------------------- */
 
-/* out = 2 a^2 - 1: the double angle of a cosine. */
-static hel_status double_angle(const hel_eval *ev, hel_ct *out, const hel_ct *a)
+hel_status hel_refresh_double_angle(const hel_eval *ev, hel_ct *out, const hel_ct *a)
 {
 	hel_status st = HEL_OK;
 	hel_ct *twice = NULL, *minus = NULL;
@@ -334,10 +340,10 @@ hel_status hel_refresh_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 	TRY(hel_ct_take(&w, ev));
 	TRY(raise_to_slots(ev, x, a, r));
 	TRY(hel_eval_add_plain(ev, x, x, r->shift));
-	TRY(double_angle(ev, w, x));
+	TRY(hel_refresh_double_angle(ev, w, x));
 	TRY(hel_polynomial_apply(
 	    ev, x, w, &(hel_polynomial){HEL_BASIS_CHEBYSHEV, HEL_REFRESH_DEGREE, r->cosine}));
-	TRY(double_angle(ev, out, x));
+	TRY(hel_refresh_double_angle(ev, out, x));
 done:
 	hel_ct_free(w);
 	hel_ct_free(x);
@@ -362,7 +368,8 @@ done:
 	return st;
 }
 
-hel_status hel_refresh(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_refresher *r)
+hel_status hel_refresh_slots_to_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
+				     const hel_refresher *r)
 {
 	hel_status st = HEL_OK;
 	hel_ct *x = NULL;
@@ -372,10 +379,23 @@ hel_status hel_refresh(const hel_eval *ev, hel_ct *out, const hel_ct *a, const h
 		FAIL(HEL_ELEVEL, "a refresh starts at level 2, found level %u", a->level);
 	TRY(hel_ct_take(&x, ev));
 	TRY(to_coefficients(ev, x, a, r));
-	TRY(hel_refresh_sine(ev, x, x, r));
-	TRY(hel_polynomial_apply(
-	    ev, out, x, &(hel_polynomial){HEL_BASIS_POWERS, HEL_ARCSINE_DEGREE, r->arcsine}));
+	TRY(hel_refresh_sine(ev, out, x, r));
 done:
 	hel_ct_free(x);
+	return st;
+}
+
+hel_status hel_refresh(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_refresher *r)
+{
+	hel_status st = HEL_OK;
+	hel_ct *u = NULL;
+	if (r->turn != HEL_TURN_VALUE)
+		FAIL(HEL_EINVAL, "a refresher for activations, whose values have no arcsine");
+	TRY(hel_ct_take(&u, ev));
+	TRY(hel_refresh_slots_to_sine(ev, u, a, r));
+	TRY(hel_polynomial_apply(
+	    ev, out, u, &(hel_polynomial){HEL_BASIS_POWERS, HEL_ARCSINE_DEGREE, r->arcsine}));
+done:
+	hel_ct_free(u);
 	return st;
 }

@@ -117,6 +117,7 @@ static void test_in_the_secure_ring(void **state)
 {
 	(void)state;
 	check_values(15, 9, 9, 1);
+	check_values(15, 9, 6, 1);
 }
 
 /* y_j of n in the coefficients of X^(N / n), the other coefficients anything: in units of q_0. */

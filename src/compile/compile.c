@@ -3,6 +3,7 @@
 #include "codings.h"
 #include "emit.h"
 #include "features/coding.h"
+#include "one_squaring.h"
 #include "search.h"
 #include "vm/encrypted.h"
 #include <math.h>
@@ -372,24 +373,38 @@ done:
 	return st;
 }
 
+/* A chain. */
+static hel_status compile_chain(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
+				const hel_compile_options *options)
+{
+	const hel_status st = check_codings(m, options);
+	if (st != HEL_OK)
+		return st;
+	if (options->log_batch == HEL_ANY_BATCH)
+		return compile_any_batch(out, report, m, *options);
+	if (options->log_batch > HEL_MAX_LOG_BATCH)
+		return hel_fail(HEL_EINVAL, "2^%u records in a query, at most 2^%d are possible",
+				options->log_batch, HEL_MAX_LOG_BATCH);
+	return compile_batch(out, report, m, options);
+}
+
 hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 		       const hel_compile_options *given)
 {
+	hel_status st = HEL_OK;
 	hel_compile_options options = *given;
+	hel_dlrm *squared = NULL;
+	size_t squares = 0;
 	memset(report, 0, sizeof *report);
 	if (!options.machine)
 		options.machine = hel_cost_model_default();
-	hel_status st = hel_dlrm_is_chain(m);
-	if (st == HEL_OK)
-		st = check_codings(m, &options);
-	if (st != HEL_OK)
-		return st;
-	if (options.log_batch == HEL_ANY_BATCH)
-		return compile_any_batch(out, report, m, options);
-	if (options.log_batch > HEL_MAX_LOG_BATCH)
-		return hel_fail(HEL_EINVAL, "2^%u records in a query, at most 2^%d are possible",
-				options.log_batch, HEL_MAX_LOG_BATCH);
-	return compile_batch(out, report, m, &options);
+	if (!m->chain.whole)
+		TRY(hel_one_squaring(&squared, &squares, m));
+	st = compile_chain(out, report, squared ? squared : m, &options);
+	report->squares = squares;
+done:
+	hel_dlrm_free(squared);
+	return st;
 }
 
 void hel_compile_report_clear(hel_compile_report *r)

@@ -50,9 +50,11 @@ typedef struct hel_compile_report {
 	double seconds;		/* predicted, on one thread: query read, run, result written */
 	hel_cost_model machine; /* it was predicted for, and for this run */
 	size_t key_bytes, query_bytes, memory_bytes; /* memory: weights and one run */
+	size_t squares; /* of a graph that was taken as a network of one squaring; 0: was not */
 } hel_compile_report;
 
-/** Chooses ring, moduli, packing and keys by estimated time, then checks the program against the
+/** The concatenation DLRM (model/chain.h) as it is, other graphs as one_squaring.h says.
+ *  Chooses ring, moduli, packing and keys by estimated time, then checks the program against the
  *  model on random records in the clear.
  *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, the levels they need, what to change.
  *  @retval HEL_ELIMIT no plan was found within the limits; names the closest.

@@ -3,7 +3,7 @@
 #include "compile/compile.h"
 #include "features/coding.h"
 #include "net/client/client_inside.h"
-#include "random_model.h"
+#include "random_graph.h"
 #include "vm/clear.h"
 #include "vm/encrypted.h"
 #include <time.h>
@@ -11,6 +11,7 @@
 /* Encrypted runs beyond these are left out: CI machines are small. */
 #define MOST_BYTES (4ull << 30)
 #define MOST_SECONDS 20
+#define GRAPHS 30
 
 /* Encrypts the inputs, with the record last in its batch and zeros before it, runs the program,
  * decrypts: the logit, and how far the record's slots stray. */
@@ -161,6 +162,29 @@ static void test_random_models(void **state)
 	assert_true(rounds() < 12 || 2 * count[RAN] > rounds());
 	for (int kind = 0; rounds() >= 12 && kind < HEL_ACT_KINDS; kind++)
 		assert_more(of_kind[kind], 0);
+	hel_pool_free(pool);
+}
+
+/* Graphs that are no chain, encrypted: 30 of them, and the published kinds. */
+static void test_random_graphs(void **state)
+{
+	(void)state;
+	static const model_size small = {2, 8, 4, 12, 4, 6};
+	unsigned count[RAN + 1] = {0};
+	hel_pool *pool = hel_pool_new(2);
+	assert_non_null(pool);
+	for (uint64_t i = 0; i < GRAPHS; i++) {
+		hel_prng g;
+		test_prng(&g, 7000 + i);
+		hel_dlrm *m = random_graph(&g, small);
+		const hel_compile_options o = {.no_fusion = i % 3 == 1, .pool = pool};
+		assert_false(m->chain.whole);
+		count[check_model(&g, m, &o)]++;
+		hel_dlrm_free(m);
+	}
+	print_message("%u ran encrypted, %u compiled, %u refused\n", count[RAN], count[COMPILED],
+		      count[REFUSED]);
+	assert_int_equal(count[RAN], GRAPHS);
 	hel_pool_free(pool);
 }
 
@@ -567,6 +591,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_random_models),
+	    cmocka_unit_test(test_random_graphs),
 	    cmocka_unit_test(test_wide_tables),
 	    cmocka_unit_test(test_codings),
 	    cmocka_unit_test(test_small_queries),

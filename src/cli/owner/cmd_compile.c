@@ -170,6 +170,9 @@ static void report_bounds(const hel_args *args, json_t *out, const hel_manifest 
 	char records[64] = "random records; --data FILE: for real ones";
 	if (given)
 		snprintf(records, sizeof records, "records of --data");
+	if (r->squares)
+		hel_say(args, "the graph is one quadratic form: compiled as %zu squares\n",
+			r->squares);
 	hel_say(args, "errors predicted for %s\n", records);
 	if (m->measured)
 		hel_say(args,
@@ -180,10 +183,11 @@ static void report_bounds(const hel_args *args, json_t *out, const hel_manifest 
 	else
 		hel_say(args, "bounds proved for every record: |logit| stays below %.4g\n",
 			m->bound);
-	json_object_update_new(out, json_pack("{s:s, s:f, s:f, s:s}", "bounds",
+	json_object_update_new(out, json_pack("{s:s, s:f, s:f, s:s, s:I}", "bounds",
 					      m->measured ? "measured" : "proved", "bound",
 					      m->bound, "head_room_bits", r->shape.head_room,
-					      "records", given ? "data" : "random"));
+					      "records", given ? "data" : "random", "squares",
+					      (json_int_t)r->squares));
 }
 
 /* Where the predicted time goes. */

@@ -28,7 +28,7 @@ run() { # EXIT_STATUS COMMAND ...: stdout in out, stderr in err
 	code=$?
 	[ "$code" = "$expected" ] || { echo "exit $code, expected $expected: $(cat err)" >err2 && mv err2 err && return 1; }
 }
-says() { grep -q "$1" out err; }
+says() { grep -q -e "$1" out err; }
 
 [ -n "$data" ] || { "$helrm" synth --dataset heart --rows 303 --seed 1 --out cohort && data=$work/cohort; } >/dev/null
 "$helrm" train --dataset heart --data "$data" --out heart >/dev/null 2>&1 &&
@@ -99,8 +99,24 @@ sessions() { grep -c '"route":"/v1/sessions"' log; }
 before=$(sessions)
 check "a changed model is not accepted silently" sh -c "'$helrm' compile --model heart --name other --out models/heart >/dev/null && kill -HUP $pid && sleep 1"
 check "but refused" run 5 $query --state t --input one.csv
+check "with what to do" says "changed on the server since it was accepted.*--accept-manifest"
 check "until accepted" run 0 $query --state t --input one.csv --accept-manifest
 check "without a new upload" [ "$(sessions)" = "$before" ]
+# other keys: the session's do not cover them, the server says so, and so does the command
+check "a model whose keys changed" sh -c "'$helrm' compile --model heart --optimize keys --out models/heart >/dev/null && kill -HUP $pid && sleep 1"
+check "is refused" run 5 $query --state t --input one.csv
+check "with the same advice" says "--accept-manifest"
+check "until it is accepted" run 0 $query --state t --input one.csv --accept-manifest
+check "a name that is a path" run 2 "$helrm" query --server "$url" --model ../heart --state t --input one.csv
+check "no HOME, no secret in the working directory" run 2 env -u HOME -u XDG_STATE_HOME $query --input one.csv --no-passphrase
+check "none was made" [ ! -e .local ]
+mkdir shared && chmod 750 shared
+check "a state directory that exists" run 0 $query --state shared --input one.csv --no-passphrase
+check "keeps its mode" [ "$(stat -c %a shared)" = 750 ]
+check "what query makes in it is its owner's" [ "$(stat -c %a shared/servers shared/secret.key | tr '\n' ' ')" = "700 600 " ]
+chmod 666 t/secret.key
+check "a secret that others can read" run 0 $query --state t --input one.csv
+check "is warned of" says "warning: t/secret.key can be read or written by others (mode 666)"
 check "forgetting" run 0 $query --state t --forget
 check "and coming back" run 0 $query --state t --input one.csv
 check "the example program" run 0 "$predict" "$url" heart one.csv

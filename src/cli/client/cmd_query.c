@@ -183,6 +183,29 @@ done:
 	return st;
 }
 
+/* A refusal may have a plain reason: the model is not the one that was accepted. */
+static hel_status explain_refusal(query_run *q, hel_status refused)
+{
+	char path[PATH_MAX_BYTES], detail[400];
+	uint8_t *known = NULL, *now = NULL;
+	size_t known_size = 0, now_size = 0;
+	if (refused != HEL_EMODEL && refused != HEL_EKEY && refused != HEL_EPARAMS &&
+	    refused != HEL_EINVAL)
+		return refused;
+	snprintf(detail, sizeof detail, "%s", hel_error_detail());
+	snprintf(path, sizeof path, "%s/%s.manifest", q->server, q->model);
+	const bool changed = hel_file_read(path, HEL_MANIFEST_MAX, &known, &known_size) == HEL_OK &&
+			     hel_remote_manifest(&now, &now_size, q->remote, q->model) == HEL_OK &&
+			     (known_size != now_size || memcmp(known, now, now_size) != 0);
+	hel_bytes_free(known, known_size);
+	hel_bytes_free(now, now_size);
+	return changed ? hel_fail(HEL_EMODEL,
+				  "model '%s' changed on the server since it was accepted; take "
+				  "the new one with --accept-manifest",
+				  q->model)
+		       : hel_fail(refused, "%s", detail);
+}
+
 static void access_path(char path[PATH_MAX_BYTES], const query_run *q)
 {
 	uint8_t parameters[HEL_PIN_BYTES];
@@ -395,7 +418,7 @@ static hel_status ask_all(answer *answers, query_run *q)
 	hel_progress_begin(&progress, "predicting");
 	for (size_t done = 0, n; done < w->count; done += n) {
 		n = HEL_MIN(w->count - done, hel_client_batch(q->client));
-		TRY(predict(&answers[done], q, w->first + done, n));
+		TRY(explain_refusal(q, predict(&answers[done], q, w->first + done, n)));
 		hel_progress_step(&progress, (double)(done + n) / (double)w->count);
 	}
 done:
@@ -431,6 +454,8 @@ static hel_status run_query(const hel_args *args, json_t *out)
 	hel_status st = HEL_OK;
 	query_run q = {.args = args, .model = hel_arg(args, "model"), .lock = -1};
 	const bool forget = hel_arg(args, "forget") != NULL;
+	if (strchr(q.model, '/'))
+		FAIL(HEL_EINVAL, "--model %s: a model's name has no '/' in it", q.model);
 	if (!forget)
 		TRY(read_question(&q.question, args));
 	TRY(find_state(&q));
@@ -443,7 +468,7 @@ static hel_status run_query(const hel_args *args, json_t *out)
 		goto done;
 	}
 	TRY(read_records(&q));
-	TRY(ensure_session(&q));
+	TRY(explain_refusal(&q, ensure_session(&q)));
 	unlock_state(&q);
 	TRY(score_records(&q, out));
 	json_object_set_new(out, "peak_rss_bytes", json_integer((json_int_t)hel_peak_rss()));

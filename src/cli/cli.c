@@ -141,21 +141,60 @@ static void print_overview(FILE *out, const char *program, const hel_command *co
 	    program);
 }
 
+#define HELP_INDENT 23
+#define HELP_WIDTH 80
+
+/* Words from `column` on, in lines that begin at `indent`; the column after the last. */
+static int print_words(const char *text, int column, int indent)
+{
+	for (int n; *text; text += n + (text[n] == ' ')) {
+		n = (int)strcspn(text, " ");
+		if (column + 1 + n > HELP_WIDTH && column > indent)
+			column = printf("\n%*s", indent, "") - 1;
+		column += printf("%s%.*s", column > indent ? " " : "", n, text);
+	}
+	return column;
+}
+
+static void print_usage(const char *program, const hel_command *c)
+{
+	char word[100];
+	int column = printf("usage: %s %s", program, c->name);
+	const int indent = (int)strlen("usage: ");
+	if (c->operand)
+		column = print_words(c->operand, column, indent);
+	for (const hel_option *o = c->option; o < c->option + HEL_MAX_OPTIONS && o->name; o++) {
+		/* an option and its value stay on one line */
+		const int n = snprintf(
+		    word, sizeof word, o->required ? "--%s%s%s%s" : "[--%s%s%s%s]", o->name,
+		    o->value ? " " : "", o->value ? o->value : "", o->many ? " ..." : "");
+		if (column + 1 + n > HELP_WIDTH)
+			column = printf("\n%*s%s", indent, "", word) - 1;
+		else
+			column += printf(" %s", word);
+	}
+	printf("\n");
+}
+
+static void print_option(const char *name, const char *value, const char *help)
+{
+	int column = printf("  --%s%s%s", name, value ? " " : "", value ? value : "");
+	if (column >= HELP_INDENT)
+		column = printf("\n") - 1;
+	printf("%*s", HELP_INDENT - column, "");
+	print_words(help, HELP_INDENT, HELP_INDENT);
+	printf("\n");
+}
+
 static void print_help(const char *program, const hel_command *c)
 {
-	printf("usage: %s %s%s%s", program, c->name, c->operand ? " " : "",
-	       c->operand ? c->operand : "");
+	print_usage(program, c);
+	printf("\n%s.\n\n", c->summary);
 	for (const hel_option *o = c->option; o < c->option + HEL_MAX_OPTIONS && o->name; o++)
-		printf(o->required ? " --%s%s%s%s" : " [--%s%s%s%s]", o->name, o->value ? " " : "",
-		       o->value ? o->value : "", o->many ? " ..." : "");
-	printf("\n\n%s.\n\n", c->summary);
-	for (const hel_option *o = c->option; o < c->option + HEL_MAX_OPTIONS && o->name; o++)
-		printf("  --%s%s%-*s %s\n", o->name, o->value ? " " : "",
-		       (int)(20 - strlen(o->name) - (o->value ? 1 : 0)), o->value ? o->value : "",
-		       o->help);
-	printf("  --json                 print one JSON object on stdout\n"
-	       "  --threads N            threads to use (default: all cores)\n"
-	       "  --help                 this text\n");
+		print_option(o->name, o->value, o->help);
+	print_option("json", NULL, "print one JSON object on stdout");
+	print_option("threads", "N", "threads to use (default: all cores)");
+	print_option("help", NULL, "this text");
 }
 
 /* An option may take several values until the next "--". */

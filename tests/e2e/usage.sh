@@ -71,6 +71,18 @@ for command in $commands; do
 	check "--help lists $command" "not listed" grep -q "^  $command " log/out
 done
 helps "--help" --help
+"$HELRM" --help | sed -n 's/^  \([a-z][a-z -]*[a-z]\)  .*/\1/p' >all
+for command in $commands; do
+	check "--help lists $command" "$(cat all)" grep -qx "$command" all
+done
+while read -r command; do
+	"$HELRM" $command --help >log/out 2>&1 </dev/null
+	check "$command --help fits a screen of 80 columns" "$(awk 'length > 80' log/out)" \
+		[ -z "$(awk 'length > 80' log/out)" ]
+	check "$command --help explains every option" "$(cat log/out)" sh -c \
+		'sed "1,/^$/d" log/out >body; sed "/^$/q" log/out | grep -o -e "--[a-z][a-z-]*" | sort -u |
+		while read -r o; do grep -q -e "^  $o" body || exit 1; done'
+done <all
 helps "--version" --version
 helps "--help wins over bad options" encrypt --bogus --help
 on_server

@@ -86,7 +86,7 @@ const hel_command hel_command_encrypt = {
 	       HEL_KEY_PASSPHRASE_OPTION,
 	       {"public-key", "FILE", "or the public.key of the one who may read the result", false,
 		false},
-	       {"input", "FILE", "the records: csv or json", true, false},
+	       {"input", "FILE", "the records: csv or json; '-' is standard input", true, false},
 	       {"out", "FILE", "the query", true, false},
 	       {"row", "N", "which record of a file with several, from 1", false, false},
 	       {"rows", "N", "how many from there on, for a model compiled with --batch", false,

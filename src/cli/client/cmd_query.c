@@ -488,9 +488,11 @@ const hel_command hel_command_query = {
     .secrets = true,
     .option =
 	{
-	    {"server", "URL", "https://HOST[:PORT]; http:// for this machine", true, false},
+	    {"server", "URL",
+	     "https://HOST[:PORT]; http:// for this machine; an API key is read from HELRM_API_KEY",
+	     true, false},
 	    {"model", "NAME", "which of its models", true, false},
-	    {"input", "FILE", "the record: csv or json", false, false},
+	    {"input", "FILE", "the record: csv or json; '-' is standard input", false, false},
 	    {"row", "N", "which record of a file with several, from 1", false, false},
 	    {"batch", NULL, "all records of the file, as many at once as the model takes", false,
 	     false},

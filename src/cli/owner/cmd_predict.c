@@ -30,6 +30,7 @@ done:
 const hel_command hel_command_predict = {
     .name = "predict",
     .summary = "Score records in the clear",
-    .option = {HEL_MODEL_OPTION, {"input", "FILE", "records: csv or json", true, false}},
+    .option = {HEL_MODEL_OPTION,
+	       {"input", "FILE", "records: csv or json; '-' is standard input", true, false}},
     .run = run_predict,
 };

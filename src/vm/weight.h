@@ -1,4 +1,4 @@
-/* weight.h -- the inside of hel_loaded: loaded.c (which weights there are), weights_file.c (where
+/* weight.h -- the inside of hel_loaded: weight.c (which weights there are), weights_file.c (where
  * they may be kept), encrypted.c (runs).
  */
 #ifndef HEL_VM_WEIGHT_H
@@ -39,6 +39,8 @@ static inline size_t hel_weight_words(const hel_pt *pt)
 	return pt->params->limbs[pt->level] * pt->params->ring.n;
 }
 
+/** Sets first, of, weights, weight and bytes. */
+HEL_CHECKED hel_status hel_loaded_find_weights(hel_loaded *l);
 /** Tells every weight where its data is. */
 void hel_loaded_place(hel_loaded *l, void *data);
 /** Encodes one. data: hel_weight_words, undefined on failure. */

@@ -14,6 +14,12 @@ typedef struct emitter {
 	uint32_t *result; /* of each stage */
 } emitter;
 
+/** Of one record. */
+static inline unsigned hel_emitter_log_slots(const emitter *e)
+{
+	return e->params->spec.log_n - 1u - e->plan->log_batch;
+}
+
 /** A stage's packed sources; most: terms there can be. */
 HEL_CHECKED hel_status hel_emitter_transform(hel_transform **out, const emitter *e, size_t stage,
 					     size_t *most);

@@ -4,6 +4,13 @@
 #ifndef HEL_BASE_H
 #define HEL_BASE_H
 
+#ifdef __FAST_MATH__
+#error "helrm needs exact IEEE arithmetic: compile it without -ffast-math and -Ofast"
+#endif
+#if __SIZEOF_POINTER__ < 8 || !defined(__SIZEOF_INT128__)
+#error "helrm needs a 64-bit target: sizes and products of residues take 64 and 128 bits"
+#endif
+
 #include "base/bytes.h"
 #include "base/container.h"
 #include "base/fail.h"

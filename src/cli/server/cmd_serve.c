@@ -12,6 +12,14 @@ static void on_signal(int number)
 	atomic_store(number == SIGHUP ? &reload_asked : &end_asked, true);
 }
 
+/* A setting that takes no value is a flag: there or not. */
+static hel_status set_from_flag(hel_settings *s, const hel_args *args, const char *name,
+				const char *value, const char *origin)
+{
+	const char *given = hel_arg(args, name);
+	return given ? hel_settings_set(s, name, value ? given : "yes", origin) : HEL_OK;
+}
+
 /* A file, then the environment, then flags. */
 static hel_status read_settings(hel_settings *s, const hel_args *args)
 {
@@ -21,8 +29,7 @@ static hel_status read_settings(hel_settings *s, const hel_args *args)
 		TRY(hel_settings_file(s, hel_arg(args, "config")));
 	TRY(hel_settings_environment(s));
 #define X(kind, field, name, otherwise, low, high, value, help)                                    \
-	if (hel_arg(args, name))                                                                   \
-		TRY(hel_settings_set(s, name, (value) ? hel_arg(args, name) : "yes", "--" name));
+	TRY(set_from_flag(s, args, name, value, "--" name));
 	HEL_SETTING_LIST(X)
 #undef X
 	st = hel_service_check(s);

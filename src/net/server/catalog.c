@@ -301,7 +301,7 @@ static bool find_file(char path[PATH_BYTES], char name[HEL_ROUTE_NAME_MAX + 1], 
 		return false;
 	snprintf(path, PATH_BYTES, "%s/%s/program.helm", models, entry);
 	snprintf(other, sizeof other, "%s/%s.helm", models, entry);
-	snprintf(name, HEL_ROUTE_NAME_MAX + 1, "%s", entry);
+	snprintf(name, HEL_ROUTE_NAME_MAX + 1, "%.*s", HEL_ROUTE_NAME_MAX, entry);
 	if (stat(path, info) != 0) {
 		if (!dot || strcmp(dot, ".helm") != 0)
 			return false;

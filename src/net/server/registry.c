@@ -360,7 +360,8 @@ size_t hel_registry_files(char (**names)[64], int dir)
 	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	for (struct dirent *e; d && (e = readdir(d));) {
-		if (strlen(e->d_name) >= 64)
+		const size_t size = strlen(e->d_name) + 1;
+		if (size > sizeof **names)
 			continue;
 		if (count == capacity) {
 			capacity = 2 * capacity + 64;
@@ -372,7 +373,7 @@ size_t hel_registry_files(char (**names)[64], int dir)
 			hel_free(*names);
 			*names = more;
 		}
-		snprintf((*names)[count++], 64, "%s", e->d_name);
+		memcpy((*names)[count++], e->d_name, size);
 	}
 	if (d)
 		closedir(d);

@@ -75,12 +75,28 @@ static long owner_of(const char *name, const char *head, size_t head_size, const
 	return strncmp(end, tail, strlen(tail)) == 0 ? number : 0;
 }
 
+/* Ended, though its parent has not asked how (a zombie). */
+static bool is_gone(long owner)
+{
+	char path[64], text[512];
+	if (kill((pid_t)owner, 0))
+		return errno == ESRCH;
+	snprintf(path, sizeof path, "/proc/%ld/stat", owner);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const ssize_t size = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+	if (fd >= 0)
+		close(fd);
+	text[HEL_MAX(size, 0)] = 0;
+	const char *name_end = strrchr(text, ')'); /* "PID (NAME) STATE ..." */
+	return name_end && strncmp(name_end, ") Z", 3) == 0;
+}
+
 /* Also where process numbers mean something else, as in a container: its lock says that it lives.
  */
 static bool is_dead(int dir, const char *name, long owner, int flags)
 {
 	struct stat info;
-	if (owner <= 0 || owner == (long)getpid() || !kill((pid_t)owner, 0) || errno != ESRCH)
+	if (owner <= 0 || owner == (long)getpid() || !is_gone(owner))
 		return false;
 	const int fd = openat(dir, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	const bool dead = fd >= 0 && !fstat(fd, &info) && info.st_uid == geteuid() &&

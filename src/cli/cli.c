@@ -257,8 +257,8 @@ static hel_status parse(hel_args *a, int argc, char **argv)
 static void settle_process(void)
 {
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0) /* what is said there fails, and is noticed */
-			(void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
+		if (fcntl(fd, F_GETFD) < 0) /* what is said or read there fails, and is noticed */
+			(void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY);
 	signal(SIGXFSZ, SIG_IGN);
 	hel_temporary_on_signals();
 	hel_progress_show();

@@ -19,6 +19,23 @@ for mask in 000 022 077; do
 done
 chmod 644 modes-022/secret.key
 keygen_in "secret.key becomes 0600 when it replaces an open file" modes-022
+# Every file that a command writes keeps to the umask, and a replaced one to the mode it had.
+umask 077
+made "$HELRM" train --data data.csv --out closed/m
+made "$HELRM" compile --model closed/m --out closed/c
+made "$HELRM" keygen --manifest closed/c/manifest.helm --out closed/k
+made "$HELRM" encrypt --manifest closed/c/manifest.helm --key closed/k/secret.key --input one.csv --out closed/q
+made "$HELRM" infer --program closed/c/program.helm --keys closed/k/evaluation.keys --query closed/q --out closed/r \
+	--cache closed/w
+made "$HELRM" synth --out closed/s
+umask 022
+check "umask 077: nothing is open to others" "$(find closed -perm /077)" [ -z "$(find closed -perm /077)" ]
+works "again, under umask 022" train --data data.csv --out closed/m
+check "a replaced file stays as closed" "$(mode closed/m/model.json)" [ "$(mode closed/m/model.json)" = -rw------- ]
+chmod 755 closed
+works "into a directory that exists" keygen --manifest c-default/manifest.helm --out closed
+check "which keeps its mode" "$(mode closed)" [ "$(mode closed)" = drwxr-xr-x ]
+
 # The temporary file's name can be guessed: a planted one must not keep its mode (or its owner).
 mkdir planted
 sh -c ': >"planted/secret.key.$$.partial" && chmod 666 "planted/secret.key.$$.partial" && exec "$@"' sh \
@@ -43,6 +60,13 @@ no_room() { # NAME PATH: every command that writes, with the output there
 	on_helrm
 }
 no_room "a path below a file" one.csv/x
+# A path that no buffer may cut: the file's name must not lose its end.
+deep=$PWD/$(awk 'BEGIN { for (i = 0; i < 15; i++) { for (k = 0; k < 250; k++) printf "d"; printf "/" } }')
+deep=$deep$(awk -v n=$((4088 - ${#deep})) 'BEGIN { for (i = 0; i < n; i++) printf "e" }')
+refuse 2 "keygen to a path that is too long" keygen --manifest c-default/manifest.helm --out "$deep"
+for line in "train --data data.csv" "compile --model m-default"; do
+	refuse any "${line%% *} to a path that is too long" $line --out "$deep"
+done
 no_room "an endless name" "$(awk 'BEGIN { for (i = 0; i < 300; i++) printf "x" }')"
 refuse 7 "synth onto a directory" synth --out m-default
 refuse 7 "encrypt into a missing directory" encrypt --manifest c-default/manifest.helm \
@@ -140,6 +164,11 @@ if [ -c /dev/full ]; then
 else
 	skip "a full stdout" "no /dev/full"
 fi
+"$HELRM" predict --model m-default --input - <&- >log/out 2>log/err
+code=$?
+read_message
+empty_out
+refused "a closed standard input" 7 predict
 "$HELRM" encrypt --manifest c-default/manifest.helm --key k-default/secret.key --input one.csv --out closed.ct >&- 2>log/err
 run inspect closed.ct
 check "a closed stdout does not get into files" "$message" [ "$code" -eq 0 ]

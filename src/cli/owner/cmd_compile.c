@@ -10,9 +10,9 @@
 
 static hel_status write_container(const char *dir, const char *name, const hel_writer *w)
 {
-	char path[4096];
-	snprintf(path, sizeof path, "%s/%s", dir, name);
-	return hel_file_write(path, w->bytes, w->size, 0644);
+	char path[HEL_PATH_MAX];
+	const hel_status st = hel_path(path, dir, name);
+	return st == HEL_OK ? hel_file_write(path, w->bytes, w->size, 0644) : st;
 }
 
 static const char *last_part(const char *path)
@@ -99,13 +99,13 @@ static hel_status report_fit(const hel_args *args, json_t *out, fit_data *c, con
 	hel_metrics fitted;
 	double worst = 0, *logits = c->logits + c->samples.count;
 	size_t differ = 0;
-	char path[4096];
+	char path[HEL_PATH_MAX];
 	TRY(metrics_of(&fitted, logits, m, &c->samples));
 	for (size_t i = 0; i < c->samples.count; i++) {
 		worst = fmax(worst, fabs(c->logits[i] - logits[i]));
 		differ += (c->logits[i] > 0) != (logits[i] > 0);
 	}
-	snprintf(path, sizeof path, "%s/model", hel_arg(args, "out"));
+	TRY(hel_path(path, hel_arg(args, "out"), "model"));
 	TRY(hel_dir_make(hel_arg(args, "out")));
 	TRY(hel_dlrm_save(m, path));
 	const char *name = hel_activation_name(m->config.activation.kind);

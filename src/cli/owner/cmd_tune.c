@@ -257,17 +257,17 @@ done:
 static hel_status write_files(tuning *t, json_t *out, const hel_candidate *chosen)
 {
 	hel_status st = HEL_OK;
-	char path[4096], *text = NULL, *svg = NULL, *config = NULL;
+	char path[HEL_PATH_MAX], *text = NULL, *svg = NULL, *config = NULL;
 	const char *dir = hel_arg(t->args, "out");
 	TRY(hel_tune_svg(&svg, t->candidate, t->count, chosen));
-	snprintf(path, sizeof path, "%s/tune.svg", dir);
+	TRY(hel_path(path, dir, "tune.svg"));
 	TRY(hel_file_write(path, svg, strlen(svg), 0644));
 	TRY_ALLOC(text, json_dumps(out, JSON_INDENT(1) | JSON_REAL_PRECISION(6)));
-	snprintf(path, sizeof path, "%s/tune.json", dir);
+	TRY(hel_path(path, dir, "tune.json"));
 	TRY(hel_file_write(path, text, strlen(text), 0644));
 	if (chosen) {
 		TRY(hel_dlrm_config_to_json(&config, &chosen->config));
-		snprintf(path, sizeof path, "%s/config.json", dir);
+		TRY(hel_path(path, dir, "config.json"));
 		TRY(hel_file_write(path, config, strlen(config), 0644));
 	}
 done:
@@ -296,7 +296,7 @@ static hel_status run_tune(const hel_args *args, json_t *out)
 	size_t size;
 	json_t *candidates = NULL;
 	json_error_t error;
-	char path[4096];
+	char path[HEL_PATH_MAX];
 	uint64_t rows;
 	const char *name = hel_arg(args, "dataset");
 	TRY_ALLOC(t, hel_alloc(1, sizeof *t));
@@ -326,7 +326,7 @@ static hel_status run_tune(const hel_args *args, json_t *out)
 	if (!candidates)
 		FAIL(HEL_EFORMAT, "candidates, line %d: %s", error.line, error.text);
 	TRY(hel_dir_make(hel_arg(args, "out")));
-	snprintf(path, sizeof path, "%s/rows.cache", hel_arg(args, "out"));
+	TRY(hel_path(path, hel_arg(args, "out"), "rows.cache"));
 	TRY(hel_cli_cache(&t->cache, args, out, t->set,
 			  hel_arg(args, "cache") ? hel_arg(args, "cache") : path));
 	hel_cache_limit(t->cache, rows);

@@ -32,13 +32,13 @@ static void parties_clear(parties *p)
 static hel_status parties_open(parties *p, const hel_args *args)
 {
 	hel_status st = HEL_OK;
-	char path[4096];
+	char path[HEL_PATH_MAX];
 	uint8_t *manifest = NULL, *program = NULL;
 	size_t manifest_size, program_size;
 	hel_writer keys = {0}, public = {0};
-	snprintf(path, sizeof path, "%s/manifest.helm", hel_arg(args, "compiled"));
+	TRY(hel_path(path, hel_arg(args, "compiled"), "manifest.helm"));
 	TRY(hel_file_read(path, HEL_FILE_MAX, &manifest, &manifest_size));
-	snprintf(path, sizeof path, "%s/program.helm", hel_arg(args, "compiled"));
+	TRY(hel_path(path, hel_arg(args, "compiled"), "program.helm"));
 	TRY(hel_file_read(path, HEL_FILE_MAX, &program, &program_size));
 	TRY(hel_client_open(&p->client, manifest, manifest_size, NULL, NULL));
 	TRY(hel_open_server(&p->server, args, program, program_size));

@@ -48,7 +48,7 @@ hel_status hel_cli_train_rows(const hel_args *args, json_t *out, const hel_datas
 	hel_fit_report report;
 	hel_metrics metrics;
 	uint64_t every, rows;
-	char path[4096], checkpoint[4096];
+	char path[HEL_PATH_MAX], checkpoint[HEL_PATH_MAX];
 	const char *dir = hel_arg(args, "out");
 	const hel_split split = hel_dlrm_split(config);
 	if (hel_arg(args, "cv"))
@@ -58,8 +58,8 @@ hel_status hel_cli_train_rows(const hel_args *args, json_t *out, const hel_datas
 		     set->name, config->training.test);
 	TRY(hel_arg_number(&every, args, "checkpoint-every", 1, 1000000, 60));
 	TRY(hel_dir_make(dir));
-	snprintf(path, sizeof path, "%s/rows.cache", dir);
-	snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", dir);
+	TRY(hel_path(path, dir, "rows.cache"));
+	TRY(hel_path(checkpoint, dir, "checkpoint"));
 	hel_partial_sweep(checkpoint);
 	TRY(hel_cli_cache(&cache, args, out, set,
 			  hel_arg(args, "cache") ? hel_arg(args, "cache") : path));

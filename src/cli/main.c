@@ -1,4 +1,7 @@
 #include "cli.h"
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 /* Those that this build has, in the order in which a model meets them: src/cli/meson.build. */
 static const hel_command *const commands[] = {
@@ -37,7 +40,24 @@ static const hel_command *const commands[] = {
     NULL,
 };
 
+/* OpenBLAS starts threads before main() does, and they never give up asking for memory that a limit
+ * denies them. We use none of them; where there is a limit we begin again without. */
+static void without_blas_threads(char **argv)
+{
+#ifdef HELRM_TRAINING
+	struct rlimit limit;
+	if (getenv("OPENBLAS_NUM_THREADS") || getrlimit(RLIMIT_AS, &limit) ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return;
+	setenv("OPENBLAS_NUM_THREADS", "1", 1);
+	execv("/proc/self/exe", argv); /* where it cannot, we go on as we are */
+#else
+	(void)argv;
+#endif
+}
+
 int main(int argc, char **argv)
 {
+	without_blas_threads(argv);
 	return hel_cli_main(argc, argv, "helrm", commands);
 }

@@ -17,11 +17,23 @@ json_t *hel_report_auc(double auc)
 json_t *hel_report_metrics(const hel_args *args, const char *what, const hel_metrics *m,
 			   uint64_t rows)
 {
-	char auc[32] = "undefined (one class only)";
-	if (isfinite(m->auc))
-		snprintf(auc, sizeof auc, "%.4f", m->auc);
-	hel_say(args, "%s: %llu rows, accuracy %.4f, AUC %s, log loss %.4f\n", what,
-		(unsigned long long)rows, m->accuracy, auc, m->log_loss);
-	return json_pack("{s:I, s:f, s:o, s:f}", "rows", (json_int_t)rows, "accuracy", m->accuracy,
-			 "auc", hel_report_auc(m->auc), "log_loss", m->log_loss);
+	const bool both = isfinite(m->auc); /* who always says the only class is always right */
+	if (both)
+		hel_say(args, "%s: %llu rows, accuracy %.4f, AUC %.4f, log loss %.4f\n", what,
+			(unsigned long long)rows, m->accuracy, m->auc, m->log_loss);
+	else
+		hel_say(args, "%s: %llu rows, one class: AUC undefined, log loss %.4f\n", what,
+			(unsigned long long)rows, m->log_loss);
+	return json_pack("{s:I, s:o, s:o, s:f}", "rows", (json_int_t)rows, "accuracy",
+			 both ? json_real(m->accuracy) : json_null(), "auc", hel_report_auc(m->auc),
+			 "log_loss", m->log_loss);
+}
+
+void hel_report_far(const hel_args *args, json_t *out, uint64_t far)
+{
+	json_object_set_new(out, "far_values", json_integer((json_int_t)far));
+	if (far)
+		hel_say(args,
+			"%llu dense value%s more than %d deviations from what was trained on\n",
+			(unsigned long long)far, far == 1 ? " lies" : "s lie", HEL_FAR);
 }

@@ -9,10 +9,12 @@
 
 /** Says a score and returns it: logit, probability, bits. */
 json_t *hel_report_score(const hel_args *args, const hel_score *score);
-/** Says what labels and logits give and returns it: rows, accuracy, auc (null where there is one
- *  class only), log_loss. */
+/** Says what labels and logits give and returns it: rows, accuracy and auc (null where there is
+ *  one class only), log_loss. */
 json_t *hel_report_metrics(const hel_args *args, const char *what, const hel_metrics *m,
 			   uint64_t rows);
+/** Says and stores how many dense values lie far outside what was trained on, if any do. */
+void hel_report_far(const hel_args *args, json_t *out, uint64_t far);
 /** An AUC, null where it is undefined. */
 json_t *hel_report_auc(double auc);
 

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define VERSION 1
-#define HEADER_BYTES 128
-#define SAMPLE_BYTES ((size_t)64 << 10) /* of each end of a file, for its stamp */
+#define VERSION 2
+#define HEADER_BYTES 256
+#define SAMPLE_BYTES ((size_t)64 << 10) /* of each end of a file, and its middle */
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "blocks are stored as they lie in memory");
@@ -22,7 +22,8 @@ struct hel_cache {
 	int fd;
 	uint64_t rows, malformed;
 	size_t dense, tables;
-	uint8_t stamp[HEL_HASH_BYTES];
+	uint8_t source[HEL_HASH_BYTES]; /* of the files as they are now */
+	uint8_t stamp[HEL_HASH_BYTES];	/* of the rows */
 };
 
 void hel_cache_free(hel_cache *c)
@@ -80,9 +81,10 @@ static off_t offset_of(const hel_cache *c, size_t block)
 
 /* --- what a cache was made from ------------------------------------------------------ */
 
-/* Sizes and both ends of the files: enough to notice another or a changed file, quick for any. */
-static hel_status stamp_of(uint8_t out[HEL_HASH_BYTES], const hel_dataset *set,
-			   const char *const *paths, size_t count, uint64_t max_malformed)
+/* Sizes, times, both ends and the middle of the files: enough to notice another or a changed file,
+ * quick for any. A pipe is never the same twice. */
+static hel_status source_of(uint8_t out[HEL_HASH_BYTES], const hel_dataset *set,
+			    const char *const *paths, size_t count, uint64_t max_malformed)
 {
 	hel_status st = HEL_OK;
 	hel_writer w = {0};
@@ -93,15 +95,23 @@ static hel_status stamp_of(uint8_t out[HEL_HASH_BYTES], const hel_dataset *set,
 	hel_write_u64(&w, max_malformed);
 	for (size_t i = 0; i < count; i++) {
 		struct stat info = {0};
-		fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		const bool standard = strcmp(paths[i], "-") == 0;
+		fd = standard ? dup(STDIN_FILENO)
+			      : open(paths[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		if (fd < 0 || fstat(fd, &info))
 			FAIL(HEL_EIO, "cannot open %s: %s", paths[i], strerror(errno));
-		if (!S_ISREG(info.st_mode))
-			FAIL(HEL_EIO, "%s is not a regular file", paths[i]);
+		if (standard || S_ISFIFO(info.st_mode)) {
+			hel_random_bytes(sample, HEL_HASH_BYTES);
+			hel_write_bytes(&w, sample, HEL_HASH_BYTES);
+			info.st_size = 0;
+		} else if (!S_ISREG(info.st_mode))
+			FAIL(HEL_EIO, "%s is neither a regular file nor a pipe", paths[i]);
 		hel_write_u64(&w, (uint64_t)info.st_size);
+		hel_write_u64(&w, (uint64_t)info.st_mtim.tv_sec);
+		hel_write_u64(&w, (uint64_t)info.st_mtim.tv_nsec);
 		const off_t end = HEL_MAX((off_t)0, info.st_size - (off_t)SAMPLE_BYTES);
-		for (int side = 0; side < 2; side++) {
-			ssize_t n = pread(fd, sample, SAMPLE_BYTES, side ? end : 0);
+		for (int part = 0; info.st_size && part < 3; part++) {
+			ssize_t n = pread(fd, sample, SAMPLE_BYTES, end * part / 2);
 			if (n < 0)
 				FAIL(HEL_EIO, "cannot read %s: %s", paths[i], strerror(errno));
 			hel_write_bytes(&w, sample, (size_t)n);
@@ -130,6 +140,7 @@ static void write_header(hel_writer *w, const hel_cache *c)
 	hel_write_bytes(w, name, sizeof name);
 	hel_write_u64(w, c->rows);
 	hel_write_u64(w, c->malformed);
+	hel_write_bytes(w, c->source, sizeof c->source);
 	hel_write_bytes(w, c->stamp, sizeof c->stamp);
 	while (w->status == HEL_OK && w->size < HEADER_BYTES - HEL_HASH_BYTES)
 		hel_write_u8(w, 0);
@@ -174,7 +185,9 @@ static hel_status read_header(hel_cache *c, bool *usable)
 	hel_reader r = hel_reader_of(bytes + 32, sizeof bytes - 32);
 	c->rows = hel_read_u64(&r);
 	c->malformed = hel_read_u64(&r);
-	write_header(&expected, c); /* with our stamp: of the files as they are now */
+	(void)hel_read_bytes(&r, HEL_HASH_BYTES);
+	memcpy(c->stamp, hel_read_bytes(&r, HEL_HASH_BYTES), HEL_HASH_BYTES);
+	write_header(&expected, c); /* with our source: the files as they are now */
 	TRY(expected.status);
 	if (c->rows < 1 || c->rows >> 40 || memcmp(bytes, expected.bytes, HEADER_BYTES) != 0)
 		goto done;
@@ -218,10 +231,15 @@ hel_status hel_cache_read_hashes(const hel_cache *c, size_t i, size_t table, uin
 
 /* --- making ---------------------------------------------------------------------------- */
 
+typedef struct making {
+	hel_stream *stream;
+	hel_writer hashes; /* of all blocks */
+} making;
+
 static hel_status write_block(void *arg, const hel_block *b)
 {
 	hel_status st = HEL_OK;
-	hel_stream *s = arg;
+	making *k = arg;
 	const size_t n = b->count, hashes = 4 * n * b->tables, values = 4 * n * b->dense;
 	uint8_t *bytes = NULL;
 	TRY_ALLOC(bytes, hel_alloc(hashes + values + n + HEL_HASH_BYTES, 1));
@@ -229,7 +247,9 @@ static hel_status write_block(void *arg, const hel_block *b)
 	memcpy(bytes + hashes, b->value, values);
 	memcpy(bytes + hashes + values, b->label, n);
 	hel_hash(bytes + hashes + values + n, bytes, hashes + values + n);
-	TRY(hel_stream_write(s, bytes, hashes + values + n + HEL_HASH_BYTES));
+	hel_write_bytes(&k->hashes, bytes + hashes + values + n, HEL_HASH_BYTES);
+	TRY(k->hashes.status);
+	TRY(hel_stream_write(k->stream, bytes, hashes + values + n + HEL_HASH_BYTES));
 done:
 	hel_free(bytes);
 	return st;
@@ -239,24 +259,27 @@ static hel_status make(hel_cache *c, hel_scan_report *report, const char *const 
 		       size_t count, uint64_t max_malformed, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
-	hel_stream *s = NULL;
+	making k = {0};
 	hel_progress progress;
 	hel_writer header = {0};
 	const uint8_t blank[HEADER_BYTES] = {0};
-	TRY(hel_stream_new(&s, c->path, 0600));
-	TRY(hel_stream_write(s, blank, sizeof blank));
+	TRY(hel_stream_new(&k.stream, c->path, 0600));
+	TRY(hel_stream_write(k.stream, blank, sizeof blank));
 	hel_progress_begin(&progress, "reading");
-	st = hel_scan(report, c->set, paths, count, max_malformed, pool, &progress, write_block, s);
+	st =
+	    hel_scan(report, c->set, paths, count, max_malformed, pool, &progress, write_block, &k);
 	hel_progress_end(&progress);
 	TRY(st);
 	c->rows = report->rows;
 	c->malformed = report->malformed;
+	hel_hash(c->stamp, k.hashes.bytes, k.hashes.size);
 	write_header(&header, c);
 	TRY(header.status);
-	TRY(hel_stream_finish(s, header.bytes, header.size));
+	TRY(hel_stream_finish(k.stream, header.bytes, header.size));
 done:
 	hel_writer_clear(&header);
-	hel_stream_free(s);
+	hel_stream_free(k.stream);
+	hel_writer_clear(&k.hashes);
 	return st;
 }
 
@@ -276,7 +299,7 @@ hel_status hel_cache_open(hel_cache **out, hel_scan_report *report, bool *made, 
 		c->tables += set->column[i].kind == HEL_CATEGORICAL;
 	}
 	TRY_ALLOC(c->path, hel_strdup(path));
-	TRY(stamp_of(c->stamp, set, paths, count, max_malformed));
+	TRY(source_of(c->source, set, paths, count, max_malformed));
 	c->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (c->fd >= 0)
 		TRY(read_header(c, &usable));

@@ -7,7 +7,8 @@
 /** A file of checked blocks. Any number of threads may read one. */
 typedef struct hel_cache hel_cache;
 
-/** Opens `path` when it was made from these files as they are now, otherwise makes it (again).
+/** Opens `path` when it was made from these files as they are now (sizes, times, both ends and the
+ *  middle tell), otherwise makes it (again).
  *  report->rows and malformed are those of the cache; *made tells whether files were read. */
 HEL_CHECKED hel_status hel_cache_open(hel_cache **out, hel_scan_report *report, bool *made,
 				      const char *path, const hel_dataset *set,
@@ -19,7 +20,7 @@ uint64_t hel_cache_rows(const hel_cache *c);
 size_t hel_cache_blocks(const hel_cache *c);
 /** From now on only the first `rows` rows are there, rounded up to whole blocks. */
 void hel_cache_limit(hel_cache *c, uint64_t rows);
-/** Names the rows: equal for equal files. */
+/** Names the rows: equal for equal rows in equal order, whatever they were read from. */
 const uint8_t *hel_cache_stamp(const hel_cache *c);
 /** Block i, checked; b was made for HEL_BLOCK_ROWS rows. */
 HEL_CHECKED hel_status hel_cache_read(const hel_cache *c, size_t i, hel_block *b);

@@ -103,6 +103,7 @@ typedef struct learner {
 	uint32_t *own;	     /* [table]: values with rows of their own */
 	hel_embedding *kind; /* [table] */
 	double *sums;	     /* [block][dense][3]: count, sum, sum of squares */
+	size_t (*labels)[2]; /* [block]: rows of each class */
 } learner;
 
 static hel_status count_table(void *arg, size_t table)
@@ -137,6 +138,7 @@ static hel_status sum_block(void *arg, size_t block)
 	for (size_t i = 0; i < b.count; i++) {
 		if (hel_split_of(l->split, (uint64_t)block * HEL_BLOCK_ROWS + i) != HEL_TRAIN)
 			continue;
+		l->labels[block][b.label[i]]++;
 		for (size_t k = 0; k < b.dense; k++) {
 			const double v = (double)b.value[k * b.count + i];
 			if (isnan(v))
@@ -277,6 +279,21 @@ static hel_status check_exceptions(const hel_embedding_plan *plan, const hel_sch
 	return HEL_OK;
 }
 
+/* A model of one class would say it whatever it is asked. */
+static hel_status check_labels(const learner *l)
+{
+	size_t rows[2] = {0, 0};
+	for (size_t b = 0; b < hel_cache_blocks(l->cache); b++)
+		for (int k = 0; k < 2; k++)
+			rows[k] += l->labels[b][k];
+	if (rows[0] && rows[1])
+		return HEL_OK;
+	return hel_fail(HEL_EDATA,
+			"all %zu rows of the training part have the label %d: there is nothing to "
+			"learn from one class",
+			rows[0] + rows[1], rows[1] > 0);
+}
+
 hel_status hel_schema_learn(hel_schema **out, const hel_cache *c, const hel_split *split,
 			    const hel_embedding_plan *plan, double clip, hel_pool *pool)
 {
@@ -291,10 +308,12 @@ hel_status hel_schema_learn(hel_schema **out, const hel_cache *c, const hel_spli
 	TRY_ALLOC(l.own, hel_alloc(tables, sizeof *l.own));
 	TRY_ALLOC(l.kind, hel_alloc(tables, sizeof *l.kind));
 	TRY_ALLOC(l.sums, hel_alloc(blocks * b.dense * 3, sizeof *l.sums));
+	TRY_ALLOC(l.labels, hel_alloc(blocks, sizeof *l.labels));
 	l.schema->clip = clip;
 	name_fields(l.schema, set, split->seed);
 	TRY(check_exceptions(plan, l.schema));
 	TRY(hel_pool_try(pool, blocks, sum_block, &l));
+	TRY(check_labels(&l));
 	learn_dense(&l);
 	TRY(hel_pool_try(pool, tables, count_table, &l));
 	for (size_t t = 0; t < tables; t++)
@@ -313,6 +332,7 @@ done:
 	hel_free(l.own);
 	hel_free(l.kind);
 	hel_free(l.sums);
+	hel_free(l.labels);
 	hel_block_clear(&b);
 	hel_schema_free(l.schema);
 	return st;

@@ -20,6 +20,7 @@ typedef struct hel_split {
 hel_part hel_split_of(const hel_split *s, uint64_t row);
 
 /** Learns means, deviations and vocabularies from the training part.
+ *  @retval HEL_EDATA all rows of the training part have one label.
  *  @retval HEL_EUNSUPPORTED max_onehot cannot be met; says what the least is. */
 HEL_CHECKED hel_status hel_schema_learn(hel_schema **out, const hel_cache *c,
 					const hel_split *split, const hel_embedding_plan *plan,

@@ -29,6 +29,15 @@ void hel_records_clear(hel_records *r)
 	memset(r, 0, sizeof *r);
 }
 
+void hel_records_stamp(uint8_t out[HEL_HASH_BYTES], const hel_records *r)
+{
+	uint8_t parts[3][HEL_HASH_BYTES];
+	hel_hash(parts[0], r->value, r->count * r->dense * sizeof *r->value);
+	hel_hash(parts[1], r->category, r->count * r->tables * sizeof *r->category);
+	hel_hash(parts[2], r->label, r->count);
+	hel_hash(out, parts, sizeof parts);
+}
+
 static void no_label(hel_records *r, const char *where)
 {
 	if (r->labelled)

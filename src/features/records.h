@@ -24,6 +24,8 @@ HEL_CHECKED hel_status hel_records_read(hel_records *out, const hel_dataset *set
 /** The same from memory; `name` stands for the file in messages. */
 HEL_CHECKED hel_status hel_records_parse(hel_records *out, const hel_dataset *set, const char *name,
 					 const char *text, size_t size);
+/** Names the records: equal for equal values, whatever they were read from. */
+void hel_records_stamp(uint8_t out[HEL_HASH_BYTES], const hel_records *r);
 void hel_records_clear(hel_records *r);
 
 #endif

@@ -149,6 +149,11 @@ static hel_status unknown_category(const hel_table_field *t, const char *text, s
 			row + 1, text, t->name, known, t->values > 8 ? "... " : "");
 }
 
+bool hel_dense_is_far(const hel_schema *s, size_t column, double v)
+{
+	return fabs(v - s->dense[column].mean) > HEL_FAR * s->dense[column].deviation;
+}
+
 double hel_dense_apply(const hel_schema *s, size_t column, double v)
 {
 	v = isnan(v) ? 0 : (v - s->dense[column].mean) / s->dense[column].deviation;

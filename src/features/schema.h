@@ -92,6 +92,10 @@ size_t hel_schema_hots(const hel_schema *s);
 /** A random record within the schema's ranges, as numbers: for checks. */
 void hel_schema_random(const hel_schema *s, hel_prng *g, double *dense, uint32_t *hots);
 
+/** Beyond so many deviations a value is far outside what was learned from, and counted. */
+#define HEL_FAR 10
+/** Whether one dense column's value is, before it is clipped; a missing one never. */
+bool hel_dense_is_far(const hel_schema *s, size_t column, double v);
 /** One dense column's standardised, clipped value; NaN is missing and becomes the mean. */
 double hel_dense_apply(const hel_schema *s, size_t column, double v);
 

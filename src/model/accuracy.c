@@ -60,6 +60,7 @@ hel_status hel_metrics_of_part(hel_metrics *out, uint64_t *rows, const hel_dlrm 
 	hel_samples s = {0};
 	double *logits = NULL;
 	uint8_t *labels = NULL;
+	uint64_t far = 0;
 	const size_t blocks = hel_cache_blocks(cache);
 	size_t block[JUDGED_BLOCKS], count = 0, all = 0;
 	for (uint64_t row = 0; row < hel_cache_rows(cache); row++)
@@ -75,10 +76,12 @@ hel_status hel_metrics_of_part(hel_metrics *out, uint64_t *rows, const hel_dlrm 
 		TRY(hel_samples_load(&s, m->schema, cache, split, part, block, n, pool));
 		TRY(hel_dlrm_logits(logits + count, m, &s, pool));
 		memcpy(labels + count, s.label, s.count);
+		far += s.far;
 		count += s.count;
 		hel_samples_clear(&s);
 	}
 	TRY(hel_metrics_of(out, logits, labels, count));
+	out->far = far;
 	if (rows)
 		*rows = count;
 done:

@@ -8,6 +8,7 @@
 
 typedef struct hel_metrics {
 	double accuracy, auc, log_loss;
+	uint64_t far; /* of a part of a cache: dense values far outside what was trained on */
 } hel_metrics;
 
 /** Labels 0/1 against logits. auc is NaN when one class is absent. */

@@ -2,6 +2,7 @@
 #include "approximation.h"
 #include "safetensors.h"
 #include <jansson.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,13 +54,17 @@ static bool names(const char *dir, const char *weights)
 static hel_status model_json(char **out, const hel_dlrm *m, const char *hash)
 {
 	hel_status st = HEL_OK;
-	char *schema = NULL, *fits = NULL;
+	char *schema = NULL, *fits = NULL, stamp[2 * HEL_HASH_BYTES + 1];
 	json_t *root = NULL;
 	TRY(hel_schema_to_json(&schema, m->schema));
 	/* the hash ties the two files together: a mixed-up copy is noticed */
 	root = json_pack("{s:i, s:s, s:o, s:o, s:o}", "helrm_model", MODEL_VERSION,
 			 "weights_blake2b", hash, "config", hel_dlrm_config_write(&m->config),
 			 "graph", hel_graph_write(m->graph), "schema", json_loads(schema, 0, NULL));
+	if (m->stamped && root) {
+		sodium_bin2hex(stamp, sizeof stamp, m->trained_on, sizeof m->trained_on);
+		json_object_set_new(root, "trained_on", json_string(stamp));
+	}
 	if (m->approximation && root) {
 		TRY(hel_approximations_to_json(&fits, m));
 		json_object_set_new(root, "approximation", json_loads(fits, 0, NULL));
@@ -141,6 +146,23 @@ done:
 	return st;
 }
 
+static hel_status stamp_from(hel_dlrm *m, const json_t *stamp)
+{
+	const char *text = json_string_value(stamp);
+	size_t size = 0;
+	if (!stamp)
+		return HEL_OK;
+	if (!text || strlen(text) != 2 * HEL_HASH_BYTES ||
+	    sodium_hex2bin(m->trained_on, sizeof m->trained_on, text, strlen(text), NULL, &size,
+			   NULL) ||
+	    size != sizeof m->trained_on)
+		return hel_fail(HEL_EFORMAT,
+				"model.json: 'trained_on' must be %d hexadecimal digits",
+				2 * HEL_HASH_BYTES);
+	m->stamped = true;
+	return HEL_OK;
+}
+
 hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, size_t parameters)
 {
 	hel_status st = HEL_OK;
@@ -160,6 +182,7 @@ hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, si
 	TRY(schema_from(&schema, root));
 	TRY(model_from(&m, root, schema, parameters));
 	schema = NULL;
+	TRY(stamp_from(m, json_object_get(root, "trained_on")));
 	if (json_object_get(root, "approximation")) {
 		TRY_ALLOC(fits,
 			  json_dumps(json_object_get(root, "approximation"), JSON_ENCODE_ANY));

@@ -4,14 +4,25 @@
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define SCORE_ROWS 128 /* of one task */
 #define ALIGNED 16     /* floats */
 
-/* Threads of our own run networks side by side. */
-static void one_blas_thread(void)
+#define BLAS_BYTES ((size_t)128 << 20) /* OpenBLAS's work space for each thread that calls it */
+
+static bool blas_has_room;
+
+/* Threads of our own run networks side by side. OpenBLAS asks for its work space again and again
+ * when it gets none, for ever: whether there is room for it is tried here, before. */
+static void prepare_blas(void)
 {
 	openblas_set_num_threads(1);
+	const size_t size = (size_t)openblas_get_num_procs() * BLAS_BYTES;
+	void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	blas_has_room = p != MAP_FAILED;
+	if (blas_has_room)
+		munmap(p, size);
 }
 
 /* Nodes whose value depends on weights. */
@@ -38,7 +49,11 @@ hel_status hel_network_init(hel_network *n, const hel_dlrm *m, size_t rows, bool
 	const size_t nodes = m->graph->nodes;
 	bool *learned = NULL;
 	*n = (hel_network){.m = m, .rows = rows};
-	pthread_once(&once, one_blas_thread);
+	pthread_once(&once, prepare_blas);
+	if (!blas_has_room)
+		FAIL(HEL_ENOMEM,
+		     "out of memory: OpenBLAS needs %zu MB of address space (ulimit -v)",
+		     (size_t)openblas_get_num_procs() * (BLAS_BYTES >> 20));
 	TRY_ALLOC(learned, hel_alloc(nodes, sizeof *learned));
 	TRY_ALLOC(n->value, hel_alloc(2 * nodes, sizeof *n->value));
 	n->delta = n->value + nodes;

@@ -35,6 +35,8 @@ hel_status hel_samples_new(hel_samples *out, const hel_schema *schema, const hel
 		TRY(hel_schema_apply(schema, records, row, policy, s.value + i * s.dense,
 				     s.hot + i * s.hots, &s.unknown));
 		s.label[i] = records->label[row];
+		for (size_t c = 0; c < s.dense; c++)
+			s.far += hel_dense_is_far(schema, c, records->value[row * s.dense + c]);
 	}
 	*out = s;
 	s = (hel_samples){0};
@@ -52,6 +54,7 @@ typedef struct loading {
 	const hel_split *split;
 	unsigned parts;
 	const size_t *block, *first; /* which blocks, and where their rows go */
+	size_t *far;		     /* values far out, per block */
 } loading;
 
 static size_t rows_in(const loading *l, size_t block)
@@ -83,9 +86,11 @@ static hel_status load_block(void *arg, size_t i)
 	for (size_t k = 0; k < rows; k++)
 		s->label[at + k] = b.label[row[k]];
 	for (size_t c = 0; c < s->dense; c++)
-		for (size_t k = 0; k < rows; k++)
-			s->value[(at + k) * s->dense + c] =
-			    hel_dense_apply(schema, c, (double)b.value[c * b.count + row[k]]);
+		for (size_t k = 0; k < rows; k++) {
+			const double v = (double)b.value[c * b.count + row[k]];
+			l->far[i] += hel_dense_is_far(schema, c, v);
+			s->value[(at + k) * s->dense + c] = hel_dense_apply(schema, c, v);
+		}
 	uint32_t first = 0;
 	for (size_t t = 0; t < schema->table_count; t++) {
 		for (size_t k = 0; k < rows; k++)
@@ -107,9 +112,9 @@ hel_status hel_samples_load(hel_samples *out, const hel_schema *schema, const he
 	hel_status st = HEL_OK;
 	hel_samples s = {0};
 	size_t *first = NULL, rows = 0;
-	TRY_ALLOC(first, hel_alloc(2 * count, sizeof *first));
+	TRY_ALLOC(first, hel_alloc(3 * count, sizeof *first));
 	size_t *block = first + count;
-	loading l = {&s, schema, cache, split, parts, block, first};
+	loading l = {&s, schema, cache, split, parts, block, first, first + 2 * count};
 	for (size_t i = 0; i < count; i++) {
 		block[i] = blocks ? blocks[i] : i;
 		first[i] = rows;
@@ -118,6 +123,8 @@ hel_status hel_samples_load(hel_samples *out, const hel_schema *schema, const he
 	TRY(hel_samples_reserve(&s, schema, rows));
 	TRY(hel_pool_try(pool, count, load_block, &l));
 	s.count = rows;
+	for (size_t i = 0; i < count; i++)
+		s.far += l.far[i];
 	*out = s;
 	s = (hel_samples){0};
 done:

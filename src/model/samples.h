@@ -10,6 +10,7 @@ typedef struct hel_samples {
 	uint32_t *hot;	/* [count][hots] */
 	uint8_t *label; /* [count] */
 	size_t unknown; /* categories outside the vocabulary, taken as missing */
+	size_t far;	/* dense values far outside what was trained on (hel_dense_is_far) */
 } hel_samples;
 
 /** Room for `count` samples; the count is still 0. */

@@ -62,10 +62,28 @@ same "gz gives the same weights" a/weights.safetensors c/weights.safetensors
 if grep -q "rows in the cache" said; then ok "the cache serves again"; else fail "the cache is not used"; fi
 "$helrm" eval --model a --data rows.txt --held-out --json >eval.json
 holds "eval --held-out repeats training's test" "$(test_auc eval.json) - $(test_auc a.json)" "==" 0
+"$helrm" synth --dataset criteo --rows 700 --seed 99 --out others.txt >/dev/null
+if "$helrm" eval --model a --data others.txt --held-out 2>says || ! grep -q "these are others" says; then fail "--held-out on other rows: $(cat says)"; else ok "--held-out is for the rows of the training"; fi
+"$helrm" eval --model a --data others.txt >says
+if grep -q warning says; then fail "a warning about other rows"; else ok "no warning about other rows"; fi
+gzip -c rows.txt >again.gz
+"$helrm" eval --model a --data again.gz >says
+if grep -q "warning: the model was trained on these rows" says; then ok "eval says that it knows the rows"; else fail "eval on training data: $(cat says)"; fi
+rm again.gz
+sed 's/^[01]/1/' others.txt >ones.txt
+"$helrm" eval --model a --data ones.txt >says
+if grep -q "one class: AUC undefined" says && ! grep -q accuracy says; then ok "one class has no AUC"; else fail "one class: $(cat says)"; fi
+cat others.txt | "$helrm" eval --model a --data - >piped
+"$helrm" eval --model a --data others.txt >says
+if [ "$(grep AUC piped)" = "$(grep AUC says)" ]; then ok "rows through a pipe"; else fail "rows through a pipe: $(cat piped)"; fi
+# a limit that is too small for OpenBLAS: an end, not a loop (sanitizers take more for themselves)
+if (ulimit -v 150000 && "$helrm" --version) >/dev/null 2>&1; then
+	if (ulimit -v 150000 && timeout 60 "$helrm" train --dataset criteo --data others.txt --config small.json --out limited) >/dev/null 2>says; then fail "training without memory works"; elif grep -q "out of memory" says; then ok "training without memory says so"; else fail "training without memory: $(cat says)"; fi
+fi
 
 # bad rows
 { head -n 20 rows.txt; echo "not a row"; tail -n 20 rows.txt; } >bad.txt
-refused "a malformed row is an error" 3 "bad.txt:21: the label is" \
+refused "a malformed row is an error" 3 "bad.txt:21: 1 column, expected 40" \
 	"$helrm" train --dataset criteo --data bad.txt --out bad
 "$helrm" scan --data bad.txt --cache bad.cache --max-malformed 1 >said
 if grep -q "40 rows read.*1 malformed" said && grep -q "bad.txt:21" said; then ok "or left out and reported"; else fail "malformed rows: $(cat said)"; fi

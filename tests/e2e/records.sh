@@ -163,9 +163,15 @@ sed 's/^[^,]*/50/' data.csv >bad
 train_then_use "a dense column that never changes" bad
 sed 1q data.csv >bad
 empty_out
-json "train on one row" train --data bad --out out/m
+refuse 3 "train on one row: one class" train --data bad --out out/m
+says "one class" "nothing to learn from one class"
 json "eval on one row" eval --model m-default --data bad
-works "train on one row, for people" train --data bad --out out/m
+works "eval on one row, for people" eval --model m-default --data bad
+if grep -q "one class: AUC undefined" log/out && ! grep -q accuracy log/out; then
+	ok "one class has no AUC and no accuracy"
+else
+	fail "one class" "$(head -n 1 log/out)"
+fi
 if grep -qi 'nan' log/out; then
 	fail "one row: no nan is shown" "$(grep -i nan log/out | head -n 1)"
 else

@@ -1,4 +1,6 @@
 #include "rowfile.h"
+#include <fcntl.h>
+#include <sys/stat.h>
 
 static uint64_t sum_of(const hel_cache *c, hel_status *worst)
 {
@@ -44,6 +46,40 @@ static void test_is_made_once(void **state)
 	c = open_criteo(temp_path("data"), temp_path("cache"), &made);
 	assert_true(made);
 	assert_unequal(sum_of(c, &worst), sum);
+	hel_cache_free(c);
+}
+
+/* The time of a change is the only trace of one between the ends and the middle; rows that are the
+ * same have the same stamp. */
+static void test_changed_in_place(void **state)
+{
+	(void)state;
+	bool made;
+	struct stat info;
+	uint8_t stamp[HEL_HASH_BYTES];
+	make_criteo(temp_path("data"), 20000, 1);
+	hel_cache *c = open_criteo(temp_path("data"), temp_path("cache"), &made);
+	memcpy(stamp, hel_cache_stamp(c), sizeof stamp);
+	hel_cache_free(c);
+	assert_return_code(stat(temp_path("data"), &info), 0);
+	const struct timespec later[2] = {{0, UTIME_OMIT}, {info.st_mtim.tv_sec, 17}};
+	assert_return_code(utimensat(AT_FDCWD, temp_path("data"), later, 0), 0);
+	c = open_criteo(temp_path("data"), temp_path("cache"), &made);
+	assert_true(made);
+	assert_memory_equal(stamp, hel_cache_stamp(c), sizeof stamp);
+	hel_cache_free(c);
+	FILE *f = fopen(temp_path("data"), "r+");
+	fseek(f, info.st_size / 2, SEEK_SET);
+	int at = fgetc(f);
+	while (at == '\t' || at == '\n' || at == '1')
+		at = fgetc(f);
+	fseek(f, -1, SEEK_CUR);
+	fputc('1', f);
+	fclose(f);
+	assert_return_code(utimensat(AT_FDCWD, temp_path("data"), later, 0), 0); /* as before */
+	c = open_criteo(temp_path("data"), temp_path("cache"), &made);
+	assert_true(made);
+	assert_memory_not_equal(stamp, hel_cache_stamp(c), sizeof stamp);
 	hel_cache_free(c);
 }
 
@@ -110,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_is_made_once),
+	    cmocka_unit_test(test_changed_in_place),
 	    cmocka_unit_test(test_damage),
 	    cmocka_unit_test(test_refuses),
 	};

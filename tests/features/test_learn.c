@@ -35,6 +35,26 @@ static void test_split(void **state)
 		assert_int_equal(HEL_TRAIN, hel_split_of(&all, row));
 }
 
+/* What is one class in the training part teaches nothing. */
+static void test_one_class(void **state)
+{
+	(void)state;
+	bool made;
+	size_t size;
+	hel_schema *s = NULL;
+	const hel_embedding_plan plan = hel_embedding_plan_default();
+	char *text = criteo_text(500, 1, &size);
+	for (char *p = text; p < text + size; p = strchr(p, '\n') + 1)
+		*p = '1';
+	assert_ok(hel_file_write(temp_path("ones"), text, size, 0644));
+	hel_cache *c = open_criteo(temp_path("ones"), temp_path("ones.cache"), &made);
+	assert_status(HEL_EDATA, hel_schema_learn(&s, c, &split, &plan, 3, NULL));
+	assert_non_null(strstr(hel_error_detail(), "have the label 1: there is nothing to learn"));
+	assert_null(s);
+	hel_cache_free(c);
+	free(text);
+}
+
 /* Counts of one table's values in the training part, by brute force. */
 static size_t count_by_hand(const hel_cache *c, size_t table, uint32_t *value, uint32_t *count)
 {
@@ -227,8 +247,11 @@ static void test_client_agrees(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_split),	  cmocka_unit_test(test_frequent_values_get_rows),
-	    cmocka_unit_test(test_budget),	  cmocka_unit_test(test_dense),
+	    cmocka_unit_test(test_split),
+	    cmocka_unit_test(test_one_class),
+	    cmocka_unit_test(test_frequent_values_get_rows),
+	    cmocka_unit_test(test_budget),
+	    cmocka_unit_test(test_dense),
 	    cmocka_unit_test(test_client_agrees),
 	};
 	return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);

@@ -354,16 +354,31 @@ static void test_hashed_json(void **state)
 	}
 }
 
+/* Beyond ten deviations, before clipping; what is missing is not. */
+static void test_far_values(void **state)
+{
+	(void)state;
+	hel_schema *s;
+	assert_ok(hel_schema_new(&s, 1, 0));
+	s->clip = 3;
+	s->dense[0] = (hel_dense_field){.mean = 50, .deviation = 10};
+	static const struct {
+		double value;
+		bool far;
+	} cases[] = {{50, false}, {150, false},	  {150.1, true}, {-50, false},
+		     {-51, true}, {-1e300, true}, {NAN, false}};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(cases); i++)
+		assert_int_equal(cases[i].far, hel_dense_is_far(s, 0, cases[i].value));
+	hel_schema_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_learns_from_its_rows_only),
-	    cmocka_unit_test(test_digits),
-	    cmocka_unit_test(test_groups),
-	    cmocka_unit_test(test_codings),
-	    cmocka_unit_test(test_json_round_trip),
-	    cmocka_unit_test(test_feature_vector),
-	    cmocka_unit_test(test_hashed_json),
+	    cmocka_unit_test(test_far_values),	   cmocka_unit_test(test_learns_from_its_rows_only),
+	    cmocka_unit_test(test_digits),	   cmocka_unit_test(test_groups),
+	    cmocka_unit_test(test_codings),	   cmocka_unit_test(test_json_round_trip),
+	    cmocka_unit_test(test_feature_vector), cmocka_unit_test(test_hashed_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* predict: scores in the clear. */
+#include "cli/report.h"
 #include "data.h"
 #include "model/model_file.h"
 #include <math.h>
@@ -9,18 +10,32 @@ static hel_status run_predict(const hel_args *args, json_t *out)
 	hel_dlrm *m = NULL;
 	hel_samples samples = {0};
 	double logit;
+	size_t infinite = 0; /* the first row without a score, from 1 */
 	json_t *rows = json_array();
 	json_object_set_new(out, "predictions", rows);
-	TRY(hel_cli_model_and_samples(&m, &samples, args, "input", false, HEL_UNKNOWN_IS_ERROR));
+	TRY(hel_cli_model_and_samples(&m, &samples, NULL, args, "input", false,
+				      HEL_UNKNOWN_IS_ERROR));
 	hel_say(args, "row  logit       probability\n");
 	for (size_t i = 0; i < samples.count; i++) {
-		TRY(hel_dlrm_logit(&logit, m, samples.value + i * samples.dense,
-				   samples.hot + i * samples.hots));
+		st = hel_dlrm_logit(&logit, m, samples.value + i * samples.dense,
+				    samples.hot + i * samples.hots);
+		if (st == HEL_ERANGE) {
+			infinite += !infinite ? 1 + i : 0;
+			hel_say(args, "%-4zu %s\n", i + 1, hel_error_detail());
+			json_array_append_new(rows,
+					      json_pack("{s:n, s:n}", "logit", "probability"));
+			continue;
+		}
+		TRY(st);
 		double p = 1 / (1 + exp(-logit));
 		hel_say(args, "%-4zu %+.6f   %.6f\n", i + 1, logit, p);
 		json_array_append_new(rows,
 				      json_pack("{s:f, s:f}", "logit", logit, "probability", p));
 	}
+	hel_report_far(args, out, samples.far);
+	st = HEL_OK;
+	if (infinite == 1 && samples.count == 1)
+		FAIL(HEL_ERANGE, "%s", hel_error_detail());
 done:
 	hel_dlrm_free(m);
 	hel_samples_clear(&samples);

@@ -56,6 +56,19 @@ static hel_status refuse_stream_options(const hel_args *args, const hel_dataset 
 	return HEL_OK;
 }
 
+/* A model of one class would say it whatever it is asked. */
+static hel_status refuse_one_class(const hel_records *r)
+{
+	size_t positive = 0;
+	for (size_t i = 0; i < r->count; i++)
+		positive += r->label[i];
+	if (positive && positive < r->count)
+		return HEL_OK;
+	return hel_fail(
+	    HEL_EDATA, "all %zu rows are of the %s class: there is nothing to learn from one class",
+	    r->count, positive ? "positive" : "negative");
+}
+
 static hel_status run_train(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -78,6 +91,7 @@ static hel_status run_train(const hel_args *args, json_t *out)
 	TRY(refuse_stream_options(args, set));
 	TRY(hel_dlrm_text_base(&base, &config));
 	TRY(hel_cli_records(&records, args, "data", set, true));
+	TRY(refuse_one_class(&records));
 	TRY(cross_validate(args, out, set, &records, &config));
 	TRY(hel_schema_fit(&schema, set, &records, NULL, records.count, config.clip, base));
 	TRY(hel_samples_new(&samples, schema, &records, NULL, records.count, HEL_UNKNOWN_IS_ERROR));
@@ -90,9 +104,12 @@ static hel_status run_train(const hel_args *args, json_t *out)
 	TRY_ALLOC(logits, hel_alloc(samples.count, sizeof *logits));
 	TRY(hel_cli_logits(logits, m, &samples));
 	TRY(hel_metrics_of(&metrics, logits, samples.label, samples.count));
+	hel_records_stamp(m->trained_on, &records);
+	m->stamped = true;
 	TRY(hel_dlrm_save(m, hel_arg(args, "out")));
 	json_object_update_new(
 	    out, hel_report_metrics(args, "trained on all rows", &metrics, samples.count));
+	hel_report_far(args, out, samples.far);
 	hel_say(args, "%zu parameters, written to %s\nThe published data of this form: %s\n",
 		m->parameters, hel_arg(args, "out"), set->credit);
 	json_object_set_new(out, "parameters", json_integer((json_int_t)m->parameters));

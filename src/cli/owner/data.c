@@ -23,7 +23,8 @@ hel_status hel_cli_records(hel_records *out, const hel_args *args, const char *o
 	return st;
 }
 
-hel_status hel_cli_model_and_samples(hel_dlrm **m, hel_samples *samples, const hel_args *args,
+hel_status hel_cli_model_and_samples(hel_dlrm **m, hel_samples *samples,
+				     uint8_t stamp[HEL_HASH_BYTES], const hel_args *args,
 				     const char *option, bool labelled, hel_unknown policy)
 {
 	hel_status st = HEL_OK;
@@ -35,6 +36,8 @@ hel_status hel_cli_model_and_samples(hel_dlrm **m, hel_samples *samples, const h
 		goto done;
 	}
 	TRY(hel_cli_records(&records, args, option, set, labelled));
+	if (stamp)
+		hel_records_stamp(stamp, &records);
 	TRY(hel_samples_new(samples, (*m)->schema, &records, NULL, records.count, policy));
 done:
 	hel_records_clear(&records);

@@ -33,8 +33,10 @@ HEL_CHECKED hel_status hel_cli_dataset(const hel_dataset **out, const hel_args *
  *  @retval HEL_EDATA labels are wanted, and a row has none. */
 HEL_CHECKED hel_status hel_cli_records(hel_records *out, const hel_args *args, const char *option,
 				       const hel_dataset *set, bool labelled);
-/** The model of --model, and the records of an option as its numbers. */
+/** The model of --model, and the records of an option as its numbers; stamp: of the records, or
+ *  NULL. */
 HEL_CHECKED hel_status hel_cli_model_and_samples(hel_dlrm **m, hel_samples *samples,
+						 uint8_t stamp[HEL_HASH_BYTES],
 						 const hel_args *args, const char *option,
 						 bool labelled, hel_unknown policy);
 /** Logits of all samples in double precision. */

@@ -5,6 +5,7 @@
 #include "model/fit.h"
 #include "model/model_file.h"
 #include <math.h>
+#include <string.h>
 #include <unistd.h>
 
 static void report_tables(const hel_args *args, json_t *out, const hel_dlrm *m)
@@ -73,10 +74,13 @@ hel_status hel_cli_train_rows(const hel_args *args, json_t *out, const hel_datas
 					 .pool = args->pool};
 	TRY(hel_dlrm_fit(&report, m, cache, &split, &options));
 	report_fit(args, out, &report);
+	memcpy(m->trained_on, hel_cache_stamp(cache), sizeof m->trained_on);
+	m->stamped = true;
 	TRY(hel_dlrm_save(m, dir));
 	if (split.test) {
 		TRY(hel_metrics_of_part(&metrics, &rows, m, cache, &split, HEL_TEST, args->pool));
 		json_object_set_new(out, "test", hel_report_metrics(args, "test", &metrics, rows));
+		hel_report_far(args, out, metrics.far);
 	}
 	unlink(checkpoint); /* done: neither is needed again */
 	if (!hel_arg(args, "cache"))

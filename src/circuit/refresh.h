@@ -6,7 +6,7 @@
 #define HEL_REFRESH_H
 
 #include "circuit.h"
-#include "transform.h"
+#include "coefficients.h"
 #include <helrm/refresh.h>
 
 /* |t| <= 12.5 for all but 2^-55 of coefficients, t = y + I: (34) */

@@ -1,4 +1,4 @@
-/* transform.h -- slots to coefficients and back, on ciphertexts.
+/* coefficients.h -- slots to coefficients and back, on ciphertexts.
  *
  * n real numbers (a power of two) stand in slots that repeat with period n, or in the coefficients
  * of a polynomial in X^(N / n), whose slots repeat with period m = n / 2: (3) in the ring of degree
@@ -6,8 +6,8 @@
  * reverses bits: in slots, y_rev(p) stands at p < m and y_(m + rev(p)) at m + p, rev over the bits
  * of m.
  */
-#ifndef HEL_TRANSFORM_H
-#define HEL_TRANSFORM_H
+#ifndef HEL_COEFFICIENTS_H
+#define HEL_COEFFICIENTS_H
 
 #include "circuit.h"
 

@@ -1,8 +1,8 @@
-/* activation.h -- functions of refreshed values, as one polynomial in the sine that a refresh ends
+/* sine_fit.h -- functions of refreshed values, as one polynomial in the sine that a refresh ends
  * with: no arcsine before it, no composite of signs after it (docs/cryptography.md, (39)).
  */
-#ifndef HEL_ACTIVATION_H
-#define HEL_ACTIVATION_H
+#ifndef HEL_SINE_FIT_H
+#define HEL_SINE_FIT_H
 
 #include "polynomial.h"
 #include "refresh.h"

@@ -1,5 +1,5 @@
 /* Numbers in parentheses are equations of docs/cryptography.md. */
-#include "activation.h"
+#include "sine_fit.h"
 #include "ckks/eval.h"
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Slots to coefficients and back against the definition, sums over all n^2 roots in long double. */
 #include "../ckks/fixture.h"
-#include "circuit/transform.h"
+#include "circuit/coefficients.h"
 
 enum { LOG_N = 10, LEVELS = 2 };
 

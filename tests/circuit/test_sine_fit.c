@@ -1,7 +1,7 @@
 /* Activations in the sine of a refresh: fits against the functions themselves, and one whole layer
  * of a network, encrypted, against the same numbers in the clear. */
 #include "../ckks/fixture.h"
-#include "circuit/activation.h"
+#include "circuit/sine_fit.h"
 
 static double relu(double y)
 {

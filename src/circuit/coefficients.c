@@ -1,7 +1,7 @@
 /* The FFT of (3) as diagonals. Its stages pair elements whose numbers differ in one bit: those of
  * the low bits stay within blocks of `near` elements, those of the high bits within residue classes
  * modulo `near` [CHH18]. */
-#include "transform.h"
+#include "coefficients.h"
 #include "ckks/encoder.h"
 #include <complex.h>
 #include <string.h>

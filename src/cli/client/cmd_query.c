@@ -1,20 +1,12 @@
-/* query: private predictions from a server. Keeps under the state directory:
- *   secret.key                the only secret, sealed by a passphrase or explicitly not
- *   servers/S/MODEL.manifest  what was accepted on first use; another one is refused
- *   servers/S/PARAMS.access   the session and which keys it holds
- * with S from the server's address. Nothing that is sent depends on a decrypted score. */
+/* query: private predictions from a server. Nothing that is sent depends on a decrypted score. */
 #include "cli/report.h"
 #include "net/client/client_inside.h"
-#include "party.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "passphrase.h"
+#include "query_state.h"
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
-
-#define PATH_MAX_BYTES 4096
 
 /* What is to be scored. */
 typedef struct question {
@@ -27,95 +19,13 @@ typedef struct question {
 typedef struct query_run {
 	const hel_args *args;
 	const char *model;
-	char state[PATH_MAX_BYTES / 2], server[PATH_MAX_BYTES / 2 + 64];
-	int lock;
-	uint8_t secret[HEL_SECRET_BYTES];
+	query_state at;
 	hel_remote *remote;
 	hel_client *client;
 	hel_access *access;
-	bool new_secret, uploaded;
 	hel_progress progress;
 	question question;
 } query_run;
-
-/* --- where things are -------------------------------------------------------------------- */
-
-static hel_status find_state(query_run *q)
-{
-	const char *given = hel_arg(q->args, "state"), *xdg = getenv("XDG_STATE_HOME"),
-		   *home = getenv("HOME");
-	uint8_t hash[HEL_HASH_BYTES];
-	char name[17], url[1024];
-	if (!given && !(xdg && *xdg == '/') && !(home && *home == '/'))
-		return hel_fail(HEL_EINVAL, "no place for keys: neither XDG_STATE_HOME nor HOME "
-					    "is an absolute path; name one with --state DIR");
-	const int n = given ? snprintf(q->state, sizeof q->state, "%s", given)
-		      : xdg && *xdg == '/'
-			  ? snprintf(q->state, sizeof q->state, "%s/helrm", xdg)
-			  : snprintf(q->state, sizeof q->state, "%s/.local/state/helrm", home);
-	if (n < 0 || (size_t)n >= sizeof q->state)
-		return hel_fail(HEL_EINVAL, "the state directory's name is too long");
-	snprintf(url, sizeof url, "%s", hel_arg(q->args, "server"));
-	for (size_t k = strlen(url); k && url[k - 1] == '/'; k--)
-		url[k - 1] = 0;
-	hel_hash(hash, url, strlen(url));
-	sodium_bin2hex(name, sizeof name, hash, 8);
-	snprintf(q->server, sizeof q->server, "%s/servers/%s", q->state, name);
-	return HEL_OK;
-}
-
-/* One run at a time sets up keys and sessions. */
-static hel_status lock_state(query_run *q)
-{
-	char path[PATH_MAX_BYTES];
-	hel_status st = hel_dir_make_private(q->server);
-	if (st != HEL_OK)
-		return st;
-	snprintf(path, sizeof path, "%s/lock", q->state);
-	q->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (q->lock < 0 || flock(q->lock, LOCK_EX))
-		return hel_fail(HEL_EIO, "cannot lock %s: %s", path, strerror(errno));
-	return HEL_OK;
-}
-
-static void unlock_state(query_run *q)
-{
-	if (q->lock >= 0)
-		close(q->lock);
-	q->lock = -1;
-}
-
-/* --- the secret ------------------------------------------------------------------------- */
-
-static hel_status open_secret(query_run *q)
-{
-	hel_status st = HEL_OK;
-	char path[PATH_MAX_BYTES], passphrase[HEL_PASSPHRASE_MAX] = "";
-	uint8_t *file = NULL;
-	size_t size = 0;
-	const bool clear = hel_arg(q->args, "no-passphrase") != NULL;
-	snprintf(path, sizeof path, "%s/secret.key", q->state);
-	if (access(path, F_OK) == 0) {
-		TRY(hel_file_read(path, 1u << 20, &file, &size));
-		hel_cli_warn_of_readers(path);
-		if (hel_secret_is_sealed(file, size))
-			TRY(hel_passphrase_read(passphrase, q->args, "passphrase-file", false));
-		TRY(hel_secret_unseal(q->secret, file, size, *passphrase ? passphrase : NULL));
-		goto done;
-	}
-	if (!clear)
-		TRY(hel_passphrase_read(passphrase, q->args, "passphrase-file", true));
-	TRY(hel_secret_new(q->secret));
-	TRY(hel_secret_seal(&file, &size, q->secret, clear ? NULL : passphrase));
-	TRY(hel_file_write(path, file, size, 0600));
-	q->new_secret = true;
-	hel_say(q->args, "new secret key: %s (%s)\n", path,
-		clear ? "NOT encrypted, as asked" : "encrypted under your passphrase");
-done:
-	hel_passphrase_clear(passphrase);
-	hel_bytes_free(file, size);
-	return st;
-}
 
 /* --- the server -------------------------------------------------------------------------- */
 
@@ -159,11 +69,11 @@ static hel_status read_pin(uint8_t pin[HEL_PIN_BYTES], const char *text)
 static hel_status open_manifest(query_run *q)
 {
 	hel_status st = HEL_OK;
-	char path[PATH_MAX_BYTES], hash[2 * HEL_PIN_BYTES + 1];
+	char path[HEL_PATH_MAX], hash[2 * HEL_PIN_BYTES + 1];
 	uint8_t *manifest = NULL, pin[HEL_PIN_BYTES];
 	size_t size = 0;
 	const char *wanted = hel_arg(q->args, "pin");
-	snprintf(path, sizeof path, "%s/%s.manifest", q->server, q->model);
+	snprintf(path, sizeof path, "%s/%s.manifest", q->at.server, q->model);
 	const bool fetch = hel_arg(q->args, "accept-manifest") || access(path, F_OK) != 0;
 	if (wanted)
 		TRY(read_pin(pin, wanted));
@@ -171,7 +81,7 @@ static hel_status open_manifest(query_run *q)
 		TRY(hel_remote_manifest(&manifest, &size, q->remote, q->model));
 	else
 		TRY(hel_file_read(path, HEL_MANIFEST_MAX, &manifest, &size));
-	TRY(hel_client_open(&q->client, manifest, size, wanted ? pin : NULL, q->secret));
+	TRY(hel_client_open(&q->client, manifest, size, wanted ? pin : NULL, q->at.secret));
 	if (fetch) {
 		hel_client_pin(pin, q->client);
 		sodium_bin2hex(hash, sizeof hash, pin, sizeof pin);
@@ -186,14 +96,14 @@ done:
 /* A refusal may have a plain reason: the model is not the one that was accepted. */
 static hel_status explain_refusal(query_run *q, hel_status refused)
 {
-	char path[PATH_MAX_BYTES], detail[400];
+	char path[HEL_PATH_MAX], detail[400];
 	uint8_t *known = NULL, *now = NULL;
 	size_t known_size = 0, now_size = 0;
 	if (refused != HEL_EMODEL && refused != HEL_EKEY && refused != HEL_EPARAMS &&
 	    refused != HEL_EINVAL)
 		return refused;
 	snprintf(detail, sizeof detail, "%s", hel_error_detail());
-	snprintf(path, sizeof path, "%s/%s.manifest", q->server, q->model);
+	snprintf(path, sizeof path, "%s/%s.manifest", q->at.server, q->model);
 	const bool changed = hel_file_read(path, HEL_MANIFEST_MAX, &known, &known_size) == HEL_OK &&
 			     hel_remote_manifest(&now, &now_size, q->remote, q->model) == HEL_OK &&
 			     (known_size != now_size || memcmp(known, now, now_size) != 0);
@@ -206,13 +116,13 @@ static hel_status explain_refusal(query_run *q, hel_status refused)
 		       : hel_fail(refused, "%s", detail);
 }
 
-static void access_path(char path[PATH_MAX_BYTES], const query_run *q)
+static void access_path(char path[HEL_PATH_MAX], const query_run *q)
 {
 	uint8_t parameters[HEL_PIN_BYTES];
 	char name[17];
 	hel_client_parameters(parameters, q->client);
 	sodium_bin2hex(name, sizeof name, parameters, 8);
-	snprintf(path, PATH_MAX_BYTES, "%s/%s.access", q->server, name);
+	snprintf(path, HEL_PATH_MAX, "%s/%s.access", q->at.server, name);
 }
 
 static hel_status load_access(query_run *q, const char *path)
@@ -260,7 +170,7 @@ done:
 static hel_status ensure_session(query_run *q)
 {
 	hel_status st = HEL_OK;
-	char path[PATH_MAX_BYTES];
+	char path[HEL_PATH_MAX];
 	access_path(path, q);
 	if (access(path, F_OK) == 0)
 		TRY(load_access(q, path));
@@ -282,7 +192,7 @@ done:
 static hel_status forget_session(query_run *q)
 {
 	hel_status st = HEL_OK;
-	char path[PATH_MAX_BYTES];
+	char path[HEL_PATH_MAX];
 	access_path(path, q);
 	if (access(path, F_OK) != 0)
 		FAIL(HEL_EINVAL, "no session with this server is known");
@@ -452,16 +362,16 @@ done:
 static hel_status run_query(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
-	query_run q = {.args = args, .model = hel_arg(args, "model"), .lock = -1};
+	query_run q = {.args = args, .model = hel_arg(args, "model"), .at = {.lock = -1}};
 	const bool forget = hel_arg(args, "forget") != NULL;
 	if (strchr(q.model, '/'))
 		FAIL(HEL_EINVAL, "--model %s: a model's name has no '/' in it", q.model);
 	if (!forget)
 		TRY(read_question(&q.question, args));
-	TRY(find_state(&q));
+	TRY(query_state_find(&q.at, args));
 	TRY(connect_server(&q));
-	TRY(lock_state(&q));
-	TRY(open_secret(&q));
+	TRY(query_state_lock(&q.at));
+	TRY(query_state_secret(&q.at, args));
 	TRY(open_manifest(&q));
 	if (forget) {
 		TRY(forget_session(&q));
@@ -469,16 +379,15 @@ static hel_status run_query(const hel_args *args, json_t *out)
 	}
 	TRY(read_records(&q));
 	TRY(explain_refusal(&q, ensure_session(&q)));
-	unlock_state(&q);
+	query_state_unlock(&q.at);
 	TRY(score_records(&q, out));
 	json_object_set_new(out, "peak_rss_bytes", json_integer((json_int_t)hel_peak_rss()));
 done:
-	unlock_state(&q);
 	question_clear(&q.question);
 	hel_access_free(q.access);
 	hel_client_free(q.client);
 	hel_remote_free(q.remote);
-	hel_wipe(q.secret, sizeof q.secret);
+	query_state_close(&q.at);
 	return st;
 }
 

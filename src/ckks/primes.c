@@ -116,8 +116,9 @@ static uint32_t take_nearest(uint32_t *candidates, size_t count, double want)
 	return q;
 }
 
-/* Primes and scales together (DESIGN: squaring doubles any deviation, so each level's primes are
- * those nearest to S^2 / D). Special primes are the largest; level 0 takes the next ones. */
+/* Primes and scales together (docs/cryptography.md, 1: squaring doubles any deviation, so each
+ * level's primes are those nearest to S^2 / D). Special primes are the largest; level 0 takes the
+ * next ones. */
 static hel_status choose_uniform(hel_params *p, uint32_t *primes, size_t chain)
 {
 	const hel_params_spec *s = &p->spec;

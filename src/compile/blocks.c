@@ -1,4 +1,4 @@
-/* Embedding tables as blocks of slots: DESIGN 5.3. */
+/* Embedding tables as blocks of slots: docs/packing.md. */
 #include "blocks.h"
 #include "codings.h"
 #include "features/coding.h"

@@ -22,9 +22,9 @@ typedef struct hel_blocks_shape {
 	bool complex;	   /* one-hot entries in imaginary parts, too */
 } hel_blocks_shape;
 
-/** Many embedding tables in one product (DESIGN 5.3). 2^log_blocks blocks of 2^log_outputs outputs
- * each: output d of block b is element d * 2^log_blocks + b, so that rotations by multiples of the
- * number of blocks stay in a block and spill into the next copy, which the fold over copies
+/** Many embedding tables in one product (docs/packing.md). 2^log_blocks blocks of 2^log_outputs
+ * outputs each: output d of block b is element d * 2^log_blocks + b, so that rotations by multiples
+ * of the number of blocks stay in a block and spill into the next copy, which the fold over copies
  * completes. A block belongs to one table in all inputs; a long table takes several, whose parts of
  * the vector the next layer adds up by repeating its columns.
  *

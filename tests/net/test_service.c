@@ -234,10 +234,10 @@ static void test_models(void **state)
 	u.client = other.client;
 	assert_ok(user_predict(&u, "other", 4, narrow));
 	/* other weights: a new manifest, which the same keys cover */
-	make_model(path("models/other.helm"), "other", 8, 3, second);
-	assert_more(fabs(second[5] - narrow[5]), 0.01);
 	char tag[128];
 	snprintf(tag, sizeof tag, "%s", manifest_of(s.port, "other"));
+	make_model(path("models/other.helm"), "other", 8, 3, second);
+	assert_more(fabs(second[5] - narrow[5]), 0.01);
 	kill(s.pid, SIGHUP);
 	while (strstr(manifest_of(s.port, "other"), tag))
 		usleep(10000);
@@ -257,9 +257,9 @@ static void test_models(void **state)
 	assert_less(metric(s.port, "helrm_bytes_received_total") - received, 3e5);
 	u.client = heart;
 	/* another shape: queries of the old manifest are told so; the model that is gone, too */
+	snprintf(tag, sizeof tag, "%s", manifest_of(s.port, "other"));
 	make_model(path("models/other.helm"), "other", 8, 12, wide);
 	kill(s.pid, SIGHUP);
-	snprintf(tag, sizeof tag, "%s", manifest_of(s.port, "other"));
 	while (strstr(manifest_of(s.port, "other"), tag))
 		usleep(10000);
 	u.client = other.client;

@@ -145,6 +145,33 @@ static void test_notify(void **state)
 	unlink(a.sun_path);
 }
 
+/* Addresses that a proxy vouches for: its own entry only, of IPv6 the network, and nothing else. */
+static void test_forwarded(void **state)
+{
+	(void)state;
+	server s;
+	static const char *const proxied[] = {"--behind-proxy", NULL};
+	static const struct {
+		const char *header, *address;
+	} table[] = {{"10.1.2.3", "10.1.2.3"},	    {"6.6.6.6, 10.1.2.4", "10.1.2.4"},
+		     {"10.1.2.5 ", "10.1.2.5"},	    {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"},
+		     {"10.1.2.6, \xff\"evil", "?"}, {"10.1.2.7,", "?"}};
+	server_start(&s, proxied);
+	for (size_t i = 0; i < HEL_ARRAY_LEN(table); i++) {
+		char header[128], line[128];
+		snprintf(header, sizeof header, "X-Forwarded-For: %s\r\n", table[i].header);
+		unlink(path("log"));
+		server_stop(&s);
+		server_start(&s, proxied);
+		assert_int_equal(
+		    404, request(&r, s.port, "GET", "/v1/models/none/manifest", header, NULL, 0));
+		snprintf(line, sizeof line, "\"address\":\"%s\"", table[i].address);
+		if (!log_has(line))
+			fail_msg("%s is not taken for %s", table[i].header, table[i].address);
+	}
+	server_stop(&s);
+}
+
 /* Keys that changed: the client is told what to do. */
 static void test_changed_keys(void **state)
 {
@@ -183,6 +210,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test_setup(test_too_large, fresh),
 	    cmocka_unit_test_setup(test_announce, fresh),
 	    cmocka_unit_test_setup(test_notify, fresh),
+	    cmocka_unit_test_setup(test_forwarded, fresh),
 	    cmocka_unit_test_setup(test_changed_keys, fresh),
 	};
 	return cmocka_run_group_tests(tests, world_make, world_remove);

@@ -20,28 +20,43 @@ static enum MHD_Result last_forwarded(void *cls, enum MHD_ValueKind kind, const 
 	return MHD_YES;
 }
 
-static void address_text(char out[HEL_ADDRESS_MAX + 1], hel_request *r)
+/* Of IPv6 the network of 64 bits: a household has one. What is no address is "?". */
+static void write_address(char out[HEL_ADDRESS_MAX + 1], const char *text)
+{
+	struct in_addr four;
+	struct in6_addr six;
+	snprintf(out, HEL_ADDRESS_MAX + 1, "?");
+	if (inet_pton(AF_INET, text, &four) == 1) {
+		inet_ntop(AF_INET, &four, out, HEL_ADDRESS_MAX + 1);
+	} else if (inet_pton(AF_INET6, text, &six) == 1) {
+		memset(six.s6_addr + 8, 0, 8);
+		inet_ntop(AF_INET6, &six, out, HEL_ADDRESS_MAX + 1);
+	}
+}
+
+void hel_authorize_address(hel_request *r)
 {
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *a = info ? info->client_addr : NULL;
 	const char *forwarded = NULL;
+	char text[INET6_ADDRSTRLEN + 1] = "";
 	if (r->s->settings.behind_proxy)
 		MHD_get_connection_values(r->connection, MHD_HEADER_KIND, last_forwarded,
 					  &forwarded);
-	*out = 0;
 	if (forwarded) {
 		const char *last = strrchr(forwarded, ',');
-		snprintf(out, 64, "%.60s", last ? last + 1 + strspn(last + 1, " ") : forwarded);
-	} else if (info && info->client_addr && info->client_addr->sa_family == AF_INET) {
-		const struct sockaddr_in *a = (const void *)info->client_addr;
-		inet_ntop(AF_INET, &a->sin_addr, out, 64);
-	} else if (info && info->client_addr && info->client_addr->sa_family == AF_INET6) {
-		/* a household has a /64 */
-		struct in6_addr net =
-		    ((const struct sockaddr_in6 *)(const void *)info->client_addr)->sin6_addr;
-		memset(net.s6_addr + 8, 0, 8);
-		inet_ntop(AF_INET6, &net, out, 64);
+		last = last ? last + 1 : forwarded;
+		last += strspn(last, " ");
+		snprintf(text, sizeof text, "%.*s", (int)strcspn(last, " "), last);
+	} else if (a && a->sa_family == AF_INET) {
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)a)->sin_addr, text,
+			  sizeof text);
+	} else if (a && a->sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
+			  text, sizeof text);
 	}
+	write_address(r->address, text);
 }
 
 double hel_request_address_rate(hel_request *r)
@@ -145,7 +160,6 @@ static void refuse_guess(hel_request *r, const char *code, const char *detail)
 void hel_authorize(hel_request *r)
 {
 	hel_service *s = r->s;
-	address_text(r->address, r);
 	if (!r->route->open && !has_certificate(r)) {
 		hel_answer_problem(r, 403, "certificate", "a client certificate is needed", 0);
 	} else if (!r->route->open && !find_api_key(r)) {

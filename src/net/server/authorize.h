@@ -15,6 +15,8 @@ typedef struct hel_authority {
 
 /** Rereads the operators' keys; a bad file changes nothing. */
 HEL_CHECKED hel_status hel_authorize_load(hel_service *s);
+/** Whose address the request comes from, as far as the proxy in front says so. */
+void hel_authorize_address(hel_request *r);
 /** Finds the API key and the session of a request; answers when the request may not go on. */
 void hel_authorize(hel_request *r);
 /** Seconds until this client's address may open a session or show a wrong token or key again; 0:

@@ -135,6 +135,7 @@ static void read_trace(hel_request *r)
 
 static void begin(hel_request *r, const char *url, const char *method, const char *version)
 {
+	hel_authorize_address(r);
 	read_trace(r);
 	read_head(r, version);
 	if (!r->response)

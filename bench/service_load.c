@@ -161,7 +161,7 @@ static hel_status run(connection *c, size_t connections, double seconds)
 		for (size_t i = 0; i < connections; i++)
 			p[i] = (struct pollfd){.fd = c[i].fd,
 					       .events = c[i].sent < c[i].u->request.size ? POLLOUT
-											 : POLLIN};
+											  : POLLIN};
 		if (poll(p, connections, 1000) < 0)
 			FAIL(HEL_EIO, "poll: %s", strerror(errno));
 		for (size_t i = 0; i < connections; i++)
@@ -261,7 +261,8 @@ int main(int argc, char **argv)
 	user users[USERS] = {{0}};
 	char url[64];
 	if (argc < 6) {
-		fprintf(stderr, "usage: service_load PORT MODEL RECORD_FILE SECONDS CONNECTIONS...\n");
+		fprintf(stderr,
+			"usage: service_load PORT MODEL RECORD_FILE SECONDS CONNECTIONS...\n");
 		return 2;
 	}
 	const uint16_t port = (uint16_t)atoi(argv[1]);

@@ -1,7 +1,7 @@
 /* test_load SERVER [RESULT_FILE]: four clients at once, 1,000 predictions of the default heart
- * network, every score right; memory and descriptors stay flat; the server's CPU time per
- * prediction against that of the same evaluation alone. With a file, writes the figures there as
- * JSON. */
+ * network, every score right; memory and descriptors stay flat. The server's CPU time per
+ * prediction against that of the same evaluation alone is told, and judged by bench/service. With a
+ * file, writes the figures there as JSON. */
 #include "fixture.h"
 #include "net/server/server.h"
 #include <dirent.h>
@@ -228,9 +228,6 @@ static void test_load(void **state)
 #ifndef __SANITIZE_ADDRESS__ /* which keeps what is freed for a while */
 	assert_less((double)(rss_after - rss) / 1024 - kept, 16);
 #endif
-	/* 1.15 is measured by bench/service on a quiet machine */
-	assert_less(ratio, 2);
-	assert_less(used_one / infer_one, 2);
 	for (int i = 0; i < CLIENTS; i++) {
 		for (size_t k = 0; k < EACH; k++) {
 			hel_bytes_free(c[i].result[k], c[i].size[k]);

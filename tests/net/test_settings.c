@@ -1,6 +1,5 @@
 /* Settings: defaults, a file, the environment; each error names its place. */
 #include "../testing.h"
-#include "net/server/budget.h"
 #include "net/server/settings.h"
 
 static void test_sources(void **state)
@@ -80,29 +79,10 @@ static void test_check(void **state)
 	}
 }
 
-static void test_bucket(void **state)
-{
-	(void)state;
-	hel_bucket b = {0, 0};
-	for (int i = 0; i < 10; i++)
-		assert_equal(hel_bucket_take(&b, 10), 0);
-	const double wait = hel_bucket_take(&b, 10);
-	assert_more(wait, 5.5);
-	assert_at_most(wait, 6);
-	hel_budget budget;
-	hel_budget_init(&budget, 100);
-	assert_true(hel_budget_take(&budget, 60));
-	assert_false(hel_budget_take(&budget, 41));
-	assert_false(hel_budget_take(&budget, SIZE_MAX));
-	assert_true(hel_budget_take(&budget, 40));
-	hel_budget_give(&budget, 100);
-	assert_true(hel_budget_take(&budget, 100));
-}
-
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_sources), cmocka_unit_test(test_errors),
-	    cmocka_unit_test(test_check), cmocka_unit_test(test_bucket)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_sources),
+					   cmocka_unit_test(test_errors),
+					   cmocka_unit_test(test_check)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

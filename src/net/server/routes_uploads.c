@@ -72,9 +72,8 @@ void hel_upload_resume(hel_request *r)
 	} else {
 		(void)hel_fail(st, "%s",
 			       r->verdict != HEL_OK ? r->verdict_detail
-			       : st == HEL_ESPACE
-				   ? "the server's disk is full; go on when it is not"
-				   : "the server cannot write");
+			       : st == HEL_ESPACE ? "the server has no room now; go on when it has"
+						  : "the server cannot write");
 		hel_answer_failure(r, st, st == HEL_ESPACE ? 30 : 0);
 	}
 	answer_offset(r);

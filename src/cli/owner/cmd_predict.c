@@ -10,7 +10,7 @@ static hel_status run_predict(const hel_args *args, json_t *out)
 	hel_dlrm *m = NULL;
 	hel_samples samples = {0};
 	double logit;
-	size_t infinite = 0; /* the first row without a score, from 1 */
+	size_t scored = 0;
 	json_t *rows = json_array();
 	json_object_set_new(out, "predictions", rows);
 	TRY(hel_cli_model_and_samples(&m, &samples, NULL, args, "input", false,
@@ -20,13 +20,13 @@ static hel_status run_predict(const hel_args *args, json_t *out)
 		st = hel_dlrm_logit(&logit, m, samples.value + i * samples.dense,
 				    samples.hot + i * samples.hots);
 		if (st == HEL_ERANGE) {
-			infinite += !infinite ? 1 + i : 0;
 			hel_say(args, "%-4zu %s\n", i + 1, hel_error_detail());
 			json_array_append_new(rows,
 					      json_pack("{s:n, s:n}", "logit", "probability"));
 			continue;
 		}
 		TRY(st);
+		scored++;
 		double p = 1 / (1 + exp(-logit));
 		hel_say(args, "%-4zu %+.6f   %.6f\n", i + 1, logit, p);
 		json_array_append_new(rows,
@@ -34,8 +34,8 @@ static hel_status run_predict(const hel_args *args, json_t *out)
 	}
 	hel_report_far(args, out, samples.far);
 	st = HEL_OK;
-	if (infinite == 1 && samples.count == 1)
-		FAIL(HEL_ERANGE, "%s", hel_error_detail());
+	if (!scored)
+		FAIL(HEL_ERANGE, "no row has a finite score: the model's weights are too large");
 done:
 	hel_dlrm_free(m);
 	hel_samples_clear(&samples);

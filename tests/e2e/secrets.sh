@@ -54,6 +54,49 @@ broken_key() { # CASE FILE
 }
 damaged k/secret.key broken_key
 
+section "a terminal"
+cat >terminal.py <<'END'
+# terminal.py ANSWER,ANSWER,... COMMAND ...: answers each prompt as a person does; prints what was said,
+# whether the terminal echoed meanwhile and does now, and the status.
+import os, pty, sys, termios, time
+answers = sys.argv[1].encode().decode("unicode_escape").encode("latin1").split(b",")
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+said, silent = b"", True
+def echo():
+    return bool(termios.tcgetattr(fd)[3] & termios.ECHO)
+try:
+    for answer in answers:
+        seen = said.count(b": ")
+        while said.count(b": ") == seen:
+            said += os.read(fd, 4096)
+        silent &= not echo()
+        os.write(fd, answer)
+        seen = said.count(b": ")
+    end = time.time() + 60
+    while time.time() < end:
+        said += os.read(fd, 4096)
+except OSError:
+    pass
+print("silent" if silent else "echoed", "echoes" if echo() else "mute", os.waitpid(pid, 0)[1])
+print(said.decode(errors="replace"))
+END
+if command -v python3 >/dev/null; then
+	python3 terminal.py 'typed words\n,typed words\n' "$HELRM" keygen $manifest --out typed --seal >log/out 2>&1
+	check "a passphrase is typed twice, unseen" "$(cat log/out)" grep -q '^silent echoes 0$' log/out
+	check "it is nowhere on the screen" "$(cat log/out)" sh -c '! grep -q typed.words log/out'
+	echo 'typed words' >typed.file
+	works "and opens the key" encrypt $manifest --key typed/secret.key --passphrase-file typed.file --input one.csv --out typed.ct
+	python3 terminal.py 'one\n,other\n' "$HELRM" keygen $manifest --out mistyped --seal >log/out 2>&1
+	check "two that differ are refused" "$(cat log/out)" grep -q 'the two passphrases differ' log/out
+	check "and nothing is made" "it was" [ ! -e mistyped ]
+	python3 terminal.py '\003' "$HELRM" keygen $manifest --out stopped --seal >log/out 2>&1
+	check "Ctrl-C leaves a terminal that echoes" "$(cat log/out)" grep -q '^silent echoes 2$' log/out
+else
+	skip "a terminal" "no python3"
+fi
+
 section "seal"
 cp k-default/secret.key plain.key
 made make_query default q.ct r.ct

@@ -61,7 +61,10 @@ static void initialise(hel_dlrm *m, uint64_t seed)
 		float *p = m->parameter + t->offset;
 		for (size_t k = 0; k < t->rows * t->columns; k++) {
 			double v;
-			if (t->table) /* U(-1/sqrt(rows), 1/sqrt(rows)) */
+			if (t->table &&
+			    t->columns == 1) /* a weight per entry: logistic regression */
+				v = 0;
+			else if (t->table) /* U(-1/sqrt(rows), 1/sqrt(rows)) */
 				v = (2 * hel_prng_unit(&g) - 1) / sqrt((double)t->rows);
 			else if (t->bias) /* N(0, 1/out) */
 				v = hel_prng_normal(&g) / sqrt((double)t->rows);

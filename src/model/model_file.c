@@ -86,7 +86,8 @@ hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir)
 	/* left by a save that was interrupted, they may still be the ones in use */
 	if (access(previous, F_OK) != 0 || !names(dir, previous)) {
 		(void)unlink(previous);
-		(void)link(path, previous); /* fails where there is no model yet */
+		const int linked = link(path, previous); /* fails where there is no model yet */
+		(void)linked;
 	}
 	TRY(hel_safetensors_write(m, path, hash));
 	TRY(model_json(&text, m, hash));

@@ -161,6 +161,14 @@ sed 's/^[^,]*/?/' data.csv >bad
 train_then_use "a dense column that is always missing" bad
 sed 's/^[^,]*/50/' data.csv >bad
 train_then_use "a dense column that never changes" bad
+{ head -n 9 data.csv | sed 's/[0-9]*$/0/' && sed -n '10s/[0-9]*$/1/p' data.csv; } >bad
+empty_out
+works "cross-validation with folds of one class" train --data bad --cv 2 --out out/m
+if grep -q "this model.*undefined" log/out && ! grep -qi nan log/out; then
+	ok "its AUC is undefined"
+else
+	fail "folds of one class" "$(head -n 2 log/out)"
+fi
 sed 1q data.csv >bad
 empty_out
 refuse 3 "train on one row: one class" train --data bad --out out/m

@@ -10,12 +10,16 @@
 static void report_cv(const hel_args *args, json_t *out, const char *key, const char *what,
 		      const hel_cv_result *r)
 {
-	hel_say(args, "  %-34s %.3f +- %.3f   %.3f +- %.3f   %.3f\n", what, r->accuracy,
-		r->accuracy_error, r->auc, r->auc_error, r->log_loss);
+	char auc[32] = "undefined      "; /* where a fold holds one class */
+	if (isfinite(r->auc))
+		snprintf(auc, sizeof auc, "%.3f +- %.3f", r->auc, r->auc_error);
+	hel_say(args, "  %-34s %.3f +- %.3f   %s   %.3f\n", what, r->accuracy, r->accuracy_error,
+		auc, r->log_loss);
 	json_object_set_new(out, key,
-			    json_pack("{s:f, s:f, s:f, s:f, s:f}", "accuracy", r->accuracy,
-				      "accuracy_error", r->accuracy_error, "auc", r->auc,
-				      "auc_error", r->auc_error, "log_loss", r->log_loss));
+			    json_pack("{s:f, s:f, s:o, s:o, s:f}", "accuracy", r->accuracy,
+				      "accuracy_error", r->accuracy_error, "auc",
+				      hel_report_auc(r->auc), "auc_error",
+				      hel_report_auc(r->auc_error), "log_loss", r->log_loss));
 }
 
 static hel_status cross_validate(const hel_args *args, json_t *out, const hel_dataset *set,

@@ -1,5 +1,6 @@
 #include "base.h"
 #include <pthread.h>
+#include <sodium.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,25 @@ void *hel_alloc_raw(size_t count, size_t size)
 void hel_free(void *p)
 {
 	free(p);
+}
+
+void *hel_secret_alloc(size_t count, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX - HEL_ALIGN ||
+	    must_fail() || sodium_init() < 0)
+		return NULL;
+	/* ends at the end of a page: aligned when its size is */
+	bytes = (HEL_MAX(bytes, 1) + HEL_ALIGN - 1) / HEL_ALIGN * HEL_ALIGN;
+	void *p = sodium_malloc(bytes);
+	if (p)
+		memset(p, 0, bytes);
+	return p;
+}
+
+void hel_secret_free(void *p)
+{
+	sodium_free(p);
 }
 
 void hel_free_secret(void *p, size_t bytes)

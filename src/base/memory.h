@@ -12,7 +12,13 @@ void *hel_alloc(size_t count, size_t size) __attribute__((malloc));
 /** The same, contents undefined: for large buffers that are filled at once. */
 void *hel_alloc_raw(size_t count, size_t size) __attribute__((malloc));
 void hel_free(void *p);
-/** Wipes `bytes` bytes, then frees. */
+/** For secrets: zeroed, aligned, locked into memory where the system lets it, left out of core
+ * dumps, between pages that nobody may touch. NULL as hel_alloc. Some page tables each: not for
+ * crowds. */
+void *hel_secret_alloc(size_t count, size_t size) __attribute__((malloc));
+/** Wipes and frees what hel_secret_alloc gave; NULL is fine. */
+void hel_secret_free(void *p);
+/** Wipes `bytes` bytes, then frees what hel_alloc gave. */
 void hel_free_secret(void *p, size_t bytes);
 char *hel_strdup(const char *text);
 

@@ -94,14 +94,14 @@ hel_status hel_decrypt_coefficients(double *out, size_t count, const hel_secret_
 		FAIL(HEL_ESCALE,
 		     "a product at scale 2^%.0f must be rescaled before it is decrypted",
 		     log2(ct->scale));
-	TRY_ALLOC(m, hel_alloc(limbs * n, sizeof *m));
+	TRY_ALLOC(m, hel_secret_alloc(limbs * n, sizeof *m));
 	memcpy(m, ct->part[0], limbs * n * sizeof *m);
 	p->ring.k->mont_mac(m, ct->part[1], key->s, p->ring.at, limbs);
 	hel_ring_intt(&p->ring, m, 0, limbs, NULL);
 	garner_init(&g, p, limbs);
 	centre(out, count, &g, m, n, 1 / ct->scale);
 done:
-	hel_free_secret(m, limbs * n * sizeof *m);
+	hel_secret_free(m);
 	return st;
 }
 
@@ -110,10 +110,10 @@ hel_status hel_decrypt(hel_complex *slots, const hel_secret_key *key, const hel_
 	hel_status st = HEL_OK;
 	const size_t n = key->params->ring.n;
 	double *coefficients = NULL;
-	TRY_ALLOC(coefficients, hel_alloc(n, sizeof *coefficients));
+	TRY_ALLOC(coefficients, hel_secret_alloc(n, sizeof *coefficients));
 	TRY(hel_decrypt_coefficients(coefficients, n, key, ct));
 	TRY(hel_embed(key->params, slots, coefficients));
 done:
-	hel_free_secret(coefficients, n * sizeof *coefficients);
+	hel_secret_free(coefficients);
 	return st;
 }

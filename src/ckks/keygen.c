@@ -22,12 +22,11 @@ typedef struct key_maker {
 
 static void key_maker_clear(key_maker *m)
 {
-	const size_t n = m->secret->params->ring.n;
 	hel_prng_clear(&m->g);
 	hel_permutation_clear(&m->inverse);
-	hel_free_secret(m->t, 3 * n * sizeof *m->t);
-	hel_free_secret(m->error, n);
-	hel_free_secret(m->sparse, n);
+	hel_secret_free(m->t);
+	hel_secret_free(m->error);
+	hel_secret_free(m->sparse);
 }
 
 static hel_status key_maker_init(key_maker *m, const hel_secret_key *secret, uint32_t galois,
@@ -37,12 +36,12 @@ static hel_status key_maker_init(key_maker *m, const hel_secret_key *secret, uin
 	const hel_params *p = secret->params;
 	const size_t n = p->ring.n;
 	*m = (key_maker){.secret = secret, .galois = galois};
-	TRY_ALLOC(m->t, hel_alloc(3 * n, sizeof *m->t));
-	TRY_ALLOC(m->error, hel_alloc(n, 1));
+	TRY_ALLOC(m->t, hel_secret_alloc(3 * n, sizeof *m->t));
+	TRY_ALLOC(m->error, hel_secret_alloc(n, 1));
 	m->e = m->t + n;
 	m->target = m->t + 2 * n;
 	if (galois == HEL_ENCAPSULATE || galois == HEL_DECAPSULATE) {
-		TRY_ALLOC(m->sparse, hel_alloc(n, 1));
+		TRY_ALLOC(m->sparse, hel_secret_alloc(n, 1));
 		TRY(hel_secret_sparse(m->sparse, secret));
 	} else if (galois != HEL_RELINEARISE) {
 		uint32_t inv = 1, mask = 2 * (uint32_t)n - 1; /* Newton in Z/2^k */
@@ -142,7 +141,7 @@ hel_status hel_keys_generate(hel_keys **out, const hel_secret_key *secret,
 	hel_keys *keys = NULL;
 	uint8_t(*seeds)[HEL_SEED_BYTES] = NULL;
 	TRY(hel_keys_alloc(&keys, secret->params, requests, count));
-	TRY_ALLOC(seeds, hel_alloc(count, sizeof *seeds));
+	TRY_ALLOC(seeds, hel_secret_alloc(count, sizeof *seeds));
 	memcpy(keys->client, secret->client, sizeof keys->client);
 	hel_random_bytes(keys->seed, sizeof keys->seed);
 	hel_random_bytes(seeds, count * sizeof *seeds);
@@ -151,7 +150,7 @@ hel_status hel_keys_generate(hel_keys **out, const hel_secret_key *secret,
 	*out = keys;
 	keys = NULL;
 done:
-	hel_free_secret(seeds, count * sizeof *seeds);
+	hel_secret_free(seeds);
 	hel_keys_free(keys);
 	return st;
 }
@@ -259,8 +258,8 @@ hel_status hel_public_key_new(hel_public_key **out, const hel_secret_key *secret
 	int8_t *error = NULL;
 	hel_prng g;
 	TRY(hel_public_key_alloc(&key, p, level));
-	TRY_ALLOC(e, hel_alloc(n, sizeof *e));
-	TRY_ALLOC(error, hel_alloc(n, 1));
+	TRY_ALLOC(e, hel_secret_alloc(n, sizeof *e));
+	TRY_ALLOC(error, hel_secret_alloc(n, 1));
 	memcpy(key->client, secret->client, sizeof key->client);
 	hel_random_bytes(key->seed, sizeof key->seed);
 	hel_public_key_expand(key);
@@ -279,8 +278,8 @@ hel_status hel_public_key_new(hel_public_key **out, const hel_secret_key *secret
 	*out = key;
 	key = NULL;
 done:
-	hel_free_secret(e, n * sizeof *e);
-	hel_free_secret(error, n);
+	hel_secret_free(e);
+	hel_secret_free(error);
 	hel_public_key_free(key);
 	return st;
 }

@@ -18,13 +18,13 @@ hel_status hel_secret_key_from_seed(hel_secret_key **out, const hel_params *p,
 	hel_secret_key *key = NULL;
 	int8_t *ternary = NULL;
 	hel_prng g;
-	TRY_ALLOC(key, hel_alloc(1, sizeof *key));
+	TRY_ALLOC(key, hel_secret_alloc(1, sizeof *key));
 	key->params = p;
 	memcpy(key->seed, seed, HEL_SEED_BYTES);
 	crypto_generichash(key->client, sizeof key->client, (const uint8_t *)"helrm client", 12,
 			   seed, HEL_SEED_BYTES);
-	TRY_ALLOC(key->s, hel_alloc(all_primes(p) * p->ring.n, sizeof *key->s));
-	TRY_ALLOC(ternary, hel_alloc(p->ring.n, 1));
+	TRY_ALLOC(key->s, hel_secret_alloc(all_primes(p) * p->ring.n, sizeof *key->s));
+	TRY_ALLOC(ternary, hel_secret_alloc(p->ring.n, 1));
 	hel_prng_init(&g, seed, 0);
 	hel_sample_ternary(ternary, p->ring.n, &g);
 	hel_prng_clear(&g);
@@ -34,7 +34,7 @@ hel_status hel_secret_key_from_seed(hel_secret_key **out, const hel_params *p,
 	*out = key;
 	key = NULL;
 done:
-	hel_free_secret(ternary, p->ring.n);
+	hel_secret_free(ternary);
 	hel_secret_key_free(key);
 	return st;
 }
@@ -52,8 +52,8 @@ void hel_secret_key_free(hel_secret_key *key)
 {
 	if (!key)
 		return;
-	hel_free_secret(key->s, key->s ? all_primes(key->params) * key->params->ring.n * 4 : 0);
-	hel_free_secret(key, sizeof *key);
+	hel_secret_free(key->s);
+	hel_secret_free(key);
 }
 
 hel_status hel_secret_sparse(int8_t *out, const hel_secret_key *key)
@@ -62,12 +62,12 @@ hel_status hel_secret_sparse(int8_t *out, const hel_secret_key *key)
 	const size_t n = key->params->ring.n;
 	uint64_t *scratch = NULL;
 	hel_prng g;
-	TRY_ALLOC(scratch, hel_alloc(n, sizeof *scratch));
+	TRY_ALLOC(scratch, hel_secret_alloc(n, sizeof *scratch));
 	hel_prng_init(&g, key->seed, 1);
 	hel_sample_sparse(out, n, HEL_MIN((size_t)HEL_SPARSE_WEIGHT, n), scratch, &g);
 	hel_prng_clear(&g);
 done:
-	hel_free_secret(scratch, n * sizeof *scratch);
+	hel_secret_free(scratch);
 	return st;
 }
 
@@ -95,8 +95,8 @@ hel_status hel_encrypt_seeded(hel_ct *out, uint8_t seed[HEL_SEED_BYTES], const h
 		FAIL(HEL_EPARAMS, "plaintext, ciphertext and key have different parameters");
 	if (pt->use != HEL_FOR_ADD)
 		FAIL(HEL_EINVAL, "the plaintext was encoded to multiply with, not to encrypt");
-	TRY_ALLOC(error, hel_alloc(n, 1));
-	TRY_ALLOC(e, hel_alloc(limbs * n, sizeof *e));
+	TRY_ALLOC(error, hel_secret_alloc(n, 1));
+	TRY_ALLOC(e, hel_secret_alloc(limbs * n, sizeof *e));
 	hel_prng_fresh(&g);
 	hel_sample_gauss(error, n, &g);
 	hel_prng_clear(&g);
@@ -114,8 +114,8 @@ hel_status hel_encrypt_seeded(hel_ct *out, uint8_t seed[HEL_SEED_BYTES], const h
 	out->level = pt->level;
 	out->scale = pt->scale;
 done:
-	hel_free_secret(error, n);
-	hel_free_secret(e, limbs * n * sizeof *e);
+	hel_secret_free(error);
+	hel_secret_free(e);
 	return st;
 }
 

@@ -41,10 +41,50 @@ static void test_scratch_is_reused(void **state)
 	hel_scratch_free(pool);
 }
 
+/* What the kernel says of the mapping that holds p. */
+static bool has_flag(const void *p, const char *flag)
+{
+	char line[512];
+	unsigned long from, to;
+	bool inside = false, has = false;
+	FILE *f = fopen("/proc/self/smaps", "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f)) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			inside = (uintptr_t)p >= from && (uintptr_t)p < to;
+		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+			has = strstr(line, flag);
+	}
+	fclose(f);
+	return has;
+}
+
+static void test_secret(void **state)
+{
+	(void)state;
+	for (size_t size = 1; size < 100000; size = 3 * size + 1) {
+		uint8_t *p = hel_secret_alloc(size, 1);
+		assert_non_null(p);
+		assert_int_equal(0, (uintptr_t)p % HEL_ALIGN);
+		for (size_t i = 0; i < size; i++)
+			assert_int_equal(p[i], 0);
+		memset(p, 7, size);
+		assert_true(has_flag(p, " dd")); /* not in dumps */
+		if (!has_flag(p, " lo"))
+			print_message("the system does not let %zu bytes be locked\n", size);
+		hel_secret_free(p);
+	}
+	hel_secret_free(NULL);
+	assert_null(hel_secret_alloc(SIZE_MAX / 2, 4));
+	hel_alloc_fail_at(1);
+	assert_null(hel_secret_alloc(1, 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_alloc),
+	    cmocka_unit_test(test_secret),
 	    cmocka_unit_test(test_scratch_is_reused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@ void hel_access_free(hel_access *a)
 	if (!a)
 		return;
 	hel_free(a->request);
-	hel_free_secret(a, sizeof *a);
+	hel_secret_free(a);
 }
 
 /* Adds a key, or raises the level of one that is there. */
@@ -45,7 +45,7 @@ hel_status hel_access_new(hel_access **out, const hel_client *c, const hel_acces
 	const uint8_t *fingerprint = hel_client_params(c)->fingerprint;
 	if (also && memcmp(also->fingerprint, fingerprint, HEL_HASH_BYTES) != 0)
 		FAIL(HEL_EPARAMS, "these keys are for other parameters and cannot be extended");
-	TRY_ALLOC(a, hel_alloc(1, sizeof *a));
+	TRY_ALLOC(a, hel_secret_alloc(1, sizeof *a));
 	TRY_ALLOC(a->request, hel_alloc(m->keys + (also ? also->count : 0), sizeof *a->request));
 	memcpy(a->fingerprint, fingerprint, HEL_HASH_BYTES);
 	hel_random_bytes(a->nonce, sizeof a->nonce);
@@ -193,7 +193,7 @@ hel_status hel_access_read(hel_access **out, const void *text, size_t size)
 		FAIL(HEL_EFORMAT, "this is no session: %s",
 		     size > TEXT_MAX ? "it is too long" : hel_error_detail());
 	const hel_json_value *root = hel_json_root(json);
-	TRY_ALLOC(a, hel_alloc(1, sizeof *a));
+	TRY_ALLOC(a, hel_secret_alloc(1, sizeof *a));
 	if (!hel_json_integer(&version, root, "version", UINT32_MAX) || version != VERSION)
 		FAIL(HEL_EFORMAT, "this is no session of this version");
 	TRY(read_hex(a->nonce, sizeof a->nonce, root, "nonce"));

@@ -66,8 +66,8 @@ static hel_status fill_features(const batch *b, const hel_client *c, const hel_r
 	const size_t dense = c->schema->dense_count, hots = hel_schema_hots(c->schema);
 	double *values = NULL;
 	uint32_t *hot = NULL;
-	TRY_ALLOC(values, hel_alloc(dense, sizeof *values));
-	TRY_ALLOC(hot, hel_alloc(hots, sizeof *hot));
+	TRY_ALLOC(values, hel_secret_alloc(dense, sizeof *values));
+	TRY_ALLOC(hot, hel_secret_alloc(hots, sizeof *hot));
 	for (size_t r = 0; r < b->count; r++) {
 		TRY(hel_schema_apply(c->schema, records, first + r, HEL_UNKNOWN_IS_MISSING, values,
 				     hot, NULL));
@@ -75,8 +75,8 @@ static hel_status fill_features(const batch *b, const hel_client *c, const hel_r
 				  c->manifest->degree);
 	}
 done:
-	hel_free_secret(values, dense * sizeof *values);
-	hel_free_secret(hot, hots * sizeof *hot);
+	hel_secret_free(values);
+	hel_secret_free(hot);
 	return st;
 }
 
@@ -95,9 +95,9 @@ hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_reco
 	if (first >= records->count || count > records->count - first)
 		FAIL(HEL_EINVAL, "records %zu to %zu of %zu", first + 1, first + count,
 		     records->count);
-	TRY_ALLOC(b.features, hel_alloc(count * m->features, sizeof *b.features));
-	TRY_ALLOC(b.record, hel_alloc(own, sizeof *b.record));
-	TRY_ALLOC(b.slots, hel_alloc(slots, sizeof *b.slots));
+	TRY_ALLOC(b.features, hel_secret_alloc(count * m->features, sizeof *b.features));
+	TRY_ALLOC(b.record, hel_secret_alloc(own, sizeof *b.record));
+	TRY_ALLOC(b.slots, hel_secret_alloc(slots, sizeof *b.slots));
 	TRY(hel_ct_new(&ct, c->params));
 	TRY(fill_features(&b, c, records, first));
 	hel_container_begin(w, HEL_KIND_QUERY);
@@ -110,9 +110,9 @@ hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_reco
 		TRY(encrypt_input(w, c, &m->input[i], &b, ct));
 	st = hel_container_end(w);
 done:
-	hel_free_secret(b.features, count * m->features * sizeof *b.features);
-	hel_free_secret(b.record, own * sizeof *b.record);
-	hel_free_secret(b.slots, slots * sizeof *b.slots);
+	hel_secret_free(b.features);
+	hel_secret_free(b.record);
+	hel_secret_free(b.slots);
 	hel_ct_free(ct);
 	return st;
 }

@@ -73,8 +73,8 @@ hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 		FAIL(HEL_EINVAL, "no secret key");
 	TRY(hel_client_check_count(c, count));
 	TRY(read_result(&ct, c, result, size));
-	TRY_ALLOC(coefficient, hel_alloc(n, sizeof *coefficient));
-	TRY_ALLOC(slots, hel_alloc(n / 2, sizeof *slots));
+	TRY_ALLOC(coefficient, hel_secret_alloc(n, sizeof *coefficient));
+	TRY_ALLOC(slots, hel_secret_alloc(n / 2, sizeof *slots));
 	TRY(hel_decrypt_coefficients(coefficient, n, c->secret, ct));
 	TRY(separate(&stray, slots, coefficient, c));
 	for (size_t r = 0; r < (size_t)1 << m->log_batch; r++)
@@ -92,8 +92,8 @@ hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 				     .probability = 1 / (1 + exp(-slots[r].re)),
 				     .bits = m->bits};
 done:
-	hel_free_secret(coefficient, n * sizeof *coefficient);
-	hel_free_secret(slots, n / 2 * sizeof *slots);
+	hel_secret_free(coefficient);
+	hel_secret_free(slots);
 	hel_ct_free(ct);
 	return st;
 }

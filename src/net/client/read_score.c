@@ -21,7 +21,7 @@ static hel_status read_result(hel_ct **out, const hel_client *c, const void *res
 	if (memcmp(id, m->id, HEL_HASH_BYTES) != 0)
 		FAIL(HEL_EMODEL, "this result comes from another model than the manifest '%s'",
 		     m->model);
-	if (memcmp(client, hel_secret_key_client(c->secret), HEL_CLIENT_ID_BYTES) != 0)
+	if (memcmp(client, c->id, HEL_CLIENT_ID_BYTES) != 0)
 		FAIL(HEL_ECLIENT, "this result belongs to another client's secret key");
 	TRY(hel_ct_new(&ct, c->params));
 	TRY(hel_ct_read_sampled(ct, &samples, &r));
@@ -60,6 +60,36 @@ static hel_status separate(double *stray, hel_complex *slots, double *coefficien
 	return st;
 }
 
+#define UNLIKE "a record unlike those that this model's bounds were measured on"
+
+static hel_status check_stray(const hel_manifest *m, double stray)
+{
+	const double most = STRAY_LIMIT * exp2(-m->bits);
+	return stray < most
+		   ? HEL_OK
+		   : hel_fail(HEL_ERANGE,
+			      "the result does not decrypt to a score (%.3g beside it, less "
+			      "than %.3g expected): wrong keys%s or a faulty server",
+			      stray, most, m->measured ? ", " UNLIKE "," : "");
+}
+
+static hel_status check_bound(const hel_manifest *m, double largest)
+{
+	const double bound = m->bound * 1.01 + 1;
+	if (largest <= bound)
+		return HEL_OK;
+	return m->measured
+		   ? hel_fail(HEL_ERANGE,
+			      "the score is too large (%.4g, at most %.4g was seen): " UNLIKE
+			      " (compile it with --data that holds such), wrong keys or a faulty "
+			      "server",
+			      largest, bound)
+		   : hel_fail(HEL_ERANGE,
+			      "the score is too large (%.4g, at most %.4g is possible): wrong keys "
+			      "or a faulty server",
+			      largest, bound);
+}
+
 hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c, const void *result,
 			      size_t size)
 {
@@ -79,14 +109,8 @@ hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 	TRY(separate(&stray, slots, coefficient, c));
 	for (size_t r = 0; r < (size_t)1 << m->log_batch; r++)
 		largest = fmax(largest, fabs(slots[r].re));
-	if (!(stray < STRAY_LIMIT * exp2(-m->bits)) || !(largest <= m->bound * 1.01 + 1))
-		FAIL(HEL_ERANGE,
-		     "the result does not decrypt to a score (%.3g stray, %.3g expected): wrong "
-		     "keys%s or a faulty server",
-		     stray, exp2(-m->bits),
-		     m->measured
-			 ? ", a record unlike those that this model's bounds were measured on,"
-			 : "");
+	TRY(check_stray(m, stray));
+	TRY(check_bound(m, largest));
 	for (size_t r = 0; r < count; r++)
 		out[r] = (hel_score){.logit = slots[r].re,
 				     .probability = 1 / (1 + exp(-slots[r].re)),

@@ -23,6 +23,7 @@ typedef struct hel_remote_options {
 	bool plain_http; /**< http:// to any machine: the token can then be read on the way */
 	void (*progress)(void *arg, uint64_t done, uint64_t total); /**< of uploads; or NULL */
 	void *progress_arg;					    /**< Handed to progress. */
+	double limit; /**< seconds that one prediction may take in all; 0: 3600 */
 } hel_remote_options;
 
 /** One connection at a time; not to be shared by threads. What is refused for load (429, 503)
@@ -38,17 +39,18 @@ HEL_API void hel_remote_free(hel_remote *remote);
  *  @retval HEL_EINVAL the server has no such model. */
 HEL_API HEL_CHECKED hel_status hel_remote_manifest(uint8_t **manifest, size_t *size,
 						   hel_remote *remote, const char *model);
-/** Opens a session for an access and gives it its token: keep the access's text before you
- *  upload.
+/** Opens a session for an access and gives it its server and token: keep the access's text before
+ * you upload.
  *  - Cost: one request.
  *  @retval HEL_EIO the server cannot be reached.
  *  @retval HEL_EDENIED it refuses this access. */
 HEL_API HEL_CHECKED hel_status hel_remote_open(hel_remote *remote, hel_access *access);
-/** Uploads what the server does not have yet; at once when it has all.
+/** Uploads what the server does not have yet; at once when it has all. The client's queries are of
+ *  this access from then on, see hel_client_use().
  *  - Cost: generating and sending the keys, hel_access_keys_size bytes.
  *  @retval HEL_EDENIED the server knows no such session (any more): open another. */
 HEL_API HEL_CHECKED hel_status hel_remote_upload(hel_remote *remote, const hel_access *access,
-						 const hel_client *client);
+						 hel_client *client);
 /** One query, one result.
  *  - Cost: one request; the evaluation on the server.
  *  @retval HEL_EDENIED as above.

@@ -410,6 +410,41 @@ static void test_library(void **state)
 	hel_writer_clear(&w);
 }
 
+/* A server that always says "not yet" is asked ever less often, and not for ever. */
+static void test_pending(void **state)
+{
+	(void)state;
+	uint8_t secret[HEL_SECRET_BYTES], *result;
+	size_t size, requests = 0;
+	char log[4096];
+	draft d;
+	hel_writer w = {0};
+	hel_client *c;
+	hel_access *a;
+	hel_remote *r;
+	draft_begin(&d);
+	draft_end(&w, &d);
+	assert_ok(hel_secret_new(secret));
+	assert_ok(hel_client_open(&c, w.bytes, w.size, NULL, secret));
+	assert_ok(hel_access_new(&a, c, NULL));
+	assert_ok(hel_access_set_token(a, "t"));
+	assert_ok(hel_remote_new(&r, &(hel_remote_options){.url = server.url, .limit = 2}));
+	recorder_take(&server, log, sizeof log);
+	server.pending = true;
+	const double before = hel_clock();
+	assert_status(HEL_EBUSY, hel_remote_predict(&result, &size, r, a, "m", "query", 5));
+	assert_more(hel_clock() - before, 1.9);
+	server.pending = false;
+	recorder_take(&server, log, sizeof log);
+	for (const char *p = log; *p; p++)
+		requests += *p == '\n';
+	assert_at_most(requests, 8); /* 0.1 s, 0.2 s, ... */
+	hel_remote_free(r);
+	hel_access_free(a);
+	hel_client_free(c);
+	hel_writer_clear(&w);
+}
+
 /* --- helrm query -------------------------------------------------------------------------- */
 
 /* Its exit status; a new state directory for each. */
@@ -487,6 +522,7 @@ static int start(void **state)
 {
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
+	setenv("http_proxy", "http://127.0.0.1:1", 1); /* not for this machine */
 	recorder_start(&server);
 	return hel_random_init() == HEL_OK ? 0 : -1;
 }
@@ -501,6 +537,7 @@ static int stop(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_library),
+					   cmocka_unit_test(test_pending),
 					   cmocka_unit_test(test_command)};
 	if (argc < 2)
 		return 2;

@@ -18,7 +18,7 @@
 struct hel_remote {
 	CURL *curl;
 	char *url, *api_key;
-	double patience;
+	double patience, limit;
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *progress_arg;
 };
@@ -52,46 +52,42 @@ void hel_remote_free(hel_remote *r)
 	hel_free(r);
 }
 
-/* As libcurl reads it, which is who connects: "http://localhost:1@host" is host. */
-static hel_status read_url(char scheme[16], char host[256], const char *url)
-{
-	hel_status st = HEL_OK;
-	CURLU *parts = curl_url();
-	char *text[2] = {NULL, NULL};
-	if (!parts)
-		FAIL(HEL_ENOMEM, "out of memory for an address");
-	if (curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) ||
-	    curl_url_get(parts, CURLUPART_SCHEME, &text[0], 0) ||
-	    curl_url_get(parts, CURLUPART_HOST, &text[1], 0))
-		FAIL(HEL_EINVAL, "the server is '%s', expected https://HOST[:PORT]", url);
-	snprintf(scheme, 16, "%s", text[0]);
-	snprintf(host, 256, "%s", text[1]);
-done:
-	curl_free(text[0]);
-	curl_free(text[1]);
-	curl_url_cleanup(parts);
-	return st;
-}
-
 static bool is_this_machine(const char *host)
 {
-	return strcasecmp(host, "localhost") == 0 || strcmp(host, "127.0.0.1") == 0 ||
-	       strcmp(host, "[::1]") == 0;
+	static const char *const local[] = {"localhost", "127.0.0.1", "[::1]"};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(local); i++)
+		if (strcasecmp(host, local[i]) == 0)
+			return true;
+	return false;
 }
 
+/* The address as libcurl understands it: what stands before an @ is no host. */
 static hel_status check_url(bool *local, const char *url, bool plain_http)
 {
 	hel_status st = HEL_OK;
-	char scheme[16], host[256];
-	TRY(read_url(scheme, host, url));
-	*local = is_this_machine(host);
-	if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
+	char *scheme = NULL, *host = NULL, *user = NULL;
+	CURLU *parts = curl_url();
+	if (!parts)
+		return hel_fail(HEL_ENOMEM, "out of memory for an address");
+	if (curl_url_set(parts, CURLUPART_URL, url, 0) ||
+	    curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) ||
+	    curl_url_get(parts, CURLUPART_HOST, &host, 0) ||
+	    (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0))
 		FAIL(HEL_EINVAL, "the server is '%s', expected https://HOST[:PORT]", url);
-	if (strcmp(scheme, "http") == 0 && !plain_http && !*local)
+	if (curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_OK)
 		FAIL(HEL_EINVAL,
-		     "plain HTTP to another machine shows your session's token to everyone on the "
-		     "way: use https://");
+		     "'%s' names a user: the server is '%s', not what stands before "
+		     "the @",
+		     url, host);
+	*local = is_this_machine(host);
+	if (strcmp(scheme, "http") == 0 && !plain_http && !*local)
+		FAIL(HEL_EINVAL, "plain HTTP to another machine shows your session's token to "
+				 "everyone on the way: use https://");
 done:
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(user);
+	curl_url_cleanup(parts);
 	return st;
 }
 
@@ -99,11 +95,12 @@ hel_status hel_remote_new(hel_remote **out, const hel_remote_options *o)
 {
 	hel_status st = HEL_OK;
 	hel_remote *r = NULL;
-	bool local;
+	bool local = false;
 	TRY(hel_random_init());
 	TRY(check_url(&local, o->url, o->plain_http));
 	TRY_ALLOC(r, hel_alloc(1, sizeof *r));
 	r->patience = o->patience > 0 ? o->patience : 60;
+	r->limit = o->limit > 0 ? o->limit : 3600;
 	r->progress = o->progress;
 	r->progress_arg = o->progress_arg;
 	TRY_ALLOC(r->url, hel_strdup(o->url));
@@ -288,6 +285,13 @@ static void patience_renew(patience *p)
 	*p = (patience){hel_clock(), 0.1};
 }
 
+static void sleep_for(double seconds)
+{
+	struct timespec t = {.tv_sec = (time_t)seconds,
+			     .tv_nsec = (long)(1e9 * (seconds - floor(seconds)))};
+	nanosleep(&t, NULL);
+}
+
 /* Pauses after an attempt that failed for the moment; an error when patience is at its end. */
 static hel_status pause_after(hel_remote *r, patience *p, exchange *e)
 {
@@ -303,9 +307,7 @@ static hel_status pause_after(hel_remote *r, patience *p, exchange *e)
 				e->why);
 	}
 	p->pause = fmin(p->pause * 2, 10);
-	struct timespec t = {.tv_sec = (time_t)pause,
-			     .tv_nsec = (long)(1e9 * (pause - floor(pause)))};
-	nanosleep(&t, NULL);
+	sleep_for(pause);
 	return HEL_OK;
 }
 
@@ -382,6 +384,7 @@ hel_status hel_remote_open(hel_remote *r, hel_access *access)
 	const char *token = hel_json_text(hel_json_root(json), "token");
 	if (!token)
 		FAIL(HEL_EFORMAT, "%s answers without a token", r->url);
+	TRY(hel_access_set_server(access, r->url));
 	TRY(hel_access_set_token(access, token));
 done:
 	hel_json_free(json);
@@ -504,12 +507,13 @@ static hel_status put(void *arg, const void *bytes, size_t size)
 	return HEL_OK;
 }
 
-hel_status hel_remote_upload(hel_remote *r, const hel_access *access, const hel_client *client)
+hel_status hel_remote_upload(hel_remote *r, const hel_access *access, hel_client *client)
 {
 	hel_status st = HEL_OK;
 	upload u = {.remote = r, .access = access};
 	patience p;
 	exchange none = {.lost = true, .why = "uploads are lost again and again"};
+	TRY(hel_client_use(client, access));
 	TRY_ALLOC(u.piece, hel_alloc(PIECE, 1));
 	TRY(ask_standing(&u.at, r, access));
 	if (u.at.bytes != hel_access_keys_size(access, client))
@@ -537,6 +541,22 @@ done:
 	return st;
 }
 
+/* A server that waits as it was asked to answers after WAIT_SECONDS; one that says "not yet" at
+ * once is asked again after growing pauses. Neither is waited for for ever. */
+static hel_status wait_for_result(const hel_remote *r, double begun, double asked, double *pause)
+{
+	const double now = hel_clock();
+	if (now - begun > r->limit)
+		return hel_fail(HEL_EBUSY, "%s has no result after %.0f s", r->url, now - begun);
+	if (now - asked > 1) {
+		*pause = 0.1;
+		return HEL_OK;
+	}
+	sleep_for(fmin(*pause, fmax(r->limit - (now - begun), 0.01)));
+	*pause = fmin(*pause * 2, 5);
+	return HEL_OK;
+}
+
 hel_status hel_remote_predict(uint8_t **result, size_t *result_size, hel_remote *r,
 			      const hel_access *access, const char *model, const void *query,
 			      size_t size)
@@ -561,7 +581,10 @@ hel_status hel_remote_predict(uint8_t **result, size_t *result_size, hel_remote 
 	patience_renew(&p);
 	exchange *e = &post;
 	bool again = false;
+	const double begun = hel_clock();
+	double pause = 0.1;
 	for (;;) {
+		const double asked = hel_clock();
 		TRY(perform(r, e));
 		if (!e->lost && e->status == 200)
 			break;
@@ -575,6 +598,7 @@ hel_status hel_remote_predict(uint8_t **result, size_t *result_size, hel_remote 
 			if (!named)
 				FAIL(HEL_EFORMAT, "%s accepts a query without naming it", r->url);
 			e = &get;
+			TRY(wait_for_result(r, begun, asked, &pause));
 			patience_renew(&p);
 			continue;
 		}

@@ -36,6 +36,15 @@ HEL_API HEL_CHECKED hel_status hel_access_request(uint8_t **json, size_t *size,
 /** The token the server answered; "" before.
  *  @retval HEL_EFORMAT it is no token. */
 HEL_API HEL_CHECKED hel_status hel_access_set_token(hel_access *access, const char *token);
+/** Whose keys these are meant for, an address. From then on the client's name in them, in queries
+ * and in results is one that no other server and no other access sees, so that servers cannot find
+ * out that they have a client in common. hel_remote_open() does it; before, all see the same name.
+ *  @retval HEL_EINVAL it is no text, or too long. */
+HEL_API HEL_CHECKED hel_status hel_access_set_server(hel_access *access, const char *server);
+/** Makes the queries of a client those of this access, and its results expected: under its name.
+ *  hel_remote_upload() does it. Not while other threads use the client.
+ *  @retval HEL_EPARAMS access and client have different parameters, or the client has no secret. */
+HEL_API HEL_CHECKED hel_status hel_client_use(hel_client *client, const hel_access *access);
 /** The token, to be sent as "Authorization: Bearer".
  *  Never NULL. */
 HEL_API const char *hel_access_token(const hel_access *access);

@@ -216,8 +216,9 @@ static void derive(uint8_t out[HEL_SEED_BYTES], const hel_secret_key *secret, co
 	hel_wipe(&h, sizeof h);
 }
 
-hel_status hel_keys_stream(const hel_secret_key *secret, const uint8_t nonce[HEL_SEED_BYTES],
-			   const hel_key_request *requests, size_t count, hel_put put, void *arg)
+hel_status hel_keys_stream(const hel_secret_key *secret, const uint8_t client[HEL_CLIENT_ID_BYTES],
+			   const uint8_t nonce[HEL_SEED_BYTES], const hel_key_request *requests,
+			   size_t count, hel_put put, void *arg)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = secret->params;
@@ -231,7 +232,7 @@ hel_status hel_keys_stream(const hel_secret_key *secret, const uint8_t nonce[HEL
 	derive(seed, secret, nonce, requests, count, 0);
 	hel_container_begin_sized(&f.w, HEL_KIND_EVALUATION_KEYS,
 				  hel_keys_file_bytes(p, requests, count));
-	hel_keys_write_head(&f.w, p, secret->client, seed, requests, count);
+	hel_keys_write_head(&f.w, p, client, seed, requests, count);
 	TRY(flush(&f));
 	for (size_t i = 0; i < count; i++) {
 		derive(error_seed, secret, nonce, requests, count, (uint32_t)i + 1);

@@ -81,6 +81,19 @@ const uint8_t *hel_secret_key_client(const hel_secret_key *key)
 	return key->client;
 }
 
+void hel_secret_key_alias(uint8_t out[HEL_CLIENT_ID_BYTES], const hel_secret_key *key,
+			  const char *server, const uint8_t nonce[HEL_SEED_BYTES])
+{
+	static const char purpose[] = "helrm client of a server";
+	crypto_generichash_state h;
+	crypto_generichash_init(&h, key->seed, HEL_SEED_BYTES, HEL_CLIENT_ID_BYTES);
+	crypto_generichash_update(&h, (const uint8_t *)purpose, sizeof purpose);
+	crypto_generichash_update(&h, nonce, HEL_SEED_BYTES);
+	crypto_generichash_update(&h, (const uint8_t *)server, strlen(server));
+	crypto_generichash_final(&h, out, HEL_CLIENT_ID_BYTES);
+	hel_wipe(&h, sizeof h);
+}
+
 hel_status hel_encrypt_seeded(hel_ct *out, uint8_t seed[HEL_SEED_BYTES], const hel_secret_key *key,
 			      const hel_pt *pt)
 {

@@ -10,11 +10,17 @@ HEL_CHECKED hel_status hel_secret_key_from_seed(hel_secret_key **out, const hel_
 const uint8_t *hel_secret_key_seed(const hel_secret_key *key);
 /** A public name of the key: the keyed hash of nothing under the seed. */
 const uint8_t *hel_secret_key_client(const hel_secret_key *key);
-/** Generates a whole file of keys row by row into `put`; memory: a few polynomials. Deterministic:
- * equal secrets, nonces and requests give equal bytes, so that an upload can be resumed. A nonce
- * must never serve two key sets of one secret; other requests under it give unrelated randomness.
+/** Another public name, for one server and one set of keys: whoever does not know the seed cannot
+ *  tell that two names are of one key. */
+void hel_secret_key_alias(uint8_t out[HEL_CLIENT_ID_BYTES], const hel_secret_key *key,
+			  const char *server, const uint8_t nonce[HEL_SEED_BYTES]);
+/** Generates a whole file of keys row by row into `put`; memory: a few polynomials. `client`:
+ * the name in its head. Deterministic: equal secrets, nonces and requests give equal bytes, so that
+ * an upload can be resumed. A nonce must never serve two key sets of one secret; other requests
+ * under it give unrelated randomness.
  */
 HEL_CHECKED hel_status hel_keys_stream(const hel_secret_key *secret,
+				       const uint8_t client[HEL_CLIENT_ID_BYTES],
 				       const uint8_t nonce[HEL_SEED_BYTES],
 				       const hel_key_request *requests, size_t count, hel_put put,
 				       void *arg);

@@ -330,6 +330,7 @@ static inline hel_status user_open(user *u, const char *url, const char *model)
 	TRY(hel_client_open(&u->client, manifest, size, NULL, u->secret));
 	TRY(hel_access_new(&u->access, u->client, NULL));
 	TRY(hel_remote_open(u->remote, u->access));
+	TRY(hel_client_use(u->client, u->access));
 done:
 	hel_bytes_free(manifest, size);
 	return st;

@@ -156,6 +156,54 @@ static void test_access(void **state)
 	hel_client_free(wide);
 }
 
+static void id_of(uint8_t out[HEL_CLIENT_ID_BYTES], const hel_access *a, const hel_client *c)
+{
+	hel_writer w = {0};
+	hel_reader r;
+	assert_ok(hel_access_keys(a, c, append, &w));
+	assert_ok(hel_container_open(&r, HEL_KIND_EVALUATION_KEYS, w.bytes, w.size));
+	hel_keys *keys;
+	assert_ok(hel_keys_read(&keys, hel_client_params(c), &r));
+	memcpy(out, keys->client, HEL_CLIENT_ID_BYTES);
+	hel_keys_free(keys);
+	hel_writer_clear(&w);
+}
+
+/* Two servers, or two accesses at one, see names that have nothing in common. */
+static void test_names(void **state)
+{
+	(void)state;
+	uint8_t secret[HEL_SECRET_BYTES], id[5][HEL_CLIENT_ID_BYTES], *text;
+	size_t size;
+	hel_access *a, *b, *back;
+	assert_ok(hel_secret_new(secret));
+	hel_client *c = open_model("models/heart.helm", secret);
+	assert_ok(hel_access_new(&a, c, NULL));
+	assert_ok(hel_access_new(&b, c, NULL));
+	id_of(id[0], a, c); /* of no server: what files have */
+	assert_memory_equal(id[0], hel_secret_key_client(hel_client_key(c)), sizeof id[0]);
+	assert_ok(hel_access_set_server(a, "https://one.example"));
+	id_of(id[1], a, c);
+	assert_ok(hel_access_write(&text, &size, a));
+	assert_ok(hel_access_read(&back, text, size));
+	id_of(id[4], back, c);
+	assert_memory_equal(id[1], id[4], sizeof id[1]); /* it is kept */
+	assert_ok(hel_access_set_server(a, "https://two.example"));
+	id_of(id[2], a, c);
+	assert_ok(hel_access_set_server(b, "https://one.example")); /* --new-keys */
+	id_of(id[3], b, c);
+	for (size_t i = 0; i < 4; i++)
+		for (size_t k = 0; k < i; k++)
+			assert_memory_not_equal(id[i], id[k], sizeof id[i]);
+	assert_ok(hel_client_use(c, b));
+	assert_memory_equal(c->id, id[3], sizeof id[3]);
+	hel_bytes_free(text, size);
+	hel_access_free(a);
+	hel_access_free(b);
+	hel_access_free(back);
+	hel_client_free(c);
+}
+
 /* The pin, and secrets that differ per parameters. */
 static void test_pin(void **state)
 {
@@ -207,6 +255,11 @@ static void test_urls(void **state)
 		     {"http://127.0.0.1:8443@example.org", false, false},
 		     {"http://example.org/http://localhost", false, false},
 		     {"http://localhost.example.org", false, false},
+		     {"http://localhost:1@example.org", false, false},
+		     {"http://localhost:1@example.org", true, false},
+		     {"https://user@example.org", false, false},
+		     {"http://LOCALHOST:1/", false, true},
+		     {"http://", true, false},
 		     {"http://127.0.0.1.example.org", false, false},
 		     {"ftp://localhost", true, false},
 		     {"example.org", true, false}};
@@ -224,7 +277,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_secret), cmocka_unit_test(test_keys),
 	    cmocka_unit_test(test_access), cmocka_unit_test(test_pin),
-	    cmocka_unit_test(test_urls),
+	    cmocka_unit_test(test_names),  cmocka_unit_test(test_urls),
 	};
 	return cmocka_run_group_tests(tests, world_make, world_remove);
 }

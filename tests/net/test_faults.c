@@ -143,8 +143,9 @@ static void test_cuts(void **state)
 	pthread_mutex_lock(&p.lock);
 	assert_more(p.sent.size, hel_access_keys_size(u.access, u.client));
 	const hel_secret_key *key = hel_client_key(u.client);
-	assert_true(
-	    contains(&p.sent, hel_secret_key_client(key), HEL_CLIENT_ID_BYTES)); /* it looks */
+	assert_true(contains(&p.sent, u.client->id, HEL_CLIENT_ID_BYTES)); /* it looks */
+	/* another name than on any other server */
+	assert_false(contains(&p.sent, hel_secret_key_client(key), HEL_CLIENT_ID_BYTES));
 	assert_false(contains(&p.sent, u.secret, HEL_SECRET_BYTES));
 	assert_false(contains(&p.sent, hel_secret_key_seed(key), HEL_SEED_BYTES));
 	assert_false(contains(&p.sent, u.secret, 8));

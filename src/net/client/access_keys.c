@@ -7,10 +7,12 @@
 
 #define TOKEN_MAX 256
 #define TEXT_MAX ((size_t)1 << 20)
-#define VERSION 1
+#define SERVER_MAX 1023
+#define VERSION 2 /* 1: without a server */
 
 struct hel_access {
 	char token[TOKEN_MAX + 1];
+	char server[SERVER_MAX + 1];   /* "": for no server alone */
 	uint8_t nonce[HEL_SEED_BYTES]; /* of this key list only */
 	uint8_t fingerprint[HEL_HASH_BYTES];
 	size_t count;
@@ -89,6 +91,31 @@ hel_status hel_access_set_token(hel_access *a, const char *token)
 	return HEL_OK;
 }
 
+hel_status hel_access_set_server(hel_access *a, const char *server)
+{
+	if (strlen(server) > SERVER_MAX || !hel_is_text(server))
+		return hel_fail(HEL_EINVAL, "a server's address is plain text of at most %d bytes",
+				SERVER_MAX);
+	snprintf(a->server, sizeof a->server, "%s", server);
+	return HEL_OK;
+}
+
+void hel_access_client(uint8_t out[HEL_CLIENT_ID_BYTES], const hel_access *a, const hel_client *c)
+{
+	if (*a->server)
+		hel_secret_key_alias(out, c->secret, a->server, a->nonce);
+	else
+		memcpy(out, hel_secret_key_client(c->secret), HEL_CLIENT_ID_BYTES);
+}
+
+hel_status hel_client_use(hel_client *c, const hel_access *a)
+{
+	if (!c->secret || memcmp(a->fingerprint, c->params->fingerprint, HEL_HASH_BYTES) != 0)
+		return hel_fail(HEL_EPARAMS, "these keys are of other parameters than the client");
+	hel_access_client(c->id, a, c);
+	return HEL_OK;
+}
+
 const char *hel_access_token(const hel_access *a)
 {
 	return a->token;
@@ -101,10 +128,12 @@ uint64_t hel_access_keys_size(const hel_access *a, const hel_client *c)
 
 hel_status hel_access_keys(const hel_access *a, const hel_client *c, hel_put put, void *arg)
 {
-	if (memcmp(a->fingerprint, hel_client_params(c)->fingerprint, HEL_HASH_BYTES) != 0)
+	uint8_t client[HEL_CLIENT_ID_BYTES];
+	if (!c->secret || memcmp(a->fingerprint, c->params->fingerprint, HEL_HASH_BYTES) != 0)
 		return hel_fail(HEL_EPARAMS,
 				"these keys are for other parameters than the client's");
-	return hel_keys_stream(hel_client_key(c), a->nonce, a->request, a->count, put, arg);
+	hel_access_client(client, a, c);
+	return hel_keys_stream(c->secret, client, a->nonce, a->request, a->count, put, arg);
 }
 
 /* --- texts ------------------------------------------------------------------------------- */
@@ -130,6 +159,7 @@ static hel_status write_access(uint8_t **text, size_t *size, const hel_access *a
 		hel_json_put_integer(&j, "version", VERSION);
 		hel_json_put_text(&j, "nonce", hex);
 		hel_json_put_text(&j, "token", a->token);
+		hel_json_put_text(&j, "server", a->server);
 		hel_wipe(hex, sizeof hex);
 	}
 	hel_json_close(&j, '}');
@@ -194,12 +224,14 @@ hel_status hel_access_read(hel_access **out, const void *text, size_t size)
 		     size > TEXT_MAX ? "it is too long" : hel_error_detail());
 	const hel_json_value *root = hel_json_root(json);
 	TRY_ALLOC(a, hel_secret_alloc(1, sizeof *a));
-	if (!hel_json_integer(&version, root, "version", UINT32_MAX) || version != VERSION)
+	if (!hel_json_integer(&version, root, "version", VERSION) || !version)
 		FAIL(HEL_EFORMAT, "this is no session of this version");
 	TRY(read_hex(a->nonce, sizeof a->nonce, root, "nonce"));
 	TRY(read_hex(a->fingerprint, sizeof a->fingerprint, root, "parameters"));
 	const char *token = hel_json_text(root, "token");
 	TRY(hel_access_set_token(a, token ? token : ""));
+	const char *server = hel_json_text(root, "server");
+	TRY(hel_access_set_server(a, server ? server : ""));
 	TRY(read_keys(a, hel_json_member(root, "keys")));
 	*out = a;
 	a = NULL;

@@ -15,7 +15,9 @@ struct hel_client {
 	hel_schema *schema;
 	const hel_dataset *set;
 	hel_secret_key *secret;
-	hel_public_key *public; /* of another client, to contribute a query to */
+	uint8_t
+	    id[HEL_CLIENT_ID_BYTES]; /* its name in queries and results: the key's, or an alias */
+	hel_public_key *public;	     /* of another client, to contribute a query to */
 };
 
 const hel_manifest *hel_client_manifest(const hel_client *c);
@@ -62,6 +64,8 @@ HEL_CHECKED hel_status hel_seal(uint8_t **file, size_t *size, const void *plain,
 				const char *passphrase);
 HEL_CHECKED hel_status hel_unseal(uint8_t **plain, size_t *plain_size, const void *file,
 				  size_t size, const char *passphrase);
+/** The name under which an access's keys travel. */
+void hel_access_client(uint8_t out[HEL_CLIENT_ID_BYTES], const hel_access *a, const hel_client *c);
 
 /* --- between the files of this folder ---------------------------------------------------- */
 

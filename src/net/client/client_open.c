@@ -31,6 +31,13 @@ const hel_dataset *hel_client_dataset(const hel_client *c)
 	return c->set;
 }
 
+static void take_key(hel_client *c, hel_secret_key *key)
+{
+	hel_secret_key_free(c->secret);
+	c->secret = key;
+	memcpy(c->id, hel_secret_key_client(key), sizeof c->id);
+}
+
 /* All of a manifest, which comes from the server, is checked; there is no key yet. */
 static hel_status read_manifest(hel_client *c, const void *bytes, size_t size)
 {
@@ -77,10 +84,8 @@ hel_status hel_client_load_key(hel_client *c, const void *file, size_t size)
 {
 	hel_secret_key *key;
 	hel_status st = hel_secret_key_load(&key, c->params, file, size);
-	if (st == HEL_OK) {
-		hel_secret_key_free(c->secret);
-		c->secret = key;
-	}
+	if (st == HEL_OK)
+		take_key(c, key);
 	return st;
 }
 
@@ -88,10 +93,8 @@ hel_status hel_client_generate(hel_client *c)
 {
 	hel_secret_key *key;
 	hel_status st = hel_secret_key_new(&key, c->params);
-	if (st == HEL_OK) {
-		hel_secret_key_free(c->secret);
-		c->secret = key;
-	}
+	if (st == HEL_OK)
+		take_key(c, key);
 	return st;
 }
 
@@ -108,10 +111,8 @@ hel_status hel_client_use_secret(hel_client *c, const uint8_t secret[HEL_SECRET_
 	hel_status st = hel_secret_key_from_seed(&key, c->params, seed);
 	hel_wipe(seed, sizeof seed);
 	hel_wipe(&h, sizeof h);
-	if (st == HEL_OK) {
-		hel_secret_key_free(c->secret);
-		c->secret = key;
-	}
+	if (st == HEL_OK)
+		take_key(c, key);
 	return st;
 }
 
@@ -177,6 +178,7 @@ hel_status hel_client_contribute(hel_client *c, const void *public_key, size_t s
 			     key->level, c->manifest->input[i].level);
 	hel_public_key_free(c->public);
 	c->public = key;
+	memcpy(c->id, key->client, sizeof c->id);
 	key = NULL;
 done:
 	hel_public_key_free(key);

@@ -102,8 +102,7 @@ hel_status hel_client_encrypt(hel_writer *w, const hel_client *c, const hel_reco
 	TRY(fill_features(&b, c, records, first));
 	hel_container_begin(w, HEL_KIND_QUERY);
 	hel_write_bytes(w, m->id, sizeof m->id);
-	hel_write_bytes(w, c->secret ? hel_secret_key_client(c->secret) : c->public->client,
-			HEL_CLIENT_ID_BYTES);
+	hel_write_bytes(w, c->id, sizeof c->id);
 	hel_write_u8(w, c->secret ? HEL_CT_SEEDED : HEL_CT_FULL);
 	hel_write_u32(w, m->inputs);
 	for (uint32_t i = 0; i < m->inputs; i++)

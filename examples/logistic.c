@@ -41,7 +41,12 @@ static void score(const hel_eval *ev, const hel_params *params, hel_ct *p, const
 
 int main(void)
 {
-	const hel_params_spec spec = {13, LEVELS, 1, 30, 1, 1, 0}; /* 4096 slots */
+	const hel_params_spec spec = {.log_n = 13,
+				      .levels = LEVELS,
+				      .primes_per_level = 1,
+				      .scale_bits = 30,
+				      .alpha = 1,
+				      .special = 1};
 	static double x[RECORDS * FEATURES], p[RECORDS * FEATURES], worst;
 	hel_key_request request[FEATURES] = {{HEL_RELINEARISE, LEVELS - 1}};
 	hel_params *params;

@@ -32,7 +32,12 @@ static void multiply(const hel_eval *ev, const hel_params *params, hel_ct *y, co
 
 int main(void)
 {
-	const hel_params_spec spec = {13, 1, 1, 30, 1, 1, 0}; /* N = 2^13, one level */
+	const hel_params_spec spec = {.log_n = 13,
+				      .levels = 1,
+				      .primes_per_level = 1,
+				      .scale_bits = 30,
+				      .alpha = 1,
+				      .special = 1};
 	hel_params *params;
 	hel_secret_key *secret;
 	hel_keys *keys;

@@ -39,7 +39,7 @@ as_listed() {
 declared() { # HEADERS: the calls that they promise
 	(cd "$include/helrm" && sed -n 's/^.*[ *]\(hel_[a-z_0-9]*\)(.*$/\1/p' "$@" | sort -u)
 }
-ckks_headers="status.h pool.h params.h keys.h ciphertext.h eval.h rotate.h"
+ckks_headers="status.h pool.h params.h keys.h ciphertext.h eval.h rotate.h refresh.h"
 ckks_agrees() {
 	# shellcheck disable=SC2086
 	declared $ckks_headers | comm -3 - "$source/tests/install/symbols.txt" | { ! grep .; }

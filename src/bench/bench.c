@@ -13,7 +13,7 @@ extern void openblas_set_num_threads(int threads);
 /* --- the heart models, on a synthetic cohort --------------------------------------- */
 
 typedef struct heart_bench {
-	hel_evaluation *session;
+	hel_evaluation *evaluation;
 	hel_writer query, result;
 } heart_bench;
 
@@ -21,7 +21,7 @@ static hel_status run_heart(void *arg)
 {
 	heart_bench *h = arg;
 	hel_writer_clear(&h->result);
-	return hel_server_infer(&h->result, h->session, h->query.bytes, h->query.size, NULL);
+	return hel_server_infer(&h->result, h->evaluation, h->query.bytes, h->query.size, NULL);
 }
 
 static hel_status bench_heart(bench *b, const char *name, const char *config_text)
@@ -67,7 +67,7 @@ static hel_status bench_heart(bench *b, const char *name, const char *config_tex
 	TRY(hel_client_write_keys(&keys, client, b->args->pool));
 	TRY(hel_server_new(&server, program.bytes, program.size,
 			   b->threads > 1 ? b->args->pool : NULL));
-	TRY(hel_evaluation_new(&h.session, server, keys.bytes, keys.size));
+	TRY(hel_evaluation_new(&h.evaluation, server, keys.bytes, keys.size));
 	TRY(hel_client_encrypt(&h.query, client, &records, 0, 1));
 	const hel_params *params = hel_server_params(server);
 	TRY(bench_measure(b, name, params->spec.log_n, params->ring.chain,
@@ -79,7 +79,7 @@ done:
 	hel_writer_clear(&program);
 	hel_writer_clear(&manifest);
 	hel_writer_clear(&keys);
-	hel_evaluation_free(h.session);
+	hel_evaluation_free(h.evaluation);
 	hel_server_free(server);
 	hel_client_free(client);
 	hel_compile_report_clear(&report);

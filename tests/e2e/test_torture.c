@@ -73,12 +73,12 @@ static hel_status infer_stage(prediction *p)
 {
 	hel_status st = HEL_OK;
 	hel_server *s = NULL;
-	hel_evaluation *session = NULL;
+	hel_evaluation *evaluation = NULL;
 	TRY(hel_server_new(&s, p->program.bytes, p->program.size, NULL));
-	TRY(hel_evaluation_new(&session, s, p->keys.bytes, p->keys.size));
-	TRY(hel_server_infer(&p->result, session, p->query.bytes, p->query.size, NULL));
+	TRY(hel_evaluation_new(&evaluation, s, p->keys.bytes, p->keys.size));
+	TRY(hel_server_infer(&p->result, evaluation, p->query.bytes, p->query.size, NULL));
 done:
-	hel_evaluation_free(session);
+	hel_evaluation_free(evaluation);
 	hel_server_free(s);
 	return st;
 }

@@ -19,7 +19,7 @@ enum { SECRET, QUERY, RESULT, CONTRIBUTED, PUBLIC, PARTS };
 static hel_writer manifest, parts[PARTS];
 static hel_client *client, *contributor, *other;
 static hel_server *server;
-static hel_evaluation *session;
+static hel_evaluation *evaluation;
 static const hel_kind kinds[PARTS] = {HEL_KIND_SECRET_KEY, HEL_KIND_QUERY, HEL_KIND_RESULT,
 				      HEL_KIND_QUERY, HEL_KIND_PUBLIC_KEY};
 
@@ -83,10 +83,10 @@ static void setup(void)
 	fuzz_expect(hel_client_encrypt(&parts[QUERY], client, &records, 0, 1) == HEL_OK);
 	fuzz_expect(hel_client_encrypt(&parts[CONTRIBUTED], contributor, &records, 0, 1) == HEL_OK);
 	fuzz_expect(hel_server_new(&server, program.bytes, program.size, NULL) == HEL_OK);
-	fuzz_expect(hel_evaluation_new(&session, server, keys.bytes, keys.size) == HEL_OK);
+	fuzz_expect(hel_evaluation_new(&evaluation, server, keys.bytes, keys.size) == HEL_OK);
 	for (int from = QUERY; from <= CONTRIBUTED; from += CONTRIBUTED - QUERY) {
 		hel_writer_clear(&parts[RESULT]);
-		fuzz_expect(hel_server_infer(&parts[RESULT], session, parts[from].bytes,
+		fuzz_expect(hel_server_infer(&parts[RESULT], evaluation, parts[from].bytes,
 					     parts[from].size, NULL) == HEL_OK);
 		fuzz_expect(hel_client_decrypt(score, BATCH, client, parts[RESULT].bytes,
 					       parts[RESULT].size) == HEL_OK);
@@ -108,7 +108,7 @@ static void try_file(size_t which, const uint8_t *bytes, size_t size)
 	else if (which == PUBLIC)
 		st = hel_client_contribute(contributor, bytes, size);
 	else if (which == QUERY || which == CONTRIBUTED)
-		st = hel_server_infer(&w, session, bytes, size, NULL);
+		st = hel_server_infer(&w, evaluation, bytes, size, NULL);
 	else
 		st = hel_client_decrypt(score, BATCH, client, bytes, size);
 	fuzz_expect(st == HEL_OK || *hel_error_detail());

@@ -49,7 +49,7 @@ typedef struct parties {
 	size_t batch;
 	hel_client *client, *contributor;
 	hel_server *server;
-	hel_evaluation *session;
+	hel_evaluation *evaluation;
 	hel_writer manifest;
 } parties;
 
@@ -72,7 +72,7 @@ static void parties_open(parties *p, unsigned log_batch)
 	    hel_client_open(&p->contributor, p->manifest.bytes, p->manifest.size, NULL, NULL));
 	assert_ok(hel_client_contribute(p->contributor, public.bytes, public.size));
 	assert_ok(hel_server_new(&p->server, w.bytes, w.size, NULL));
-	assert_ok(hel_evaluation_new(&p->session, p->server, keys.bytes, keys.size));
+	assert_ok(hel_evaluation_new(&p->evaluation, p->server, keys.bytes, keys.size));
 	assert_int_equal(p->batch, hel_client_batch(p->client));
 	hel_writer_clear(&w);
 	hel_writer_clear(&keys);
@@ -83,7 +83,7 @@ static void parties_open(parties *p, unsigned log_batch)
 
 static void parties_close(parties *p)
 {
-	hel_evaluation_free(p->session);
+	hel_evaluation_free(p->evaluation);
 	hel_server_free(p->server);
 	hel_client_free(p->contributor);
 	hel_client_free(p->client);
@@ -96,7 +96,7 @@ static void predict(hel_score *out, size_t scored, const parties *p, const hel_c
 {
 	hel_writer query = {0}, result = {0};
 	assert_ok(hel_client_encrypt(&query, sender, from, first, count));
-	assert_ok(hel_server_infer(&result, p->session, query.bytes, query.size, NULL));
+	assert_ok(hel_server_infer(&result, p->evaluation, query.bytes, query.size, NULL));
 	assert_ok(hel_client_decrypt(out, scored, p->client, result.bytes, result.size));
 	hel_writer_clear(&query);
 	hel_writer_clear(&result);
@@ -349,7 +349,7 @@ static void test_public_calls(void **state)
 	assert_ok(hel_client_count(&count, p.client, text, strlen(text)));
 	assert_int_equal(count, 3);
 	assert_ok(hel_client_query_batch(&query, &size, p.client, text, strlen(text), 0, count));
-	assert_ok(hel_server_infer(&result, p.session, query, size, NULL));
+	assert_ok(hel_server_infer(&result, p.evaluation, query, size, NULL));
 	assert_ok(hel_client_score_batch(score, count, p.client, result.bytes, result.size));
 	assert_ok(hel_client_score(&first, p.client, result.bytes, result.size));
 	assert_memory_equal(&first, score, sizeof first);
@@ -367,7 +367,7 @@ static void test_public_calls(void **state)
 	/* one of them alone */
 	assert_ok(hel_client_query(&query, &size, p.client, text, strlen(text), 2));
 	result.size = 0;
-	assert_ok(hel_server_infer(&result, p.session, query, size, NULL));
+	assert_ok(hel_server_infer(&result, p.evaluation, query, size, NULL));
 	assert_ok(hel_client_score(&first, p.client, result.bytes, result.size));
 	assert_within(first.logit, score[2].logit, SHORT_OF_NOISE);
 	hel_bytes_free(query, size);

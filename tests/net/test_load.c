@@ -92,7 +92,7 @@ static double own_cpu(void)
 }
 
 typedef struct evaluator {
-	hel_evaluation *session;
+	hel_evaluation *evaluation;
 	const caller *c;
 	size_t first, count;
 	hel_status status;
@@ -103,7 +103,7 @@ static void *evaluate(void *arg)
 	evaluator *e = arg;
 	for (size_t i = e->first; i < e->first + e->count && e->status == HEL_OK; i++) {
 		hel_writer w = {0};
-		e->status = hel_server_infer(&w, e->session, e->c->query[i].bytes,
+		e->status = hel_server_infer(&w, e->evaluation, e->c->query[i].bytes,
 					     e->c->query[i].size, NULL);
 		hel_writer_clear(&w);
 	}
@@ -131,7 +131,7 @@ static double alone(const caller *c, int threads)
 	for (int i = 0; i < threads; i++) {
 		hel_writer keys = {0};
 		assert_ok(hel_access_keys(c[i].u.access, c[i].u.client, put_writer, &keys));
-		assert_ok(hel_evaluation_new(&e[i].session, s, keys.bytes, keys.size));
+		assert_ok(hel_evaluation_new(&e[i].evaluation, s, keys.bytes, keys.size));
 		hel_writer_clear(&keys);
 	}
 	for (int round = 0; round < 2; round++) { /* the first one warms up */
@@ -148,7 +148,7 @@ static double alone(const caller *c, int threads)
 		seconds = (own_cpu() - start) / ((double)threads * EACH);
 	}
 	for (int i = 0; i < threads; i++)
-		hel_evaluation_free(e[i].session);
+		hel_evaluation_free(e[i].evaluation);
 	hel_server_free(s);
 	hel_free(program);
 	return seconds;

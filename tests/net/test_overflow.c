@@ -17,7 +17,7 @@ typedef struct deployed {
 	hel_dlrm *model;
 	hel_client *client;
 	hel_server *server;
-	hel_evaluation *session;
+	hel_evaluation *evaluation;
 	double wrap; /* a score this much larger decrypts to the same number */
 } deployed;
 
@@ -109,7 +109,7 @@ static void deploy(deployed *d, unsigned squarings, uint32_t width, float gain)
 	assert_ok(hel_client_generate(d->client));
 	assert_ok(hel_client_write_keys(&keys, d->client, NULL));
 	assert_ok(hel_server_new(&d->server, program.bytes, program.size, NULL));
-	assert_ok(hel_evaluation_new(&d->session, d->server, keys.bytes, keys.size));
+	assert_ok(hel_evaluation_new(&d->evaluation, d->server, keys.bytes, keys.size));
 	print_message("%u squarings of %u units: %s, %.1f bits, scores up to %.4g of 2^%.1f\n",
 		      squarings, width, p->layer[p->layers - 1], p->manifest->bits,
 		      p->manifest->bound, log2(d->wrap));
@@ -124,7 +124,7 @@ static void deploy(deployed *d, unsigned squarings, uint32_t width, float gain)
 
 static void retire(deployed *d)
 {
-	hel_evaluation_free(d->session);
+	hel_evaluation_free(d->evaluation);
 	hel_server_free(d->server);
 	hel_client_free(d->client);
 	hel_dlrm_free(d->model);
@@ -142,7 +142,7 @@ static hel_status score_of(double *logit, const deployed *d, double sum)
 	for (size_t i = 0; i < DENSE; i++)
 		value[i] = sum / DENSE;
 	assert_ok(hel_client_encrypt(&query, d->client, &records, 0, 1));
-	assert_ok(hel_server_infer(&result, d->session, query.bytes, query.size, NULL));
+	assert_ok(hel_server_infer(&result, d->evaluation, query.bytes, query.size, NULL));
 	const hel_status st = hel_client_decrypt(&score, 1, d->client, result.bytes, result.size);
 	*logit = score.logit;
 	hel_writer_clear(&query);

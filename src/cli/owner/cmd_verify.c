@@ -16,14 +16,14 @@ typedef struct parties {
 	hel_client *client;
 	hel_client *contributor; /* has the client's public key only; NULL: the client encrypts */
 	hel_server *server;
-	hel_evaluation *session;
+	hel_evaluation *evaluation;
 	size_t keys_bytes, query_bytes, result_bytes;
 	double cpu_ms; /* of the last query on the server */
 } parties;
 
 static void parties_clear(parties *p)
 {
-	hel_evaluation_free(p->session);
+	hel_evaluation_free(p->evaluation);
 	hel_server_free(p->server);
 	hel_client_free(p->contributor);
 	hel_client_free(p->client);
@@ -44,7 +44,7 @@ static hel_status parties_open(parties *p, const hel_args *args)
 	TRY(hel_open_server(&p->server, args, program, program_size));
 	TRY(hel_client_generate(p->client));
 	TRY(hel_client_write_keys(&keys, p->client, args->pool));
-	TRY(hel_evaluation_new(&p->session, p->server, keys.bytes, keys.size));
+	TRY(hel_evaluation_new(&p->evaluation, p->server, keys.bytes, keys.size));
 	p->keys_bytes = keys.size;
 	if (hel_arg(args, "contributed")) {
 		TRY(hel_client_write_public(&public, p->client));
@@ -113,7 +113,7 @@ static hel_status score_batch(hel_score *score, parties *p, const hel_records *r
 	TRY(hel_client_encrypt(&query, p->contributor ? p->contributor : p->client, records, first,
 			       count));
 	const double start = cpu_seconds();
-	TRY(hel_server_infer(&result, p->session, query.bytes, query.size, times));
+	TRY(hel_server_infer(&result, p->evaluation, query.bytes, query.size, times));
 	p->cpu_ms = 1e3 * (cpu_seconds() - start);
 	TRY(hel_client_decrypt(score, count, p->client, result.bytes, result.size));
 	p->query_bytes = query.size;

@@ -36,7 +36,7 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
 	hel_server *s = NULL;
-	hel_evaluation *session = NULL;
+	hel_evaluation *evaluation = NULL;
 	uint8_t *program = NULL, *keys = NULL, *query = NULL;
 	size_t program_size, keys_size, query_size;
 	hel_writer w = {0};
@@ -48,7 +48,7 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	program = NULL;
 	const double loaded = hel_clock();
 	TRY(hel_arg_file(&keys, &keys_size, args, "keys"));
-	TRY(hel_evaluation_new(&session, s, keys, keys_size));
+	TRY(hel_evaluation_new(&evaluation, s, keys, keys_size));
 	hel_free(keys);
 	keys = NULL;
 	const double ready = hel_clock();
@@ -57,7 +57,7 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	const char *origin = hel_weights_origin_text(hel_loaded_origin(hel_server_weights(s)));
 	TRY_ALLOC(times.op, hel_alloc(p->ops, sizeof *times.op));
 	TRY(hel_arg_file(&query, &query_size, args, "query"));
-	TRY(hel_server_infer(&w, session, query, query_size, &times));
+	TRY(hel_server_infer(&w, evaluation, query, query_size, &times));
 	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
 	const double total = hel_clock() - start;
 	hel_say(args, "load program   %8.2f ms (%.1f MB of weights, %s)\n", 1e3 * (loaded - start),
@@ -91,7 +91,7 @@ done:
 	hel_free(program);
 	hel_free(keys);
 	hel_free(query);
-	hel_evaluation_free(session);
+	hel_evaluation_free(evaluation);
 	hel_server_free(s);
 	return st;
 }

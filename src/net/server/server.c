@@ -73,14 +73,14 @@ const hel_loaded *hel_server_weights(const hel_server *s)
 	return s->loaded;
 }
 
-void hel_evaluation_free(hel_evaluation *session)
+void hel_evaluation_free(hel_evaluation *evaluation)
 {
-	if (!session)
+	if (!evaluation)
 		return;
-	if (session->ev != &session->lent)
-		hel_eval_free(session->ev);
-	hel_keys_free(session->own);
-	hel_free(session);
+	if (evaluation->ev != &evaluation->lent)
+		hel_eval_free(evaluation->ev);
+	hel_keys_free(evaluation->own);
+	hel_free(evaluation);
 }
 
 static hel_status covered(const hel_server *s, const hel_keys *keys)
@@ -96,21 +96,20 @@ hel_status hel_evaluation_borrow(hel_evaluation **out, const hel_server *s, cons
 				 const hel_run_means *means)
 {
 	hel_status st = HEL_OK;
-	hel_evaluation *session = NULL;
+	hel_evaluation *evaluation = NULL;
 	if (keys->params != s->params)
-		FAIL(HEL_EPARAMS,
-		     "the session's keys were made for other parameters than the model's");
+		FAIL(HEL_EPARAMS, "these keys were made for other parameters than the model's");
 	TRY(covered(s, keys));
-	TRY_ALLOC(session, hel_alloc(1, sizeof *session));
-	session->server = s;
-	session->keys = keys;
-	session->lent = (hel_eval){.params = s->params,
-				   .keys = keys,
-				   .pool = means->pool,
-				   .scratch = means->scratch,
-				   .stop = means->stop};
-	session->ev = &session->lent;
-	*out = session;
+	TRY_ALLOC(evaluation, hel_alloc(1, sizeof *evaluation));
+	evaluation->server = s;
+	evaluation->keys = keys;
+	evaluation->lent = (hel_eval){.params = s->params,
+				      .keys = keys,
+				      .pool = means->pool,
+				      .scratch = means->scratch,
+				      .stop = means->stop};
+	evaluation->ev = &evaluation->lent;
+	*out = evaluation;
 done:
 	return st;
 }
@@ -119,25 +118,25 @@ hel_status hel_evaluation_new(hel_evaluation **out, const hel_server *s, const v
 			      size_t size)
 {
 	hel_status st = HEL_OK;
-	hel_evaluation *session = NULL;
-	TRY_ALLOC(session, hel_alloc(1, sizeof *session));
-	session->server = s;
-	TRY(hel_keys_load(&session->own, s->params, keys, size));
-	session->keys = session->own;
-	TRY(covered(s, session->keys));
-	TRY(hel_eval_new(&session->ev, s->params, session->keys, s->pool));
-	*out = session;
-	session = NULL;
+	hel_evaluation *evaluation = NULL;
+	TRY_ALLOC(evaluation, hel_alloc(1, sizeof *evaluation));
+	evaluation->server = s;
+	TRY(hel_keys_load(&evaluation->own, s->params, keys, size));
+	evaluation->keys = evaluation->own;
+	TRY(covered(s, evaluation->keys));
+	TRY(hel_eval_new(&evaluation->ev, s->params, evaluation->keys, s->pool));
+	*out = evaluation;
+	evaluation = NULL;
 done:
-	hel_evaluation_free(session);
+	hel_evaluation_free(evaluation);
 	return st;
 }
 
-static hel_status read_query(hel_ct **in, const hel_evaluation *session, const void *query,
+static hel_status read_query(hel_ct **in, const hel_evaluation *evaluation, const void *query,
 			     size_t size)
 {
 	hel_status st = HEL_OK;
-	const hel_server *s = session->server;
+	const hel_server *s = evaluation->server;
 	const hel_manifest *m = s->program->manifest;
 	hel_reader r;
 	TRY(hel_container_open(&r, HEL_KIND_QUERY, query, size));
@@ -151,7 +150,7 @@ static hel_status read_query(hel_ct **in, const hel_evaluation *session, const v
 		     "this query is for another model than '%s'; encrypt it with this model's "
 		     "manifest",
 		     m->model);
-	if (memcmp(client, session->keys->client, HEL_CLIENT_ID_BYTES) != 0)
+	if (memcmp(client, evaluation->keys->client, HEL_CLIENT_ID_BYTES) != 0)
 		FAIL(HEL_ECLIENT,
 		     "this query was encrypted by another client than the evaluation keys'");
 	if (form != HEL_CT_SEEDED && form != HEL_CT_FULL)
@@ -160,7 +159,7 @@ static hel_status read_query(hel_ct **in, const hel_evaluation *session, const v
 	if (inputs != m->inputs)
 		FAIL(HEL_EFORMAT, "a query of %u ciphertexts, expected %u", inputs, m->inputs);
 	for (uint32_t i = 0; i < inputs; i++) {
-		TRY(hel_ct_take(&in[i], session->ev));
+		TRY(hel_ct_take(&in[i], evaluation->ev));
 		TRY(form == HEL_CT_SEEDED ? hel_ct_read_seeded(in[i], &r) : hel_ct_read(in[i], &r));
 		if (in[i]->level != m->input[i].level)
 			FAIL(HEL_ELEVEL, "input %u of the query has level %u, expected %u", i,
@@ -171,26 +170,26 @@ done:
 	return st;
 }
 
-hel_status hel_server_infer(hel_writer *w, const hel_evaluation *session, const void *query,
+hel_status hel_server_infer(hel_writer *w, const hel_evaluation *evaluation, const void *query,
 			    size_t size, hel_infer_times *times)
 {
 	hel_status st = HEL_OK;
-	const hel_server *s = session->server;
+	const hel_server *s = evaluation->server;
 	const hel_manifest *m = s->program->manifest;
 	hel_ct **in = NULL, *result = NULL;
 	double start = hel_clock(), read, evaluated;
 	TRY_ALLOC(in, hel_alloc(m->inputs, sizeof *in));
-	TRY(read_query(in, session, query, size));
+	TRY(read_query(in, evaluation, query, size));
 	read = hel_clock();
-	TRY(hel_ckks_run(&result, s->loaded, session->ev, (const hel_ct *const *)in,
+	TRY(hel_ckks_run(&result, s->loaded, evaluation->ev, (const hel_ct *const *)in,
 			 times ? times->op : NULL));
 	evaluated = hel_clock();
 	if (hel_loaded_damaged(s->loaded))
 		FAIL(HEL_EHASH, "the file of weights was damaged while it was mapped");
 	hel_container_begin(w, HEL_KIND_RESULT);
 	hel_write_bytes(w, m->id, sizeof m->id);
-	hel_write_bytes(w, session->keys->client, HEL_CLIENT_ID_BYTES);
-	TRY(hel_ct_write_sampled(w, session->ev, result, m->samples));
+	hel_write_bytes(w, evaluation->keys->client, HEL_CLIENT_ID_BYTES);
+	TRY(hel_ct_write_sampled(w, evaluation->ev, result, m->samples));
 	TRY(hel_container_end(w));
 	if (times) {
 		times->read = read - start;

@@ -44,7 +44,7 @@ typedef struct hel_run_means {
 /** An evaluation over keys that belong to someone else, for one run at a time. Cheap. */
 HEL_CHECKED hel_status hel_evaluation_borrow(hel_evaluation **out, const hel_server *s,
 					     const hel_keys *keys, const hel_run_means *means);
-void hel_evaluation_free(hel_evaluation *session);
+void hel_evaluation_free(hel_evaluation *evaluation);
 
 typedef struct hel_infer_times {
 	double read, evaluate, write;
@@ -54,7 +54,7 @@ typedef struct hel_infer_times {
 /** Runs the program on a query; writes the result. times may be NULL.
  *  @retval HEL_EMODEL  the query is for another model.
  *  @retval HEL_ECLIENT the query was encrypted under another key than the evaluation's. */
-HEL_CHECKED hel_status hel_server_infer(hel_writer *w, const hel_evaluation *session,
+HEL_CHECKED hel_status hel_server_infer(hel_writer *w, const hel_evaluation *evaluation,
 					const void *query, size_t size, hel_infer_times *times);
 
 #endif

@@ -80,7 +80,7 @@ while IFS='|' read -r what pattern; do
 done <<'END'
 another version|s/"helrm_model": 1/"helrm_model": 2/
 no version|s/"helrm_model"/"model"/
-no config|s/"config"/"confug"/
+neither config nor graph|s/"config"/"confug"/; s/"graph"/"grape"/
 no schema|s/"schema"/"scheme"/
 another data set|s/"heart"/"lungs"/
 an unknown config key|s/"clip"/"clap"/

@@ -204,7 +204,7 @@ seal() { # FILE: makes its checksum right again; needs b2sum
 			printf "\\%03o", 16 * digit(i) + digit(i + 1)
 	}' >octal
 	printf "$(cat octal)" >>sealed
-	mv sealed "$1"
+	cat sealed >"$1" # its mode stays
 }
 # Damaged copies of a container: calls VISIT CASE COPY ... for each.
 damaged() { # FILE VISIT ARGUMENT ...

@@ -117,7 +117,7 @@ static void test_values(void **state)
 	assert_equal(c.all.label[0], 1);
 	assert_equal(c.all.label[1], 0);
 	assert_equal(c.all.value[1], (float)log(8));
-	assert_equal(c.all.value[c.all.count + 1], 0);
+	assert_equal(c.all.value[c.all.count + 1], 0.0f);
 	for (size_t t = 0; t < c.all.tables; t++)
 		assert_int_equal(0, c.all.hash[t * c.all.count]);
 	assert_int_equal(hel_value_hash("68fd1e64", 8), c.all.hash[1]);

@@ -17,14 +17,14 @@ static void test_text(void **state)
 	assert_int_equal(3, dim);
 	assert_equal(v[0], 1.5f);
 	assert_equal(v[1], -2e-3f);
-	assert_equal(v[5], 6);
-	assert_equal(v[8], 9);
+	assert_equal(v[5], 6.0f);
+	assert_equal(v[8], 9.0f);
 	hel_free(v);
 	v = NULL;
 	assert_ok(text(&v, &rows, &dim, "8"));
 	assert_equal(rows, 1);
 	assert_equal(dim, 1);
-	assert_equal(v[0], 8);
+	assert_equal(v[0], 8.0f);
 	hel_free(v);
 	v = NULL;
 	assert_status(HEL_EDATA, text(&v, &rows, &dim, "1 2\n3 4 5\n"));
@@ -80,7 +80,7 @@ static void test_npy(void **state)
 	assert_ok(hel_npy_open(&npy, file, size));
 	assert_ok(hel_npy_read(&v, &npy));
 	assert_equal(v[0], 0.5f);
-	assert_equal(v[3], -1);
+	assert_equal(v[3], -1.0f);
 	hel_free(v);
 	v = NULL;
 	static const struct {

@@ -238,8 +238,8 @@ static void test_architectures(void **state)
 	    "{\"architecture\": \"dlrm\", \"interaction\": \"dot\"}",
 	    "{\"architecture\": \"dlrm\", \"interaction\": \"dot\", \"interaction_self\": true}",
 	    "{\"architecture\": \"dcn\", \"cross_layers\": 2}",
-	    "{\"architecture\": \"dcn\", \"cross_layers\": 3, \"cross_rank\": 5, \"cross\": "
-	    "\"parallel\"}",
+	    ("{\"architecture\": \"dcn\", \"cross_layers\": 3, \"cross_rank\": 5, \"cross\": "
+	     "\"parallel\"}"),
 	    "{\"architecture\": \"fm\"}",
 	    "{\"architecture\": \"deepfm\"}",
 	    "{\"architecture\": \"wide-deep\", \"bottom\": []}",

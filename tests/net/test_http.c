@@ -33,8 +33,8 @@ static void test_strict(void **state)
 	static const char *const ambiguous[] = {
 	    "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
 	    "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
-	    "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nTransfer-Encoding: "
-	    "chunked\r\n\r\n0\r\n\r\n",
+	    ("GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nTransfer-Encoding: "
+	     "chunked\r\n\r\n0\r\n\r\n"),
 	    "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 0\r\n\r\n",
 	    "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: +0\r\n\r\n",
 	    "GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n",

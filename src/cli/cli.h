@@ -57,9 +57,10 @@ HEL_CHECKED hel_status hel_path(char out[HEL_PATH_MAX], const char *dir, const c
 void hel_say(const hel_args *args, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 extern const hel_command hel_command_train, hel_command_eval, hel_command_predict,
-    hel_command_compile, hel_command_keygen, hel_command_seal, hel_command_encrypt,
-    hel_command_decrypt, hel_command_infer, hel_command_verify, hel_command_inspect,
-    hel_command_inspect_plan, hel_command_synth, hel_command_bench, hel_command_lookup_bench,
-    hel_command_tune, hel_command_import, hel_command_scan, hel_command_serve, hel_command_query;
+    hel_command_compile, hel_command_approximate, hel_command_keygen, hel_command_seal,
+    hel_command_encrypt, hel_command_decrypt, hel_command_infer, hel_command_verify,
+    hel_command_inspect, hel_command_inspect_plan, hel_command_synth, hel_command_bench,
+    hel_command_lookup_bench, hel_command_tune, hel_command_import, hel_command_scan,
+    hel_command_serve, hel_command_query;
 
 #endif

@@ -12,6 +12,7 @@ static const hel_command *const commands[] = {
     &hel_command_import,
     &hel_command_eval,
     &hel_command_predict,
+    &hel_command_approximate,
     &hel_command_compile,
 #endif
 #ifdef HELRM_CLIENT

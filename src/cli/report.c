@@ -3,8 +3,11 @@
 
 json_t *hel_report_score(const hel_args *args, const hel_score *score)
 {
-	hel_say(args, "logit %+.6f, probability %.6f (at least %.1f bits are right)\n",
-		score->logit, score->probability, score->bits);
+	char right[80] = "far beyond the scores that its precision is known for";
+	if (score->bits > 0)
+		snprintf(right, sizeof right, "at least %.1f bits are right", score->bits);
+	hel_say(args, "logit %+.6f, probability %.6f (%s)\n", score->logit, score->probability,
+		right);
 	return json_pack("{s:f, s:f, s:f}", "logit", score->logit, "probability",
 			 score->probability, "bits", score->bits);
 }

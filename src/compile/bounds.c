@@ -6,8 +6,10 @@
 #include <math.h>
 #include <string.h>
 
-#define SAMPLE_RECORDS 24    /* errors are predicted for */
-#define MEASURED_RECORDS 256 /* bounds are measured on */
+#define SAMPLE_RECORDS 24   /* errors are predicted for */
+#define MEASURED_RECORDS 64 /* bounds are measured on: 256 show values a fifth of a bit larger */
+#define SPREAD_RECORDS 256  /* the spread of logits is measured on */
+#define CONSTANT 0x1p-20    /* spread of logits over the largest: they do not vary */
 #define CHECK_TOLERANCE 0x1p-14
 
 static void ranges_clear(hel_ranges *r)
@@ -69,8 +71,7 @@ done:
 	return st;
 }
 
-/* The next record, and its feature vector. */
-static void next_record(double *features, record_source *r)
+static void draw_record(record_source *r)
 {
 	if (r->given) {
 		const size_t row = r->next * r->given->count / r->count;
@@ -84,6 +85,12 @@ static void next_record(double *features, record_source *r)
 		r->dense[i] =
 		    fmax(-r->schema->clip, fmin(hel_prng_normal(&r->random), r->schema->clip));
 	r->next++;
+}
+
+/* The next record, and its feature vector. */
+static void next_record(double *features, record_source *r)
+{
+	draw_record(r);
 	hel_features_fill(features, r->schema, r->dense, r->hot, r->degree);
 }
 
@@ -95,7 +102,8 @@ static hel_status check_record(const hel_program *p, const hel_dlrm *m, const re
 	double want, got;
 	TRY(hel_dlrm_logit(&want, m, r->dense, r->hot));
 	TRY(hel_clear_run_features(&got, p, features));
-	if (!(fabs(got - want) <= CHECK_TOLERANCE * fmax(1, fabs(want))))
+	got *= p->manifest->unit;
+	if (!(fabs(got - want) <= CHECK_TOLERANCE * fmax(p->manifest->unit, fabs(want))))
 		FAIL(HEL_ERANGE,
 		     "the compiled program gives %.9g where the model gives %.9g: its weights are "
 		     "too large for single precision",
@@ -157,7 +165,8 @@ done:
 }
 
 /* Measured bounds need room for records that were not measured: docs/cryptography.md, section 7. */
-static hel_status check_room(const hel_shape *shape, const hel_params *params)
+static hel_status check_room(const hel_shape *shape, const hel_params *params,
+			     const hel_samples *given)
 {
 	hel_status st = HEL_OK;
 	double log_q = 0;
@@ -168,9 +177,9 @@ static hel_status check_room(const hel_shape *shape, const hel_params *params)
 		FAIL(HEL_ERANGE,
 		     "no bound that fits the modulus can be proved, and the values of sample "
 		     "records leave %.0f bits of head room (%d are needed) and scores %.0f (%d); "
-		     "lower the clip range or the weights (more weight decay), or give typical "
-		     "records with --data",
-		     shape->head_room, HEL_HEAD_ROOM, scores, HEL_SCORE_ROOM);
+		     "lower the clip range or the weights (more weight decay)%s",
+		     shape->head_room, HEL_HEAD_ROOM, scores, HEL_SCORE_ROOM,
+		     given && given->count ? "" : ", or give typical records with --data");
 done:
 	return st;
 }
@@ -191,10 +200,35 @@ hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 		goto done;
 	TRY(measure(&ranges.measured, p, s, given, false, MEASURED_RECORDS, progress));
 	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
-	TRY(check_room(out, params));
+	TRY(check_room(out, params, given));
 done:
 	ranges_clear(&ranges);
 	hel_free(samples);
+	return st;
+}
+
+hel_status hel_logit_spread(double *spread, double *largest, const hel_dlrm *m,
+			    const hel_samples *given)
+{
+	hel_status st = HEL_OK;
+	record_source r = {0};
+	double sum = 0, squares = 0, most = 0, logit;
+	TRY(source_new(&r, m->schema, given, 1, SPREAD_RECORDS));
+	for (size_t n = 0; n < r.count; n++) {
+		draw_record(&r);
+		TRY(hel_dlrm_logit(&logit, m, r.dense, r.hot));
+		if (!(fabs(logit) < 1e100))
+			FAIL(HEL_ERANGE, "record %zu has a logit of %g: the weights are too large",
+			     n + 1, logit);
+		sum += logit / (double)r.count;
+		squares += logit * logit / (double)r.count;
+		most = fmax(most, fabs(logit));
+	}
+	const double deviation = sqrt(fmax(squares - sum * sum, 0));
+	*spread = deviation > CONSTANT * most ? deviation : most > 0 ? most : 1;
+	*largest = most;
+done:
+	source_clear(&r);
 	return st;
 }
 

@@ -23,6 +23,12 @@ HEL_CHECKED hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_pro
 				   const hel_params *params, const hel_dlrm *m, const hel_schema *s,
 				   const hel_samples *given, bool proved_only,
 				   hel_progress *progress);
+/** Of a model's logits on records (random ones, as errors are predicted for, where none are given):
+ * their standard deviation, and the largest. A model whose logits hardly vary has the largest's
+ * size as spread, one whose logits are all 0 a spread of 1.
+ *  @retval HEL_ERANGE a logit is not finite. */
+HEL_CHECKED hel_status hel_logit_spread(double *spread, double *largest, const hel_dlrm *m,
+					const hel_samples *given);
 /** The same for a program alone, on random records of its manifest's schema; where its bounds were
  *  measured, on ones with Gaussian dense values, closer to those that they were measured on. */
 HEL_CHECKED hel_status hel_program_shape(hel_shape *out, const hel_program *p,

@@ -15,6 +15,7 @@
 #define SAMPLES_PER_RECORD 8u /* at least */
 #define MAX_ATTEMPTS 5	      /* to keep within limits */
 #define WANTED_BITS 12.5
+#define BITS_SHORT 0.3 /* of what is wanted, without being refused */
 
 /* Why nothing fits, layer by layer. */
 static hel_status explain(const search_options *o)
@@ -63,7 +64,7 @@ done:
 }
 
 static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const choice *c,
-				const hel_dlrm *m, const hel_compile_options *o)
+				double spread, const hel_dlrm *m, const hel_compile_options *o)
 {
 	hel_status st = HEL_OK;
 	hel_manifest *manifest = p->manifest;
@@ -74,10 +75,17 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->degree = (uint8_t)c->stages->degree;
 	manifest->log_batch = (uint8_t)c->plan->log_batch;
 	manifest->samples = HEL_MAX(SAMPLES, SAMPLES_PER_RECORD << manifest->log_batch);
+	manifest->unit = c->way.unit;
+	manifest->spread = spread;
 	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, schema, o->records,
 			o->proved_only, o->progress));
-	manifest->bound = r->shape.bound * (manifest->measured ? HEL_SCORE_MARGIN : 1);
-	manifest->bits = -log2(r->shape.error * sqrt(2 / M_PI)); /* mean |error| of a Gaussian */
+	const double unit = manifest->unit, error = r->shape.error * unit * sqrt(2 / M_PI);
+	manifest->bits = log2(manifest->spread / error); /* mean |error| of a Gaussian */
+	manifest->bits_model = manifest->bits;
+	/* of a model whose logits are all 0, what errors leave */
+	manifest->bound = fmax(r->shape.bound * unit, error);
+	manifest->largest = manifest->bound;
+	manifest->bound *= manifest->measured ? HEL_SCORE_MARGIN : 1;
 	manifest->keys = r->shape.keys;
 	TRY_ALLOC(manifest->key, hel_alloc(manifest->keys, sizeof *manifest->key));
 	memcpy(manifest->key, r->shape.key, manifest->keys * sizeof *manifest->key);
@@ -152,7 +160,7 @@ static hel_status finish(hel_program *p, hel_compile_report *report, const searc
 {
 	hel_status st = HEL_OK;
 	const choice *c = &found->best;
-	TRY(fill_manifest(p, report, c, m, options));
+	TRY(fill_manifest(p, report, c, found->spread, m, options));
 	TRY(hel_plan_explain(&p->plan, c->stages, c->plan, c->params, hel_goal_name(options->goal),
 			     found->seen, found->count));
 done:
@@ -179,11 +187,44 @@ static bool tighten(hel_objective *o, const hel_compile_report *r, const hel_com
 	return exceeded;
 }
 
+/* The stages again, for other polynomials: what is planned does not depend on them. */
+static hel_status stage_again(choice *c, const hel_dlrm *m)
+{
+	hel_status st = HEL_OK;
+	hel_stages *s = NULL;
+	TRY(hel_stages_new(&s, m, c->way));
+	hel_stages_free(c->stages);
+	c->stages = s;
+done:
+	return st;
+}
+
+/* Dry runs until bounds are proved, or the model's polynomials have no more to give. */
+static hel_status finish_proved(hel_program **p, hel_compile_report *report, search *found,
+				const hel_dlrm *m, const hel_compile_options *options)
+{
+	hel_status st = finish(*p, report, found, m, options);
+	bool more = true;
+	while (st == HEL_ERANGE && options->widen) {
+		TRY(options->widen(options->widen_arg, &more));
+		if (!more)
+			return HEL_ERANGE; /* in the dry run's words */
+		hel_program_free(*p);
+		*p = NULL;
+		hel_compile_report_clear(report);
+		TRY(stage_again(&found->best, m));
+		TRY(draft(p, report, &found->best));
+		st = finish(*p, report, found, m, options);
+	}
+done:
+	return st;
+}
+
 /* The program for what was found. *over: it exceeds a limit, for which the objective was raised. A
  * dry run takes longer than all before: it is made of what keeps within limits so far, or is the
  * last. */
-static hel_status build(hel_program **out, bool *over, hel_compile_report *report,
-			const search *found, const hel_dlrm *m, const hel_compile_options *options,
+static hel_status build(hel_program **out, bool *over, hel_compile_report *report, search *found,
+			const hel_dlrm *m, const hel_compile_options *options,
 			hel_objective *objective, bool last)
 {
 	hel_status st = HEL_OK;
@@ -191,7 +232,7 @@ static hel_status build(hel_program **out, bool *over, hel_compile_report *repor
 	TRY(draft(&p, report, &found->best));
 	*over = tighten(objective, report, options);
 	if (!*over || last) {
-		TRY(finish(p, report, found, m, options));
+		TRY(finish_proved(&p, report, found, m, options));
 		*over |= tighten(objective, report, options);
 	}
 	*out = p;
@@ -207,6 +248,19 @@ static void start_over(search *found, hel_compile_report *report)
 	hel_choice_clear(&found->best);
 	found->count = 0;
 	hel_compile_report_clear(report);
+}
+
+/* Logits in this range are left as they are; others are counted in a power of two near their
+ * spread, so that errors are small against them and the modulus holds them. */
+#define LEAST_SPREAD 0x1p-3
+#define MOST_SPREAD 0x1p6
+#define MOST_LOGIT 0x1p8
+
+static double unit_of(double spread, double largest)
+{
+	const bool fine = spread >= LEAST_SPREAD && spread <= MOST_SPREAD;
+	const double unit = fine || !(largest > 0) ? 1 : exp2(round(log2(spread)));
+	return largest / unit > MOST_LOGIT ? exp2(ceil(log2(largest / MOST_LOGIT))) : unit;
 }
 
 /* What is searched for a batch. */
@@ -230,7 +284,7 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report,
 			       const hel_compile_options *options, search_options *so)
 {
 	hel_status st = HEL_OK;
-	search found = {0};
+	search found = {.spread = so->spread};
 	hel_program *p = NULL;
 	*out = NULL;
 	so->one_hot = false;
@@ -273,6 +327,27 @@ done:
 	return st;
 }
 
+static double wanted_bits(double asked)
+{
+	return asked > 0 ? asked : WANTED_BITS;
+}
+
+static hel_status check_bits(const hel_manifest *m, double asked, const hel_samples *given)
+{
+	if (m->bits >= wanted_bits(asked) - BITS_SHORT)
+		return HEL_OK;
+	return hel_fail(
+	    HEL_ELIMIT,
+	    "%.1f bits of the score are right, %.1f are wanted, and no ring, digits or keys "
+	    "of this compiler give this model more: %sfewer layers or polynomials of a lower "
+	    "degree lose less; --bits %.1f asks for what there is, --accept-loss goes on",
+	    m->bits, wanted_bits(asked),
+	    given && given->count
+		? ""
+		: "for typical records (--data) it may be more than for random ones; ",
+	    floor(10 * m->bits) / 10);
+}
+
 /* The best program for one batch size, precise enough where that is possible. */
 static hel_status compile_batch(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				const hel_compile_options *options)
@@ -281,10 +356,15 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 	search_options so = search_for(m, options);
 	hel_program *p = NULL, *q = NULL;
 	hel_compile_report precise = {0};
+	double largest;
 	memset(report, 0, sizeof *report);
+	TRY(hel_logit_spread(&so.spread, &largest, m, options->records));
+	so.unit = unit_of(so.spread, largest);
+	hel_progress_part(options->progress, 0, 0.6);
 	TRY(compile_with(&p, report, options, &so));
-	if (p && p->manifest->bits < (options->bits > 0 ? options->bits : WANTED_BITS)) {
+	if (p && p->manifest->bits < (wanted_bits(options->bits))) {
 		so.precise = true;
+		hel_progress_part(options->progress, 0.6, 1);
 		st = compile_with(&q, &precise, options, &so);
 		/* more precise keys are larger; and what does not fit with them fits without */
 		if (st == HEL_ELIMIT || st == HEL_ERANGE || st == HEL_EUNSUPPORTED)
@@ -303,6 +383,8 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 		st = explain(&so);
 		goto done;
 	}
+	if (!options->accept_loss)
+		TRY(check_bits(p->manifest, options->bits, options->records));
 	*out = p;
 	p = NULL;
 done:

@@ -32,14 +32,19 @@ typedef struct hel_compile_options {
 	const char *name; /* of the model, for people */
 	hel_goal goal;
 	size_t max_key_bytes, max_query_bytes, max_memory_bytes; /* 0: any */
-	double bits;	    /* wanted of the score; below it, keys are made more precise. 0: 12.5 */
+	double bits;	    /* wanted of the score, see hel_manifest; below it, keys are made more
+			     * precise, and 0.3 below it is refused. 0: 12.5 */
+	bool accept_loss;   /* whatever comes out is not refused */
 	unsigned max_log_n; /* 0: up to 17 */
 	unsigned log_batch; /* 2^log_batch records in one query, or HEL_ANY_BATCH */
 	bool no_monomials, no_fusion;
-	const hel_coding *coding;      /* per table; HEL_CODINGS: what is best; NULL: for all */
-	hel_pool *pool;		       /* NULL: one thread; the result is the same */
-	const hel_samples *records;    /* typical ones; NULL: random ones of the schema */
-	bool proved_only;	       /* fail where bounds cannot be proved */
+	const hel_coding *coding;   /* per table; HEL_CODINGS: what is best; NULL: for all */
+	hel_pool *pool;		    /* NULL: one thread; the result is the same */
+	const hel_samples *records; /* typical ones; NULL: random ones of the schema */
+	bool proved_only;	    /* fail where bounds cannot be proved ... */
+	/* ... and this, unless NULL, has no more to change in the model's polynomials */
+	hel_status (*widen)(void *arg, bool *more);
+	void *widen_arg;
 	const hel_cost_model *machine; /* to be fast on; NULL: the default of this backend */
 	hel_progress *progress;	       /* a step for each way tried; may be NULL */
 } hel_compile_options;
@@ -57,7 +62,8 @@ typedef struct hel_compile_report {
  *  Chooses ring, moduli, packing and keys by estimated time, then checks the program against the
  *  model on random records in the clear.
  *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, the levels they need, what to change.
- *  @retval HEL_ELIMIT no plan was found within the limits; names the closest.
+ *  @retval HEL_ELIMIT no plan was found within the limits, or too few bits are right; names the
+ *  closest.
  *  @retval HEL_ERANGE values outgrow the modulus, see hel_dry_run. */
 HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				   const hel_compile_options *options);

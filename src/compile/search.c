@@ -107,7 +107,8 @@ static hel_status plan_way(void *arg, size_t number)
 			     .sum = !(i & 4),
 			     .grid = travels[i / EXACT_WAYS].grid,
 			     .powers = travels[i / EXACT_WAYS].powers,
-			     .coding = j->options->coding};
+			     .coding = j->options->coding,
+			     .unit = j->options->unit};
 	const bool coded = i >= EXACT_WAYS || hel_coding_is_wanted(j->options->coding, tables);
 	if ((way.monomials && j->options->no_monomials) || !differs(j, i / EXACT_WAYS) ||
 	    !hel_way_differs(j->options->model, way) ||

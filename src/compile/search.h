@@ -25,12 +25,15 @@ typedef struct search_options {
 	bool one_hot; /* no other codings than there must be */
 	bool no_monomials, no_fusion;
 	const hel_coding *coding; /* per table; HEL_CODINGS: what is best; NULL: for all */
+	double unit;		  /* of the result, see hel_way */
+	double spread;		  /* of logits: what bits are relative to */
 	hel_pool *pool;		  /* NULL: one thread; the result is the same */
 	hel_progress *progress;	  /* may be NULL */
 } search_options;
 
 /* All that was planned, and the best of it. */
 typedef struct search {
+	double spread;
 	choice best;
 	hel_alternative seen[HEL_MAX_ALTERNATIVES];
 	size_t count;

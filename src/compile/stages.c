@@ -313,6 +313,15 @@ static hel_status activation_stage(hel_stages *s, expression *e, const hel_dlrm 
 			name, kind, kind);
 }
 
+static void scale(expression *e, double factor)
+{
+	for (size_t i = 0; i < e->rows; i++)
+		e->bias[i].re *= factor;
+	for (size_t k = 0; k < e->sources; k++)
+		for (size_t i = 0; i < e->rows * e->source[k].width; i++)
+			e->source[k].matrix[i].re *= factor;
+}
+
 static hel_status lower(hel_stages *s, const hel_dlrm *m, hel_way way)
 {
 	hel_status st = HEL_OK;
@@ -350,6 +359,8 @@ static hel_status lower(hel_stages *s, const hel_dlrm *m, hel_way way)
 			break;
 		TRY(activation_stage(s, &e, m, activation++, name));
 	}
+	if (way.unit > 0)
+		scale(&e, 1 / way.unit);
 	if (way.sum && e.sources == 1 && e.source[0].stage >= 0 &&
 	    s->stage[e.source[0].stage].then == HEL_THEN_SQUARE)
 		TRY(sum_of_squares(s, &e, name));

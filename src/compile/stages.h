@@ -49,6 +49,7 @@ typedef struct hel_way {
 	bool grid;		  /* GRID for tables that take fewer blocks so */
 	uint32_t powers;	  /* POWERS for tables of at most this order */
 	const hel_coding *coding; /* per table; HEL_CODINGS: any; NULL: any for all */
+	double unit;		  /* the result is the logit over this; 0: 1 */
 } hel_way;
 
 /** What the model computes, with as few levels as exact identities allow:

@@ -186,6 +186,8 @@ static hel_status measure(hel_lookup *l)
 		error = hypot(error, l->shape.layer[0].error);
 	l->bits = -log2(error / margin / sqrt(used) * sqrt(2 / M_PI) / LARGEST);
 	m->bits = -log2(l->shape.slot_error * sqrt(2 / M_PI));
+	m->bits_model = m->bits;
+	m->unit = m->spread = m->largest = 1;
 	m->bound = fmax(l->shape.bound, LARGEST);
 	m->keys = l->shape.keys;
 	TRY_ALLOC(m->key, hel_alloc(m->keys, sizeof *m->key));
@@ -221,6 +223,8 @@ static hel_status build(hel_lookup *l, const hel_lookup *like)
 	if (like) { /* the dry run would tell the same again */
 		l->bits = like->bits;
 		m->bits = like->program->manifest->bits;
+		m->bits_model = m->bits;
+		m->unit = m->spread = m->largest = 1;
 		m->bound = like->program->manifest->bound;
 	} else
 		TRY(measure(l));

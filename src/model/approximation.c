@@ -141,29 +141,76 @@ static hel_activation activation_of(const hel_dlrm *m, size_t number)
 	return n->activation;
 }
 
+struct hel_seen {
+	size_t count;
+	calibration *at; /* per activation */
+};
+
+void hel_seen_free(hel_seen *s)
+{
+	if (!s)
+		return;
+	hel_free(s->at);
+	hel_free(s);
+}
+
+hel_status hel_seen_new(hel_seen **out, const hel_dlrm *m, const hel_samples *samples)
+{
+	hel_status st = HEL_OK;
+	hel_dlrm exact = *m; /* ranges are those of the activation itself */
+	hel_seen *s = NULL;
+	if (!samples->count)
+		FAIL(HEL_EINVAL, "no records to learn the activations' ranges from");
+	if (!m->polynomials_trained)
+		exact.approximation = NULL;
+	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
+	s->count = hel_dlrm_activated(m);
+	TRY_ALLOC(s->at, hel_alloc(s->count, sizeof *s->at));
+	TRY(run_all(&exact, samples, see_largest, s->at));
+	TRY(run_all(&exact, samples, see_where, s->at));
+	*out = s;
+	s = NULL;
+done:
+	hel_seen_free(s);
+	return st;
+}
+
+void hel_dlrm_exact(hel_dlrm *m)
+{
+	if (m->polynomials_trained)
+		return;
+	hel_free(m->approximation);
+	m->approximation = NULL;
+}
+
+hel_status hel_dlrm_approximate_seen(hel_dlrm *m, const hel_seen *seen, unsigned degree,
+				     hel_approximation_kind kind, double margin)
+{
+	hel_status st = HEL_OK;
+	hel_approximation *fits = NULL;
+	if (m->polynomials_trained)
+		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
+	TRY_ALLOC(fits, hel_alloc(seen->count, sizeof *fits));
+	for (size_t i = 0; i < seen->count; i++)
+		TRY(hel_approximation_fit(&fits[i], activation_of(m, i), degree, kind,
+					  margin * fmax(seen->at[i].largest, 1e-3), &seen->at[i]));
+	hel_dlrm_exact(m);
+	m->approximation = fits;
+	fits = NULL;
+done:
+	hel_free(fits);
+	return st;
+}
+
 hel_status hel_dlrm_approximate(hel_dlrm *m, const hel_samples *samples, unsigned degree,
 				hel_approximation_kind kind, double margin)
 {
 	hel_status st = HEL_OK;
-	const size_t count = hel_dlrm_activated(m);
-	calibration *c = NULL;
-	hel_approximation *fits = NULL;
-	if (!samples->count)
-		FAIL(HEL_EINVAL, "no records to learn the activations' ranges from");
-	hel_free(m->approximation); /* ranges are those of the activation itself */
-	m->approximation = NULL;
-	TRY_ALLOC(c, hel_alloc(count, sizeof *c));
-	TRY_ALLOC(fits, hel_alloc(count, sizeof *fits));
-	TRY(run_all(m, samples, see_largest, c));
-	TRY(run_all(m, samples, see_where, c));
-	for (size_t i = 0; i < count; i++)
-		TRY(hel_approximation_fit(&fits[i], activation_of(m, i), degree, kind,
-					  margin * fmax(c[i].largest, 1e-3), &c[i]));
-	m->approximation = fits;
-	fits = NULL;
+	hel_seen *seen = NULL;
+	TRY(hel_seen_new(&seen, m, samples));
+	TRY(hel_dlrm_approximate_seen(m, seen, degree, kind, margin));
 done:
-	hel_free(c);
-	hel_free(fits);
+	hel_seen_free(seen);
 	return st;
 }
 

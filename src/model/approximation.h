@@ -14,8 +14,17 @@ typedef enum hel_approximation_kind {
 HEL_CHECKED hel_status hel_approximation_fit(hel_approximation *out, hel_activation act,
 					     unsigned degree, hel_approximation_kind kind,
 					     double range, const void *seen);
-/** Replaces every activation, and every polynomial in its place, by one fitted to what these
- * samples feed the activation, on a range `margin` (above 1) times the largest value. */
+/** What reaches each activation of a model as it was trained, in these samples. */
+typedef struct hel_seen hel_seen;
+HEL_CHECKED hel_status hel_seen_new(hel_seen **out, const hel_dlrm *m, const hel_samples *samples);
+void hel_seen_free(hel_seen *s);
+/** The model with the activations it was trained with: without fitted polynomials. */
+void hel_dlrm_exact(hel_dlrm *m);
+/** Replaces every activation, and every polynomial fitted in its place, by one fitted to what was
+ *  seen, on a range `margin` (1 or more) times the largest value. */
+HEL_CHECKED hel_status hel_dlrm_approximate_seen(hel_dlrm *m, const hel_seen *seen, unsigned degree,
+						 hel_approximation_kind kind, double margin);
+/** The same for what these samples feed the activations. */
 HEL_CHECKED hel_status hel_dlrm_approximate(hel_dlrm *m, const hel_samples *samples,
 					    unsigned degree, hel_approximation_kind kind,
 					    double margin);

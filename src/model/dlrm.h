@@ -28,7 +28,8 @@ typedef struct hel_dlrm {
 	hel_tensor *tensor;		   /* of every node, in order: weight, bias */
 	float *parameter;
 	hel_approximation *approximation; /* per activation node, in order; NULL: none */
-	bool stamped;			  /* trained_on names the rows it was trained on */
+	bool polynomials_trained; /* they are what the model was trained with, not fitted to it */
+	bool stamped;		  /* trained_on names the rows it was trained on */
 	uint8_t trained_on[HEL_HASH_BYTES];
 } hel_dlrm;
 

@@ -68,6 +68,8 @@ static hel_status model_json(char **out, const hel_dlrm *m, const char *hash)
 	if (m->approximation && root) {
 		TRY(hel_approximations_to_json(&fits, m));
 		json_object_set_new(root, "approximation", json_loads(fits, 0, NULL));
+		json_object_set_new(root, "polynomials",
+				    json_string(m->polynomials_trained ? "trained" : "fitted"));
 	}
 	TRY_ALLOC(*out, root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL);
 done:
@@ -188,6 +190,8 @@ hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, si
 		TRY_ALLOC(fits,
 			  json_dumps(json_object_get(root, "approximation"), JSON_ENCODE_ANY));
 		TRY(hel_approximations_from_json(m, fits, strlen(fits)));
+		const char *kind = json_string_value(json_object_get(root, "polynomials"));
+		m->polynomials_trained = kind && strcmp(kind, "trained") == 0;
 	}
 	*out = m;
 	m = NULL;

@@ -71,7 +71,11 @@ hel_status hel_manifest_write(hel_writer *w, hel_manifest *m)
 	hel_write_u32(&file, m->samples);
 	hel_write_u8(&file, m->measured);
 	hel_write_f64(&file, m->bound);
+	hel_write_f64(&file, m->unit);
+	hel_write_f64(&file, m->spread);
 	hel_write_f64(&file, m->bits);
+	hel_write_f64(&file, m->bits_model);
+	hel_write_f64(&file, m->largest);
 	hel_write_u32(&file, m->keys);
 	for (uint32_t i = 0; i < m->keys; i++) {
 		hel_write_u32(&file, m->key[i].galois);
@@ -136,6 +140,17 @@ done:
 	return st;
 }
 
+double hel_manifest_error(const hel_manifest *m)
+{
+	return m->spread / m->unit * exp2(-m->bits);
+}
+
+/* A number that may be divided by, and whose quotients are finite. */
+static bool is_size(double x)
+{
+	return x > 0x1p-400 && x < 0x1p400;
+}
+
 hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 {
 	hel_status st = HEL_OK;
@@ -166,11 +181,16 @@ hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 	const uint8_t measured = hel_read_u8(&r);
 	m->measured = measured;
 	m->bound = hel_read_f64(&r);
+	m->unit = hel_read_f64(&r);
+	m->spread = hel_read_f64(&r);
 	m->bits = hel_read_f64(&r);
+	m->bits_model = hel_read_f64(&r);
+	m->largest = hel_read_f64(&r);
 	m->keys = hel_read_u32_max(&r, 4096, "number of evaluation keys");
 	TRY(r.status);
-	if (!m->samples || measured > 1 || !(m->bound > 0) || !isfinite(m->bound) ||
-	    !isfinite(m->bits))
+	if (!m->samples || measured > 1 || !is_size(m->bound) || !is_size(m->unit) ||
+	    !is_size(m->spread) || !(fabs(m->bits) < 1000) || !(fabs(m->bits_model) < 1000) ||
+	    !(m->largest >= 0) || !isfinite(m->largest))
 		FAIL(HEL_EFORMAT, "the manifest's result is out of range");
 	if (m->samples >> m->log_batch < 2)
 		FAIL(HEL_EFORMAT, "%u samples cannot hold the scores of 2^%u records", m->samples,

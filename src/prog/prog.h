@@ -83,9 +83,14 @@ typedef struct hel_manifest {
 	hel_input *input;
 	uint32_t samples; /* coefficients of the result that are sent */
 	bool measured;	  /* the bound is what records showed and a margin, not a proof */
-	double bound; /* |logit| stays below it, or is refused; unless measured, proved for every
-		       * record within the schema's ranges */
-	double bits;  /* predicted precision of the logit */
+	double bound;  /* |logit| stays below it, or is refused; unless measured, proved for every
+			* record within the schema's ranges */
+	double unit;   /* what the result counts in: the logit is result * unit */
+	double spread; /* standard deviation of logits on records: what bits are relative to */
+	double bits;   /* predicted: log2(spread / mean |error|), against the program's model */
+	double bits_model; /* the same against the model as it was trained; less where polynomials
+			    * replace activations, and then of the largest difference on records */
+	double largest;	   /* |logit| on records: precision is claimed for no larger ones */
 	uint32_t keys;
 	hel_key_request *key;
 	uint8_t id[HEL_HASH_BYTES]; /* hash of the manifest's bytes */
@@ -98,6 +103,12 @@ static inline unsigned hel_manifest_log_slots(const hel_manifest *m)
 {
 	return m->params.log_n - 1u - m->log_batch;
 }
+
+/** Logits this many times the largest one on records are still like theirs. */
+#define HEL_WITHIN 2
+
+/** The predicted mean |error| of a result, in its unit. */
+double hel_manifest_error(const hel_manifest *m);
 
 static inline int32_t hel_manifest_step(const hel_manifest *m, int32_t step)
 {

@@ -51,6 +51,8 @@ static void make_program(hel_writer *out)
 	m->samples = 16;
 	m->bound = 3;
 	m->bits = 15;
+	m->bits_model = 15;
+	m->unit = m->spread = m->largest = 1;
 	m->key = hel_alloc(1, sizeof *m->key);
 	fuzz_expect(hel_program_add_layer(p, "echo") == HEL_OK);
 	const hel_op op = {.kind = HEL_OP_INPUT};

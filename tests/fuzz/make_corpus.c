@@ -304,6 +304,10 @@ static void make_manifests(void)
 			  .samples = 64,
 			  .bound = 20,
 			  .bits = 12.5,
+			  .bits_model = 12.5,
+			  .unit = 1,
+			  .spread = 1,
+			  .largest = 1,
 			  .keys = 3,
 			  .key = key};
 	hel_writer w = {0};
@@ -361,7 +365,11 @@ static void make_programs(void)
 			  .input = input,
 			  .samples = 16,
 			  .bound = 50,
-			  .bits = 10};
+			  .bits = 10,
+			  .bits_model = 10,
+			  .unit = 1,
+			  .spread = 1,
+			  .largest = 1};
 	hel_program p = {.manifest = &m};
 	uint32_t index[2];
 	OK(hel_program_add_vector(&p, real, 3, &index[0]));

@@ -84,6 +84,8 @@ static hel_program *make_program(void)
 	m->measured = true;
 	m->bound = 10;
 	m->bits = 15;
+	m->bits_model = 15;
+	m->unit = m->spread = m->largest = 1;
 	m->keys = 1;
 	m->key = hel_alloc(1, sizeof *m->key);
 	m->key[0] = (hel_key_request){5, 1};

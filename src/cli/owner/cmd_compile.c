@@ -1,10 +1,9 @@
+#include "base/text.h"
 #include "cli/calibration_option.h"
-#include "compile/compile.h"
+#include "cli/report.h"
+#include "compile/activations.h"
 #include "features/coding.h"
-#include "model/accuracy.h"
-#include "model/approximation.h"
 #include "model/model_file.h"
-#include "model/network.h"
 #include <math.h>
 #include <string.h>
 
@@ -22,9 +21,10 @@ static const char *last_part(const char *path)
 }
 
 /* "relu=poly:7" for a model with relu. */
-static hel_status parse_activation(unsigned *degree, hel_approximation_kind *kind, const char *text,
-				   const hel_dlrm *m)
+static hel_status parse_activation(hel_fit_choice *out, const char *text, const hel_dlrm *m)
 {
+	unsigned *degree = &out->degree;
+	hel_approximation_kind *kind = &out->kind;
 	const char *name = hel_activation_name(m->config.activation.kind);
 	const char *rest = text + strlen(name);
 	char after;
@@ -44,35 +44,19 @@ static hel_status parse_activation(unsigned *degree, hel_approximation_kind *kin
 	return HEL_OK;
 }
 
-static hel_status metrics_of(hel_metrics *out, double *logits, const hel_dlrm *m,
-			     const hel_samples *s)
-{
-	hel_status st = HEL_OK;
-	for (size_t i = 0; i < s->count; i++)
-		TRY(hel_dlrm_logit(&logits[i], m, s->value + i * s->dense, s->hot + i * s->hots));
-	TRY(hel_metrics_of(out, logits, s->label, s->count));
-done:
-	return st;
-}
-
-/* The records of --data, and what the model makes of them with its own activations. */
-typedef struct fit_data {
+/* The records of --data. */
+typedef struct typical {
 	hel_records records;
 	hel_samples samples;
-	hel_metrics exact;
-	double *logits; /* exact ones, and room for others */
-	unsigned degree;
-	hel_approximation_kind kind;
-} fit_data;
+} typical;
 
-static void fit_data_clear(fit_data *c)
+static void typical_clear(typical *t)
 {
-	hel_free(c->logits);
-	hel_samples_clear(&c->samples);
-	hel_records_clear(&c->records);
+	hel_samples_clear(&t->samples);
+	hel_records_clear(&t->records);
 }
 
-static hel_status fit_data_new(fit_data *c, const hel_args *args, const hel_dlrm *m)
+static hel_status typical_new(typical *t, const hel_args *args, const hel_dlrm *m)
 {
 	hel_status st = HEL_OK;
 	size_t paths;
@@ -84,27 +68,19 @@ static hel_status fit_data_new(fit_data *c, const hel_args *args, const hel_dlrm
 		st = HEL_EFORMAT;
 		goto done;
 	}
-	TRY(hel_records_read(&c->records, set, path, paths));
-	TRY(hel_samples_new(&c->samples, m->schema, &c->records, NULL, c->records.count,
+	TRY(hel_records_read(&t->records, set, path, paths));
+	TRY(hel_samples_new(&t->samples, m->schema, &t->records, NULL, t->records.count,
 			    HEL_UNKNOWN_IS_MISSING));
 done:
 	return st;
 }
 
 /* What the polynomials cost on the data; the model with them, written beside the program. */
-static hel_status report_fit(const hel_args *args, json_t *out, fit_data *c, const hel_dlrm *m,
-			     double margin)
+static hel_status report_fit(const hel_args *args, json_t *out, const hel_fidelity *f,
+			     const hel_fit_choice *c, const hel_dlrm *m)
 {
 	hel_status st = HEL_OK;
-	hel_metrics fitted;
-	double worst = 0, *logits = c->logits + c->samples.count;
-	size_t differ = 0;
 	char path[HEL_PATH_MAX];
-	TRY(metrics_of(&fitted, logits, m, &c->samples));
-	for (size_t i = 0; i < c->samples.count; i++) {
-		worst = fmax(worst, fabs(c->logits[i] - logits[i]));
-		differ += (c->logits[i] > 0) != (logits[i] > 0);
-	}
 	TRY(hel_path(path, hel_arg(args, "out"), "model"));
 	TRY(hel_dir_make(hel_arg(args, "out")));
 	TRY(hel_dlrm_save(m, path));
@@ -112,53 +88,35 @@ static hel_status report_fit(const hel_args *args, json_t *out, fit_data *c, con
 	hel_say(args,
 		"%s by polynomials of degree %u over %.2f times the values seen in %zu records:\n"
 		"  AUC %.4f -> %.4f, accuracy %.4f -> %.4f, log loss %.4f -> %.4f\n"
-		"  largest change of a logit %.3g, %zu decisions differ\n"
-		"written: %s (the model as it is evaluated: for verify, eval, predict)\n",
-		name, c->degree, margin, c->samples.count, c->exact.auc, fitted.auc,
-		c->exact.accuracy, fitted.accuracy, c->exact.log_loss, fitted.log_loss, worst,
-		differ, path);
+		"  largest change of a logit %.3g of a spread of %.3g (%.1f bits), %zu decisions "
+		"differ\n"
+		"written: %s (the model as it is evaluated)\n",
+		name, c->degree, c->margin, f->rows, f->trained.auc, f->fitted.auc,
+		f->trained.accuracy, f->fitted.accuracy, f->trained.log_loss, f->fitted.log_loss,
+		f->largest, f->spread, f->bits, f->differ, path);
 	json_object_set_new(out, "activation",
-			    json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "kind", name,
-				      "degree", (int)c->degree, "margin", margin, "auc",
-				      c->exact.auc, "auc_polynomial", fitted.auc, "accuracy",
-				      c->exact.accuracy, "accuracy_polynomial", fitted.accuracy,
-				      "largest_change", worst, "decisions_differ",
-				      (json_int_t)differ));
+			    json_pack("{s:s, s:i, s:f, s:o, s:o, s:f, s:f, s:f, s:f, s:I}", "kind",
+				      name, "degree", (int)c->degree, "margin", c->margin, "auc",
+				      hel_report_auc(f->trained.auc), "auc_polynomial",
+				      hel_report_auc(f->fitted.auc), "accuracy",
+				      f->trained.accuracy, "accuracy_polynomial",
+				      f->fitted.accuracy, "largest_change", f->largest, "spread",
+				      f->spread, "decisions_differ", (json_int_t)f->differ));
 done:
 	return st;
 }
 
-/* Compiles with polynomials for activations. A polynomial grows fast beyond its range; where the
- * largest values any record could cause would outgrow the modulus, the range is widened; if that
- * does not help, bounds are measured. */
 static hel_status compile_approximated(hel_program **p, hel_compile_report *r, const hel_args *args,
-				       json_t *out, hel_dlrm *m, fit_data *c,
-				       hel_compile_options *options)
+				       json_t *out, hel_dlrm *m, const hel_compile_options *options)
 {
 	hel_status st = HEL_OK;
-	static const double first = 1.25, last = 30;
-	double margin = first;
-	TRY(parse_activation(&c->degree, &c->kind, hel_arg(args, "activation"), m));
+	hel_fit_choice c = {.degree = 0};
+	hel_fidelity f;
+	TRY(parse_activation(&c, hel_arg(args, "activation"), m));
 	if (m->approximation)
 		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
-	if (!c->samples.count)
-		FAIL(HEL_EINVAL, "--activation needs --data FILE: labelled records to learn the "
-				 "activations' ranges from");
-	TRY_ALLOC(c->logits, hel_alloc(2 * c->samples.count, sizeof *c->logits));
-	TRY(metrics_of(&c->exact, c->logits, m, &c->samples));
-	options->proved_only = true;
-	for (;; margin *= 1.5) {
-		TRY(hel_dlrm_approximate(m, &c->samples, c->degree, c->kind, margin));
-		st = hel_compile(p, r, m, options);
-		if (st != HEL_ERANGE || !options->proved_only)
-			break;
-		if (margin > last) {
-			options->proved_only = false;
-			margin = first / 1.5;
-		}
-	}
-	TRY(st);
-	TRY(report_fit(args, out, c, m, margin));
+	TRY(hel_compile_approximated(p, r, &f, &c, m, options));
+	TRY(report_fit(args, out, &f, &c, m));
 done:
 	return st;
 }
@@ -199,6 +157,17 @@ static json_t *layer_times(const hel_program *p, const hel_compile_report *r)
 		    layers, json_pack("{s:s, s:f}", "layer", p->layer[i], "ms",
 				      1e3 * hel_cost_seconds(&r->machine, r->shape.layer[i].cost)));
 	return layers;
+}
+
+/* "12.5" */
+static hel_status parse_bits(double *out, const hel_args *args)
+{
+	const char *text = hel_arg(args, "bits");
+	char *end = NULL;
+	*out = text ? hel_number_of(text, &end) : 0;
+	if (text && (end == text || *end || !(*out >= 1 && *out <= 60)))
+		return hel_fail(HEL_EINVAL, "--bits %s: expected a number from 1 to 60", text);
+	return HEL_OK;
 }
 
 static hel_status parse_goal(hel_goal *out, const hel_args *args)
@@ -249,22 +218,36 @@ done:
 	return st;
 }
 
+/* What a person would not expect to upload. */
+#define MANY_KEY_BYTES 500e6
+
+static void warn_keys(const hel_args *args, const hel_compile_report *r)
+{
+	if ((double)r->key_bytes > MANY_KEY_BYTES && !hel_arg(args, "max-keys"))
+		hel_say(
+		    args,
+		    "WARNING: every client uploads %.0f MB of keys; --max-keys 500 or --optimize "
+		    "keys asks for fewer\n",
+		    (double)r->key_bytes / 1e6);
+}
+
 static hel_status run_compile(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
 	hel_dlrm *m = NULL;
 	hel_program *p = NULL;
 	hel_compile_report r = {0};
-	fit_data c = {0};
+	typical t = {0};
 	hel_writer manifest = {0}, program = {0};
-	uint64_t max_log_n, batch, bits, most[3];
+	uint64_t max_log_n, batch, most[3];
+	double bits;
 	hel_goal goal;
 	hel_coding coding[HEL_MAX_TABLES];
 	hel_calibration machine;
 	hel_progress progress;
 	const char *dir = hel_arg(args, "out");
 	TRY(hel_arg_number(&max_log_n, args, "max-log-n", 12, 17, 17));
-	TRY(hel_arg_number(&bits, args, "bits", 1, 60, 0));
+	TRY(parse_bits(&bits, args));
 	TRY(hel_arg_number(&most[0], args, "max-keys", 1, 1u << 20, 0));
 	TRY(hel_arg_number(&most[1], args, "max-query", 1, 1u << 30, 0));
 	TRY(hel_arg_number(&most[2], args, "max-memory", 1, 1u << 24, 0));
@@ -281,7 +264,9 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 						   ? hel_arg(args, "name")
 						   : last_part(hel_arg(args, "model")),
 				       .goal = goal,
-				       .bits = (double)bits,
+				       .bits = bits,
+				       .accept_loss = hel_arg(args, "accept-loss") != NULL,
+				       .proved_only = hel_arg(args, "proved") != NULL,
 				       .max_key_bytes = most[0] * 1000000,
 				       .max_query_bytes = most[1] * 1000,
 				       .max_memory_bytes = most[2] * 1000000,
@@ -299,9 +284,9 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		FAIL(HEL_EINVAL,
 		     "the model's name must be plain text of at most %d bytes; see --name",
 		     HEL_MODEL_NAME_MAX);
-	TRY(fit_data_new(&c, args, m));
-	options.records = &c.samples;
-	st = hel_arg(args, "activation") ? compile_approximated(&p, &r, args, out, m, &c, &options)
+	TRY(typical_new(&t, args, m));
+	options.records = &t.samples;
+	st = hel_arg(args, "activation") ? compile_approximated(&p, &r, args, out, m, &options)
 					 : hel_compile(&p, &r, m, &options);
 	hel_progress_end(&progress);
 	TRY(st);
@@ -318,31 +303,37 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		hel_say(args, "  %s\n", p->layer[i]);
 	hel_say(args,
 		"%u evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per %s on one "
-		"thread; %.1f bits\n",
+		"thread; %.1f bits; %.0f MB of memory\n",
 		mf->keys, (double)r.key_bytes / 1e6, (double)r.query_bytes / 1e3, 1e3 * r.seconds,
-		batch > 1 ? "query" : "prediction", mf->bits);
+		batch > 1 ? "query" : "prediction", mf->bits, (double)r.memory_bytes / 1e6);
+	warn_keys(args, &r);
+	if (mf->bits_model < mf->bits)
+		hel_say(args, "%.1f bits against the model as trained\n", mf->bits_model);
 	if (batch > 1)
 		hel_say(args, "up to %u records in one query: about %.2f ms each\n",
 			(unsigned)batch, 1e3 * r.seconds / (double)batch);
-	report_bounds(args, out, mf, &r, c.samples.count);
+	report_bounds(args, out, mf, &r, t.samples.count);
 	hel_say(args,
 		"written: %s/manifest.helm (public, %.1f kB), %s/program.helm (server, %.1f kB)\n",
 		dir, (double)manifest.size / 1e3, dir, (double)program.size / 1e3);
 	json_object_update_new(
 	    out, json_pack(
-		     "{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:i, s:o}",
+		     "{s:i, s:i, s:f, s:f, s:i, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:i, s:o, s:f, "
+		     "s:f, s:f, s:I}",
 		     "log_n", mf->params.log_n, "levels", mf->params.levels, "log_qp", r.log_qp,
 		     "log_qp_limit", r.log_qp_limit, "keys", (int)mf->keys, "evaluation_keys_bytes",
 		     (json_int_t)r.key_bytes, "query_bytes", (json_int_t)r.query_bytes,
 		     "estimated_ms", 1e3 * r.seconds, "estimated_ms_2_threads",
 		     1e3 * hel_cost_seconds_on(&r.machine, r.shape.cost, 2), "predicted_bits",
 		     mf->bits, "manifest_bytes", (json_int_t)manifest.size, "program_bytes",
-		     (json_int_t)program.size, "batch", (int)batch, "layers", layer_times(p, &r)));
+		     (json_int_t)program.size, "batch", (int)batch, "layers", layer_times(p, &r),
+		     "bits_model", mf->bits_model, "spread", mf->spread, "unit", mf->unit,
+		     "memory_bytes", (json_int_t)r.memory_bytes));
 done:
 	hel_writer_clear(&manifest);
 	hel_writer_clear(&program);
 	hel_compile_report_clear(&r);
-	fit_data_clear(&c);
+	typical_clear(&t);
 	hel_program_free(p);
 	hel_dlrm_free(m);
 	return st;
@@ -367,7 +358,14 @@ const hel_command hel_command_compile = {
 	 {"max-keys", "MB", "largest evaluation keys, uploaded once", false, false},
 	 {"max-query", "KB", "largest query", false, false},
 	 {"max-memory", "MB", "most memory for weights and one run", false, false},
-	 {"bits", "N", "precision of the score that is wanted (default 12.5)", false, false},
+	 {"bits", "N",
+	  "precision wanted, in bits of the spread of scores (default 12.5); less is refused",
+	  false, false},
+	 {"accept-loss", NULL, "go on where accuracy or precision is lost", false, false},
+	 {"proved", NULL,
+	  "bounds proved for every record, or none: polynomials are fitted over wider ranges for "
+	  "it",
+	  false, false},
 	 {"lookup", "[TABLE=]METHOD",
 	  "how entries travel, of all tables or of one: onehot, grid, powers, roots, coded, or "
 	  "auto "

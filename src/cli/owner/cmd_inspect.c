@@ -72,16 +72,22 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 		    keys, json_pack("{s:i, s:i, s:I}", "galois", (int)m->key[i].galois, "level",
 				    (int)m->key[i].level, "bytes", (json_int_t)bytes));
 	}
-	hel_say(args,
-		"  together %.2f MB\n|logit| stays below %.4g (%s); at least %.1f bits are right\n",
-		(double)total / 1e6, m->bound,
-		m->measured ? "MEASURED on sample records, not proved: others are refused"
-			    : "proved for every record",
-		m->bits);
+	hel_say(
+	    args,
+	    "  together %.2f MB\n|logit| stays below %.4g (%s)\nof scores that spread by %.3g at "
+	    "least %.1f bits are right; against the model as trained %.1f\n",
+	    (double)total / 1e6, m->bound,
+	    m->measured ? "MEASURED on sample records, not proved: others are refused"
+			: "proved for every record",
+	    m->spread, m->bits, m->bits_model);
 	json_object_set_new(out, "evaluation_keys_bytes", json_integer((json_int_t)total));
 	json_object_set_new(out, "bound", json_real(m->bound));
 	json_object_set_new(out, "bounds", json_string(m->measured ? "measured" : "proved"));
 	json_object_set_new(out, "predicted_bits", json_real(m->bits));
+	json_object_set_new(out, "predicted_bits_model", json_real(m->bits_model));
+	json_object_set_new(out, "spread", json_real(m->spread));
+	json_object_set_new(out, "unit", json_real(m->unit));
+	json_object_set_new(out, "largest", json_real(m->largest));
 done:
 	hel_params_free(params);
 	return st;

@@ -64,7 +64,7 @@ static hel_status separate(double *stray, hel_complex *slots, double *coefficien
 
 static hel_status check_stray(const hel_manifest *m, double stray)
 {
-	const double most = STRAY_LIMIT * exp2(-m->bits);
+	const double most = STRAY_LIMIT * hel_manifest_error(m);
 	return stray < most
 		   ? HEL_OK
 		   : hel_fail(HEL_ERANGE,
@@ -75,7 +75,7 @@ static hel_status check_stray(const hel_manifest *m, double stray)
 
 static hel_status check_bound(const hel_manifest *m, double largest)
 {
-	const double bound = m->bound * 1.01 + 1;
+	const double bound = m->bound / m->unit * 1.01 + 1;
 	if (largest <= bound)
 		return HEL_OK;
 	return m->measured
@@ -111,10 +111,13 @@ hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 		largest = fmax(largest, fabs(slots[r].re));
 	TRY(check_stray(m, stray));
 	TRY(check_bound(m, largest));
-	for (size_t r = 0; r < count; r++)
-		out[r] = (hel_score){.logit = slots[r].re,
-				     .probability = 1 / (1 + exp(-slots[r].re)),
-				     .bits = m->bits};
+	for (size_t r = 0; r < count; r++) {
+		const double logit = slots[r].re * m->unit;
+		const bool within = fabs(logit) <= HEL_WITHIN * m->largest;
+		out[r] = (hel_score){.logit = logit,
+				     .probability = 1 / (1 + exp(-logit)),
+				     .bits = within ? fmax(fmin(m->bits, m->bits_model), 0) : 0};
+	}
 done:
 	hel_secret_free(coefficient);
 	hel_secret_free(slots);

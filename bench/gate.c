@@ -63,13 +63,6 @@ static void ntt_inverse(void)
 	k->ntt_inverse(out[0], out[0], NULL, false, &at, 1);
 }
 
-static void dot(void)
-{
-	const hel_dot_terms terms = {(const uint32_t *const *)vector,
-				     (const uint32_t *const *)vector + TERMS, TERMS};
-	k->dot(out[0], &terms, &prime);
-}
-
 static void key_product(void)
 {
 	const uint32_t *const *v = (const uint32_t *const *)vector;
@@ -159,7 +152,6 @@ int main(void)
 	measure("raise", raise_limb);
 	measure("lower", lower_limb);
 	measure("key_product", key_product);
-	measure("dot", dot);
 	measure("rotate", rotate);
 	return 0; /* the operating system frees */
 }

@@ -56,7 +56,7 @@ static inline uint32_t hel_mod_mul(uint32_t a, uint32_t b, uint32_t q)
 	return (uint32_t)((uint64_t)a * b % q);
 }
 
-/** a * 2^32 mod q: the Montgomery form of a, which mont_mul and dot expect as second operand. */
+/** a * 2^32 mod q: the Montgomery form of a, which mont_mul expects as second operand. */
 static inline uint32_t hel_to_mont(uint32_t a, uint32_t q)
 {
 	return (uint32_t)(((uint64_t)a << 32) % q);
@@ -73,13 +73,6 @@ typedef struct hel_permutation {
 
 HEL_CHECKED hel_status hel_permutation_init(hel_permutation *p, uint32_t galois, unsigned log_n);
 void hel_permutation_clear(hel_permutation *p);
-
-/** An inner product of vectors. */
-typedef struct hel_dot_terms {
-	const uint32_t *const *a; /* `count` vectors */
-	const uint32_t *const *b; /* `count` vectors in Montgomery form */
-	size_t count;
-} hel_dot_terms;
 
 /** The two inner products of a key switch: `count` digits with the halves of a key. */
 typedef struct hel_key_terms {
@@ -143,8 +136,6 @@ typedef struct hel_kernels {
 	/* r = r + a * f[limb] */
 	void (*scale_add)(uint32_t *r, const uint32_t *a, const hel_factor *f,
 			  const hel_prime *const *primes, size_t limbs);
-	/* One limb: r = sum_j a_j * b_j / 2^32, b in Montgomery form. Any count > 0. */
-	void (*dot)(uint32_t *r, const hel_dot_terms *terms, const hel_prime *prime);
 	/* One limb of a key switch: r0 = base * factor / 2^32 + sum_j x_j * y0_j / 2^32,
 	 * r1 = sum_j x_j * y1_j / 2^32, both moved by the permutation (NULL: in place) and added
 	 * to r0, r1 when `add`. */

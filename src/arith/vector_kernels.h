@@ -447,23 +447,6 @@ static void tensor(uint32_t *const d[3], const uint32_t *const a[2], const uint3
 
 /* --- inner products -------------------------------------------------------------------------- */
 
-static void dot(uint32_t *r, const hel_dot_terms *terms, const hel_prime *p)
-{
-	const modulus mod = modulus_of(p), *m = &mod;
-	for (uint32_t i = 0; i < p->n; i += LANES) {
-		wide acc = wide_zero();
-		for (size_t j = 0, room = HEL_MAX_TERMS; j < terms->count; j++, room--) {
-			if (!room) {
-				acc = fold(acc, m);
-				room = HEL_MAX_TERMS - 4;
-			}
-			const vec x = load(terms->a[j] + i), y = load(terms->b[j] + i);
-			acc = multiply_add(acc, x, odd(x), y, odd(y));
-		}
-		store(r + i, reduce(acc, HEL_MAX_TERMS, m));
-	}
-}
-
 INLINE void key_product_of(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms, size_t count,
 			   const hel_permutation *perm, bool add, const hel_prime *p)
 {
@@ -670,7 +653,7 @@ static void permute(uint32_t *r, const uint32_t *a, const hel_permutation *p, ui
 	{                                                                                          \
 		.name = label, .ntt_forward = ntt_forward, .ntt_inverse = ntt_inverse, .add = add, \
 		.sub = sub, .mont_mul = mont_mul, .mont_mac = mont_mac, .to_mont = to_mont,        \
-		.scale = scale, .scale_add = scale_add, .dot = dot, .key_product = key_product,    \
+		.scale = scale, .scale_add = scale_add, .key_product = key_product,                \
 		.tensor = tensor, .raise = raise, .lower = lower, .quotient = quotient,            \
 		.residues = residues, .fft_forward = fft_forward, .fft_inverse = fft_inverse,      \
 		.permute = permute,                                                                \

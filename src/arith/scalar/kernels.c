@@ -132,21 +132,6 @@ static void scale_add(uint32_t *r, const uint32_t *a, const hel_factor *f,
 		r[i] = once(r[i] + once(shoup_lazy(a[i], f[l].w, f[l].shoup, p->q), p->q), p->q);
 }
 
-static void dot(uint32_t *r, const hel_dot_terms *terms, const hel_prime *p)
-{
-	for (uint32_t i = 0; i < p->n; i++) {
-		uint64_t acc = 0;
-		for (size_t j = 0, room = HEL_MAX_TERMS; j < terms->count; j++, room--) {
-			if (!room) {
-				acc = acc_fold(acc, p);
-				room = HEL_MAX_TERMS - 4;
-			}
-			acc += (uint64_t)terms->a[j][i] * terms->b[j][i];
-		}
-		r[i] = mont_reduce(acc, p);
-	}
-}
-
 static void key_product(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
 			const hel_permutation *perm, bool add, const hel_prime *p)
 {
@@ -299,7 +284,6 @@ const hel_kernels hel_kernels_scalar = {
     .to_mont = to_mont,
     .scale = scale,
     .scale_add = scale_add,
-    .dot = dot,
     .key_product = key_product,
     .tensor = tensor,
     .raise = raise,

@@ -220,6 +220,7 @@ static void test_models(void **state)
 	assert_ok(hel_remote_manifest(&manifest, &size, u.remote, "other"));
 	assert_ok(hel_client_open(&other.client, manifest, size, NULL, u.secret));
 	assert_true(hel_access_covers(u.access, other.client));
+	assert_ok(hel_client_use(other.client, u.access));
 	hel_client *heart = u.client;
 	u.client = other.client;
 	assert_ok(user_predict(&u, "other", 3, narrow));

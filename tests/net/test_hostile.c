@@ -62,6 +62,10 @@ static void draft_begin(draft *d)
 			      .samples = 16,
 			      .bound = 3,
 			      .bits = 15,
+			      .bits_model = 15,
+			      .unit = 1,
+			      .spread = 1,
+			      .largest = 1,
 			      .keys = 1,
 			      .key = &d->key};
 	d->input[0].layout = (hel_layout){11, 6, {0, 1, 2, 3, 4, 5}, 45};

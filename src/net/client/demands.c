@@ -57,7 +57,7 @@ static hel_status check_sizes(const hel_client *c)
 				query >> 20, QUERY_BYTES_MAX >> 20);
 	if ((uint64_t)m->features << m->log_batch > FEATURES_MAX)
 		return hel_fail(HEL_ELIMIT, "the manifest asks for %u features of %zu records",
-				m->features, hel_client_batch(c));
+				m->features, (size_t)1 << m->log_batch);
 	if (m->samples > c->params->ring.n || (m->samples & (m->samples - 1)))
 		return hel_fail(HEL_EFORMAT, "the manifest asks for %u samples", m->samples);
 	return HEL_OK;

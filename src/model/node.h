@@ -34,6 +34,8 @@ extern const hel_node_type hel_node_dense, hel_node_embed, hel_node_linear, hel_
 
 const hel_node_type *hel_node_type_of(hel_node_kind kind);
 
+/* --- check_node.c: for those files ------------------------------------------- */
+
 /** "node 'NAME' (KIND): " before the detail. */
 hel_status hel_node_fail(const hel_node *n, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

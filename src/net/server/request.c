@@ -15,11 +15,6 @@
 #define DRAIN_MAX (1u << 20)	/* a body that is refused by its head is read up to this size, */
 #define REFUSED_MAX (16u << 20) /* one that is refused in its middle for so long, then cut off */
 
-const char *hel_request_header(hel_request *r, const char *name)
-{
-	return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
-}
-
 /* *segment is what {} stood for. */
 static bool matches(const hel_route *route, const char *url, char segment[HEL_ROUTE_NAME_MAX + 1])
 {

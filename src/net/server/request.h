@@ -67,7 +67,10 @@ struct hel_request {
 	uint64_t sent;
 };
 
-const char *hel_request_header(hel_request *r, const char *name);
+static inline const char *hel_request_header(hel_request *r, const char *name)
+{
+	return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
 /** MHD_AccessHandlerCallback and MHD_RequestCompletedCallback. */
 enum MHD_Result hel_request_handle(void *service, struct MHD_Connection *connection,
 				   const char *url, const char *method, const char *version,

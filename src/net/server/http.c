@@ -89,7 +89,7 @@ hel_status hel_http_open(hel_service *s)
 	four.sin_port = six.sin6_port = htons(port);
 	inet_pton(is_six ? AF_INET6 : AF_INET, host,
 		  is_six ? (void *)&six.sin6_addr : (void *)&four.sin_addr);
-	TRY(hel_verifier_start(s));
+	TRY(hel_verifier_start(s, hel_wait_wake));
 	errno = 0;
 	TRY(start_daemon(s, is_six ? (const void *)&six : (const void *)&four, is_six));
 	const union MHD_DaemonInfo *info =

@@ -1,6 +1,5 @@
 #include "verifier.h"
 #include "http.h"
-#include "wait.h"
 
 /* Ends uploads: syncing and checking them takes too long for the threads that talk to clients. */
 static void *verifier(void *arg)
@@ -26,7 +25,7 @@ static void *verifier(void *arg)
 		r->file = -1;
 		snprintf(r->verdict_detail, sizeof r->verdict_detail, "%s", hel_error_detail());
 		atomic_store(&r->verified, true);
-		hel_wait_wake(s);
+		v->wake(s);
 		pthread_mutex_lock(&v->lock);
 	}
 	pthread_mutex_unlock(&v->lock);
@@ -45,9 +44,10 @@ void hel_verifier_submit(hel_request *r)
 	pthread_mutex_unlock(&v->lock);
 }
 
-hel_status hel_verifier_start(hel_service *s)
+hel_status hel_verifier_start(hel_service *s, void (*wake)(void *service))
 {
 	hel_verifier *v = &s->verifier;
+	v->wake = wake;
 	for (; v->threads < HEL_ARRAY_LEN(v->thread); v->threads++)
 		if (pthread_create(&v->thread[v->threads], NULL, verifier, s))
 			return hel_fail(HEL_ENOMEM, "cannot start a thread");

@@ -13,9 +13,11 @@ typedef struct hel_verifier {
 	pthread_t thread[2];
 	unsigned threads;
 	bool stop;
+	void (*wake)(void *service);
 } hel_verifier;
 
-HEL_CHECKED hel_status hel_verifier_start(hel_service *s);
+/** wake: called when an upload was checked, by the thread that did. */
+HEL_CHECKED hel_status hel_verifier_start(hel_service *s, void (*wake)(void *service));
 /** The request must be among the waiting: it is woken when its upload is checked. */
 void hel_verifier_submit(hel_request *r);
 /** Ends what was submitted first. */

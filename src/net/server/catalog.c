@@ -434,11 +434,32 @@ static void remove_orphans(hel_catalog *c)
 		closedir(dir);
 }
 
+/* Models whose caches nobody has looked for yet. */
+static void prepare_models(hel_catalog *c)
+{
+	for (bool more = true; more && !atomic_load(&c->stop);) {
+		hel_model *next = NULL;
+		pthread_mutex_lock(&c->lock);
+		for (size_t i = 0; i < c->models && !next; i++)
+			if (!c->model[i]->prepared)
+				next = c->model[i];
+		if (next) { /* once: if it fails now, the first query tries again */
+			next->prepared = true;
+			next->refs++;
+		}
+		pthread_mutex_unlock(&c->lock);
+		if (next)
+			hel_model_prepare(next);
+		more = next != NULL;
+		hel_model_release(next);
+	}
+}
+
 static void *keeper(void *arg)
 {
 	hel_catalog *c = arg;
 	struct timespec until;
-	hel_catalog_prepare(c);
+	prepare_models(c);
 	pthread_mutex_lock(&c->lock);
 	while (!atomic_load(&c->stop)) {
 		clock_gettime(CLOCK_MONOTONIC, &until);
@@ -451,7 +472,7 @@ static void *keeper(void *arg)
 		pthread_mutex_unlock(&c->lock);
 		if (!atomic_load(&c->stop)) {
 			scan(c);
-			hel_catalog_prepare(c);
+			prepare_models(c);
 		}
 		pthread_mutex_lock(&c->lock);
 	}

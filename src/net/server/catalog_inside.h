@@ -40,7 +40,8 @@ struct hel_catalog {
 
 /** The file of a model's encoded weights. */
 const char *hel_weights_path(char out[WEIGHTS_PATH_MAX], const hel_catalog *c, const char *name);
-/** Encodes models into their caches that are not there yet. */
-void hel_catalog_prepare(hel_catalog *c);
+/** Encodes a new model into its cache before anybody asks for it, and lets it go again: the first
+ *  query maps it. Takes the memory of reading the program only. */
+void hel_model_prepare(hel_model *m);
 
 #endif

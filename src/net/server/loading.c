@@ -155,9 +155,7 @@ static bool has_weights(const hel_model *m)
 	       memcmp(h.program, m->program, sizeof h.program) == 0;
 }
 
-/* Encodes a new model into its cache before anybody asks for it, and lets it go again: the first
- * query maps it. Takes the memory of reading the program only. */
-static void prepare(hel_model *m)
+void hel_model_prepare(hel_model *m)
 {
 	hel_catalog *c = m->catalog;
 	hel_server *server = NULL;
@@ -174,26 +172,6 @@ static void prepare(hel_model *m)
 		hel_budget_give(c->budget, need);
 	}
 	pthread_mutex_unlock(&m->loading);
-}
-
-void hel_catalog_prepare(hel_catalog *c)
-{
-	for (bool more = true; more && !atomic_load(&c->stop);) {
-		hel_model *next = NULL;
-		pthread_mutex_lock(&c->lock);
-		for (size_t i = 0; i < c->models && !next; i++)
-			if (!c->model[i]->prepared)
-				next = c->model[i];
-		if (next) { /* once: if it fails now, the first query tries again */
-			next->prepared = true;
-			next->refs++;
-		}
-		pthread_mutex_unlock(&c->lock);
-		if (next)
-			prepare(next);
-		more = next != NULL;
-		hel_model_release(next);
-	}
 }
 
 hel_scratch *hel_model_scratch(hel_model *m)

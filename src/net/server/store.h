@@ -1,6 +1,6 @@
 /* store.h -- inside the store: store.c (the table of key sets), quota.c (who must go), upload.c
- * (their files), key_mapping.c (their use), registry.c (their rows). All calls may come from any
- * thread. */
+ * (their files), key_mapping.c (their use), registry.c (their rows), store_open.c (a directory).
+ * All calls may come from any thread. */
 #ifndef HEL_STORE_H
 #define HEL_STORE_H
 
@@ -57,6 +57,11 @@ struct hel_store {
 
 /** The store's clock. */
 double hel_store_now_locked(hel_store *s, double monotonic);
+/** The list an id is in, if it is. */
+hel_keyset **hel_store_bucket(hel_store *s, const uint8_t id[HEL_SESSION_ID_BYTES]);
+void hel_keyset_free(hel_keyset *k);
+/** Bytes of the file of the form for use: the keys, then a checksum. */
+uint64_t hel_store_expanded_file(const hel_keyset *k);
 void hel_store_file_name(char out[64], const hel_keyset *k, const char *suffix);
 /** HEL_ESPACE or HEL_EIO, by errno. */
 hel_status hel_store_disk_failure(const char *what);
@@ -84,7 +89,5 @@ HEL_CHECKED hel_status hel_store_claim(hel_store *s, hel_keyset *k);
 hel_status hel_store_unclaim(hel_store *s, hel_keyset *k, uint64_t have);
 /** Checks a complete upload and writes its form for use; both are on disk afterwards. */
 HEL_CHECKED hel_status hel_store_expand(hel_store *s, hel_keyset *k, const hel_params *params);
-/** Bytes of the file of the form for use: the keys, then a checksum. */
-uint64_t hel_store_expanded_file(const hel_keyset *k);
 
 #endif

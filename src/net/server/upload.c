@@ -42,11 +42,6 @@ hel_status hel_store_unclaim(hel_store *s, hel_keyset *k, uint64_t have)
 	return hel_fail(HEL_EDENIED, "the session was removed");
 }
 
-uint64_t hel_store_expanded_file(const hel_keyset *k)
-{
-	return k->expanded + HEL_HASH_BYTES;
-}
-
 hel_status hel_store_write_begin(int *fd, hel_store *s, hel_keyset *k, uint64_t offset)
 {
 	hel_status st = HEL_OK;

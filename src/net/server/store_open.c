@@ -1,0 +1,194 @@
+/* A store of a directory, from its opening to its end, and the opening of sessions in it. */
+#include "log.h"
+#include "store.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- start ------------------------------------------------------------------------------- */
+
+static hel_status adopt(void *arg, const hel_keyset *row)
+{
+	hel_status st = HEL_OK;
+	hel_store *s = arg;
+	hel_keyset *k = NULL;
+	struct stat info;
+	char name[64];
+	hel_store_file_name(name, row, HEL_STORE_UPLOADED);
+	if (fstatat(s->dir, name, &info, 0) || (uint64_t)info.st_size > row->bytes ||
+	    (row->state == HEL_KEYSET_READY && (uint64_t)info.st_size != row->bytes)) {
+		hel_log("error", "session_lost", "{s:s, s:s}", "file", name, "reason",
+			"the file is missing or has another size than the registry says");
+		hel_store_remove_files(s, row);
+		return HEL_OK;
+	}
+	TRY_ALLOC(k, hel_alloc(1, sizeof *k));
+	*k = *row;
+	TRY_ALLOC(k->request, hel_alloc(k->count, sizeof *k->request));
+	memcpy(k->request, row->request, k->count * sizeof *k->request);
+	k->have = (uint64_t)info.st_size;
+	k->held = k->have + (k->state == HEL_KEYSET_READY ? hel_store_expanded_file(k) : 0);
+	/* a time of use that is still to come is no time of use */
+	k->used = k->used_on_disk = fmin(k->used, s->seconds);
+	k->opened = fmin(k->opened, s->seconds);
+	hel_store_insert_locked(s, k);
+	k = NULL;
+done:
+	hel_keyset_free(k);
+	return st;
+}
+
+/* Removes files no key set owns: those of a process that was killed. */
+static void remove_orphans(hel_store *s)
+{
+	char(*names)[64] = NULL;
+	size_t count = hel_registry_files(&names, s->dir);
+	for (size_t i = 0; i < count; i++) {
+		uint8_t id[HEL_SESSION_ID_BYTES];
+		size_t size;
+		const char *end;
+		bool known = false;
+		const char *dot = strchr(names[i], '.');
+		if (!dot || (strcmp(dot, HEL_STORE_UPLOADED) != 0 && strncmp(dot, ".use", 4) != 0 &&
+			     strcmp(dot, HEL_STORE_PARTIAL) != 0))
+			continue;
+		if (sodium_hex2bin(id, sizeof id, names[i], (size_t)(dot - names[i]), NULL, &size,
+				   &end) == 0 &&
+		    size == sizeof id && strncmp(dot, HEL_STORE_PARTIAL, 5) != 0 &&
+		    (strcmp(dot, HEL_STORE_UPLOADED) == 0 || strcmp(dot, HEL_STORE_EXPANDED) == 0))
+			for (const hel_keyset *k = *hel_store_bucket(s, id); k; k = k->next)
+				known |= memcmp(k->id, id, sizeof id) == 0;
+		if (known)
+			continue;
+		unlinkat(s->dir, names[i], 0);
+		hel_log("info", "orphan_removed", "{s:s}", "file", names[i]);
+	}
+	hel_free(names);
+}
+
+hel_status hel_store_open(hel_store **out, const hel_settings *settings, hel_counters *metrics)
+{
+	hel_status st = HEL_OK;
+	hel_store *s = NULL;
+	char path[HEL_SETTING_TEXT_MAX + 32];
+	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
+	s->settings = settings;
+	s->metrics = metrics;
+	s->dir = s->lock_file = -1;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->changed, NULL);
+	TRY(hel_dir_make(settings->data));
+	snprintf(path, sizeof path, "%s/keys", settings->data);
+	TRY(hel_dir_make(path));
+	if (chmod(settings->data, 0700) || chmod(path, 0700))
+		FAIL(HEL_EIO, "cannot protect %s: %s", settings->data, strerror(errno));
+	s->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof path, "%s/lock", settings->data);
+	s->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->dir < 0 || s->lock_file < 0)
+		FAIL(HEL_EIO, "cannot open %s: %s", settings->data, strerror(errno));
+	if (flock(s->lock_file, LOCK_EX | LOCK_NB))
+		FAIL(HEL_EIO, "another server uses %s; give this one its own --data",
+		     settings->data);
+	snprintf(path, sizeof path, "%s/registry.sqlite", settings->data);
+	TRY(hel_registry_open(&s->registry, path));
+	TRY(hel_registry_clock(&s->seconds, s->registry));
+	s->clock_on_disk = s->hour = s->seconds;
+	s->looked = hel_clock();
+	TRY(hel_registry_each(s->registry, adopt, s));
+	remove_orphans(s);
+	hel_log("info", "store_open", "{s:s, s:i, s:i, s:I}", "data", settings->data, "sessions",
+		(int)s->count, "ready", (int)s->ready, "disk_bytes", (json_int_t)s->disk);
+	*out = s;
+	s = NULL;
+done:
+	hel_store_close(s);
+	return st;
+}
+
+void hel_store_close(hel_store *s)
+{
+	if (!s)
+		return;
+	if (s->registry)
+		hel_store_write_times(s, 0);
+	hel_registry_close(s->registry);
+	for (unsigned b = 0; b < HEL_STORE_BUCKETS; b++)
+		for (hel_keyset *k = s->bucket[b], *next; k; k = next) {
+			next = k->next;
+			hel_keyset_free(k);
+		}
+	if (s->lock_file >= 0)
+		close(s->lock_file);
+	if (s->dir >= 0)
+		close(s->dir);
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
+	hel_free(s);
+}
+
+/* --- a session --------------------------------------------------------------------------- */
+
+static hel_status create_file(hel_store *s, const hel_keyset *k)
+{
+	char name[64];
+	hel_store_file_name(name, k, HEL_STORE_UPLOADED);
+	int fd = openat(s->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || fsync(s->dir)) {
+		hel_status st = hel_store_disk_failure("create a file for keys");
+		if (fd >= 0)
+			close(fd);
+		return st;
+	}
+	close(fd);
+	return HEL_OK;
+}
+
+hel_status hel_store_create(hel_keyset **out, char *token, hel_store *s, const hel_params *params,
+			    const hel_key_request *request, size_t count, const hel_opener *opener)
+{
+	hel_status st = HEL_OK;
+	hel_keyset *k = NULL;
+	uint8_t secret[HEL_TOKEN_BYTES];
+	TRY_ALLOC(k, hel_alloc(1, sizeof *k));
+	k->bytes = hel_keys_file_bytes(params, request, count);
+	k->expanded = hel_keys_expanded_bytes(params, request, count);
+	if (k->bytes > s->settings->keys << 20)
+		FAIL(HEL_ELIMIT, "%llu MB of keys, at most %llu are accepted",
+		     (unsigned long long)(k->bytes >> 20), (unsigned long long)s->settings->keys);
+	TRY_ALLOC(k->request, hel_alloc(count, sizeof *k->request));
+	memcpy(k->request, request, count * sizeof *k->request);
+	k->count = count;
+	memcpy(k->fingerprint, params->fingerprint, HEL_HASH_BYTES);
+	k->opener = *opener;
+	hel_random_bytes(secret, sizeof secret);
+	memcpy(k->id, secret, HEL_SESSION_ID_BYTES);
+	hel_hash(k->proof, secret + HEL_SESSION_ID_BYTES, sizeof secret - HEL_SESSION_ID_BYTES);
+	TRY(hel_quota_admit(s, k));
+	st = create_file(s, k);
+	if (st == HEL_OK)
+		st = hel_registry_add(s->registry, k);
+	if (st != HEL_OK) {
+		char detail[256];
+		snprintf(detail, sizeof detail, "%s", hel_error_detail());
+		pthread_mutex_lock(&s->lock);
+		hel_store_take_out_locked(s, k);
+		pthread_mutex_unlock(&s->lock);
+		hel_store_destroy(s, k);
+		k = NULL;
+		FAIL(st, "%s", detail);
+	}
+	sodium_bin2hex(token, HEL_TOKEN_CHARS + 1, secret, sizeof secret);
+	hel_count(&s->metrics->sessions_opened, 1);
+	*out = k;
+	k = NULL;
+done:
+	hel_wipe(secret, sizeof secret);
+	hel_keyset_free(k);
+	return st;
+}

@@ -2,8 +2,8 @@
  *
  * A method is two things that do not know each other: what the client sends and how the server
  * turns that into one-hot slots (coded.c, powers.c; nothing to do for one-hot inputs), and the
- * product with the table (product.c), which all methods share. lanes.c says where everything
- * stands, smallest.c which ring it takes.
+ * product with the table (product.c), which all methods share. methods.c lists them, lanes.c says
+ * where everything stands, client_side.c what is sent and read, smallest.c which ring it takes.
  *
  * Read in this order: hel_lookup_spec, hel_lane_packing, hel_lookup.
  */
@@ -105,6 +105,7 @@ typedef struct hel_lane {
 
 typedef struct hel_lookup {
 	hel_lookup_spec spec;
+	const struct hel_method *method; /* of the spec */
 	hel_lane_packing packing;
 	size_t lanes;
 	hel_lane *lane; /* sorted by query, table, first */
@@ -116,6 +117,8 @@ typedef struct hel_lookup {
 	hel_shape shape;
 	double bits; /* predicted precision: mean |error|, relative to norm */
 } hel_lookup;
+
+/* --- client_side.c: what is sent, and what comes back ------------------------------- */
 
 /** For FULL and GRID: no lookup; the output is 0. */
 #define HEL_LOOKUP_NONE UINT32_MAX

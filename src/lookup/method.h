@@ -30,6 +30,8 @@ typedef struct hel_method {
 	double (*bound)(const hel_lookup_spec *s);
 } hel_method;
 
+/* --- methods.c ------------------------------------------------------------- */
+
 extern const hel_method hel_method_full, hel_method_digits, hel_method_coded, hel_method_roots,
     hel_method_powers, hel_method_grid;
 const hel_method *hel_method_of(hel_lookup_method method);

@@ -7,7 +7,7 @@ hel_status hel_emit_inputs(hel_draft *d, uint32_t *value, unsigned level)
 {
 	hel_status st = HEL_OK;
 	const hel_lane_packing *packing = &d->l->packing;
-	const bool complex_input = hel_method_of(d->l->spec.method)->complex_input;
+	const bool complex_input = d->l->method->complex_input;
 	hel_layout layout = {.log_slots = (uint8_t)packing->log_slots,
 			     .width = (uint32_t)hel_lanes_width(packing, complex_input)};
 	if (complex_input)

@@ -8,41 +8,6 @@
 #define LARGEST 0.9 /* of outputs: what a base of one prime has room for at 28 bits */
 #define SAMPLES 2   /* random requests that errors are predicted from */
 
-static const hel_method *const methods[HEL_LOOKUP_METHODS] = {
-    [HEL_LOOKUP_FULL] = &hel_method_full,     [HEL_LOOKUP_DIGITS] = &hel_method_digits,
-    [HEL_LOOKUP_CODED] = &hel_method_coded,   [HEL_LOOKUP_ROOTS] = &hel_method_roots,
-    [HEL_LOOKUP_POWERS] = &hel_method_powers, [HEL_LOOKUP_GRID] = &hel_method_grid,
-};
-
-const hel_method *hel_method_of(hel_lookup_method method)
-{
-	return methods[method];
-}
-
-const char *hel_lookup_name(hel_lookup_method method)
-{
-	return (unsigned)method < HEL_LOOKUP_METHODS ? methods[method]->name : "?";
-}
-
-bool hel_lookup_keeps_rows(hel_lookup_method method)
-{
-	return methods[method]->keeps_rows;
-}
-
-hel_status hel_lookup_method_parse(hel_lookup_method *out, const char *name)
-{
-	char known[120] = "";
-	for (int i = 0; i < HEL_LOOKUP_METHODS; i++) {
-		if (strcmp(name, methods[i]->name) == 0) {
-			*out = (hel_lookup_method)i;
-			return HEL_OK;
-		}
-		const size_t n = strlen(known);
-		snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", methods[i]->name);
-	}
-	return hel_fail(HEL_EINVAL, "method '%s' is unknown; expected one of %s", name, known);
-}
-
 static hel_status check_spec(const hel_lookup_spec *s)
 {
 	hel_status st = HEL_OK;
@@ -155,7 +120,7 @@ static hel_status measure(hel_lookup *l)
 {
 	hel_status st = HEL_OK;
 	hel_manifest *m = l->program->manifest;
-	const hel_method *method = hel_method_of(l->spec.method);
+	const hel_method *method = l->method;
 	double *samples = NULL;
 	hel_ranges ranges = {0};
 	const uint8_t seed[HEL_SEED_BYTES] = "lookup";
@@ -202,7 +167,7 @@ done:
 static hel_status build(hel_lookup *l, const hel_lookup *like)
 {
 	hel_status st = HEL_OK;
-	const hel_method *method = hel_method_of(l->spec.method);
+	const hel_method *method = l->method;
 	hel_draft d = {.l = l, .params = l->params, .b.slots = hel_params_slots(l->params)};
 	char name[64];
 	TRY(make_lanes(l));
@@ -260,6 +225,7 @@ static hel_status try_ring(hel_lookup **best, const hel_lookup_spec *s, double n
 		return HEL_OK;
 	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
 	l->spec = *s;
+	l->method = method;
 	l->norm = norm;
 	l->packing.log_slots = log_n - 1;
 	l->packing.sums_only = sums_only;
@@ -335,6 +301,7 @@ hel_status hel_lookup_like(hel_lookup **out, const hel_lookup *like, const hel_t
 	double norm = 1;
 	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
 	l->spec = like->spec;
+	l->method = like->method;
 	l->spec.table = table;
 	l->packing = like->packing;
 	l->norm = like->norm;

@@ -2,7 +2,8 @@
 # readme.sh BUILD SOURCE
 #
 # Runs README.md's "Score your own model" as it stands there, in an empty directory, and compares the
-# score that came over the network with the one in the clear.
+# score that came over the network with the one in the clear. Then looks for every command and option in
+# docs/commands.md, in the paragraph of its command.
 set -eu
 build=$(realpath "$1") source=$(realpath "$2")
 work=$(mktemp -d)
@@ -23,3 +24,19 @@ clear=$(sed -n 's/^1  *\([-+0-9.]*\)  *[0-9.]*$/\1/p' out)
 echo "over the network $sent, in the clear $clear"
 awk -v a="$sent" -v b="$clear" 'BEGIN { exit !(a != "" && b != "" && a - b < 1e-3 && b - a < 1e-3) }' ||
 	{ cat out err; exit 1; }
+
+helrm=$build/src/cli/helrm
+missing=
+"$helrm" --help | sed -n 's/^  \([a-z][a-z -]*[a-z]\) *[A-Z].*/\1/p' >commands
+[ -s commands ]
+while read -r command; do
+	# shellcheck disable=SC2086
+	options=$("$helrm" $command --help | sed '/^$/q' | grep -o -e '--[a-z][a-z-]*' | sort -u)
+	sed -n "/^- \`$command\`: /,/^- \`/{ /^- \`$command\`: /p; /^- \`/!p; }" "$source/docs/commands.md" >described
+	[ -s described ] || missing="$missing $command"
+	for option in $options; do
+		grep -q -e "$option[\` ]" described || missing="$missing $command $option"
+	done
+done <commands
+[ -z "$missing" ] || { echo "FAIL: docs/commands.md does not say:$missing"; exit 1; }
+echo "docs/commands.md names all $(grep -c . commands) commands"

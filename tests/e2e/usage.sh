@@ -71,7 +71,7 @@ for command in $commands; do
 	check "--help lists $command" "not listed" grep -q "^  $command " log/out
 done
 helps "--help" --help
-"$HELRM" --help | sed -n 's/^  \([a-z][a-z -]*[a-z]\)  .*/\1/p' >all
+"$HELRM" --help | sed -n 's/^  \([a-z][a-z -]*[a-z]\) *[A-Z].*/\1/p' >all
 for command in $commands; do
 	check "--help lists $command" "$(cat all)" grep -qx "$command" all
 done

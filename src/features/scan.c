@@ -283,9 +283,9 @@ static hel_status collect(scanner *s, size_t *line, uint64_t max_malformed,
 		for (size_t b = 0; b < HEL_MIN(k->malformed, (size_t)HEL_MALFORMED_SHOWN) &&
 				   r->malformed + b < HEL_MALFORMED_SHOWN;
 		     b++)
-			snprintf(r->shown[r->malformed + b], sizeof r->shown[0], "%.60s:%zu: %s",
-				 strrchr(s->path, '/') ? strrchr(s->path, '/') + 1 : s->path,
-				 *line + k->shown_line[b], k->shown[b]);
+			hel_print(r->shown[r->malformed + b], sizeof r->shown[0], "%.60s:%zu: %s",
+				  strrchr(s->path, '/') ? strrchr(s->path, '/') + 1 : s->path,
+				  *line + k->shown_line[b], k->shown[b]);
 		r->malformed += k->malformed;
 		*line += k->lines;
 		if (r->malformed > max_malformed)

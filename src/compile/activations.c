@@ -41,12 +41,12 @@ hel_status hel_fidelity_check(const hel_fidelity *f, const hel_dlrm *m)
 	const char *name = hel_activation_name(m->config.activation.kind);
 	return hel_fail(
 	    HEL_ELIMIT,
-	    "with polynomials for %s the model is another one: AUC %.4f -> %.4f, accuracy "
+	    "with polynomials for %s the model is another one: AUC %s -> %s, accuracy "
 	    "%.4f -> %.4f, %zu of %zu decisions differ; take a higher degree (see 'helrm "
 	    "approximate'), train with \"activation\": {\"kind\": \"quadratic\"}, or go on with "
 	    "--accept-loss",
-	    name, f->trained.auc, f->fitted.auc, f->trained.accuracy, f->fitted.accuracy, f->differ,
-	    f->rows);
+	    name, hel_auc_says(f->trained.auc).at, hel_auc_says(f->fitted.auc).at,
+	    f->trained.accuracy, f->fitted.accuracy, f->differ, f->rows);
 }
 
 /* --- the margin -------------------------------------------------------------------------- */

@@ -126,6 +126,7 @@ static hel_status sample_features(double **samples, size_t *count, const hel_pro
 		FAIL(HEL_EFORMAT, "the manifest has %zu features, its schema does not", width);
 	TRY(source_new(&r, s, given, p->manifest->degree, SAMPLE_RECORDS));
 	r.standard = standard;
+	r.count = SAMPLE_RECORDS; /* few are taken again: one error alone predicts no mean */
 	TRY_ALLOC(all, hel_alloc(r.count * width, sizeof *all));
 	for (size_t n = 0; n < r.count; n++) {
 		next_record(all + n * width, &r);

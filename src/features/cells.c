@@ -65,7 +65,10 @@ static bool unquote(hel_cell *out, char **p, const char *end, char reason[HEL_RE
 bool hel_split_line(hel_cell *cell, size_t *count, char *line, char *end, char separator,
 		    char reason[HEL_REASON_MAX])
 {
+	const char *inner = memchr(line, '\r', (size_t)(end - line));
 	*count = 0;
+	if (inner && !hel_line_is_blank(inner, end, separator))
+		return BECAUSE("a carriage return within the line: lines end with a line feed");
 	for (char *p = line;; p++) {
 		while (p < end && is_blank(*p, separator))
 			p++;

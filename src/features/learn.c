@@ -153,7 +153,7 @@ done:
 	return st;
 }
 
-static void learn_dense(learner *l)
+static hel_status learn_dense(learner *l)
 {
 	for (size_t k = 0; k < l->schema->dense_count; k++) {
 		double n = 0, sum = 0, squares = 0;
@@ -167,7 +167,10 @@ static void learn_dense(learner *l)
 		d->mean = n > 0 ? sum / n : 0;
 		const double variance = n > 0 ? squares / n - d->mean * d->mean : 0;
 		d->deviation = variance > 1e-12 ? sqrt(variance) : 1;
+		if (!isfinite(variance) || !hel_dense_is_plausible(d))
+			return hel_fail(HEL_EDATA, "the values of %s are too large", d->name);
 	}
+	return HEL_OK;
 }
 
 /* --- who gets a row ------------------------------------------------------------------------ */
@@ -314,7 +317,7 @@ hel_status hel_schema_learn(hel_schema **out, const hel_cache *c, const hel_spli
 	TRY(check_exceptions(plan, l.schema));
 	TRY(hel_pool_try(pool, blocks, sum_block, &l));
 	TRY(check_labels(&l));
-	learn_dense(&l);
+	TRY(learn_dense(&l));
 	TRY(hel_pool_try(pool, tables, count_table, &l));
 	for (size_t t = 0; t < tables; t++)
 		l.kind[t] = hel_embedding_of(plan, l.schema->table[t].name,

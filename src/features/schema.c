@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MEAN_MAX 1e15
+#define DEVIATION_MIN 1e-9
+#define DEVIATION_MAX 1e15
+
 void hel_schema_free(hel_schema *s)
 {
 	if (!s)
@@ -106,7 +110,7 @@ hel_status hel_schema_fit(hel_schema **out, const hel_dataset *set, const hel_re
 		d->mean = n > 0 ? sum / n : 0;
 		double variance = n > 0 ? squares / n - d->mean * d->mean : 0;
 		d->deviation = variance > 1e-12 ? sqrt(variance) : 1;
-		if (!isfinite(d->mean) || !isfinite(variance))
+		if (!isfinite(variance) || !hel_dense_is_plausible(d))
 			FAIL(HEL_EDATA, "the values of %s are too large", d->name);
 	}
 	*out = s;
@@ -147,6 +151,12 @@ static hel_status unknown_category(const hel_table_field *t, const char *text, s
 	return hel_fail(HEL_EDATA,
 			"record %zu: unknown category '%s' for %s; known: %s%sor ? for missing",
 			row + 1, text, t->name, known, t->values > 8 ? "... " : "");
+}
+
+bool hel_dense_is_plausible(const hel_dense_field *d)
+{
+	return fabs(d->mean) <= MEAN_MAX && d->deviation >= DEVIATION_MIN &&
+	       d->deviation <= DEVIATION_MAX;
 }
 
 bool hel_dense_is_far(const hel_schema *s, size_t column, double v)

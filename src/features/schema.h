@@ -92,6 +92,9 @@ size_t hel_schema_hots(const hel_schema *s);
 /** A random record within the schema's ranges, as numbers: for checks. */
 void hel_schema_random(const hel_schema *s, hel_prng *g, double *dense, uint32_t *hots);
 
+/** Whether records can have such a mean and deviation. Beyond, a model's numbers drown or overflow,
+ *  and a client would refuse them. */
+bool hel_dense_is_plausible(const hel_dense_field *d);
 /** Beyond so many deviations a value is far outside what was learned from, and counted. */
 #define HEL_FAR 10
 /** Whether one dense column's value is, before it is clipped; a missing one never. */

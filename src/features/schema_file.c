@@ -234,8 +234,11 @@ static hel_status read_dense(hel_dense_field *d, const hel_json_value *object)
 	TRY(read_name(d->name, object, "name"));
 	TRY(read_number(&d->mean, object, "mean"));
 	TRY(read_number(&d->deviation, object, "deviation"));
-	if (!(d->deviation > 0))
-		FAIL(HEL_EFORMAT, "schema: deviation of %s must be positive", d->name);
+	if (!hel_dense_is_plausible(d))
+		FAIL(HEL_EFORMAT,
+		     "schema: mean %g and deviation %g of %s: no records have these; do values "
+		     "need other units?",
+		     d->mean, d->deviation, d->name);
 done:
 	return st;
 }

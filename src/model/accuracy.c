@@ -121,6 +121,14 @@ done:
 	return st;
 }
 
+hel_auc_text hel_auc_says(double auc)
+{
+	hel_auc_text text = {"undefined"};
+	if (isfinite(auc))
+		snprintf(text.at, sizeof text.at, "%.4f", auc);
+	return text;
+}
+
 /* DeLong's variance: that of the placements' mean in each class. */
 double hel_auc_error(const double *a, const double *b, const uint8_t *labels, size_t count)
 {

@@ -19,6 +19,12 @@ HEL_CHECKED hel_status hel_metrics_of_part(hel_metrics *out, uint64_t *rows, con
 					   const hel_cache *cache, const hel_split *split,
 					   hel_part part, hel_pool *pool);
 
+/** An AUC for people: four digits, or "undefined". */
+typedef struct hel_auc_text {
+	char at[16];
+} hel_auc_text;
+hel_auc_text hel_auc_says(double auc);
+
 /** What one sample contributes to the AUC: the share of the other class it is ranked right against
  *  (DeLong, DeLong, Clarke-Pearson 1988), in [count]. */
 HEL_CHECKED hel_status hel_auc_placements(double *placement, const double *logits,

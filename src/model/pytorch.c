@@ -454,12 +454,13 @@ static hel_status make_schema(importer *im, hel_schema **out, const uint8_t *wei
 		snprintf(f->name, sizeof f->name, "%s", name);
 		f->mean = json_number_value(mean);
 		f->deviation = json_number_value(deviation);
-		if (!json_is_number(mean) || !json_is_number(deviation) || !(f->deviation > 0))
-			FAIL(
-			    HEL_EFORMAT,
-			    "schema: %s needs numbers 'mean' and 'deviation' > 0 (0 and 1 when the "
-			    "model takes values as they are)",
-			    name);
+		if (!json_is_number(mean) || !json_is_number(deviation) ||
+		    !hel_dense_is_plausible(f))
+			FAIL(HEL_EFORMAT,
+			     "schema: %s needs numbers 'mean' (at most 1e15) and 'deviation' (1e-9 "
+			     "to "
+			     "1e15): 0 and 1 when the model takes values as they are",
+			     name);
 	}
 	if (d != s->dense_count || t != s->table_count)
 		FAIL(HEL_EFORMAT, "schema: %zu dense columns and %zu tables, '%s' has %zu and %zu",

@@ -134,6 +134,10 @@ cp data.csv bad && printf 'x' >>bad
 in_place_of "one byte too many" bad 3 data
 first_bytes data.csv $(($(size_of data.csv) / 2)) | sed '$s/,[^,]*$//; $s/,[^,]*$//' >bad
 in_place_of "cut in a line" bad 3 data
+tr '\n' '\r' <data.csv >bad
+refuse 3 "predict: lines that end with CR" predict --model m-default --input bad
+says "lines that end with CR" "a carriage return within the line"
+in_place_of "lines that end with CR" bad 3 data
 cut -d, -f 1-13 data.csv >bad
 refuse 3 "train: data: no label" train --data bad --out out/m
 refuse 3 "eval: data: no label" eval --model m-default --data bad
@@ -149,11 +153,13 @@ train_then_use() { # NAME FILE
 		refused "train: $1" any train
 	else
 		works "train: $1: the model can be used" predict --model out/m --input data.csv
+		works "train: $1: it compiles" compile --model out/m --out out/c
+		works "train: $1: clients take it" keygen --manifest out/c/manifest.helm --out out/k
 	fi
 }
 sed '5s/^\([^,]*\),[^,]*/\1,caf@/' data.csv | tr '@' '\351' >bad
 train_then_use "a category that is no UTF-8" bad
-for age in 1e20 1e155 1e300; do
+for age in 1e14 1e20 1e155 1e300; do
 	sed "5s/^[^,]*/$age/" data.csv >bad
 	train_then_use "an age of $age" bad
 done

@@ -112,6 +112,16 @@ for file in manifest program; do
 	bounds=$("$helrm" inspect "$work/codesigned.c/$file.helm" | grep -c "proved for every record")
 	holds "proved: $file says so" "$bounds" "==" 1
 done
+# Errors predicted on one record hold for others, too; what is of one class has no AUC.
+sed 1q "$data" >"$work/one"
+"$helrm" compile --model "$work/codesigned" --data "$work/one" --out "$work/one.c" >/dev/null
+"$helrm" verify --model "$work/codesigned" --compiled "$work/one.c" --data "$data" --rows 40 --json \
+	>"$work/json"
+holds "compiled with one record, bits" "$(field bits "$work/json")" ">=" \
+	"$(field predicted_bits "$work/json")"
+"$helrm" verify --model "$work/codesigned" --compiled "$work/one.c" --data "$work/one" >"$work/says"
+holds "one class, lines with an undefined AUC" "$(grep -c 'AUC undefined' "$work/says")" "==" 2
+holds "one class, lines with nan" "$(grep -ci nan "$work/says")" "==" 0
 refused "no table 'nosuch'" "$helrm" compile --model "$work/deep" --out "$work/none" --lookup nosuch=grid
 refused "expected auto, onehot (or full, digits), grid" "$helrm" compile --model "$work/deep" --out "$work/none" --lookup scan
 refused "grid takes one entry at a time" "$helrm" compile --model "$work/deep-digits" --out "$work/none" --lookup grid

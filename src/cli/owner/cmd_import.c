@@ -34,7 +34,7 @@ static hel_status run_import(const hel_args *args, json_t *out)
 		m->config.bottom_last_activation ? "the activation" : "none", assumed);
 	if (report.multiplied_out)
 		hel_say(args,
-			"%zu layers follow another one without an activation: multiplied out\n",
+			"layers without an activation after the one before: %zu, multiplied out\n",
 			report.multiplied_out);
 	if (report.no_bias)
 		hel_say(args, "%zu layers have no bias: 0\n", report.no_bias);

@@ -275,13 +275,13 @@ static hel_status report(const hel_args *args, json_t *out, const outcome *o, co
 	    args,
 	    "%zu rows, spread of scores %.3g\n"
 	    "against the program's model: %.2f bits, largest error %.2g, %zu decisions differ, AUC "
-	    "%.4f (encrypted %.4f)\n"
+	    "%s (encrypted %s)\n"
 	    "against the model as trained: %.2f bits, largest error %.2g, %zu decisions differ, "
-	    "AUC "
-	    "%.4f\n"
+	    "AUC %s\n"
 	    "predicted: at least %.1f bits, %.1f against the model as trained\n",
-	    o->rows, mf->spread, bits, o->worst, o->differ, clear.auc, encrypted.auc, bits_model,
-	    o->worst_model, o->differ_model, trained.auc, mf->bits, mf->bits_model);
+	    o->rows, mf->spread, bits, o->worst, o->differ, hel_auc_says(clear.auc).at,
+	    hel_auc_says(encrypted.auc).at, bits_model, o->worst_model, o->differ_model,
+	    hel_auc_says(trained.auc).at, mf->bits, mf->bits_model);
 	hel_say(args, "server: median %.2f ms, 95th percentile %.2f ms per %s on %u thread%s\n",
 		median, p95, o->batch > 1 ? "query" : "prediction", args->threads,
 		args->threads > 1 ? "s" : "");

@@ -15,11 +15,6 @@
 #define COVERS_MAX 64
 #define CONSTANT_COVERS_MAX 4096
 
-/* Of a column: what training can have seen. Beyond, numbers of records drown or overflow. */
-#define MEAN_MAX 1e15
-#define DEVIATION_MIN 1e-9
-#define DEVIATION_MAX 1e15
-
 /* Of encoding: rounding to integers, and transforms in doubles. */
 #define ENCODING_SLACK (1 + 0x1p-20)
 
@@ -95,21 +90,6 @@ static hel_status check_columns(const hel_client *c)
 		   ? HEL_OK
 		   : hel_fail(HEL_EFORMAT, "the manifest's schema has more columns than %s",
 			      c->set->name);
-}
-
-static hel_status check_ranges(const hel_client *c)
-{
-	for (size_t i = 0; i < c->schema->dense_count; i++) {
-		const hel_dense_field *d = &c->schema->dense[i];
-		if (!(fabs(d->mean) <= MEAN_MAX && d->deviation >= DEVIATION_MIN &&
-		      d->deviation <= DEVIATION_MAX))
-			return hel_fail(
-			    HEL_EFORMAT,
-			    "the manifest's schema has mean %g and deviation %g for %s: "
-			    "no training gives these",
-			    d->mean, d->deviation, d->name);
-	}
-	return HEL_OK;
 }
 
 /* --- inputs ------------------------------------------------------------------------------ */
@@ -189,7 +169,6 @@ hel_status hel_client_check_demands(const hel_client *c)
 	TRY(check_sizes(c));
 	TRY(check_keys(c));
 	TRY(check_columns(c));
-	TRY(check_ranges(c));
 	TRY(check_inputs(c));
 done:
 	return st;

@@ -253,6 +253,7 @@ static void test_models(void **state)
 	u.client = other.client;
 	const double received = metric(s.port, "helrm_bytes_received_total");
 	assert_true(hel_access_covers(u.access, u.client));
+	assert_ok(hel_client_use(u.client, u.access));
 	assert_ok(hel_remote_upload(u.remote, u.access, u.client));
 	assert_ok(user_predict(&u, "other", 5, second));
 	assert_less(metric(s.port, "helrm_bytes_received_total") - received, 3e5);

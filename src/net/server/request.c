@@ -65,7 +65,7 @@ static void find_route(hel_request *r, const char *url, const char *method)
  * and proxies that read it differently would take one client's bytes for another's request. */
 typedef struct head {
 	unsigned hosts, lengths, encodings;
-	bool odd_name, odd_length;
+	bool odd_name, odd_value, odd_length;
 } head;
 
 static bool is_token(const char *text)
@@ -76,12 +76,22 @@ static bool is_token(const char *text)
 	return n && !text[n];
 }
 
+/* libmicrohttpd appends a line that goes on with a blank to the name before: a length said so would
+ * not be seen. */
+static bool goes_on(const char *name, const char *framing)
+{
+	const size_t n = strlen(framing);
+	return strncasecmp(name, framing, n) == 0 && name[n];
+}
+
 static enum MHD_Result look_at_header(void *arg, enum MHD_ValueKind kind, const char *name,
 				      const char *value)
 {
 	head *h = arg;
 	(void)kind;
-	h->odd_name |= !is_token(name);
+	h->odd_name |= !is_token(name) || goes_on(name, MHD_HTTP_HEADER_CONTENT_LENGTH) ||
+		       goes_on(name, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+	h->odd_value |= value && strpbrk(value, "\r\n\v\f");
 	h->hosts += strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
 	h->encodings += strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
 	if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
@@ -106,6 +116,8 @@ static void read_head(hel_request *r, const char *version)
 	const bool needs_host = strcmp(version, MHD_HTTP_VERSION_1_0) != 0;
 	if (h.odd_name)
 		refuse_head(r, 400, "malformed", "a header's name is no word");
+	else if (h.odd_value)
+		refuse_head(r, 400, "malformed", "a header holds the end of a line");
 	else if (h.hosts > 1 || (needs_host && !h.hosts))
 		refuse_head(r, 400, "malformed", "one Host is needed");
 	else if (h.lengths > 1 || h.odd_length || h.encodings > 1 || (h.lengths && h.encodings))

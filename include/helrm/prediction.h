@@ -80,7 +80,9 @@ HEL_API HEL_CHECKED hel_status hel_client_query_batch(uint8_t **query, size_t *q
 /** What of a record its query does not carry as it is. */
 typedef struct hel_doubts {
 	size_t unknown; /**< categories that the model does not know: sent as missing */
-	size_t cut;	/**< numbers beyond what the model learned from: cut to that */
+	/** Numbers beyond what the model learned from: cut to that. The precision that a score
+	 * states was measured on records without such. */
+	size_t cut;
 	char text[256]; /**< the first of them, for people; "" for none */
 } hel_doubts;
 

@@ -3,7 +3,7 @@
 
 json_t *hel_report_score(const hel_args *args, const hel_score *score)
 {
-	char right[80] = "far beyond the scores that its precision is known for";
+	char right[80] = "beyond what its precision is known for";
 	if (score->bits > 0)
 		snprintf(right, sizeof right, "at least %.1f bits are right", score->bits);
 	hel_say(args, "logit %+.6f, probability %.6f (%s)\n", score->logit, score->probability,

@@ -88,6 +88,9 @@ check "in two queries" [ $(($(requests) - before)) = 2 ]
 check "one record of them" run 0 "$helrm" query --server "$url" --model batch --passphrase-file passphrase \
 	--state s --input records.csv --row 3
 check "is that record's" says "^3: logit"
+sed '1s/^\([^,]*,[^,]*,[^,]*,[^,]*\),[^,]*/\1,9999/' one.csv >far.csv
+check "a number beyond the model's" run 0 $query --state s --passphrase-file passphrase --input far.csv
+check "is cut, and no precision is claimed" grep -q "beyond what its precision is known for" out
 check "several records need a choice" run 2 $query --state s --passphrase-file passphrase --input records.csv
 check "a wrong pin is refused" run 5 $query --state s --passphrase-file passphrase --input one.csv --pin "$(printf %064d 0)"
 check "an unknown model" run 2 "$helrm" query --passphrase-file passphrase --server "$url" --model nope --state s --input one.csv

@@ -62,9 +62,10 @@ static hel_status separate(double *stray, hel_complex *slots, double *coefficien
 
 #define UNLIKE "a record unlike those that this model's bounds were measured on"
 
+/* stray: in logits. */
 static hel_status check_stray(const hel_manifest *m, double stray)
 {
-	const double most = STRAY_LIMIT * hel_manifest_error(m);
+	const double most = STRAY_LIMIT * hel_manifest_error(m) * m->unit;
 	return stray < most
 		   ? HEL_OK
 		   : hel_fail(HEL_ERANGE,
@@ -73,9 +74,10 @@ static hel_status check_stray(const hel_manifest *m, double stray)
 			      stray, most, m->measured ? ", " UNLIKE "," : "");
 }
 
+/* largest: |logit|; that of random bits is far above any bound. */
 static hel_status check_bound(const hel_manifest *m, double largest)
 {
-	const double bound = m->bound / m->unit * 1.01 + 1;
+	const double bound = m->bound * 1.01 + m->unit;
 	if (largest <= bound)
 		return HEL_OK;
 	return m->measured
@@ -109,8 +111,8 @@ hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 	TRY(separate(&stray, slots, coefficient, c));
 	for (size_t r = 0; r < (size_t)1 << m->log_batch; r++)
 		largest = fmax(largest, fabs(slots[r].re));
-	TRY(check_stray(m, stray));
-	TRY(check_bound(m, largest));
+	TRY(check_stray(m, stray * m->unit));
+	TRY(check_bound(m, largest * m->unit));
 	for (size_t r = 0; r < count; r++) {
 		const double logit = slots[r].re * m->unit;
 		const bool within = fabs(logit) <= HEL_WITHIN * m->largest;

@@ -2,7 +2,11 @@
 #include "dataset.h"
 #include <string.h>
 
-static const hel_dataset *const datasets[] = {&hel_dataset_heart, &hel_dataset_criteo};
+static const hel_dataset *const datasets[] = {
+#define X(name) &hel_dataset_##name,
+    HEL_DATASET_LIST(X)
+#undef X
+};
 
 const hel_dataset *hel_dataset_number(size_t number)
 {
@@ -20,5 +24,7 @@ const hel_dataset *hel_dataset_by_name(const char *name)
 
 const char *hel_dataset_names(void)
 {
-	return "heart, criteo";
+#define X(name) ", " #name
+	return &(HEL_DATASET_LIST(X))[2];
+#undef X
 }

@@ -9,6 +9,8 @@
 #define HEL_MAX_DENSE 1024
 #define HEL_MAX_TABLES 1024
 
+#define HEL_DATASET_LIST(X) X(heart) X(criteo)
+
 typedef enum hel_column_kind { HEL_DENSE, HEL_CATEGORICAL, HEL_LABEL } hel_column_kind;
 
 typedef struct hel_column {
@@ -38,6 +40,8 @@ const hel_dataset *hel_dataset_by_name(const char *name);
 const hel_dataset *hel_dataset_number(size_t number);
 /** Names of all data sets, for messages. */
 const char *hel_dataset_names(void);
-extern const hel_dataset hel_dataset_heart, hel_dataset_criteo;
+#define X(name) extern const hel_dataset hel_dataset_##name;
+HEL_DATASET_LIST(X)
+#undef X
 
 #endif

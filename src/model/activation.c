@@ -5,11 +5,18 @@
 const char *hel_activation_name(hel_activation_kind kind)
 {
 	static const char *const names[HEL_ACT_KINDS] = {
-	    [HEL_ACT_RELU] = "relu",	       [HEL_ACT_SQUARE] = "square",
-	    [HEL_ACT_QUADRATIC] = "quadratic", [HEL_ACT_SILU] = "silu",
-	    [HEL_ACT_SIGMOID] = "sigmoid",     [HEL_ACT_GELU] = "gelu",
+#define X(kind, name) name,
+	    HEL_ACTIVATION_LIST(X)
+#undef X
 	};
 	return kind < HEL_ACT_KINDS ? names[kind] : "?";
+}
+
+const char *hel_activation_names(void)
+{
+#define X(kind, name) ", " name
+	return &(HEL_ACTIVATION_LIST(X))[2];
+#undef X
 }
 
 static double sigmoid(double x)
@@ -98,7 +105,7 @@ hel_status hel_activation_read(hel_activation *out, const json_t *o)
 	while (kind && act.kind < HEL_ACT_KINDS && strcmp(kind, hel_activation_name(act.kind)) != 0)
 		act.kind++;
 	if (!kind || act.kind == HEL_ACT_KINDS)
-		TRY(wrong("activation.kind", "relu, square, quadratic, silu, sigmoid or gelu"));
+		TRY(wrong("activation.kind", hel_activation_names()));
 	json_object_foreach((json_t *)o, key, value) if (strcmp(key, "kind") != 0 &&
 							 strcmp(key, "a") != 0 &&
 							 strcmp(key, "b") != 0)

@@ -5,14 +5,19 @@
 #include "base/base.h"
 #include <jansson.h>
 
+#define HEL_ACTIVATION_LIST(X)                                                                     \
+	X(HEL_ACT_RELU, "relu")                                                                    \
+	X(HEL_ACT_SQUARE, "square")	  /* x^2 */                                                \
+	X(HEL_ACT_QUADRATIC, "quadratic") /* a x^2 + b x */                                        \
+	X(HEL_ACT_SILU, "silu")		  /* x / (1 + exp(-x)) */                                  \
+	X(HEL_ACT_SIGMOID, "sigmoid")                                                              \
+	X(HEL_ACT_GELU, "gelu") /* x Phi(x) */
+
 typedef enum hel_activation_kind {
-	HEL_ACT_RELU,
-	HEL_ACT_SQUARE,	   /* x^2 */
-	HEL_ACT_QUADRATIC, /* a x^2 + b x */
-	HEL_ACT_SILU,	   /* x / (1 + exp(-x)) */
-	HEL_ACT_SIGMOID,
-	HEL_ACT_GELU, /* x Phi(x) */
-	HEL_ACT_KINDS
+#define X(kind, name) kind,
+	HEL_ACTIVATION_LIST(X)
+#undef X
+	    HEL_ACT_KINDS
 } hel_activation_kind;
 
 typedef struct hel_activation {
@@ -23,6 +28,8 @@ typedef struct hel_activation {
 double hel_activate(hel_activation act, double x);
 double hel_activate_slope(hel_activation act, double x);
 const char *hel_activation_name(hel_activation_kind kind);
+/** Of all kinds, for messages. */
+const char *hel_activation_names(void);
 /** {"kind": "quadratic", "a": 0.1, "b": 0.5}; a and b keep what they are where they are missing.
  *  @retval HEL_EFORMAT */
 HEL_CHECKED hel_status hel_activation_read(hel_activation *out, const json_t *o);

@@ -10,10 +10,11 @@ static hel_status kind_of(hel_node *n, const json_t *o)
 		n->kind++;
 	if (kind && n->kind < HEL_NODE_KINDS)
 		return HEL_OK;
-	return hel_fail(HEL_EFORMAT,
-			"node '%s' is of kind '%.40s'; known are dense, embed, linear, concat, "
-			"add, multiply, activation, dot and scale",
-			n->name, kind ? kind : "");
+#define X(kind, name) ", " name
+	static const char known[] = HEL_NODE_LIST(X);
+#undef X
+	return hel_fail(HEL_EFORMAT, "node '%s' is of kind '%.40s'; known are %s", n->name,
+			kind ? kind : "", known + 2);
 }
 
 static hel_status name_of(hel_node *n, size_t number, const json_t *o)

@@ -82,9 +82,10 @@ static hel_status read(hel_node *n, const json_t *o, const hel_schema *s)
 	hel_activation act = {HEL_ACT_KINDS, 0, 0};
 	if (hel_activation_read(&act, json_object_get(o, "activation")) != HEL_OK ||
 	    act.kind == HEL_ACT_KINDS)
-		return hel_node_fail(n, "'activation' must be an object of kind, a and b; kinds "
-					"are relu, square, quadratic (a is not 0), silu, sigmoid "
-					"and gelu");
+		return hel_node_fail(n,
+				     "'activation' must be an object of kind, a (not 0 for "
+				     "quadratic) and b; kinds are %s",
+				     hel_activation_names());
 	n->activation = act;
 	return HEL_OK;
 }

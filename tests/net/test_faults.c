@@ -497,18 +497,21 @@ static void test_malformed(void **state)
 	for (size_t i = 0; i < HEL_ARRAY_LEN(resource); i++)
 		for (int k = 0; k < each; k++) {
 			char head[1024];
-			const bool to_queries = i == 5, opens = i == 6;
+			const char *path = resource[i][1];
+			const bool to_queries = strstr(path, "heart/queries"),
+				   opens = strcmp(path, "/v1/sessions") == 0,
+				   uploads = strcmp(path, "/v1/session/keys") == 0;
 			const void *body = to_queries ? query.bytes : opens ? json : (void *)"body";
 			const size_t size = to_queries ? query.size
 					    : opens    ? json_size
-					    : i == 8   ? 4
+					    : uploads  ? 4
 						       : 0;
 			w.size = 0;
 			int n = snprintf(head, sizeof head,
 					 "%s %s HTTP/1.1\r\nHost: x\r\n%sConnection: "
 					 "close\r\nUpload-Offset: 0\r\n"
 					 "Content-Length: %zu\r\n\r\n",
-					 resource[i][0], resource[i][1], bearer(&attacker), size);
+					 resource[i][0], path, bearer(&attacker), size);
 			hel_write_bytes(&w, head, (size_t)n);
 			/* mutations hit the head and the body's beginning; the rest follows as it
 			 * is */

@@ -262,7 +262,7 @@ typedef struct answer {
 	hel_status status;
 	hel_score score;
 	hel_doubts doubts;
-	char detail[200];
+	char detail[256];
 } answer;
 
 /* `count` records in one query. */

@@ -14,18 +14,39 @@ static hel_complex plus(hel_complex a, hel_complex b)
 	return (hel_complex){a.re + b.re, a.im + b.im};
 }
 
+/* out += vector * x, slot by slot; apart from the rest, because most of a compilation is spent
+ * here. */
+static void add_real(hel_complex *restrict out, const float *restrict vector,
+		     const hel_complex *restrict x, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		out[i].re += (double)vector[i] * x[i].re;
+		out[i].im += (double)vector[i] * x[i].im;
+	}
+}
+
+static void add_complex(hel_complex *restrict out, const float *restrict vector,
+			const hel_complex *restrict x, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		out[i] = plus(out[i], times((hel_complex){vector[2 * i], vector[2 * i + 1]}, x[i]));
+}
+
 static void clear_linear(hel_complex *out, const hel_program *p, const hel_op *op,
 			 const hel_complex *const *value, size_t slots)
 {
-	const size_t mask = slots - 1;
 	memset(out, 0, slots * sizeof *out);
 	for (uint32_t k = 0; k < op->terms; k++) {
 		const hel_term *t = &op->term[k];
-		const hel_complex *x = value[t->value];
-		for (size_t i = 0; i < slots; i++) {
-			size_t q = (size_t)((int64_t)i + t->giant) & mask;
-			size_t s = (size_t)((int64_t)q + t->baby) & mask;
-			out[i] = plus(out[i], times(hel_vector_at(&p->vector[t->vector], q), x[s]));
+		const hel_vector *v = &p->vector[t->vector];
+		hel_term_run run = {0};
+		for (size_t i = 0; i < slots; i += run.count) {
+			run = hel_term_run_at(t, v, i, slots);
+			const hel_complex *x = value[t->value] + run.source;
+			if (v->is_complex)
+				add_complex(out + i, v->value + 2 * run.vector, x, run.count);
+			else
+				add_real(out + i, v->value + run.vector, x, run.count);
 		}
 	}
 }

@@ -25,4 +25,22 @@ HEL_CHECKED hel_status hel_clear_measure(double *largest, const hel_program *p,
 void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
 		  const hel_complex *const *value, const hel_complex *const *in);
 
+/** Slots of a term's result that follow one another in its vector and its source, too. */
+typedef struct hel_term_run {
+	size_t count, vector, source; /* vector: within its period */
+} hel_term_run;
+
+static inline hel_term_run hel_term_run_at(const hel_term *t, const hel_vector *v, size_t slot,
+					   size_t slots)
+{
+	const size_t period = HEL_MIN((size_t)1 << v->log_period, slots);
+	const size_t turned = (size_t)((int64_t)slot + t->giant) & (slots - 1);
+	hel_term_run r = {.vector = turned & (period - 1)};
+	r.source = (size_t)((int64_t)turned + t->baby) & (slots - 1);
+	r.count = HEL_MIN(slots - slot, slots - turned);
+	r.count = HEL_MIN(r.count, slots - r.source);
+	r.count = HEL_MIN(r.count, period - r.vector);
+	return r;
+}
+
 #endif

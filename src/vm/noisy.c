@@ -51,20 +51,21 @@ static double square(hel_complex v)
 
 static void linear_variance(noise_machine *n, const hel_op *op, size_t limbs, double scale)
 {
-	const size_t mask = n->slots - 1;
 	const double baby = hel_noise_switch(n->params, limbs, scale);
 	const double giant = hel_noise_switch(n->params, limbs, scale * scale);
 	const double rounding = hel_noise_encoding(n->params, scale);
 	for (uint32_t k = 0; k < op->terms; k++) {
 		const hel_term *t = &op->term[k];
-		for (size_t i = 0; i < n->slots; i++) {
-			size_t q = (size_t)((int64_t)i + t->giant) & mask;
-			size_t r = (size_t)((int64_t)q + t->baby) & mask;
-			n->added[i] +=
-			    rounding * square(n->noisy[t->value][r]) + (t->giant ? giant : 0);
-			if (t->baby)
-				n->added[i] +=
-				    baby * square(hel_vector_at(&n->p->vector[t->vector], q));
+		const hel_vector *v = &n->p->vector[t->vector];
+		hel_term_run run = {0};
+		for (size_t i = 0; i < n->slots; i += run.count) {
+			run = hel_term_run_at(t, v, i, n->slots);
+			const hel_complex *x = n->noisy[t->value] + run.source;
+			double *added = n->added + i;
+			for (size_t j = 0; j < run.count; j++)
+				added[j] += rounding * square(x[j]) + (t->giant ? giant : 0);
+			for (size_t j = 0; t->baby && j < run.count; j++)
+				added[j] += baby * square(hel_vector_at(v, run.vector + j));
 		}
 	}
 }

@@ -63,7 +63,10 @@ static void test_bad(void **state)
 					  KEY " sessions=1x",
 					  KEY " sessions=",
 					  KEY " sessions=99999999999999999999",
-					  KEY " colour=red"};
+					  KEY " colour=red",
+					  KEY "\r" KEY "x",
+					  "one " KEY "\ntwo " KEY,
+					  KEY "\r\n" KEY "\r\n"};
 	hel_api_key *k = NULL;
 	size_t count;
 	for (size_t i = 0; i < HEL_ARRAY_LEN(bad); i++)

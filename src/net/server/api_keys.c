@@ -86,6 +86,16 @@ static char *next_line(char **at)
 	return line;
 }
 
+/* Under two names it would be unclear whose quota a key takes. */
+static hel_status check_twice(const hel_api_key *keys, size_t last, const char *where)
+{
+	for (size_t i = 0; i < last; i++)
+		if (memcmp(keys[i].hash, keys[last].hash, sizeof keys[i].hash) == 0)
+			return hel_fail(HEL_EINVAL, "%s: the key of an earlier line, '%s'", where,
+					keys[i].name);
+	return HEL_OK;
+}
+
 hel_status hel_api_keys_parse(hel_api_key **out, size_t *count, const char *text, size_t size,
 			      const char *origin)
 {
@@ -105,8 +115,12 @@ hel_status hel_api_keys_parse(hel_api_key **out, size_t *count, const char *text
 	while (*at) {
 		char *line = next_line(&at);
 		snprintf(where, sizeof where, "%.200s, line %u", origin, ++number);
-		if (*line && *line != '#')
-			TRY(read_line(&keys[n++], line, where));
+		if (strchr(line, '\r')) /* a second key would make a name of the first */
+			FAIL(HEL_EINVAL, "%s: a carriage return within the line", where);
+		if (!*line || *line == '#')
+			continue;
+		TRY(read_line(&keys[n], line, where));
+		TRY(check_twice(keys, n++, where));
 	}
 	if (!n)
 		FAIL(HEL_EINVAL, "%s holds no API key", origin);

@@ -30,6 +30,18 @@ static char world_dir[] = "test_net_XXXXXX";
 static hel_records records;
 static double want[ROWS]; /* the model's logits in the clear */
 
+/** SERVER_BINARY [FILTER], what every test of the service is called with; false without the first.
+ */
+static inline bool world_arguments(int argc, char **argv)
+{
+	if (argc < 2)
+		return false;
+	server_binary = argv[1];
+	if (argc > 2)
+		cmocka_set_test_filter(argv[2]);
+	return true;
+}
+
 static inline const char *path(const char *name)
 {
 	static char buffer[8][PATH_SIZE];

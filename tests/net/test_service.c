@@ -589,11 +589,8 @@ static void test_cancel(void **state)
 
 int main(int argc, char **argv)
 {
-	if (argc < 2)
+	if (!world_arguments(argc, argv))
 		return 2;
-	server_binary = argv[1];
-	if (argc > 2)
-		cmocka_set_test_filter(argv[2]);
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(test_predictions, fresh_data),
 	    cmocka_unit_test_setup(test_isolation, fresh_data),

@@ -52,42 +52,59 @@ done:
 	return st;
 }
 
-hel_status hel_metrics_of_part(hel_metrics *out, uint64_t *rows, const hel_dlrm *m,
-			       const hel_cache *cache, const hel_split *split, hel_part part,
-			       hel_pool *pool)
+void hel_scores_clear(hel_scores *s)
+{
+	hel_free(s->logit);
+	hel_free(s->label);
+	*s = (hel_scores){0};
+}
+
+hel_status hel_scores_of_part(hel_scores *out, const hel_dlrm *m, const hel_cache *cache,
+			      const hel_split *split, hel_part part, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	hel_samples s = {0};
-	double *logits = NULL;
-	uint8_t *labels = NULL;
-	uint64_t far = 0;
+	hel_scores r = {0};
 	const size_t blocks = hel_cache_blocks(cache);
-	size_t block[JUDGED_BLOCKS], count = 0, all = 0;
+	size_t block[JUDGED_BLOCKS], all = 0;
 	for (uint64_t row = 0; row < hel_cache_rows(cache); row++)
 		all += hel_split_of(split, row) == part;
 	if (!all)
 		FAIL(HEL_EINVAL, "no row is held out");
-	TRY_ALLOC(logits, hel_alloc(all, sizeof *logits));
-	TRY_ALLOC(labels, hel_alloc(all, 1));
+	TRY_ALLOC(r.logit, hel_alloc(all, sizeof *r.logit));
+	TRY_ALLOC(r.label, hel_alloc(all, 1));
 	for (size_t first = 0; first < blocks; first += JUDGED_BLOCKS) {
 		const size_t n = HEL_MIN(JUDGED_BLOCKS, blocks - first);
 		for (size_t i = 0; i < n; i++)
 			block[i] = first + i;
 		TRY(hel_samples_load(&s, m->schema, cache, split, part, block, n, pool));
-		TRY(hel_dlrm_logits(logits + count, m, &s, pool));
-		memcpy(labels + count, s.label, s.count);
-		far += s.far;
-		count += s.count;
+		TRY(hel_dlrm_logits(r.logit + r.count, m, &s, pool));
+		memcpy(r.label + r.count, s.label, s.count);
+		r.far += s.far;
+		r.count += s.count;
 		hel_samples_clear(&s);
 	}
-	TRY(hel_metrics_of(out, logits, labels, count));
-	out->far = far;
-	if (rows)
-		*rows = count;
+	*out = r;
+	r = (hel_scores){0};
 done:
 	hel_samples_clear(&s);
-	hel_free(logits);
-	hel_free(labels);
+	hel_scores_clear(&r);
+	return st;
+}
+
+hel_status hel_metrics_of_part(hel_metrics *out, uint64_t *rows, const hel_dlrm *m,
+			       const hel_cache *cache, const hel_split *split, hel_part part,
+			       hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_scores s = {0};
+	TRY(hel_scores_of_part(&s, m, cache, split, part, pool));
+	TRY(hel_metrics_of(out, s.logit, s.label, s.count));
+	out->far = s.far;
+	if (rows)
+		*rows = s.count;
+done:
+	hel_scores_clear(&s);
 	return st;
 }
 

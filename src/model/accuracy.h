@@ -14,7 +14,21 @@ typedef struct hel_metrics {
 /** Labels 0/1 against logits. auc is NaN when one class is absent. */
 HEL_CHECKED hel_status hel_metrics_of(hel_metrics *out, const double *logits, const uint8_t *labels,
 				      size_t count);
-/** The same for a part of a cache; *rows is its size, may be NULL. */
+/** What a model says of rows, beside what happened. */
+typedef struct hel_scores {
+	double *logit;	/* [count] */
+	uint8_t *label; /* [count] */
+	size_t count;
+	uint64_t far; /* dense values far outside what was trained on */
+} hel_scores;
+
+/** Those of a part of a cache, in the order of its rows, a few blocks in memory at a time.
+ *  @retval HEL_EINVAL no row belongs to the part. */
+HEL_CHECKED hel_status hel_scores_of_part(hel_scores *out, const hel_dlrm *m,
+					  const hel_cache *cache, const hel_split *split,
+					  hel_part part, hel_pool *pool);
+void hel_scores_clear(hel_scores *s);
+/** hel_metrics_of() for a part of a cache; *rows is its size, may be NULL. */
 HEL_CHECKED hel_status hel_metrics_of_part(hel_metrics *out, uint64_t *rows, const hel_dlrm *m,
 					   const hel_cache *cache, const hel_split *split,
 					   hel_part part, hel_pool *pool);

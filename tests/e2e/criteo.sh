@@ -39,6 +39,9 @@ refused() { # NAME EXIT_CODE TEXT COMMAND...: one line on stderr that has the te
 	fi
 }
 field() { sed -n "s/.*\"$1\":\([-0-9.e]*\).*/\1/p" "$2"; }
+json() { # FILE EXPRESSION: of d, what the file holds
+	python3 -c 'import json, math, sys; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"
+}
 test_auc() { sed -n 's/.*"test":{[^}]*"auc":\([0-9.]*\).*/\1/p' "$1"; }
 
 "$helrm" synth --dataset criteo --rows 40000 --seed 5 --out rows.txt >/dev/null
@@ -73,6 +76,17 @@ rm again.gz
 sed 's/^[01]/1/' others.txt >ones.txt
 "$helrm" eval --model a --data ones.txt >says
 if grep -q "one class: AUC undefined" says && ! grep -q accuracy says; then ok "one class has no AUC"; else fail "one class: $(cat says)"; fi
+# two models on the same rows; what is drawn has a point for each bin
+"$helrm" train --dataset criteo --data rows.txt --config small.json --architecture fm --out fm >/dev/null 2>&1
+"$helrm" eval --model a --against fm --data rows.txt --held-out --plot plot.svg --json >both.json
+"$helrm" eval --model fm --data rows.txt --held-out --json >fm.json
+"$helrm" eval --model a --against a --data others.txt --json >self.json
+holds "eval --against: the difference of both AUCs" "$(json both.json 'd["test"]["against"]["auc_difference"]') - $(test_auc a.json) + $(test_auc fm.json)" "<" 1e-9
+holds "eval --against a model itself: no difference" "$(json self.json 'd["evaluated"]["against"]["auc_difference_error"]')" "==" 0
+holds "eval: guessing loses the base rate's entropy" "$(json both.json 'abs(d["test"]["guessing"]["log_loss"] + sum(p * math.log(p) for p in (d["test"]["base_rate"], 1 - d["test"]["base_rate"])))')" "<" 1e-12
+holds "eval: the AUC lies in its interval" "$(json both.json 'd["test"]["auc_interval"][0] < d["test"]["auc"] < d["test"]["auc_interval"][1] and 1 or 0')" "==" 1
+holds "eval --plot draws a point for each bin" "$(grep -c '<circle' plot.svg)" "==" 15
+rm -r fm
 cat others.txt | "$helrm" eval --model a --data - >piped
 "$helrm" eval --model a --data others.txt >says
 if [ "$(grep AUC piped)" = "$(grep AUC says)" ]; then ok "rows through a pipe"; else fail "rows through a pipe: $(cat piped)"; fi

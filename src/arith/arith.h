@@ -172,8 +172,7 @@ const hel_kernels *hel_kernels_get(void);
 const hel_kernels *hel_kernels_by_name(const char *name);
 
 extern const hel_kernels hel_kernels_scalar;
-#ifdef HEL_HAVE_X86
-extern const hel_kernels hel_kernels_avx2, hel_kernels_avx512;
-#endif
+/* Those of them that this machine's build has: HEL_HAVE_AVX2 and so on. */
+extern const hel_kernels hel_kernels_avx2, hel_kernels_avx512, hel_kernels_neon, hel_kernels_wasm;
 
 #endif

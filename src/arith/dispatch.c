@@ -8,12 +8,14 @@ static const hel_kernels *scalar(void)
 	return &hel_kernels_scalar;
 }
 
-#ifdef HEL_HAVE_X86
+#ifdef HEL_HAVE_AVX2
 static const hel_kernels *avx2(void)
 {
 	return __builtin_cpu_supports("avx2") ? &hel_kernels_avx2 : NULL;
 }
+#endif
 
+#ifdef HEL_HAVE_AVX512
 static const hel_kernels *avx512(void)
 {
 	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -23,14 +25,36 @@ static const hel_kernels *avx512(void)
 }
 #endif
 
+#ifdef HEL_HAVE_NEON
+static const hel_kernels *neon(void)
+{
+	return &hel_kernels_neon; /* part of AArch64 */
+}
+#endif
+
+#ifdef HEL_HAVE_WASM
+static const hel_kernels *wasm(void)
+{
+	return &hel_kernels_wasm; /* a module with SIMD128 does not load without it */
+}
+#endif
+
 /* Best first; each gives NULL where this CPU does not run it. */
 static const struct backend {
 	const char *name;
 	const hel_kernels *(*get)(void);
 } backends[] = {
-#ifdef HEL_HAVE_X86
+#ifdef HEL_HAVE_AVX512
     {"avx512", avx512},
+#endif
+#ifdef HEL_HAVE_AVX2
     {"avx2", avx2},
+#endif
+#ifdef HEL_HAVE_NEON
+    {"neon", neon},
+#endif
+#ifdef HEL_HAVE_WASM
+    {"wasm", wasm},
 #endif
     {"scalar", scalar},
 };
@@ -53,7 +77,7 @@ static void choose(void)
 		if (!chosen)
 			fprintf(stderr,
 				"helrm: HELRM_BACKEND=%s is not available here; known: scalar, "
-				"avx2, avx512\n",
+				"avx2, avx512, neon, wasm\n",
 				wish);
 	}
 	for (size_t i = 0; !chosen; i++)

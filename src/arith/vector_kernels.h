@@ -1,8 +1,11 @@
-/* All kernels, written once over a vocabulary of vectors (avx2/vector.h, avx512/vector.h; the tests
- * have one in plain C). Included by one file per instruction set; gives `KERNELS(name)`.
+/* All kernels, written once over a vocabulary of vectors (ISA/vector.h, documented in
+ * avx2/vector.h; the tests have one in plain C). Included by one file per instruction set; gives
+ * `KERNELS(name)`.
  *
  * A `wide` register holds 64-bit numbers: those of even lanes in one register, those of odd lanes
- * in another. Ranges stand at each function; asserts check them in debug builds.
+ * in another. Where WIDE_HALVES is defined, for "even" and "odd" read "of the lower half" and "of
+ * the upper half": what mul_wide multiplies there. Ranges stand at each function; asserts check
+ * them in debug builds.
  */
 #ifndef LANES
 #error "include a vocabulary first"
@@ -95,13 +98,17 @@ INLINE wide product(vec x, vec y)
  * before q - (high word of t*q), which lies in (0, q], is added. check: 12/4 q + q = 4q */
 INLINE vec reduce_lazy(wide acc, size_t terms, const modulus *m)
 {
-	vec te = mul_wide(mul_wide(acc.even, m->qinv), m->q);
-	vec to = mul_wide(mul_wide(acc.odd, m->qinv), m->q);
+#ifdef WIDE_HALVES
+	const wide t = product(mul_low(low_words(acc.even, acc.odd), m->qinv), m->q);
+#else /* low words lie in even lanes, ready for mul_wide */
+	const wide t = {mul_wide(mul_wide(acc.even, m->qinv), m->q),
+			mul_wide(mul_wide(acc.odd, m->qinv), m->q)};
+#endif
 	vec high = high_words(acc.even, acc.odd);
 	BELOW(high, 4 * m->one);
 	if (terms > 12)
 		high = once(high, m->q2);
-	return minus(plus(high, m->q), high_words(te, to));
+	return minus(plus(high, m->q), high_words(t.even, t.odd));
 }
 
 /* The same in [0, q); up to four terms leave it below 2q. */
@@ -444,6 +451,27 @@ static void tensor(uint32_t *const d[3], const uint32_t *const a[2], const uint3
 		store(d[2] + i, reduce(product(a1, b1), 1, m));
 	}
 }
+
+/* --- automorphisms --------------------------------------------------------------------------- */
+
+#if LANES == 4
+/* Half a block of eight: all of it comes from, and goes to, one half, as an automorphism takes
+ * aligned blocks of any power of two to such blocks. pick(v, lane): v[lane[i] mod 4]. */
+INLINE void store_moved(uint32_t *r, size_t at, vec v, const hel_permutation *p, bool add, vec q)
+{
+	const uint32_t s = p->scatter[at / 8], *lane = p->lane[s & 7];
+	const uint32_t half = (lane[0] ^ (uint32_t)at) & 4;
+	uint32_t *to = r + (s & ~7u) + half;
+	v = pick(v, lane + half);
+	store(to, add ? once(plus(v, load(to)), q) : v);
+}
+
+INLINE vec load_moved(const uint32_t *a, size_t at, const hel_permutation *p)
+{
+	const uint32_t s = p->block[at / 8], *lane = p->lane[s & 7] + (at & 4);
+	return pick(load(a + (s & ~7u) + (lane[0] & 4)), lane);
+}
+#endif
 
 /* --- inner products -------------------------------------------------------------------------- */
 

@@ -215,17 +215,20 @@ static void test_backends_match_scalar(void **state)
 	hel_prng g;
 	test_prng(&g, 1);
 	static const uint32_t below[] = {1u << 30, 1u << 27};
-	const hel_kernels *const backends[] = {&hel_kernels_scalar, hel_kernels_by_name("avx2"),
-					       hel_kernels_by_name("avx512"),
-					       &hel_kernels_emulated};
-	static const char *const names[] = {"scalar", "avx2", "avx512", "emulated"};
+	static const char *const names[] = {"scalar", "avx2", "avx512", "neon", "wasm"};
+	const hel_kernels *backends[HEL_ARRAY_LEN(names) + 2];
+	for (size_t b = 0; b < HEL_ARRAY_LEN(names); b++)
+		backends[b] = hel_kernels_by_name(names[b]);
+	const hel_kernels **const emulated = backends + HEL_ARRAY_LEN(names);
+	emulated[0] = &hel_kernels_emulated;
+	emulated[1] = &hel_kernels_emulated_quads;
 	for (size_t b = 0; b < HEL_ARRAY_LEN(backends); b++) {
 		if (!backends[b]) {
 			print_message("backend %s does not run here\n", names[b]);
 			continue;
 		}
 		/* emulation is slow; 2^13 has every pass that there is */
-		const bool slow = backends[b] == &hel_kernels_emulated;
+		const bool slow = backends + b >= emulated;
 		for (unsigned log_n = 4; log_n <= 14; log_n += log_n < (slow ? 8 : 12) ? 1
 							       : slow		       ? 5
 										       : 2)
@@ -447,7 +450,7 @@ static void run_mac(fixture *f, const hel_kernels *k)
 
 static void bench(void)
 {
-	static const char *const names[] = {"scalar", "avx2", "avx512"};
+	static const char *const names[] = {"scalar", "avx2", "avx512", "neon", "wasm"};
 	hel_prng g;
 	test_prng(&g, 5);
 	printf("%-8s %6s %12s %12s %12s %12s %12s   (median us per limb)\n", "backend", "log n",

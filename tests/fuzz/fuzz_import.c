@@ -1,15 +1,14 @@
 /* A foreign model: the length of its schema (u32), the schema, its weights. What is taken over can
  * be scored. */
 #include "fuzz.h"
-#include "model/dlrm.h"
-#include "model/pytorch.h"
+#include "import/import.h"
 #include <math.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	hel_dlrm *m = NULL;
 	hel_import_report report;
-	const hel_dlrm_config config = hel_dlrm_config_default();
+	const hel_import_config config = hel_import_config_default();
 	const uint8_t seed[HEL_SEED_BYTES] = "import";
 	hel_prng g;
 	hel_reader r = hel_reader_of(data, size);
@@ -19,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	char *text = (char *)fuzz_copy(schema, length);
 	uint8_t *weights = fuzz_copy(r.at, hel_reader_left(&r));
-	if (hel_dlrm_import(&m, &report, &config, text, length, weights, hel_reader_left(&r)) ==
-	    HEL_OK) {
+	if (hel_import(&m, &report, &config, (hel_text){text, length}, weights,
+		       hel_reader_left(&r)) == HEL_OK) {
 		double logit, *dense = hel_alloc(m->schema->dense_count + 1, sizeof *dense);
 		uint32_t *hots = hel_alloc(hel_schema_hots(m->schema) + 1, sizeof *hots);
 		fuzz_expect(dense && hots);

@@ -1,0 +1,234 @@
+/* A checkpoint becomes a model: the form that knows its names builds a graph, and every tensor of
+ * the graph is filled from where the form says that it is. */
+#include "import.h"
+#include "features/cells.h"
+#include "importer.h"
+#include <math.h>
+#include <string.h>
+
+#define WEIGHT_MOST 1e6F /* beyond, a file is damaged or its bytes are swapped */
+#define LOGIT_MOST 1e9	 /* no programs hold more */
+#define TRIED_RECORDS 64
+
+static const hel_form *const forms[] = {&hel_form_dlrm};
+
+/* --- what it is ---------------------------------------------------------------------------- */
+
+static bool looks_like(const hel_form *form, const hel_checkpoint *c)
+{
+	for (size_t i = 0; i < HEL_ARRAY_LEN(form->roots) && form->roots[i]; i++)
+		if (hel_checkpoint_has(c, form->roots[i]))
+			return true;
+	return false;
+}
+
+static hel_status recognise(const hel_form **out, const hel_importer *im)
+{
+	char known[256] = "";
+	for (size_t i = 0; i < HEL_ARRAY_LEN(forms); i++) {
+		if (looks_like(forms[i], &im->file)) {
+			*out = forms[i];
+			return HEL_OK;
+		}
+		snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
+			 forms[i]->name);
+	}
+	return hel_fail(HEL_EUNSUPPORTED,
+			"weights: tensors such as '%.60s' are of no form that is known (%s); "
+			"docs/import.md lists their names, docs/models.md says how to write a "
+			"graph of one's own",
+			im->file.tensor[0].name, known);
+}
+
+/* A bias belongs to a weight. */
+static hel_status check_bias(const hel_importer *im, const char *name)
+{
+	const size_t n = strlen(name), tail = strlen("bias");
+	if (n <= tail || strcmp(name + n - tail, "bias") != 0)
+		return HEL_OK;
+	const int before = (int)(n - tail);
+	return hel_checkpoint_find(&im->file, "%.*sweight", before, name)
+		   ? HEL_OK
+		   : hel_fail(HEL_EFORMAT, "tensor '%.80s' has no '%.*sweight'", name,
+			      HEL_MIN(before, 80), name);
+}
+
+/* What nobody took would change scores. */
+static hel_status check_all_taken(const hel_importer *im, const hel_form *form)
+{
+	hel_status st = HEL_OK;
+	for (size_t i = 0; i < im->file.count; i++) {
+		const hel_stored *t = &im->file.tensor[i];
+		if (t->taken || hel_import_ignores(&im->config, t->name))
+			continue;
+		TRY(check_bias(im, t->name));
+		const char *reason = form->reason ? form->reason(t->name) : NULL;
+		FAIL(HEL_EUNSUPPORTED, "tensor '%.80s' is not supported: %s", t->name,
+		     reason ? reason
+			    : "no part of this form; if scores do not depend on it, --config "
+			      "'{\"ignore\": [NAME]}' leaves it out");
+	}
+done:
+	return st;
+}
+
+/* --- weights ----------------------------------------------------------------------------- */
+
+static hel_status fill(hel_dlrm *m, const hel_importer *im)
+{
+	hel_status st = HEL_OK;
+	for (size_t i = 0; i < m->graph->nodes; i++) {
+		const hel_source *s = &im->source[i];
+		const hel_tensor *t = &m->tensor[m->graph->node[i].tensor];
+		if (s->table)
+			TRY(hel_importer_rows(m->parameter + t->offset, im, s));
+		if (!s->layer)
+			continue;
+		memcpy(m->parameter + t->offset, s->layer->weight,
+		       t->rows * t->columns * sizeof(float));
+		if (m->graph->node[i].bias)
+			memcpy(m->parameter + t[1].offset, s->layer->bias, t->rows * sizeof(float));
+	}
+done:
+	return st;
+}
+
+/* Weights and scores that no model of these records has: damaged, or in another byte order. */
+static hel_status check_sane(const hel_dlrm *m)
+{
+	hel_status st = HEL_OK;
+	const uint8_t seed[HEL_SEED_BYTES] = {0};
+	hel_prng g;
+	double *dense = NULL, logit;
+	uint32_t *hots = NULL;
+	for (size_t i = 0; i < m->tensors; i++) {
+		const hel_tensor *t = &m->tensor[i];
+		for (size_t k = 0; k < t->rows * t->columns; k++)
+			if (!(fabsf(m->parameter[t->offset + k]) <= WEIGHT_MOST))
+				FAIL(HEL_EFORMAT,
+				     "weights: '%s' holds %g; are the bytes in another order?",
+				     t->name, (double)m->parameter[t->offset + k]);
+	}
+	TRY_ALLOC(dense, hel_alloc(m->schema->dense_count, sizeof *dense));
+	TRY_ALLOC(hots, hel_alloc(hel_schema_hots(m->schema), sizeof *hots));
+	hel_prng_init(&g, seed, 0);
+	for (size_t i = 0; i < TRIED_RECORDS; i++) {
+		hel_schema_random(m->schema, &g, dense, hots);
+		TRY(hel_dlrm_logit(&logit, m, dense, hots));
+		if (!(fabs(logit) <= LOGIT_MOST))
+			FAIL(
+			    HEL_EFORMAT,
+			    "weights: a record within the schema's ranges scores %g; scores beyond "
+			    "%g are not supported",
+			    logit, LOGIT_MOST);
+	}
+done:
+	hel_free(dense);
+	hel_free(hots);
+	return st;
+}
+
+/* --- all of it --------------------------------------------------------------------------- */
+
+static hel_status read_schema(hel_importer *im, hel_text text)
+{
+	hel_status st = HEL_OK;
+	json_error_t error;
+	if (!hel_skip_mark(&text.at, &text.size))
+		FAIL(HEL_EFORMAT, "schema: UTF-16, expected UTF-8");
+	im->schema_json = json_loadb(text.at, text.size, JSON_REJECT_DUPLICATES, &error);
+	if (!json_is_object(im->schema_json))
+		FAIL(HEL_EFORMAT, "schema, line %d: %s", error.line,
+		     im->schema_json ? "expected a JSON object" : error.text);
+	const char *name = json_string_value(json_object_get(im->schema_json, "dataset"));
+	im->set = name ? hel_dataset_by_name(name) : NULL;
+	if (!im->set)
+		FAIL(HEL_EFORMAT, "schema: 'dataset' must be one of: %s", hel_dataset_names());
+done:
+	return st;
+}
+
+static void importer_free(hel_importer *im)
+{
+	if (!im)
+		return;
+	for (size_t i = 0; im->table && i < HEL_MAX_TABLES; i++)
+		hel_table_clear(&im->table[i]);
+	hel_tower_clear(&im->bottom);
+	hel_tower_clear(&im->top);
+	hel_graph_free(im->b.g);
+	hel_schema_free(im->schema);
+	hel_checkpoint_clear(&im->file);
+	json_decref(im->schema_json);
+	hel_free(im->source);
+	hel_free(im->table);
+	hel_free(im);
+}
+
+static hel_status importer_new(hel_importer **out, hel_import_report *report,
+			       const hel_import_config *config, hel_text schema,
+			       const uint8_t *weights, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_importer *im = NULL;
+	uint8_t hash[HEL_HASH_BYTES];
+	TRY_ALLOC(im, hel_alloc(1, sizeof *im));
+	im->report = report;
+	im->config = *config;
+	TRY_ALLOC(im->source, hel_alloc(HEL_MAX_NODES, sizeof *im->source));
+	TRY_ALLOC(im->table, hel_alloc(HEL_MAX_TABLES, sizeof *im->table));
+	TRY(read_schema(im, schema));
+	TRY(hel_checkpoint_open(&im->file, weights, size));
+	hel_hash(hash, weights, size);
+	memcpy(im->salt, hash, sizeof im->salt);
+	*out = im;
+	im = NULL;
+done:
+	importer_free(im);
+	return st;
+}
+
+/* Of models that no builder makes the graph says all; that of a chain describes itself. */
+static hel_status make_model(hel_dlrm **out, hel_importer *im)
+{
+	hel_status st = HEL_OK;
+	hel_dlrm_config c = hel_dlrm_config_default();
+	c.architecture = HEL_ARCHITECTURE_GRAPH;
+	c.activation = im->config.activation;
+	c.clip = im->schema->clip;
+	TRY(im->b.status);
+	TRY(hel_graph_check(im->b.g));
+	TRY(hel_dlrm_of_graph(out, &c, im->b.g, im->schema, HEL_MAX_PARAMETERS));
+	im->b.g = NULL;
+	im->schema = NULL;
+	if ((*out)->chain.whole)
+		(*out)->config.architecture = HEL_ARCHITECTURE_DLRM;
+done:
+	return st;
+}
+
+hel_status hel_import(hel_dlrm **out, hel_import_report *report, const hel_import_config *config,
+		      hel_text schema, const uint8_t *weights, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_importer *im = NULL;
+	hel_dlrm *m = NULL;
+	const hel_form *form;
+	*report = (hel_import_report){0};
+	TRY(importer_new(&im, report, config, schema, weights, size));
+	TRY(recognise(&form, im));
+	TRY(form->import(im));
+	TRY(check_all_taken(im, form));
+	TRY(make_model(&m, im));
+	im->schema = m->schema; /* rows are numbered by it */
+	st = fill(m, im);
+	im->schema = NULL;
+	TRY(st);
+	TRY(check_sane(m));
+	*out = m;
+	m = NULL;
+done:
+	importer_free(im);
+	hel_dlrm_free(m);
+	return st;
+}

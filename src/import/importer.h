@@ -1,0 +1,73 @@
+/* importer.h -- what recognisers work with: a checkpoint that becomes a graph with weights.
+ *
+ * A form (a library's names) is a row of a table: whether a checkpoint looks like it, and a
+ * function that (1) finds layers and tables, (2) calls hel_importer_columns once it knows the
+ * tables, (3) builds the graph, saying for each node where its weights are.
+ */
+#ifndef HEL_IMPORTER_H
+#define HEL_IMPORTER_H
+
+#include "foreign_tables.h"
+#include "import.h"
+#include "layers.h"
+#include "model/graph_builder.h"
+
+/** Where a node's weights are: one of the two; all are borrowed. */
+typedef struct hel_source {
+	const hel_layer *layer;
+	hel_foreign_table *table;
+	uint32_t column; /* the schema's table whose values number the rows */
+} hel_source;
+
+typedef struct hel_importer {
+	hel_checkpoint file;
+	hel_import_config config;
+	hel_import_report *report;
+	json_t *schema_json; /* as given */
+	const hel_dataset *set;
+	uint8_t salt[HEL_SALT_BYTES]; /* of the schema: what the weights hash to */
+	hel_schema *schema;
+	hel_builder b;
+	hel_source *source; /* [HEL_MAX_NODES], by node */
+	size_t tables;
+	hel_foreign_table *table; /* [HEL_MAX_TABLES], that of each column of categories */
+	hel_tower bottom, top;	  /* a form's layers */
+} hel_importer;
+
+typedef struct hel_form {
+	const char *name;
+	const char *roots[4]; /* some tensor's name begins so */
+	hel_status (*import)(hel_importer *im);
+	/* Why a tensor that was not taken is not understood, and what would help; NULL: nothing
+	 * known */
+	const char *(*reason)(const char *name);
+} hel_form;
+
+extern const hel_form hel_form_dlrm;
+
+void hel_importer_say(hel_importer *im, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/** The schema, with a vocabulary for each of im->table[0 .. im->tables); begins the graph.
+ *  @retval HEL_EFORMAT its columns are not those of the tables; by name. */
+HEL_CHECKED hel_status hel_importer_columns(hel_importer *im);
+/** The rows of a table, as the schema numbers them. */
+HEL_CHECKED hel_status hel_importer_rows(float *to, const hel_importer *im,
+					 const hel_source *source);
+/** How many dense columns the schema lists. */
+size_t hel_importer_dense(const hel_importer *im);
+
+/* Nodes with weights. */
+uint32_t hel_importer_linear(hel_importer *im, uint32_t x, const hel_layer *l, const char *name);
+uint32_t hel_importer_embed(hel_importer *im, uint32_t column, hel_foreign_table *t,
+			    const char *prefix);
+/** Layers with their activations, called as nn.Sequential numbers them; after the last one only
+ * with `last`. */
+uint32_t hel_importer_tower(hel_importer *im, uint32_t x, const hel_tower *t, bool last,
+			    const char *name);
+/** Says which activation was taken, and what was multiplied out and folded. */
+void hel_importer_tell(hel_importer *im);
+/** The last layer gives one logit, or the one that "output" chooses.
+ *  @retval HEL_EUNSUPPORTED asks for it. */
+HEL_CHECKED hel_status hel_importer_one_logit(hel_importer *im, hel_tower *t);
+
+#endif

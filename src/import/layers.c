@@ -1,0 +1,418 @@
+#include "layers.h"
+#include <ctype.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void layer_clear(hel_layer *l)
+{
+	hel_free(l->weight);
+	hel_free(l->bias);
+	*l = (hel_layer){0};
+}
+
+void hel_tower_clear(hel_tower *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		layer_clear(&t->step[i].layer);
+	t->count = 0;
+}
+
+size_t hel_tower_inputs(const hel_tower *t)
+{
+	return t->count ? t->step[0].layer.columns : 0;
+}
+
+size_t hel_tower_outputs(const hel_tower *t)
+{
+	return t->count ? t->step[t->count - 1].layer.rows : 0;
+}
+
+/* --- one layer ------------------------------------------------------------------------ */
+
+static hel_status read_layer(hel_layer *l, hel_tower *t, const hel_checkpoint *c, const char *name)
+{
+	hel_status st = HEL_OK;
+	hel_stored *weight = hel_checkpoint_find(c, "%s.weight", name),
+		   *bias = hel_checkpoint_find(c, "%s.bias", name);
+	if (!weight)
+		FAIL(HEL_EFORMAT, "weights: tensor '%s.weight' is missing", name);
+	TRY(hel_stored_matrix(weight));
+	if (weight->rows > HEL_MAX_WIDTH || weight->columns > HEL_MAX_NODE_WIDTH)
+		FAIL(HEL_ELIMIT,
+		     "'%s' is a layer of %zu inputs and %zu outputs, at most %zu and %d are "
+		     "supported",
+		     name, weight->columns, weight->rows, HEL_MAX_NODE_WIDTH, HEL_MAX_WIDTH);
+	*l = (hel_layer){.rows = weight->rows, .columns = weight->columns};
+	TRY_ALLOC(l->weight, hel_alloc_raw(l->rows * l->columns, sizeof(float)));
+	TRY_ALLOC(l->bias, hel_alloc(l->rows, sizeof(float)));
+	TRY(hel_stored_rows(l->weight, weight, 0, l->rows));
+	t->no_bias += !bias;
+	if (bias) {
+		TRY(hel_stored_vector(bias, l->rows));
+		TRY(hel_stored_rows(l->bias, bias, 0, l->rows));
+	}
+done:
+	return st;
+}
+
+/* b after a, with nothing between them: one layer, b (a x + c) + d, in double precision. */
+static hel_status multiply_out(hel_layer *a, hel_layer *b)
+{
+	hel_status st = HEL_OK;
+	hel_layer out = {.rows = b->rows, .columns = a->columns};
+	double *sum = NULL;
+	TRY_ALLOC(sum, hel_alloc(out.columns, sizeof *sum));
+	TRY_ALLOC(out.weight, hel_alloc(out.rows * out.columns, sizeof(float)));
+	TRY_ALLOC(out.bias, hel_alloc(out.rows, sizeof(float)));
+	for (size_t r = 0; r < out.rows; r++) {
+		double bias = (double)b->bias[r];
+		memset(sum, 0, out.columns * sizeof *sum);
+		for (size_t k = 0; k < a->rows; k++) {
+			const double w = (double)b->weight[r * b->columns + k];
+			bias += w * (double)a->bias[k];
+			for (size_t i = 0; i < out.columns; i++)
+				sum[i] += w * (double)a->weight[k * a->columns + i];
+		}
+		out.bias[r] = (float)bias;
+		for (size_t i = 0; i < out.columns; i++)
+			out.weight[r * out.columns + i] = (float)sum[i];
+	}
+	layer_clear(a);
+	layer_clear(b);
+	*a = out;
+	out = (hel_layer){0};
+done:
+	hel_free(sum);
+	layer_clear(&out);
+	return st;
+}
+
+/* --- normalisations -------------------------------------------------------------------- */
+
+/* scale * x + shift, element by element: what BatchNorm1d is once it is trained. */
+typedef struct normalisation {
+	size_t width;
+	float *scale, *shift;
+} normalisation;
+
+static void normalisation_clear(normalisation *n)
+{
+	hel_free(n->scale);
+	hel_free(n->shift);
+	*n = (normalisation){0};
+}
+
+static hel_status read_vector(float *out, const hel_checkpoint *c, const char *name,
+			      const char *part, size_t width, float otherwise)
+{
+	hel_status st = HEL_OK;
+	hel_stored *t = hel_checkpoint_find(c, "%s.%s", name, part);
+	for (size_t i = 0; i < width; i++)
+		out[i] = otherwise;
+	if (t) {
+		TRY(hel_stored_vector(t, width));
+		TRY(hel_stored_rows(out, t, 0, width));
+	}
+done:
+	return st;
+}
+
+static hel_status read_normalisation(normalisation *n, const hel_checkpoint *c, const char *name,
+				     double eps)
+{
+	hel_status st = HEL_OK;
+	hel_stored *mean = hel_checkpoint_find(c, "%s.running_mean", name),
+		   *variance = hel_checkpoint_find(c, "%s.running_var", name),
+		   *steps = hel_checkpoint_find(c, "%s.num_batches_tracked", name);
+	float *m = NULL, *v = NULL;
+	if (!mean || !variance)
+		FAIL(HEL_EUNSUPPORTED,
+		     "'%s.weight' is a vector without running_mean and running_var: LayerNorm or "
+		     "another normalisation of each sample, which no polynomial is; train with "
+		     "BatchNorm1d or none",
+		     name);
+	n->width = mean->rows;
+	if (steps)
+		steps->taken = true;
+	TRY_ALLOC(n->scale, hel_alloc(n->width, sizeof(float)));
+	TRY_ALLOC(n->shift, hel_alloc(n->width, sizeof(float)));
+	TRY_ALLOC(m, hel_alloc(n->width, sizeof(float)));
+	TRY_ALLOC(v, hel_alloc(n->width, sizeof(float)));
+	TRY(read_vector(n->scale, c, name, "weight", n->width, 1));
+	TRY(read_vector(n->shift, c, name, "bias", n->width, 0));
+	TRY(read_vector(m, c, name, "running_mean", n->width, 0));
+	TRY(read_vector(v, c, name, "running_var", n->width, 1));
+	for (size_t i = 0; i < n->width; i++) {
+		if (v[i] < 0)
+			FAIL(HEL_EFORMAT, "weights: '%s.running_var' holds %g", name, (double)v[i]);
+		const double scale = (double)n->scale[i] / sqrt((double)v[i] + eps);
+		n->shift[i] = (float)((double)n->shift[i] - scale * (double)m[i]);
+		n->scale[i] = (float)scale;
+	}
+done:
+	hel_free(m);
+	hel_free(v);
+	return st;
+}
+
+static hel_status check_width(const normalisation *n, const char *name, size_t width)
+{
+	return n->width == width
+		   ? HEL_OK
+		   : hel_fail(HEL_EFORMAT,
+			      "'%s' normalises %zu elements, the layer beside it has %zu", name,
+			      n->width, width);
+}
+
+static void fold_behind(hel_layer *l, const normalisation *n)
+{
+	for (size_t r = 0; r < l->rows; r++) {
+		l->bias[r] = n->scale[r] * l->bias[r] + n->shift[r];
+		for (size_t k = 0; k < l->columns; k++)
+			l->weight[r * l->columns + k] *= n->scale[r];
+	}
+}
+
+static void fold_before(hel_layer *l, const normalisation *n)
+{
+	for (size_t r = 0; r < l->rows; r++) {
+		double bias = (double)l->bias[r];
+		for (size_t k = 0; k < l->columns; k++) {
+			float *w = &l->weight[r * l->columns + k];
+			bias += (double)*w * (double)n->shift[k];
+			*w *= n->scale[k];
+		}
+		l->bias[r] = (float)bias;
+	}
+}
+
+hel_status hel_step_normalise(hel_tower *t, size_t step, const hel_checkpoint *c,
+			      const hel_import_config *config, const char *name)
+{
+	hel_status st = HEL_OK;
+	normalisation n = {0};
+	TRY(read_normalisation(&n, c, name, config->batchnorm_eps));
+	TRY(check_width(&n, name, t->step[step].layer.rows));
+	fold_behind(&t->step[step].layer, &n);
+	t->folded++;
+done:
+	normalisation_clear(&n);
+	return st;
+}
+
+/* --- nn.Sequential ----------------------------------------------------------------------- */
+
+typedef enum sort { LINEAR, NORMALISATION, SLOPES } sort;
+
+/* What is called PREFIX.NUMBER[SUFFIX]. */
+typedef struct entry {
+	unsigned number;
+	sort sort;
+} entry;
+
+typedef struct reader {
+	hel_tower *t;
+	const hel_checkpoint *c;
+	const hel_import_config *config;
+	const char *prefix, *suffix;
+	bool apart;
+	entry *entry;
+	size_t entries;
+	normalisation pending; /* of an activation: folded into the layer after it */
+	char pending_name[HEL_NAME_MAX];
+} reader;
+
+/* "PREFIX.NUMBER SUFFIX.part": the number, or -1. */
+static long number_in(const reader *r, const char *name, const char *part)
+{
+	const size_t n = strlen(r->prefix), s = strlen(r->suffix);
+	if (strncmp(name, r->prefix, n) != 0 || name[n] != '.' ||
+	    !isdigit((unsigned char)name[n + 1]))
+		return -1;
+	char *end;
+	const long v = strtol(name + n + 1, &end, 10);
+	return v < 100000 && strncmp(end, r->suffix, s) == 0 && end[s] == '.' &&
+		       strcmp(end + s + 1, part) == 0
+		   ? v
+		   : -1;
+}
+
+static hel_status note(reader *r, long number, sort what)
+{
+	size_t at = 0;
+	if (r->entries == HEL_MAX_FOREIGN_LAYERS)
+		return hel_fail(HEL_ELIMIT, "'%s': at most %d layers are supported", r->prefix,
+				HEL_MAX_FOREIGN_LAYERS);
+	while (at < r->entries && r->entry[at].number < (unsigned)number)
+		at++;
+	memmove(r->entry + at + 1, r->entry + at, (r->entries - at) * sizeof *r->entry);
+	r->entry[at] = (entry){(unsigned)number, what};
+	r->entries++;
+	return HEL_OK;
+}
+
+static hel_status find_entries(reader *r)
+{
+	hel_status st = HEL_OK;
+	for (size_t i = 0; i < r->c->count; i++) {
+		const hel_stored *t = &r->c->tensor[i];
+		const long mean = number_in(r, t->name, "running_mean"),
+			   weight = number_in(r, t->name, "weight");
+		char name[HEL_NAME_MAX];
+		if (mean >= 0)
+			TRY(note(r, mean, NORMALISATION));
+		if (weight < 0)
+			continue;
+		snprintf(name, sizeof name, "%s.%ld%s", r->prefix, weight, r->suffix);
+		const bool normalises = hel_checkpoint_find(r->c, "%s.running_mean", name),
+			   bias = hel_checkpoint_find(r->c, "%s.bias", name);
+		if (t->dimensions > 1)
+			TRY(note(r, weight, LINEAR));
+		else if (!normalises)
+			TRY(note(r, weight, bias ? NORMALISATION : SLOPES));
+	}
+done:
+	return st;
+}
+
+static void name_of(char out[HEL_NAME_MAX], const reader *r, const entry *e)
+{
+	snprintf(out, HEL_NAME_MAX, "%s.%u%s", r->prefix, e->number, r->suffix);
+}
+
+/* PReLU: with one slope it is a leaky relu, the layer's before it. */
+static hel_status take_slope(reader *r, const char *name)
+{
+	hel_status st = HEL_OK;
+	hel_stored *t = hel_checkpoint_find(r->c, "%s.weight", name);
+	float slope;
+	if (t->rows != 1 || t->columns != 1)
+		FAIL(HEL_EUNSUPPORTED,
+		     "'%s.weight' is a vector of %zu: a PReLU of one slope is supported (a leaky "
+		     "relu), not of one per element, nor a normalisation of each sample",
+		     name, t->rows);
+	if (!r->t->count)
+		FAIL(HEL_EUNSUPPORTED, "'%s' is an activation before any layer", name);
+	TRY(hel_stored_vector(t, 1));
+	TRY(hel_stored_rows(&slope, t, 0, 1));
+	hel_step *s = &r->t->step[r->t->count - 1];
+	s->learned = true;
+	s->activation = (hel_activation){HEL_ACT_LEAKY_RELU, (double)slope, 0};
+	r->t->learned++;
+done:
+	return st;
+}
+
+static hel_status take_layer(reader *r, const char *name, bool joined)
+{
+	hel_status st = HEL_OK;
+	hel_tower *t = r->t;
+	hel_layer l = {0};
+	TRY(read_layer(&l, t, r->c, name));
+	const size_t gives = t->count ? hel_tower_outputs(t) : l.columns;
+	if (l.columns != gives)
+		FAIL(HEL_EFORMAT, "%s takes %zu inputs, the layer before gives %zu", name,
+		     l.columns, gives);
+	if (r->pending.width) {
+		TRY(check_width(&r->pending, r->pending_name, l.columns));
+		fold_before(&l, &r->pending);
+		normalisation_clear(&r->pending);
+		t->folded++;
+	}
+	if (t->count && joined) {
+		TRY(multiply_out(&t->step[t->count - 1].layer, &l));
+		t->multiplied_out++;
+	} else {
+		hel_step *s = &t->step[t->count++];
+		*s = (hel_step){.layer = l};
+		l = (hel_layer){0};
+		snprintf(s->name, sizeof s->name, "%s", name);
+	}
+done:
+	layer_clear(&l);
+	return st;
+}
+
+/* Where something stands on both sides, either may be the activation and the other a dropout. */
+static hel_status take_normalisation(reader *r, size_t i, const char *name, bool joined)
+{
+	hel_status st = HEL_OK;
+	if (joined && r->t->count) {
+		TRY(hel_step_normalise(r->t, r->t->count - 1, r->c, r->config, name));
+		goto done;
+	}
+	if (r->pending.width)
+		FAIL(HEL_EUNSUPPORTED, "'%s' normalises what '%s' has normalised", name,
+		     r->pending_name);
+	TRY(read_normalisation(&r->pending, r->c, name, r->config->batchnorm_eps));
+	snprintf(r->pending_name, sizeof r->pending_name, "%s", name);
+	if (i + 1 == r->entries || r->entry[i + 1].number != r->entry[i].number + 1)
+		FAIL(HEL_EUNSUPPORTED,
+		     "'%s' is a normalisation with something on both sides of it: which is the "
+		     "activation and which a dropout is not known; fold it into the layer before",
+		     name);
+done:
+	return st;
+}
+
+static hel_status take_entries(reader *r)
+{
+	hel_status st = HEL_OK;
+	for (size_t i = 0; i < r->entries; i++) {
+		const entry *e = &r->entry[i];
+		const hel_tower *t = r->t;
+		char name[HEL_NAME_MAX];
+		name_of(name, r, e);
+		/* nothing stands between it and what is before it */
+		const bool follows = i && (r->config->no_activation ||
+					   (e->number == e[-1].number + 1 && !r->apart)),
+			   joined = follows && e[-1].sort != SLOPES && !r->pending.width;
+		if (e->sort == LINEAR)
+			TRY(take_layer(r, name, joined));
+		else if (e->sort == NORMALISATION)
+			TRY(take_normalisation(r, i, name, joined));
+		else if (follows || !t->count)
+			TRY(take_slope(r, name));
+		else
+			FAIL(HEL_EUNSUPPORTED,
+			     "'%s' is a PReLU with something before it that is no layer", name);
+	}
+done:
+	return st;
+}
+
+hel_status hel_tower_read(hel_tower *t, const hel_checkpoint *c, const hel_import_config *config,
+			  const char *prefix, const char *suffix, bool apart)
+{
+	hel_status st = HEL_OK;
+	reader r = {
+	    .t = t, .c = c, .config = config, .prefix = prefix, .suffix = suffix, .apart = apart};
+	TRY_ALLOC(r.entry, hel_alloc(HEL_MAX_FOREIGN_LAYERS + 1, sizeof *r.entry));
+	TRY(find_entries(&r));
+	TRY(take_entries(&r));
+done:
+	normalisation_clear(&r.pending);
+	hel_free(r.entry);
+	return st;
+}
+
+hel_status hel_tower_append(hel_tower *t, const hel_checkpoint *c, const char *name)
+{
+	hel_status st = HEL_OK;
+	hel_step s = {0};
+	if (t->count == HEL_MAX_FOREIGN_LAYERS)
+		FAIL(HEL_ELIMIT, "'%s': at most %d layers are supported", name,
+		     HEL_MAX_FOREIGN_LAYERS);
+	TRY(read_layer(&s.layer, t, c, name));
+	if (t->count && s.layer.columns != hel_tower_outputs(t))
+		FAIL(HEL_EFORMAT, "%s takes %zu inputs, the layer before gives %zu", name,
+		     s.layer.columns, hel_tower_outputs(t));
+	snprintf(s.name, sizeof s.name, "%s", name);
+	t->step[t->count++] = s;
+	s.layer = (hel_layer){0};
+done:
+	layer_clear(&s.layer);
+	return st;
+}

@@ -1,0 +1,53 @@
+/* layers.h -- towers of layers out of a checkpoint: read, and made as few as possible.
+ *
+ * nn.Sequential numbers everything that is in it, so that numbers tell where something without
+ * weights stands between two layers: an activation. What follows a layer at once is part of it:
+ * another layer is multiplied out, a batch normalisation folded in. A normalisation after an
+ * activation is folded into the layer after it.
+ */
+#ifndef HEL_LAYERS_H
+#define HEL_LAYERS_H
+
+#include "checkpoint.h"
+#include "import_config.h"
+
+#define HEL_MAX_FOREIGN_LAYERS 128
+
+/** weight: [rows][columns]; a bias that is not in the file is 0. */
+typedef struct hel_layer {
+	size_t rows, columns;
+	float *weight, *bias;
+} hel_layer;
+
+/** A layer and what follows it. */
+typedef struct hel_step {
+	hel_layer layer;
+	char name[HEL_NAME_MAX]; /* for messages */
+	bool learned;		 /* the activation is in the file: PReLU */
+	hel_activation activation;
+} hel_step;
+
+typedef struct hel_tower {
+	size_t count;
+	hel_step step[HEL_MAX_FOREIGN_LAYERS];
+	size_t no_bias, multiplied_out, folded, learned; /* what happened on the way */
+} hel_tower;
+
+/** What is called PREFIX.N[SUFFIX].weight: with numbers that tell of activations (nn.Sequential),
+ *  or, `apart`, with an activation after each. The tower may have no layer.
+ *  @retval HEL_EUNSUPPORTED a normalisation of samples, a PReLU of several slopes; by name.
+ *  @retval HEL_EFORMAT layers do not fit each other; where numbers leave two readings. */
+HEL_CHECKED hel_status hel_tower_read(hel_tower *t, const hel_checkpoint *c,
+				      const hel_import_config *config, const char *prefix,
+				      const char *suffix, bool apart);
+/** One layer, NAME.weight and NAME.bias, behind the others, with an activation before it. */
+HEL_CHECKED hel_status hel_tower_append(hel_tower *t, const hel_checkpoint *c, const char *name);
+/** Folds the normalisation called NAME into a step's layer, right behind it.
+ *  @retval HEL_EUNSUPPORTED it has no statistics: one of samples */
+HEL_CHECKED hel_status hel_step_normalise(hel_tower *t, size_t step, const hel_checkpoint *c,
+					  const hel_import_config *config, const char *name);
+void hel_tower_clear(hel_tower *t);
+size_t hel_tower_inputs(const hel_tower *t);
+size_t hel_tower_outputs(const hel_tower *t);
+
+#endif

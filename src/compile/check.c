@@ -72,7 +72,7 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 	memset(k, 0, sizeof *k);
 	const size_t fresh = c->blocks ? c->blocks->sources : hel_fresh_inputs(s, c);
 	TRY_ALLOC(k->source, hel_alloc(fresh + 2, sizeof *k->source));
-	TRY_ALLOC(k->result, hel_alloc(slots, sizeof *k->result));
+	TRY_ALLOC(k->result, hel_alloc_raw(slots, sizeof *k->result));
 	k->blocks = c->blocks;
 	k->rows = c->blocks ? (size_t)1 << (c->blocks->shape.log_blocks + c->blocks->log_outputs)
 			    : s->rows;
@@ -109,20 +109,16 @@ done:
 static bool acceptable(const planner *p, size_t stage, const hel_packing *k, bool *complete)
 {
 	const size_t slots = (size_t)1 << p->log_slots;
-	uint8_t *seen = (uint8_t *)p->scratch;
+	/* what slots hold: anything, zero, the elements */
+	uint8_t *held = (uint8_t *)p->scratch, *element = held - HEL_SLOT_ANY;
 	size_t found = 0;
-	memset(seen, 0, k->rows);
-	*complete = true;
-	bool everywhere = true;
-	for (size_t q = 0; q < slots; q++) {
-		int32_t e = k->result[q];
-		*complete &= e != HEL_SLOT_ANY;
-		everywhere &= e == 0;
-		if (e >= 0 && !seen[e]) {
-			seen[e] = 1;
-			found++;
-		}
-	}
+	memset(held, 0, k->rows - HEL_SLOT_ANY);
+	for (size_t q = 0; q < slots; q++)
+		element[k->result[q]] = 1;
+	for (size_t e = 0; e < k->rows; e++)
+		found += element[e];
+	*complete = !element[HEL_SLOT_ANY];
+	const bool everywhere = *complete && !element[HEL_SLOT_ZERO] && found == element[0];
 	return found == k->rows && (everywhere || stage + 1 < p->s->count);
 }
 

@@ -46,6 +46,16 @@ static size_t column_room(const hel_packing *k, const hel_packing *parent, size_
 	return k->blocks || (parent && parent->blocks) ? 2 * slots : 0;
 }
 
+/* Whether a source's elements stand where those of the one before do. */
+static bool same_slots(const hel_packing *k, size_t i)
+{
+	const hel_packing_source *from = &k->source[i];
+	if (!i || k->blocks || !from->fresh || !from[-1].fresh)
+		return false;
+	return from->layout.width == from[-1].layout.width &&
+	       hel_layout_mask(&from->layout) == hel_layout_mask(&from[-1].layout);
+}
+
 static void fill_source(hel_transform *p, const hel_stage *s, const hel_packing *k,
 			const hel_packing *parent, size_t i, int32_t *map, int32_t *columns)
 {
@@ -54,7 +64,11 @@ static void fill_source(hel_transform *p, const hel_stage *s, const hel_packing 
 	const size_t slots = p->t.slots;
 	hel_linear_source *to = &p->source[i];
 	*to = (hel_linear_source){.map = map, .diagonals = from->diagonals};
-	if (from->fresh) {
+	if (same_slots(k, i)) {
+		to->map = to[-1].map;
+		to->imaginary = to[-1].imaginary;
+		to->width = to[-1].width;
+	} else if (from->fresh) {
 		map_fresh(map, from, k->blocks, false, slots);
 		if (hel_layout_is_complex(&from->layout)) {
 			map_fresh(map + slots, from, k->blocks, true, slots);

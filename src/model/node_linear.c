@@ -3,6 +3,8 @@
 #include <cblas.h>
 #include <string.h>
 
+#define ROWS 8 /* of which products are summed side by side: one sum waits for itself */
+
 static hel_status shape(hel_node *n, const hel_graph *g)
 {
 	hel_status st = HEL_OK;
@@ -23,11 +25,20 @@ static void evaluate(const hel_record_pass *p, const hel_node *n, double *value)
 		    *b = n->bias ? hel_node_tensor(p->m, n, 1) : NULL;
 	const double *x = p->value[n->input[0]];
 	const size_t in = n->columns[0];
-	for (size_t i = 0; i < n->width; i++) {
+	for (size_t i = 0; i < n->width; i++)
 		value[i] = b ? (double)b[i] : 0;
+	size_t i = 0;
+	for (; i + ROWS <= n->width; i += ROWS) {
+		double sum[ROWS];
+		memcpy(sum, value + i, sizeof sum);
+		for (size_t j = 0; j < in; j++)
+			for (size_t k = 0; k < ROWS; k++)
+				sum[k] += (double)w[(i + k) * in + j] * x[j];
+		memcpy(value + i, sum, sizeof sum);
+	}
+	for (; i < n->width; i++)
 		for (size_t j = 0; j < in; j++)
 			value[i] += (double)w[i * in + j] * x[j];
-	}
 }
 
 static void forward(const hel_network *p, const hel_node *n, float *value)

@@ -15,11 +15,11 @@ void hel_layout_map(int32_t *map, const hel_layout *l, bool imaginary)
 	for (unsigned j = 0; j < l->bits; j++)
 		bit[l->position[j]] = 1u << j;
 	map[0] = (int32_t)(imaginary ? bit[l->log_slots] : 0);
-	for (size_t p = 1; p < slots; p++)
-		map[p] = map[p & (p - 1)] | (int32_t)bit[__builtin_ctzl(p)];
-	for (size_t p = 0; p < slots; p++)
-		if ((uint32_t)map[p] >= l->width)
-			map[p] = HEL_SLOT_ZERO;
+	for (unsigned j = 0; j < l->log_slots; j++) /* all there is, again with one more bit */
+		for (size_t p = 0; p < (size_t)1 << j; p++)
+			map[p + ((size_t)1 << j)] = map[p] | (int32_t)bit[j];
+	for (size_t p = 0; l->width < 1u << l->bits && p < slots; p++)
+		map[p] = (uint32_t)map[p] < l->width ? map[p] : HEL_SLOT_ZERO;
 }
 
 uint32_t hel_layout_mask(const hel_layout *l)

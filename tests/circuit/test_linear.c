@@ -186,6 +186,127 @@ static void test_garbage_is_shunned(void **state)
 	ckks_teardown(&f);
 }
 
+/* --- the check against transforms run one rotation at a time ---------------------------- */
+
+#define TINY 64 /* slots */
+#define MOST_SOURCES 5
+
+typedef struct tiny {
+	hel_linear t;
+	hel_linear_source source[MOST_SOURCES];
+	int32_t map[MOST_SOURCES][TINY], target[TINY];
+} tiny;
+
+static uint32_t below(hel_prng *g, uint32_t n)
+{
+	return (uint32_t)(hel_prng_u64(g) % n);
+}
+
+/* A random layout in random bits, which are returned; garbage in some slots of some. */
+static uint32_t random_map(int32_t *map, hel_prng *g, size_t width)
+{
+	hel_layout l = {.log_slots = 6, .width = (uint32_t)width};
+	while (1u << l.bits < width) {
+		const uint8_t bit = (uint8_t)below(g, 6);
+		if (!(hel_layout_mask(&l) >> bit & 1))
+			l.position[l.bits++] = bit;
+	}
+	hel_layout_map(map, &l, false);
+	for (size_t p = 0; p < TINY && below(g, 4) == 0; p++)
+		map[p] = HEL_SLOT_ANY;
+	return hel_layout_mask(&l);
+}
+
+/* Every second one is nearly what a compiler would write: folds spare outputs, diagonals take what
+ * folds leave. Sources share maps and diagonals with those before them, or do not. */
+static void random_transform(tiny *x, hel_prng *g)
+{
+	static const uint8_t widths[] = {1, 2, 3, 4, 7, 8, 16, 64};
+	x->t = (hel_linear){.slots = TINY,
+			    .rows = 1 + below(g, TINY),
+			    .sources = 1 + below(g, MOST_SOURCES),
+			    .source = x->source,
+			    .folds = below(g, TINY) & below(g, TINY),
+			    .target = x->target};
+	const bool sensible = below(g, 2);
+	const uint32_t out = random_map(x->target, g, x->t.rows);
+	if (sensible)
+		x->t.folds &= ~out;
+	uint32_t mask = 0;
+	for (size_t k = 0; k < x->t.sources; k++) {
+		hel_linear_source *s = &x->source[k];
+		const bool same = k && below(g, 2);
+		*s = (hel_linear_source){.map = x->map[k], .width = widths[below(g, 8)]};
+		if (same) {
+			s->map = s[-1].map;
+			s->width = s[-1].width;
+		} else
+			mask = random_map(x->map[k], g, s->width);
+		s->diagonals = sensible		  ? mask & ~x->t.folds
+			       : k && below(g, 2) ? s[-1].diagonals
+						  : below(g, TINY) & below(g, TINY);
+	}
+}
+
+/* What slots hold in the end for random weights and inputs, as sums modulo 2^64 of one product
+ * after the other; and what each row should hold. */
+static void run_tiny(uint64_t *slot, uint64_t *row, const tiny *x, hel_prng *g)
+{
+	static uint64_t weight[MOST_SOURCES][TINY][TINY], input[MOST_SOURCES][TINY];
+	uint64_t before[TINY];
+	hel_prng_bytes(g, weight, sizeof weight);
+	hel_prng_bytes(g, input, sizeof input);
+	memset(slot, 0, TINY * sizeof *slot);
+	memset(row, 0, TINY * sizeof *row);
+	for (size_t k = 0; k < x->t.sources; k++) {
+		const hel_linear_source *s = &x->source[k];
+		for (size_t r = 0; r < x->t.rows; r++)
+			for (size_t e = 0; e < s->width; e++)
+				row[r] += weight[k][r][e] * input[k][e];
+		for (size_t p = 0; p < TINY; p++)
+			for (size_t by = 0; by < TINY && x->target[p] >= 0; by++) {
+				const int32_t e = s->map[(p + by) % TINY];
+				if ((by & s->diagonals) == by && e >= 0)
+					slot[p] += weight[k][x->target[p]][e] * input[k][e];
+			}
+	}
+	for (size_t step = 1; step < TINY; step *= 2)
+		if (x->t.folds & step) {
+			memcpy(before, slot, sizeof before);
+			for (size_t p = 0; p < TINY; p++)
+				slot[p] += before[(p + step) % TINY];
+		}
+}
+
+static void test_check(void **state)
+{
+	(void)state;
+	const uint8_t seed[HEL_SEED_BYTES] = "check";
+	hel_prng g;
+	size_t rows = 0, zeros = 0, wrong = 0;
+	hel_prng_init(&g, seed, 0);
+	for (int i = 0; i < 5000; i++) {
+		tiny x;
+		int32_t result[TINY];
+		uint64_t slot[TINY], row[TINY];
+		random_transform(&x, &g);
+		run_tiny(slot, row, &x, &g);
+		assert_ok(hel_linear_check(result, &x.t));
+		for (size_t p = 0; p < TINY; p++) {
+			const int32_t e = x.target[p];
+			const int32_t want = e >= 0 && slot[p] == row[e] ? e
+					     : e < 0 && slot[p] == 0	 ? HEL_SLOT_ZERO
+									 : HEL_SLOT_ANY;
+			assert_int_equal(result[p], want);
+			rows += want >= 0;
+			zeros += want == HEL_SLOT_ZERO;
+			wrong += want == HEL_SLOT_ANY;
+		}
+	}
+	print_message("%zu slots are right, %zu zero, %zu wrong\n", rows, zeros, wrong);
+	assert_less(5000, HEL_MIN(rows, HEL_MIN(zeros, wrong)));
+}
+
 static void test_mismatches(void **state)
 {
 	(void)state;
@@ -221,6 +342,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_layouts),
 	    cmocka_unit_test(test_garbage_is_shunned),
+	    cmocka_unit_test(test_check),
 	    cmocka_unit_test(test_mismatches),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -306,6 +306,7 @@ static hel_status build(hel_dlrm **out, const form *f, const double *value, size
 	char *text = NULL;
 	hel_dlrm *m = NULL;
 	c.architecture = HEL_ARCHITECTURE_MLP;
+	c.members = 1;
 	c.embedding_dim = (uint32_t)f->dim;
 	c.activation = (hel_activation){HEL_ACT_SQUARE, 0, 0};
 	c.top_layers = 2;

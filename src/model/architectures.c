@@ -172,6 +172,20 @@ static void (*const builders[HEL_ARCHITECTURES])(builder *) = {
     [HEL_ARCHITECTURE_MLP] = mlp,
 };
 
+/* The mean of members beside each other, which share inputs and nothing else. */
+static void ensemble(builder *b)
+{
+	hel_group logits = {0};
+	for (uint32_t k = 0; k < b->c->members; k++) {
+		snprintf(b->b.prefix, sizeof b->b.prefix, "m%u.", k);
+		builders[b->c->architecture](b);
+		hel_group_join(&logits, (uint32_t)b->b.g->nodes - 1);
+	}
+	b->b.prefix[0] = 0;
+	hel_build_scale(&b->b, hel_build_gather(&b->b, HEL_NODE_ADD, &logits, "sum"),
+			1 / (double)b->c->members, "logit");
+}
+
 static hel_status check_columns(const hel_dlrm_config *c, const hel_schema *s)
 {
 	for (size_t i = 0; i < c->item_columns; i++) {
@@ -197,7 +211,10 @@ hel_status hel_architecture_build(hel_graph **out, const hel_dlrm_config *c,
 		FAIL(HEL_EINVAL, "a graph of its own has no builder");
 	TRY(check_columns(c, schema));
 	TRY(hel_graph_new(&b.b.g, schema));
-	builders[c->architecture](&b);
+	if (c->members > 1)
+		ensemble(&b);
+	else
+		builders[c->architecture](&b);
 	TRY(b.b.status);
 	TRY(hel_graph_check(b.b.g));
 	*out = b.b.g;

@@ -5,6 +5,7 @@
  * that a checkpoint needs the optimiser's state and the number n only. */
 #include "fit.h"
 #include "accuracy.h"
+#include "ensemble.h"
 #include "train.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 
 #define WINDOW_BLOCKS ((size_t)16) /* of HEL_BLOCK_ROWS rows */
 #define CHECKPOINT_VERSION 1
+#define CHECKPOINT_PATH 4096
 #define BLOCK_STREAM ((uint64_t)1 << 32) /* of the seed's generator: epochs, windows */
 #define WINDOW_STREAM ((uint64_t)1 << 48)
 
@@ -26,7 +28,20 @@ typedef struct progress_state {
 	uint64_t stopped;
 } progress_state;
 
+/* Members in training side by side: one line of progress for all. */
+typedef struct fit_crew {
+	hel_dlrm *m;
+	const hel_cache *cache;
+	const hel_split *split;
+	const hel_fit_options *o;
+	hel_fit_report *report; /* [member] */
+	double *done;		/* [member]: shares */
+	hel_progress progress;
+} fit_crew;
+
 typedef struct fit {
+	fit_crew *crew; /* NULL: alone */
+	size_t member;
 	hel_dlrm *m;
 	const hel_cache *cache;
 	const hel_split *split;
@@ -224,9 +239,26 @@ done:
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
+static void show_crew(const fit *f, double share, const char *member)
+{
+	char note[128];
+	double all = 0;
+	const uint32_t members = f->m->config.members;
+	snprintf(note, sizeof note, "member %zu: %s", f->member, member);
+	__atomic_store(&f->crew->done[f->member], &share, __ATOMIC_RELAXED);
+	for (uint32_t k = 0; k < members; k++) {
+		double one;
+		__atomic_load(&f->crew->done[k], &one, __ATOMIC_RELAXED);
+		all += one / members;
+	}
+	hel_progress_note(&f->crew->progress, all, note);
+}
+
 static void show(fit *f, double loss)
 {
 	char note[96], auc[32] = "";
+	if (f->o->quiet)
+		return;
 	/* of this run: what was done before it took none of its time */
 	const uint64_t done = hel_trainer_number(f->trainer) - f->report->resumed,
 		       all = f->total - f->report->resumed;
@@ -235,8 +267,11 @@ static void show(fit *f, double loss)
 		snprintf(auc, sizeof auc, ", AUC %.4f", f->auc);
 	snprintf(note, sizeof note, "%.0f rows/s, loss %.4f%s",
 		 (double)f->report->rows / fmax(seconds, 1e-3), loss, auc);
-	if (!f->o->quiet)
-		hel_progress_note(&f->progress, (double)done / (double)all, note);
+	const double share = (double)done / (double)all;
+	if (f->crew)
+		show_crew(f, share, note);
+	else
+		hel_progress_note(&f->progress, share, note);
 }
 
 static hel_status after_step(fit *f, double loss, size_t rows)
@@ -332,20 +367,31 @@ done:
 	return st;
 }
 
-hel_status hel_dlrm_fit(hel_fit_report *report, hel_dlrm *m, const hel_cache *cache,
-			const hel_split *split, const hel_fit_options *o)
+static hel_status fit_one(hel_fit_report *report, hel_dlrm *m, const hel_cache *cache,
+			  const hel_split *split, const hel_fit_options *o, fit_crew *crew,
+			  size_t member)
 {
 	hel_status st = HEL_OK;
-	fit f = {.m = m, .cache = cache, .split = split, .o = o, .report = report};
+	fit f = {.m = m,
+		 .cache = cache,
+		 .split = split,
+		 .o = o,
+		 .report = report,
+		 .crew = crew,
+		 .member = member};
 	*report = (hel_fit_report){.best_auc = NAN};
 	TRY(prepare(&f));
 	if (o->resume)
 		TRY(load(&f));
-	hel_progress_begin(&f.progress, "training");
-	f.saved = f.progress.start;
+	f.saved = f.progress.start = hel_clock();
+	if (!crew)
+		hel_progress_begin(&f.progress, "training");
 	st = run_epochs(&f);
-	hel_progress_end(&f.progress);
+	if (!crew)
+		hel_progress_end(&f.progress);
 	TRY(st);
+	if (crew && o->checkpoint) /* others are not done: this one need not be trained again */
+		TRY(save(&f));
 	hel_trainer_settle(f.trainer);
 	report->steps = hel_trainer_number(f.trainer);
 	report->seconds = hel_clock() - f.progress.start;
@@ -361,4 +407,93 @@ done:
 	hel_free(f.order);
 	hel_free(f.best);
 	return st;
+}
+
+/* --- members ------------------------------------------------------------------------------- */
+
+static void member_checkpoint(char path[CHECKPOINT_PATH], const char *checkpoint, size_t member)
+{
+	snprintf(path, CHECKPOINT_PATH, "%s.%zu", checkpoint, member);
+}
+
+static hel_status fit_member(void *arg, size_t k)
+{
+	hel_status st = HEL_OK;
+	fit_crew *c = arg;
+	hel_dlrm *member = NULL;
+	hel_fit_options o = *c->o;
+	char path[CHECKPOINT_PATH];
+	if (o.checkpoint) {
+		member_checkpoint(path, o.checkpoint, k);
+		o.checkpoint = path;
+		o.resume = o.resume && access(path, F_OK) == 0; /* not all had begun */
+	}
+	TRY(hel_ensemble_member(&member, c->m, (uint32_t)k));
+	TRY(fit_one(&c->report[k], member, c->cache, c->split, &o, c, k));
+	hel_ensemble_take(c->m, member, (uint32_t)k);
+	member = NULL;
+done:
+	hel_ensemble_leave(member);
+	return st;
+}
+
+static hel_fit_report sum_up(const hel_fit_report *r, uint32_t members, double seconds)
+{
+	hel_fit_report all = {.seconds = seconds};
+	for (uint32_t k = 0; k < members; k++) {
+		all.steps += r[k].steps;
+		all.rows += r[k].rows;
+		all.resumed += r[k].resumed;
+		all.loss += r[k].loss / members;
+		all.best_auc += r[k].best_auc / members;
+		all.stopped |= r[k].stopped;
+	}
+	return all;
+}
+
+/* Side by side: steps of small networks have little that several threads could share. */
+static hel_status fit_members(fit_crew *c)
+{
+	hel_status st = HEL_OK;
+	const uint32_t members = c->m->config.members;
+	hel_fit_report *all = c->report;
+	char path[CHECKPOINT_PATH];
+	bool begun = !c->o->resume;
+	for (uint32_t k = 0; k < members && !begun; k++) {
+		member_checkpoint(path, c->o->checkpoint, k);
+		begun = access(path, F_OK) == 0;
+	}
+	if (!begun)
+		FAIL(HEL_EIO, "nothing to resume: there is no %s.N", c->o->checkpoint);
+	c->report = NULL;
+	TRY_ALLOC(c->report, hel_alloc(members, sizeof *c->report));
+	TRY_ALLOC(c->done, hel_alloc(members, sizeof *c->done));
+	hel_progress_begin(&c->progress, "training");
+	st = hel_pool_try(c->o->pool, members, fit_member, c);
+	hel_progress_end(&c->progress);
+	TRY(st);
+	*all = sum_up(c->report, members, hel_clock() - c->progress.start);
+done:
+	if (c->report != all)
+		hel_free(c->report);
+	hel_free(c->done);
+	return st;
+}
+
+hel_status hel_dlrm_fit(hel_fit_report *report, hel_dlrm *m, const hel_cache *cache,
+			const hel_split *split, const hel_fit_options *o)
+{
+	if (m->config.members <= 1)
+		return fit_one(report, m, cache, split, o, NULL, 0);
+	return fit_members(&(fit_crew){m, cache, split, o, report, NULL, {0}});
+}
+
+void hel_fit_forget(const char *checkpoint, const hel_dlrm_config *c)
+{
+	char path[CHECKPOINT_PATH];
+	unlink(checkpoint);
+	for (uint32_t k = 0; c->members > 1 && k < c->members; k++) {
+		member_checkpoint(path, checkpoint, k);
+		unlink(path);
+	}
 }

@@ -20,9 +20,13 @@ typedef struct hel_fit_report {
 	bool stopped;		       /* early */
 } hel_fit_report;
 
+/** Removes the files of a training that is done: its members' checkpoints, too. */
+void hel_fit_forget(const char *checkpoint, const hel_dlrm_config *c);
+
 /** Trains on the training part, streaming: rows are shuffled over blocks and within windows of
  *  blocks. The result depends on configuration, data and seed alone, not on threads, checkpoints or
- *  interruptions.
+ *  interruptions. Members are trained side by side, each with a checkpoint of its own, PATH.K; the
+ *  report then has sums of steps and rows and means of loss and best_auc.
  *  @retval HEL_EMODEL the checkpoint belongs to another training. */
 HEL_CHECKED hel_status hel_dlrm_fit(hel_fit_report *report, hel_dlrm *m, const hel_cache *cache,
 				    const hel_split *split, const hel_fit_options *o);

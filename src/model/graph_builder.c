@@ -1,5 +1,6 @@
 #include "graph_builder.h"
 #include <stdarg.h>
+#include <string.h>
 
 void hel_group_join(hel_group *to, uint32_t node)
 {
@@ -19,8 +20,10 @@ hel_group hel_group_of_two(uint32_t a, uint32_t b)
 uint32_t hel_build(hel_builder *b, hel_node n, const hel_group *inputs, const char *name, ...)
 {
 	va_list args;
+	const size_t before = strlen(b->prefix);
+	memcpy(n.name, b->prefix, before);
 	va_start(args, name);
-	vsnprintf(n.name, sizeof n.name, name, args);
+	vsnprintf(n.name + before, sizeof n.name - before, name, args);
 	va_end(args);
 	if (inputs) {
 		n.inputs = inputs->count;

@@ -9,6 +9,7 @@
 /** After a failure nothing is added and node numbers are 0. */
 typedef struct hel_builder {
 	hel_graph *g;
+	char prefix[16]; /* of names: which member of an ensemble */
 	hel_status status;
 } hel_builder;
 

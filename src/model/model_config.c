@@ -27,6 +27,7 @@ hel_architecture hel_architecture_by_name(const char *name)
 hel_dlrm_config hel_dlrm_config_default(void)
 {
 	return (hel_dlrm_config){
+	    .members = 1,
 	    .embedding_dim = 4,
 	    .bottom = {4},
 	    .bottom_layers = 1,
@@ -236,6 +237,7 @@ static hel_status architecture_from(hel_dlrm_config *c, const json_t *o)
 	TRY(choice(&c->cross_parallel, o, "cross", "stacked", "parallel"));
 	TRY(whole(&c->cross_layers, o, "cross_layers", 1, HEL_MAX_CROSS_LAYERS));
 	TRY(whole(&c->cross_rank, o, "cross_rank", 0, HEL_MAX_WIDTH));
+	TRY(whole(&c->members, o, "members", 1, HEL_MAX_MEMBERS));
 	TRY(item_columns_from(c, o));
 done:
 	return st;
@@ -245,10 +247,11 @@ hel_status hel_dlrm_config_read(hel_dlrm_config *out, const json_t *o)
 {
 	hel_status st = HEL_OK;
 	static const char *const keys[] = {
-	    "architecture", "embedding_dim", "bottom",	   "top",	"activation",
-	    "interaction",  "cross_layers",  "cross_rank", "cross",	"interaction_self",
-	    "item_columns", "clip",	     "embedding",  "threshold", "bottom_last_activation",
-	    "min_count",    "max_onehot",    "tables",	   "training"};
+	    "architecture", "embedding_dim",	"bottom",	"top",
+	    "activation",   "interaction",	"cross_layers", "cross_rank",
+	    "cross",	    "interaction_self", "item_columns", "members",
+	    "clip",	    "embedding",	"threshold",	"bottom_last_activation",
+	    "min_count",    "max_onehot",	"tables",	"training"};
 	static const char *const train_keys[] = {"epochs",	"batch",	   "warmup",
 						 "rate",	"weight_decay",	   "gradient_clip",
 						 "seed",	"table_optimizer", "validation",
@@ -357,13 +360,13 @@ json_t *hel_dlrm_config_write(const hel_dlrm_config *c)
 	json_t *items = json_array();
 	for (size_t i = 0; i < c->item_columns; i++)
 		json_array_append_new(items, json_string(c->item_column[i]));
-	json_t *root =
-	    json_pack("{s:s, s:i, s:s, s:b, s:i, s:i, s:s, s:o}", "architecture",
-		      hel_architecture_name(c->architecture), "embedding_dim",
-		      (int)c->embedding_dim, "interaction", c->interaction_dot ? "dot" : "cat",
-		      "interaction_self", (int)c->interaction_self, "cross_layers",
-		      (int)c->cross_layers, "cross_rank", (int)c->cross_rank, "cross",
-		      c->cross_parallel ? "parallel" : "stacked", "item_columns", items);
+	json_t *root = json_pack("{s:s, s:i, s:i, s:s, s:b, s:i, s:i, s:s, s:o}", "architecture",
+				 hel_architecture_name(c->architecture), "members", (int)c->members,
+				 "embedding_dim", (int)c->embedding_dim, "interaction",
+				 c->interaction_dot ? "dot" : "cat", "interaction_self",
+				 (int)c->interaction_self, "cross_layers", (int)c->cross_layers,
+				 "cross_rank", (int)c->cross_rank, "cross",
+				 c->cross_parallel ? "parallel" : "stacked", "item_columns", items);
 	json_t *rest = json_pack(
 	    "{s:o, s:o, s:o, s:b, s:f, s:o, s:I, s:I, s:I, s:o, s:o}", "bottom", bottom, "top", top,
 	    "activation", hel_activation_write(c->activation), "bottom_last_activation",

@@ -47,11 +47,13 @@ hel_architecture hel_architecture_by_name(const char *name);
 
 #define HEL_MAX_CROSS_LAYERS 16
 #define HEL_MAX_ITEM_COLUMNS 64
+#define HEL_MAX_MEMBERS 64
 
 /** Widths exclude the input. An activation follows every layer but each tower's last one,
  *  unless bottom_last_activation. */
 typedef struct hel_dlrm_config {
 	hel_architecture architecture;
+	uint32_t members; /* networks of different seeds whose logits' mean is the model's */
 	uint32_t embedding_dim;
 	bool interaction_dot, interaction_self; /* dlrm: pairs' products; squares with them */
 	uint32_t cross_layers, cross_rank;	/* dcn; rank 0: full matrices */

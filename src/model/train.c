@@ -10,6 +10,7 @@
  *
  * Work is cut by the batch alone, never by the number of threads: results do not depend on it. */
 #include "train.h"
+#include "ensemble.h"
 #include <cblas.h>
 #include <math.h>
 #include <string.h>
@@ -461,7 +462,8 @@ done:
 
 /* --- training in memory ------------------------------------------------------------------- */
 
-hel_status hel_dlrm_train(hel_dlrm *m, const hel_samples *samples, hel_progress *progress)
+static hel_status train_one(hel_dlrm *m, const hel_samples *samples, hel_progress *progress,
+			    double begin, double share)
 {
 	hel_status st = HEL_OK;
 	hel_trainer *t = NULL;
@@ -487,11 +489,30 @@ hel_status hel_dlrm_train(hel_dlrm *m, const hel_samples *samples, hel_progress 
 		TRY(hel_trainer_step(t, samples, order + first,
 				     HEL_MIN((size_t)c->batch, samples->count - first), &loss));
 		if (progress)
-			hel_progress_step(progress, (double)(number + 1) / (double)total);
+			hel_progress_step(progress,
+					  begin + share * (double)(number + 1) / (double)total);
 	}
 	hel_trainer_settle(t);
 done:
 	hel_trainer_free(t);
 	hel_free(order);
+	return st;
+}
+
+hel_status hel_dlrm_train(hel_dlrm *m, const hel_samples *samples, hel_progress *progress)
+{
+	hel_status st = HEL_OK;
+	hel_dlrm *member = NULL;
+	const uint32_t members = m->config.members;
+	if (members <= 1)
+		return train_one(m, samples, progress, 0, 1);
+	for (uint32_t k = 0; k < members; k++) {
+		TRY(hel_ensemble_member(&member, m, k));
+		TRY(train_one(member, samples, progress, (double)k / members, 1.0 / members));
+		hel_ensemble_take(m, member, k);
+		member = NULL;
+	}
+done:
+	hel_ensemble_leave(member);
 	return st;
 }

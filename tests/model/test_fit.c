@@ -2,6 +2,7 @@
 #include "../features/rowfile.h"
 #include "model/accuracy.h"
 #include "model/dlrm.h"
+#include "model/ensemble.h"
 #include "model/fit.h"
 #include "model/model_file.h"
 #include "model/network.h"
@@ -187,6 +188,65 @@ static void test_stops_early(void **state)
 	hel_dlrm_free(m);
 }
 
+/* Members are what their seeds give alone, whoever trains beside them; the model is their mean. A
+ * member that was interrupted goes on, one that was done is not trained again. */
+static void test_members(void **state)
+{
+	(void)state;
+	hel_dlrm_config c = config();
+	c.members = 3;
+	c.training.epochs = 1;
+	const hel_split split = hel_dlrm_split(&c);
+	const char *first = temp_path("members.0"), *second = temp_path("members.1");
+	hel_fit_options o = {.quiet = true, .checkpoint = temp_path("members"), .interval = 1e9};
+	hel_fit_report r, own;
+	hel_pool *pool = hel_pool_new(3);
+	hel_dlrm *m = trained(&c, &r, &o), *member[3];
+	uint64_t steps = 0;
+	for (uint32_t k = 0; k < 3; k++) {
+		hel_dlrm_config one = hel_ensemble_config(&c, k);
+		hel_schema *s;
+		assert_ok(hel_schema_learn(&s, cache, &split, &c.plan, c.clip, NULL));
+		assert_ok(hel_dlrm_new(&member[k], &one, s, one.training.seed));
+		assert_ok(hel_dlrm_fit(&own, member[k], cache, &split,
+				       &(hel_fit_options){.quiet = true}));
+		steps += own.steps;
+		assert_unequal(memcmp(member[k]->parameter, member[0]->parameter,
+				      member[k]->parameters * sizeof(float)) == 0,
+			       k > 0);
+	}
+	assert_equal(r.steps, steps);
+	const size_t block = 0;
+	hel_samples s;
+	assert_ok(hel_samples_load(&s, m->schema, cache, &split, HEL_TEST, &block, 1, NULL));
+	for (size_t i = 0; i < 20; i++) {
+		double all, mean = 0;
+		for (size_t k = 0; k < 3; k++) {
+			double z;
+			assert_ok(hel_dlrm_logit(&z, member[k], s.value + i * s.dense,
+						 s.hot + i * s.hots));
+			mean += z / 3;
+		}
+		assert_ok(hel_dlrm_logit(&all, m, s.value + i * s.dense, s.hot + i * s.hots));
+		assert_within(all, mean, 1e-12);
+	}
+	hel_samples_clear(&s);
+	o.pool = pool;
+	o.resume = true;
+	assert_int_equal(0, unlink(second)); /* as if killed before the second was done */
+	hel_dlrm *again = trained(&c, &r, &o);
+	assert_memory_equal(m->parameter, again->parameter, m->parameters * sizeof(float));
+	assert_equal(r.resumed, 2 * steps / 3);
+	hel_fit_forget(o.checkpoint, &c);
+	assert_unequal(0, access(first, F_OK));
+	assert_status(HEL_EIO, hel_dlrm_fit(&r, again, cache, &split, &o));
+	for (uint32_t k = 0; k < 3; k++)
+		hel_dlrm_free(member[k]);
+	hel_dlrm_free(again);
+	hel_dlrm_free(m);
+	hel_pool_free(pool);
+}
+
 static void test_refuses(void **state)
 {
 	(void)state;
@@ -255,6 +315,7 @@ int main(void)
 	    cmocka_unit_test(test_learns_and_repeats),
 	    cmocka_unit_test(test_killed_and_resumed),
 	    cmocka_unit_test(test_stops_early),
+	    cmocka_unit_test(test_members),
 	    cmocka_unit_test(test_refuses),
 	    cmocka_unit_test(test_every_allocation_fails_once),
 	};

@@ -136,6 +136,7 @@ const hel_command hel_command_train = {
 	 {"config", "FILE", "network and training (JSON); default: the co-designed one", false,
 	  false},
 	 {"architecture", "NAME", HEL_ARCHITECTURE_NAMES " (default: the config's)", false, false},
+	 {"members", "M", "networks of M seeds, whose mean is the model (default 1)", false, false},
 	 {"cv", "FOLDS", "cross-validate first, beside relu and logistic regression", false, false},
 	 {"seeds", "N", "seeds of the cross-validation (default 1)", false, false},
 	 {"embedding", "KIND", "of large tables, e.g. 'frequent(all)+digits(16)'", false, false},

@@ -70,6 +70,9 @@ hel_status hel_cli_config(hel_dlrm_config *out, const hel_args *args, const hel_
 			FAIL(HEL_EINVAL, "--architecture %.40s: expected " HEL_ARCHITECTURE_NAMES,
 			     hel_arg(args, "architecture"));
 	}
+	uint64_t members;
+	TRY(hel_arg_number(&members, args, "members", 1, HEL_MAX_MEMBERS, c.members));
+	c.members = (uint32_t)members;
 	if (hel_arg(args, "embedding"))
 		TRY(hel_embedding_parse(&c.plan.kind, hel_arg(args, "embedding")));
 	TRY(hel_arg_number(&threshold, args, "threshold", 0, 1000000000, c.plan.threshold));

@@ -82,7 +82,7 @@ hel_status hel_cli_train_rows(const hel_args *args, json_t *out, const hel_datas
 		json_object_set_new(out, "test", hel_report_metrics(args, "test", &metrics, rows));
 		hel_report_far(args, out, metrics.far);
 	}
-	unlink(checkpoint); /* done: neither is needed again */
+	hel_fit_forget(checkpoint, config); /* done: neither is needed again */
 	if (!hel_arg(args, "cache"))
 		unlink(path);
 	hel_say(args, "written to %s\nThe published data of this form: %s\n", dir, set->credit);

@@ -116,7 +116,7 @@ static void test_config(void **state)
 	    "{\"training\": {\"validation\": 1}}",
 	    "{\"training\": {\"patience\": 0}}",
 	    "{\"embedding_dim\": 0}",
-	    "{\"activation\": {\"kind\": \"tanh\"}}",
+	    "{\"activation\": {\"kind\": \"cosine\"}}",
 	    "{\"activation\": 3}",
 	    "{\"activation\": {\"kind\": \"quadratic\", \"a\": 0}}",
 	    "{\"training\": {\"epochs\": 0}}",

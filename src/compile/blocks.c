@@ -123,7 +123,8 @@ hel_status hel_blocks_new(hel_blocks **out, const hel_stages *s, unsigned log_sl
 	TRY_ALLOC(b, hel_alloc(1, sizeof *b));
 	b->schema = *schema;
 	b->schema.table = NULL;
-	b->dim = s->model->config.embedding_dim;
+	b->dim = s->dim;
+	b->rows = s->table;
 	b->log_slots = log_slots;
 	b->log_dim = hel_log2_ceil(b->dim);
 	b->log_outputs = b->log_dim + shape.log_places;
@@ -276,11 +277,11 @@ uint32_t hel_blocks_order(const hel_blocks *b, hel_coding coding)
 
 /* --- what it multiplies with -------------------------------------------------------- */
 
-void hel_blocks_weights(hel_complex *out, const hel_blocks *b, const hel_dlrm *m, size_t source,
-			size_t selection, size_t block, uint32_t element)
+void hel_blocks_weights(hel_complex *out, const hel_blocks *b, size_t source, size_t selection,
+			size_t block, uint32_t element)
 {
 	const hel_table_field *t = &b->schema.table[b->table[block]];
-	const float *table = hel_tensor_data(m, hel_dlrm_table(m, b->table[block]));
+	const float *table = b->rows[b->table[block]];
 	const hel_code *code = hel_code_of(t->coding);
 	hel_code_element e = {.table = t, .element = element};
 	hel_code_row row[HEL_MAX_CODE_ROWS];

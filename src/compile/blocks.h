@@ -33,8 +33,9 @@ typedef struct hel_blocks_shape {
  * ciphertext per sum, with the high one-hot, lets one place pass and zeros the others, which the
  * next layer adds up as it does parts. Tables that are not GRID have a 1 there. */
 typedef struct hel_blocks {
-	hel_schema schema; /* the model's, with the codings of this packing; its values are
-			    * borrowed */
+	hel_schema schema;	  /* the model's, with the codings of this packing; its values are
+				   * borrowed */
+	const float *const *rows; /* of the stages' tables; borrowed */
 	size_t dim, used, kinds, sources, inputs; /* sources: vectors; inputs: ciphertexts */
 	unsigned log_slots, log_dim, log_outputs;
 	hel_blocks_shape shape;
@@ -72,7 +73,7 @@ uint32_t hel_blocks_order(const hel_blocks *b, hel_coding coding);
 /** Of each slot of a source: the number of its entry within its digit; 0 where there is none. */
 void hel_blocks_numbers(uint8_t *number, const hel_blocks *b, size_t source);
 /** The element's weights in a selection, one for each output of its block. */
-void hel_blocks_weights(hel_complex *out, const hel_blocks *b, const hel_dlrm *m, size_t source,
-			size_t selection, size_t block, uint32_t element);
+void hel_blocks_weights(hel_complex *out, const hel_blocks *b, size_t source, size_t selection,
+			size_t block, uint32_t element);
 
 #endif

@@ -1,9 +1,10 @@
 /* Ways to pack one stage: which slot bits of its sources become diagonals, which folds, and where
  * outputs stand. */
 #include "candidates.h"
+#include <math.h>
 #include <string.h>
 
-#define MAX_BESIDE 4 /* diagonal bits of a second computed source */
+#define MAX_COMBINATIONS 65536 /* of computed sources' states */
 #define MAX_PLACE_BITS 8
 #define MAX_CHUNKS 512 /* fresh ciphertexts per source */
 
@@ -50,22 +51,32 @@ static uint32_t below_top(uint32_t mask)
 	return mask ? (1u << (31 - __builtin_clz(mask))) - 1 : 0;
 }
 
-/* Ways to place the outputs among the slot bits that are not summed over. other: the slot bits of a
- * second computed source. Bits that number nothing may be summed over as well, with weights in one
- * copy only: that makes a vector that is right somewhere right everywhere. */
-static hel_status place_outputs(candidates *f, planner *p, size_t stage, const candidate *from,
-				uint32_t other)
+/* Every computed source but the main one has few diagonals, or those of the main one. */
+static bool fits_beside(const planner *p, const candidate *c, size_t computed)
+{
+	bool fits = true;
+	for (size_t k = 0; k < computed; k++)
+		fits &=
+		    hel_shares_giants(c, k) || popcount(hel_diagonals_beside(c, k)) <= p->beside;
+	return fits;
+}
+
+/* Ways to place the outputs among the slot bits that are not summed over. Bits that number nothing
+ * may be summed over as well, with weights in one copy only: that makes a vector that is right
+ * somewhere right everywhere. */
+static hel_status place_outputs(candidates *f, planner *p, size_t stage, const candidate *from)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
+	const hel_stage_source *sources[HEL_MAX_PARENTS];
+	const size_t computed = hel_stage_computed(s, sources);
 	const unsigned j = hel_log2_ceil(s->rows);
 	const unsigned level = hel_stage_level(p->s, stage) + (s->map == HEL_MAP_ONES);
 	const uint32_t open = all_bits(p) & ~from->folds;
 	/* the bit above a run of folds absorbs their carry */
 	const uint32_t guarded = open & ~(from->folds << 1);
 	const uint32_t choices[] = {lowest(open, j), highest(open, j), highest(guarded, j)};
-	for (int spread = 0; spread < (hel_stage_is_computed(s) && s->map != HEL_MAP_ONES ? 2 : 1);
-	     spread++)
+	for (int spread = 0; spread < (computed && s->map != HEL_MAP_ONES ? 2 : 1); spread++)
 		for (size_t i = 0; i < HEL_ARRAY_LEN(choices); i++) {
 			candidate c = *from;
 			bool again = popcount(choices[i]) != j;
@@ -77,11 +88,12 @@ static hel_status place_outputs(candidates *f, planner *p, size_t stage, const c
 				c.folds |= open & ~c.out & ~c.diagonals;
 			c.likely_complete = !(c.folds & all_bits(p) & below_top(c.out));
 			if (again || (spread && c.folds == from->folds) ||
-			    popcount(other & ~c.folds) > MAX_BESIDE)
+			    !fits_beside(p, &c, computed))
 				continue;
-			if (hel_stage_is_computed(s) && hel_stage_fresh_count(s, 1))
+			if (computed && hel_stage_fresh_count(s, 1))
 				c.extra = extra_bits(p, s, c.folds);
-			c.value += hel_price_stage(&c, &p->price, s, level, other & ~c.folds);
+			c.own = hel_price_stage(&c, &p->price, s, level);
+			c.value += c.own;
 			c.inputs += hel_fresh_inputs(s, &c);
 			TRY(consider(f, &c));
 		}
@@ -110,7 +122,7 @@ static hel_status fresh_candidates(candidates *f, planner *p, size_t stage)
 			for (unsigned a = least; a <= bits; a++) {
 				candidate k = {.diagonals = lowest(field, a)};
 				k.folds = (field & ~k.diagonals) | (complex ? conjugate_bit(p) : 0);
-				TRY(place_outputs(f, p, stage, &k, 0));
+				TRY(place_outputs(f, p, stage, &k));
 			}
 		}
 done:
@@ -154,6 +166,7 @@ static hel_status consider_blocks(candidates *f, planner *p, size_t stage, hel_b
 		c.folds = (all_bits(p) & ~out) | (here ? conjugate_bit(p) : 0);
 		c.conjugated = here;
 		c.value = hel_price_lookup(&c, &p->price, s, hel_stage_level(p->s, stage));
+		c.own = c.value;
 		TRY(consider(f, &c));
 	}
 done:
@@ -166,9 +179,8 @@ static hel_status lookup_candidates(candidates *f, planner *p, size_t stage)
 	hel_status st = HEL_OK;
 	static const uint8_t selections[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64};
 	const bool selected = p->s->stage[stage].then == HEL_THEN_SELECT;
-	const hel_dlrm *m = p->s->model;
-	const unsigned dim = hel_log2_ceil(m->config.embedding_dim);
-	for (unsigned b = hel_log2_ceil(m->schema->table_count); b <= p->log_slots; b++)
+	const unsigned dim = hel_log2_ceil(p->s->dim);
+	for (unsigned b = hel_log2_ceil(p->s->model->schema->table_count); b <= p->log_slots; b++)
 		for (unsigned places = 0; places <= (selected ? MAX_PLACE_BITS : 0); places++)
 			for (size_t i = 0; i < (selected ? HEL_ARRAY_LEN(selections) : 1); i++)
 				for (int complex = 0; complex < 2; complex++)
@@ -185,12 +197,11 @@ done:
 }
 
 /* All splits of the main source's slot bits into diagonals and folds. */
-static hel_status split_field(candidates *f, planner *p, size_t stage, candidate c, uint32_t main,
-			      uint32_t other)
+static hel_status split_field(candidates *f, planner *p, size_t stage, candidate c)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
-	const uint32_t conjugate = c.folds;
+	const uint32_t conjugate = c.folds, main = c.field[c.main];
 	const unsigned k = popcount(main);
 	for (unsigned a = 0; a <= k; a++)
 		for (int low = 0; low < (a > 0 && a < k ? 2 : 1); low++) {
@@ -198,39 +209,95 @@ static hel_status split_field(candidates *f, planner *p, size_t stage, candidate
 				continue;
 			c.diagonals = low ? highest(main, a) : lowest(main, a);
 			c.folds = (main & ~c.diagonals) | conjugate;
-			TRY(place_outputs(f, p, stage, &c, other));
+			TRY(place_outputs(f, p, stage, &c));
 		}
 done:
 	return st;
+}
+
+/* Adds up what the parents come to, what several stand on once; false where they stand on different
+ * states of one stage. */
+static bool combine(candidate *c, const planner *p, const hel_stage_source *const *from,
+		    size_t sources)
+{
+	for (size_t k = 0; k < sources; k++) {
+		const state *x = state_at(p, from[k]->stage, c->parent[k]);
+		c->value += x->value;
+		c->inputs += x->inputs;
+	}
+	for (size_t i = 0; sources > 1 && i < p->s->count; i++) {
+		int chosen = -1;
+		for (size_t k = 0; k < sources; k++) {
+			const int other = state_at(p, from[k]->stage, c->parent[k])->chosen[i];
+			if (other < 0)
+				continue;
+			if (chosen >= 0 && other != chosen)
+				return false;
+			if (chosen >= 0) {
+				c->value -= state_at(p, (int)i, other)->own;
+				c->inputs -= state_at(p, (int)i, other)->own_inputs;
+			}
+			chosen = other;
+		}
+	}
+	return true;
+}
+
+/* At most `most` of a stage's states, the cheapest of each kind in turn. */
+static size_t shortlist(int16_t *out, const planner *p, int stage, size_t most)
+{
+	const size_t count = p->count[stage];
+	size_t n = 0;
+	if (count <= most) {
+		for (size_t i = 0; i < count; i++)
+			out[n++] = (int16_t)i;
+		return n;
+	}
+	bool taken[HEL_MAX_STATES] = {false};
+	for (unsigned kind = 0; n < most; kind = (kind + 1) % 4)
+		for (size_t i = 0; i < count; i++) {
+			const state *x = state_at(p, stage, (int)i);
+			if (taken[i] || (x->complete | 2u * x->packing.imaginary) != kind)
+				continue;
+			taken[i] = true;
+			out[n++] = (int16_t)i;
+			break;
+		}
+	return n;
 }
 
 static hel_status computed_candidates(candidates *f, planner *p, size_t stage)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
-	const hel_stage_source *from[2] = {NULL, NULL};
+	const hel_stage_source *from[HEL_MAX_PARENTS];
 	const size_t sources = hel_stage_computed(s, from);
-	const size_t first = p->count[from[0]->stage];
-	const size_t second = sources > 1 ? p->count[from[1]->stage] : 1;
+	const size_t most = (size_t)pow(MAX_COMBINATIONS, 1 / (double)sources);
+	int16_t list[HEL_MAX_PARENTS][HEL_MAX_STATES];
+	size_t length[HEL_MAX_PARENTS], all = 1;
 	const bool real = hel_stage_is_real(s);
-	for (size_t i = 0; i < first * second; i++) {
-		candidate c = {.parent = {(int)(i / second), (int)(i % second)}};
-		uint32_t field[2] = {0, 0};
+	for (size_t k = 0; k < sources; k++) {
+		length[k] = shortlist(list[k], p, from[k]->stage, most);
+		all *= length[k];
+	}
+	for (size_t i = 0; i < all; i++) {
+		candidate c = {.after_complete = true};
 		bool imaginary = false;
-		c.after_complete = true;
+		for (size_t k = sources, rest = i; k-- > 0; rest /= length[k])
+			c.parent[k] = list[k][rest % length[k]];
 		for (size_t k = 0; k < sources; k++) {
 			const state *before = state_at(p, from[k]->stage, c.parent[k]);
-			field[k] = hel_layout_mask(&before->packing.out);
+			c.field[k] = hel_layout_mask(&before->packing.out);
 			imaginary |= before->packing.imaginary;
 			c.after_complete &= before->complete;
-			c.value += before->value;
-			c.inputs += before->inputs;
+			if (popcount(c.field[k]) > popcount(c.field[c.main]))
+				c.main = k;
 		}
-		if (imaginary && (!real || s->map == HEL_MAP_ONES))
+		if ((imaginary && (!real || s->map == HEL_MAP_ONES)) ||
+		    !combine(&c, p, from, sources))
 			continue;
 		c.folds = imaginary ? conjugate_bit(p) : 0;
-		c.main = popcount(field[1]) > popcount(field[0]);
-		TRY(split_field(f, p, stage, c, field[c.main], field[!c.main]));
+		TRY(split_field(f, p, stage, c));
 	}
 done:
 	return st;

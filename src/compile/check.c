@@ -52,13 +52,13 @@ static void add_lookups(hel_packing *k, const candidate *c)
 		};
 }
 
-/* The main computed source takes the candidate's diagonals, another what the folds leave. */
-static void add_computed(hel_packing *k, const planner *p, const hel_stage *s, const candidate *c,
-			 size_t source, size_t number)
+/* The main computed source takes the candidate's diagonals, another what the folds leave. number:
+ * among the computed ones. */
+static void add_computed(hel_packing *k, const candidate *c, size_t source, size_t number)
 {
-	const uint32_t field = hel_layout_mask(&parent_packing(p, s, c, source)->out);
-	k->source[k->sources++] = (hel_packing_source){
-	    .source = source, .diagonals = field & ~c->folds, .giants = number == c->main};
+	k->source[k->sources++] = (hel_packing_source){.source = source,
+						       .diagonals = hel_diagonals_beside(c, number),
+						       .giants = hel_shares_giants(c, number)};
 }
 
 /* Builds the candidate's transform and measures where it is right. */
@@ -67,11 +67,11 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[stage];
 	const size_t slots = (size_t)1 << p->log_slots;
-	const hel_packing *parent[2] = {NULL, NULL};
+	const hel_packing *parent[HEL_MAX_SOURCES] = {NULL};
 	hel_transform *packed = NULL;
 	memset(k, 0, sizeof *k);
 	const size_t fresh = c->blocks ? c->blocks->sources : hel_fresh_inputs(s, c);
-	TRY_ALLOC(k->source, hel_alloc(fresh + 2, sizeof *k->source));
+	TRY_ALLOC(k->source, hel_alloc(fresh + HEL_MAX_PARENTS, sizeof *k->source));
 	TRY_ALLOC(k->result, hel_alloc_raw(slots, sizeof *k->result));
 	k->blocks = c->blocks;
 	k->rows = c->blocks ? (size_t)1 << (c->blocks->shape.log_blocks + c->blocks->log_outputs)
@@ -85,7 +85,7 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 	    c->blocks && hel_blocks_is_complex(c->blocks) && !(c->folds & conjugate_bit(p));
 	for (size_t i = 0, computed = 0; i < s->sources; i++)
 		if (s->source[i].stage >= 0) {
-			add_computed(k, p, s, c, i, computed++);
+			add_computed(k, c, i, computed++);
 			parent[i] = parent_packing(p, s, c, i);
 		} else if (c->blocks)
 			add_lookups(k, c);
@@ -122,6 +122,39 @@ static bool acceptable(const planner *p, size_t stage, const hel_packing *k, boo
 	return found == k->rows && (everywhere || stage + 1 < p->s->count);
 }
 
+static size_t most_states(const planner *p, size_t stage)
+{
+	return p->readers[stage] > 1 ? p->shared_states : HEL_MAX_STATES;
+}
+
+/* The state that a candidate's result is, with all that it stands on. */
+static void add_state(planner *p, size_t stage, const hel_packing *k, bool complete,
+		      const candidate *c)
+{
+	const hel_stage_source *from[HEL_MAX_PARENTS];
+	const size_t sources = hel_stage_computed(&p->s->stage[stage], from);
+	const size_t index = p->count[stage]++, stages = p->s->count;
+	int16_t *chosen = p->chosen + (stage * HEL_MAX_STATES + index) * stages;
+	size_t before = 0;
+	for (size_t i = 0; i < stages; i++) {
+		chosen[i] = i == stage ? (int16_t)index : -1;
+		for (size_t n = 0; n < sources; n++)
+			chosen[i] = HEL_MAX(chosen[i],
+					    state_at(p, from[n]->stage, c->parent[n])->chosen[i]);
+		before +=
+		    i != stage && chosen[i] >= 0 ? state_at(p, (int)i, chosen[i])->own_inputs : 0;
+	}
+	*state_at(p, (int)stage, (int)index) = (state){
+	    .value = c->value,
+	    .own = c->own,
+	    .inputs = c->inputs,
+	    .own_inputs = c->inputs - before,
+	    .chosen = chosen,
+	    .complete = complete,
+	    .packing = *k,
+	};
+}
+
 /* Keeps a packing unless it is no better than those that are kept: candidates come cheapest first.
  * Complete layouts (right in every slot) have places of their own, for sums need them, and no
  * layout may take all places. */
@@ -138,15 +171,12 @@ static bool keep(planner *p, size_t stage, hel_packing *k, bool complete, const 
 		if (memcmp(x->packing.result, k->result, bytes) == 0)
 			return false;
 	}
-	if (rivals >= HEL_MAX_STATES / 4 || alike >= MAX_ALIKE)
+	const size_t most = most_states(p, stage);
+	if (most == 1 && k->imaginary) /* not all can read it */
 		return false;
-	*state_at(p, (int)stage, (int)p->count[stage]++) = (state){
-	    .value = c->value,
-	    .inputs = c->inputs,
-	    .parent = {c->parent[0], c->parent[1]},
-	    .complete = complete,
-	    .packing = *k,
-	};
+	if (rivals >= HEL_MAX(most / 4, 1) || alike >= MAX_ALIKE || p->count[stage] >= most)
+		return false;
+	add_state(p, stage, k, complete, c);
 	return true;
 }
 
@@ -210,7 +240,7 @@ static hel_status check_all(planner *p, const candidates *f, size_t stage, bool 
 		const candidate *c = &f->at[i];
 		hel_packing k;
 		bool complete;
-		if (p->count[stage] == HEL_MAX_STATES ||
+		if (p->count[stage] == most_states(p, stage) ||
 		    (t.kept[true] && c->value > TOO_DEAR * f->at[0].value))
 			break;
 		if (last && !tells_overflow(p, c))

@@ -27,13 +27,16 @@ static hel_status explain(const search_options *o)
 	char text[320] = "";
 	const char *widest = "";
 	size_t rows = 0;
-	TRY(hel_stages_new(
-	    &s, m,
-	    (hel_way){.monomials = true,
-		      .fuse = !hel_too_wide_to_fuse(m) &&
-			      !hel_coding_is_wanted(o->coding, m->schema->table_count),
-		      .sum = true,
-		      .coding = o->coding}));
+	hel_way way = {.monomials = true,
+		       .fuse = !hel_coding_is_wanted(o->coding, m->schema->table_count),
+		       .sum = true,
+		       .coding = o->coding};
+	st = hel_stages_new(&s, m, way);
+	if (st == HEL_ELIMIT) {
+		way.fuse = false;
+		st = hel_stages_new(&s, m, way);
+	}
+	TRY(st);
 	for (size_t i = 0; i < s->count; i++) {
 		size_t n = strlen(text);
 		snprintf(text + n, sizeof text - n, "%s%s %u", i ? ", " : "", s->stage[i].name,
@@ -481,7 +484,9 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 	if (!options.machine)
 		options.machine = hel_cost_model_default();
 	if (!m->chain.whole)
-		TRY(hel_one_squaring(&squared, &squares, m));
+		st = hel_one_squaring(&squared, &squares, m);
+	if (st != HEL_EUNSUPPORTED) /* it multiplies more than once: stage by stage */
+		TRY(st);
 	st = compile_chain(out, report, squared ? squared : m, &options);
 	report->squares = squares;
 done:

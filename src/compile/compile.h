@@ -1,4 +1,4 @@
-/* compile.h -- from a trained DLRM to a program: exact algebra first (stages.c), then packing
+/* compile.h -- from a trained model to a program: exact algebra first (stages.c), then packing
  * (plan.c), then ops (emit.c), around them the choice of parameters (compile.c); what records do to
  * it (bounds.c).
  */
@@ -58,9 +58,9 @@ typedef struct hel_compile_report {
 	size_t squares; /* of a graph that was taken as a network of one squaring; 0: was not */
 } hel_compile_report;
 
-/** The concatenation DLRM (model/chain.h) as it is, other graphs as one_squaring.h says.
- *  Chooses ring, moduli, packing and keys by estimated time, then checks the program against the
- *  model on random records in the clear.
+/** The model's graph stage by stage (stages.h), or as one squaring (one_squaring.h) where that is
+ * all it is. Chooses ring, moduli, packing and keys by estimated time, then checks the program
+ * against the model on random records in the clear.
  *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, the levels they need, what to change.
  *  @retval HEL_ELIMIT no plan was found within the limits, or too few bits are right; names the
  *  closest.

@@ -4,51 +4,82 @@
 #include <math.h>
 #include <string.h>
 
-/* One stage's product; rotations and weights come from the packing's slot maps. */
-static hel_status add_linear(emitter *e, size_t stage, unsigned level)
+/* A stage's result, rescaled and dropped to a level. */
+static hel_status stage_at(emitter *e, uint32_t *value, size_t stage, unsigned level)
+{
+	hel_status st = HEL_OK;
+	if (e->open[stage]) {
+		e->b.value = e->result[stage];
+		TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
+		e->result[stage] = e->b.value;
+		e->open[stage] = false;
+	}
+	*value = e->result[stage];
+	if (hel_stage_end(e->s, stage) > level) {
+		TRY(hel_emit_affine(&e->b, *value, 1, 0, level + 1));
+		*value = e->b.value;
+	}
+done:
+	return st;
+}
+
+/* What a stage reads, at its level: a value for each packed source. */
+static hel_status add_sources(emitter *e, uint32_t *value, size_t stage, unsigned level)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &e->s->stage[stage];
 	const hel_packing *k = &e->plan->packing[stage];
-	hel_transform *packed = NULL;
-	hel_op op = {.kind = HEL_OP_LINEAR};
-	size_t most;
-	TRY(hel_emitter_transform(&packed, e, stage, &most));
-	TRY_ALLOC(op.term, hel_alloc(most, sizeof *op.term));
 	for (size_t i = 0; i < k->sources; i++) {
 		const hel_packing_source *from = &k->source[i];
-		const int before = s->source[from->source].stage;
-		if (from->fresh)
-			TRY(hel_emit_input(
-			    &e->b,
-			    (hel_input){.level = (uint8_t)level,
-					.first = s->source[from->source].first + from->offset,
-					.layout = from->layout}));
-		TRY(hel_emitter_terms(e, &op, packed, k, i,
-				      from->fresh ? e->b.value : e->result[before]));
+		const hel_stage_source *whole = &s->source[from->source];
+		if (!from->fresh) {
+			TRY(stage_at(e, &value[i], (size_t)whole->stage, level));
+			continue;
+		}
+		TRY(hel_emit_input(&e->b, (hel_input){.level = (uint8_t)level,
+						      .first = whole->first + from->offset,
+						      .layout = from->layout}));
+		value[i] = e->b.value;
 	}
+done:
+	return st;
+}
+
+/* One factor's product; rotations and weights come from the packing's slot maps. */
+static hel_status add_linear(emitter *e, size_t stage, hel_transform *packed, size_t most,
+			     const uint32_t *value)
+{
+	hel_status st = HEL_OK;
+	const hel_packing *k = &e->plan->packing[stage];
+	hel_op op = {.kind = HEL_OP_LINEAR};
+	size_t last = 0;
+	for (size_t i = 0; i < k->sources; i++)
+		last = packed->source[i].matrix ? i : last;
+	TRY_ALLOC(op.term, hel_alloc(most, sizeof *op.term));
+	for (size_t i = 0; i < k->sources; i++)
+		if (packed->source[i].matrix)
+			TRY(hel_emitter_terms(e, &op, packed, k, i, value[i], i == last));
 	st = hel_emit_op(&e->b, op); /* takes the terms over, or frees them */
 	op.term = NULL;
 done:
 	hel_free(op.term);
-	hel_transform_free(packed);
 	return st;
 }
 
-static hel_status add_bias(emitter *e, size_t stage)
+static hel_status add_bias(emitter *e, size_t stage, size_t factor)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &e->s->stage[stage];
 	const hel_packing *k = &e->plan->packing[stage];
 	bool any = false;
 	uint32_t index;
-	if (!s->bias)
+	if (!s->bias[factor])
 		return HEL_OK;
 	for (size_t q = 0; q < e->b.slots; q++) {
 		int32_t row = k->result[q];
 		if (k->blocks && row >= 0)
 			row = hel_blocks_column(k->blocks, (size_t)row);
-		e->b.vector[q] = row < 0 ? (hel_complex){0, 0} : s->bias[row];
+		e->b.vector[q] = row < 0 ? (hel_complex){0, 0} : s->bias[factor][row];
 		any |= e->b.vector[q].re != 0 || e->b.vector[q].im != 0;
 	}
 	if (!any)
@@ -120,6 +151,8 @@ static hel_status add_layer(emitter *e, size_t stage)
 	const int giants = 1 << __builtin_popcount(k->giant_bits);
 	int n = snprintf(text, sizeof text, "%s: %zu -> %zu%s", s->name, width, s->rows,
 			 s->then == HEL_THEN_SQUARE ? ", squared" : "");
+	if (s->then == HEL_THEN_PRODUCT)
+		n += snprintf(text + n, sizeof text - (size_t)n, ", %zu times", s->factors);
 	if (s->then == HEL_THEN_POLYNOMIAL)
 		n += snprintf(text + n, sizeof text - (size_t)n,
 			      ", polynomial of degree %u over +-%.3g", s->polynomial->degree,
@@ -143,20 +176,47 @@ static hel_status add_layer(emitter *e, size_t stage)
 	return hel_program_add_layer(e->b.p, text);
 }
 
-/* A square is rescaled by who reads it: the products of a sum are first added up. */
-static hel_status rescale_squares(emitter *e, const hel_stage *s)
+static hel_status fold(emitter *e, size_t stage)
+{
+	const hel_packing *k = &e->plan->packing[stage];
+	return hel_emit_fold(&e->b, k->folds, k->fold_radix);
+}
+
+/* Factors, each as an affine map at one level lower than `level`, and their product. A product is
+ * rescaled by who reads it: those of a sum are first added up. */
+static hel_status add_factors(emitter *e, size_t stage, unsigned level)
 {
 	hel_status st = HEL_OK;
-	for (size_t k = 0; k < s->sources; k++) {
-		const int from = s->source[k].stage;
-		if (from < 0 || e->s->stage[from].then != HEL_THEN_SQUARE)
-			continue;
-		e->b.value = e->result[from];
-		if (s->map != HEL_MAP_ONES)
+	const hel_stage *s = &e->s->stage[stage];
+	const hel_packing *k = &e->plan->packing[stage];
+	hel_transform *packed = NULL;
+	uint32_t *value = NULL, product = 0;
+	size_t most;
+	TRY_ALLOC(value, hel_alloc(k->sources, sizeof *value));
+	TRY(add_sources(e, value, stage, level));
+	TRY(hel_emitter_transform(&packed, e, stage, &most));
+	for (size_t f = 0; f < s->factors; f++) {
+		hel_transform_factor(packed, s, k, f);
+		TRY(add_linear(e, stage, packed, most, value));
+		TRY(fold(e, stage));
+		TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
+		TRY(add_bias(e, stage, f));
+		if (f > 1) { /* further factors meet the product one level lower each */
+			const uint32_t factor = e->b.value;
+			e->b.value = product;
 			TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
-		e->result[from] = e->b.value;
+			product = e->b.value;
+			TRY(hel_emit_affine(&e->b, factor, 1, 0, level - (unsigned)f + 1));
+		}
+		if (f)
+			TRY(hel_emit_op(
+			    &e->b,
+			    (hel_op){.kind = HEL_OP_MUL, .value = product, .index = e->b.value}));
+		product = e->b.value;
 	}
 done:
+	hel_transform_free(packed);
+	hel_free(value);
 	return st;
 }
 
@@ -166,19 +226,23 @@ static hel_status add_stage(emitter *e, size_t i)
 	const hel_stage *s = &e->s->stage[i];
 	const unsigned level = hel_stage_level(e->s, i);
 	TRY(add_layer(e, i));
-	TRY(rescale_squares(e, s));
-	if (s->map == HEL_MAP_TABLES)
+	if (s->map == HEL_MAP_MATRIX)
+		TRY(add_factors(e, i, level));
+	else if (s->map == HEL_MAP_TABLES)
 		TRY(hel_emit_embeddings(e, i, level));
-	else if (s->map != HEL_MAP_ONES)
-		TRY(add_linear(e, i, level));
-	TRY(hel_emit_fold(&e->b, e->plan->packing[i].folds, e->plan->packing[i].fold_radix));
-	TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
-	TRY(add_bias(e, i));
+	else
+		e->b.value = e->result[s->source[0].stage];
+	if (s->map != HEL_MAP_MATRIX) {
+		TRY(fold(e, i));
+		TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
+		TRY(add_bias(e, i, 0));
+	}
 	if (s->then == HEL_THEN_POLYNOMIAL)
 		TRY(add_polynomial(e, s, level - 1));
 	if (s->then == HEL_THEN_SQUARE)
 		TRY(hel_emit_unary(&e->b, HEL_OP_SQUARE));
 	e->result[i] = e->b.value;
+	e->open[i] = hel_stage_is_product(s);
 done:
 	return st;
 }
@@ -193,6 +257,7 @@ hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan
 	TRY_ALLOC(e.b.p->manifest, hel_alloc(1, sizeof *e.b.p->manifest));
 	TRY_ALLOC(e.b.vector, hel_alloc(e.b.slots, sizeof *e.b.vector));
 	TRY_ALLOC(e.result, hel_alloc(s->count, sizeof *e.result));
+	TRY_ALLOC(e.open, hel_alloc(s->count, sizeof *e.open));
 	for (size_t i = 0; i < s->count; i++)
 		TRY(add_stage(&e, i));
 	e.b.p->manifest->features =
@@ -202,6 +267,7 @@ hel_status hel_emit(hel_program **out, const hel_stages *s, const hel_plan *plan
 done:
 	hel_free(e.b.vector);
 	hel_free(e.result);
+	hel_free(e.open);
 	hel_program_free(e.b.p);
 	return st;
 }

@@ -99,8 +99,8 @@ static hel_status add_lookup_sum(emitter *e, size_t stage, hel_transform *packed
 	hel_op op = {.kind = HEL_OP_LINEAR};
 	TRY_ALLOC(op.term, hel_alloc(most, sizeof *op.term));
 	for (size_t i = 0; i < k->sources; i++) {
-		TRY(hel_transform_lookup(packed, k, e->s->model, i, selection));
-		TRY(hel_emitter_terms(e, &op, packed, k, i, value[i]));
+		TRY(hel_transform_lookup(packed, k, i, selection));
+		TRY(hel_emitter_terms(e, &op, packed, k, i, value[i], i + 1 == k->sources));
 	}
 	st = hel_emit_op(&e->b, op); /* takes the terms over, or frees them */
 	op.term = NULL;

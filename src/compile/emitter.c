@@ -2,7 +2,7 @@
 #include "emitter.h"
 
 hel_status hel_emitter_terms(emitter *e, hel_op *op, const hel_transform *packed,
-			     const hel_packing *k, size_t source, uint32_t value)
+			     const hel_packing *k, size_t source, uint32_t value, bool last)
 {
 	hel_status st = HEL_OK;
 	const hel_packing_source *from = &k->source[source];
@@ -20,8 +20,7 @@ hel_status hel_emitter_terms(emitter *e, hel_op *op, const hel_transform *packed
 			/* a product with zeros is left out, unless nothing else remains */
 			if (!hel_linear_weights(e->b.vector, &packed->t, source, baby[b],
 						giant[g]) &&
-			    (op->terms || source + 1 < k->sources || b + 1 < babies ||
-			     g + 1 < giants))
+			    (op->terms || !last || b + 1 < babies || g + 1 < giants))
 				continue;
 			TRY(hel_program_add_vector(e->b.p, e->b.vector, hel_emitter_log_slots(e),
 						   &term->vector));
@@ -37,7 +36,7 @@ hel_status hel_emitter_transform(hel_transform **out, const emitter *e, size_t s
 {
 	const hel_stage *s = &e->s->stage[stage];
 	const hel_packing *k = &e->plan->packing[stage];
-	const hel_packing *parent[2] = {NULL, NULL};
+	const hel_packing *parent[HEL_MAX_SOURCES] = {NULL};
 	*most = 0;
 	for (size_t i = 0; i < k->sources; i++)
 		*most += (size_t)1 << __builtin_popcount(k->source[i].diagonals);

@@ -66,10 +66,7 @@ static json_t *stage_json(const hel_stages *s, size_t i, const hel_plan *plan)
 	json_t *o = json_pack(
 	    "{s:s, s:o, s:i, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:b, s:I, s:f, s:f}",
 	    "name", stage->name, "from", from, "level", (int)hel_stage_level(s, i), "columns",
-	    width, "rows", (json_int_t)stage->rows, "then",
-	    stage->then == HEL_THEN_SQUARE	 ? "square"
-	    : stage->then == HEL_THEN_POLYNOMIAL ? "polynomial"
-						 : "nothing",
+	    width, "rows", (json_int_t)stage->rows, "then", hel_stage_then_name(stage->then),
 	    "client", fresh_json(k), "babies", bits_json(k->baby_bits), "giants",
 	    bits_json(k->giant_bits), "folds", bits_json(k->folds), "fold_radix",
 	    (int)k->fold_radix, "out", bits_json(hel_layout_mask(&k->out)), "product",

@@ -3,6 +3,8 @@
 #include "check.h"
 #include <string.h>
 
+#define MOST_BESIDE 8 /* HEL_BESIDE, where nothing else is right */
+
 /* A sum without weights adds garbage, too: only complete layouts may enter. */
 static void drop_incomplete(planner *p, size_t stage)
 {
@@ -15,6 +17,7 @@ static void drop_incomplete(planner *p, size_t stage)
 		}
 		state moved = states[i];
 		memset(&states[i], 0, sizeof states[i]);
+		moved.chosen[stage] = (int16_t)kept;
 		states[kept++] = moved;
 	}
 	p->count[stage] = kept;
@@ -24,11 +27,7 @@ static void drop_incomplete(planner *p, size_t stage)
 static hel_plan_note note_of(const planner *p, size_t stage, int chosen)
 {
 	const state *x = state_at(p, (int)stage, chosen), *other = NULL;
-	const hel_stage_source *from[2];
-	const size_t sources = hel_stage_computed(&p->s->stage[stage], from);
-	hel_plan_note note = {.value = x->value, .up_to_here = x->value};
-	for (size_t k = 0; k < sources; k++)
-		note.value -= state_at(p, from[k]->stage, x->parent[k])->value;
+	hel_plan_note note = {.value = x->own, .up_to_here = x->value};
 	for (size_t i = 0; i < p->count[stage]; i++) {
 		const state *y = state_at(p, (int)stage, (int)i);
 		if (y != x && (!other || y->value < other->value))
@@ -46,20 +45,19 @@ static hel_plan_note note_of(const planner *p, size_t stage, int chosen)
 	return note;
 }
 
-/* Moves the chosen states' packings, from the last stage back. */
-static void follow(hel_plan *plan, planner *p, size_t stage, int index)
+/* Moves the packings of all states that the last one stands on. */
+static void follow(hel_plan *plan, planner *p)
 {
-	state *x = state_at(p, (int)stage, index);
-	const hel_stage_source *from[2];
-	const size_t sources = hel_stage_computed(&p->s->stage[stage], from);
-	plan->note[stage] = note_of(p, stage, index);
-	plan->packing[stage] = x->packing;
-	memset(&x->packing, 0, sizeof x->packing);
-	for (size_t i = 0; i < p->ways; i++)
-		if (p->blocks[i] == plan->packing[stage].blocks)
-			p->blocks[i] = NULL; /* the plan's from here on */
-	for (size_t k = 0; k < sources; k++)
-		follow(plan, p, (size_t)from[k]->stage, x->parent[k]);
+	const int16_t *chosen = state_at(p, (int)plan->count - 1, 0)->chosen;
+	for (size_t i = 0; i < plan->count; i++) {
+		state *x = state_at(p, (int)i, chosen[i]);
+		plan->note[i] = note_of(p, i, chosen[i]);
+		plan->packing[i] = x->packing;
+		memset(&x->packing, 0, sizeof x->packing);
+		for (size_t k = 0; k < p->ways; k++)
+			if (p->blocks[k] == plan->packing[i].blocks)
+				p->blocks[k] = NULL; /* the plan's from here on */
+	}
 }
 
 static hel_status plan_stage(planner *p, candidates *found, size_t i)
@@ -72,12 +70,78 @@ static hel_status plan_stage(planner *p, candidates *found, size_t i)
 		     s->rows, p->params->spec.log_n, 1u << p->log_slots);
 	if (s->map == HEL_MAP_ONES)
 		drop_incomplete(p, i - 1);
-	TRY(hel_candidates_find(found, p, i));
-	TRY(hel_check_candidates(p, found, i));
+	for (p->beside = HEL_BESIDE; !p->count[i] && p->beside <= MOST_BESIDE;
+	     p->beside += MOST_BESIDE - HEL_BESIDE) {
+		TRY(hel_candidates_find(found, p, i));
+		TRY(hel_check_candidates(p, found, i));
+	}
 	if (!p->count[i])
 		FAIL(HEL_EUNSUPPORTED, "layer %s finds no packing at N = 2^%u", s->name,
 		     p->params->spec.log_n);
 done:
+	return st;
+}
+
+/* Forgets all states. */
+static void clear_states(planner *p)
+{
+	for (size_t i = 0; p->states && i < p->s->count * HEL_MAX_STATES; i++)
+		hel_packing_clear(&p->states[i].packing);
+	for (size_t i = 0; p->count && i < p->s->count; i++)
+		p->count[i] = 0;
+	for (size_t i = 0; i < p->ways; i++)
+		hel_blocks_free(p->blocks[i]);
+	p->ways = 0;
+}
+
+static hel_status planner_init(planner *p)
+{
+	hel_status st = HEL_OK;
+	const size_t count = p->s->count;
+	TRY_ALLOC(p->states, hel_alloc(count * HEL_MAX_STATES, sizeof *p->states));
+	TRY_ALLOC(p->chosen, hel_alloc(count * count * HEL_MAX_STATES, sizeof *p->chosen));
+	TRY_ALLOC(p->count, hel_alloc(count, sizeof *p->count));
+	TRY_ALLOC(p->readers, hel_alloc(count, sizeof *p->readers));
+	TRY_ALLOC(p->scratch, hel_alloc((size_t)1 << p->log_slots, sizeof *p->scratch));
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < p->s->stage[i].sources; k++)
+			if (p->s->stage[i].source[k].stage >= 0)
+				p->readers[p->s->stage[i].source[k].stage]++;
+done:
+	return st;
+}
+
+static void planner_clear(planner *p)
+{
+	clear_states(p);
+	hel_free(p->blocks);
+	hel_free(p->states);
+	hel_free(p->chosen);
+	hel_free(p->count);
+	hel_free(p->readers);
+	hel_free(p->scratch);
+}
+
+/* All stages. Where readers of one stage find no state of it that all can read, it is to have only
+ * one. */
+static hel_status plan_all(planner *p)
+{
+	hel_status st = HEL_OK;
+	candidates found = {0};
+	bool shared = false;
+	for (size_t i = 0; i < p->s->count; i++)
+		shared |= p->readers[i] > 1;
+	p->shared_states = HEL_SHARED_STATES;
+	for (;;) {
+		for (size_t i = 0; st == HEL_OK && i < p->s->count; i++)
+			st = plan_stage(p, &found, i);
+		if (st != HEL_EUNSUPPORTED || !shared || p->shared_states == 1)
+			break;
+		clear_states(p);
+		p->shared_states = 1;
+		st = HEL_OK;
+	}
+	hel_candidates_clear(&found);
 	return st;
 }
 
@@ -87,7 +151,6 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 {
 	hel_status st = HEL_OK;
 	hel_plan *plan = NULL;
-	candidates found = {0};
 	planner p = {.price = hel_pricing_of(s, params, objective, machine),
 		     .s = s,
 		     .params = params,
@@ -95,36 +158,25 @@ hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *p
 	if (log_batch + HEL_MIN_LOG_SLOTS + 1 > params->spec.log_n)
 		FAIL(HEL_EUNSUPPORTED, "2^%u records do not fit the slots of N = 2^%u", log_batch,
 		     params->spec.log_n);
-	TRY_ALLOC(p.states, hel_alloc(s->count * HEL_MAX_STATES, sizeof *p.states));
-	TRY_ALLOC(p.count, hel_alloc(s->count, sizeof *p.count));
-	TRY_ALLOC(p.scratch, hel_alloc((size_t)1 << p.log_slots, sizeof *p.scratch));
+	if (hel_stages_levels(s) > params->spec.levels)
+		FAIL(HEL_ELEVEL, "%u levels needed, %u given", hel_stages_levels(s),
+		     params->spec.levels);
+	TRY(planner_init(&p));
 	TRY_ALLOC(plan, hel_alloc(1, sizeof *plan));
 	plan->count = s->count;
 	plan->log_batch = log_batch;
 	TRY_ALLOC(plan->packing, hel_alloc(s->count, sizeof *plan->packing));
 	TRY_ALLOC(plan->note, hel_alloc(s->count, sizeof *plan->note));
-	if (hel_stages_levels(s) > params->spec.levels)
-		FAIL(HEL_ELEVEL, "%u levels needed, %u given", hel_stages_levels(s),
-		     params->spec.levels);
-	for (size_t i = 0; i < s->count; i++)
-		TRY(plan_stage(&p, &found, i));
+	TRY(plan_all(&p));
 	const state *best = state_at(&p, (int)s->count - 1, 0); /* the cheapest came first */
 	plan->value = best->value;
 	plan->inputs = best->inputs;
-	follow(plan, &p, s->count - 1, 0);
+	follow(plan, &p);
 	TRY(hel_price_polynomials(&plan->value, &p.price));
 	*out = plan;
 	plan = NULL;
 done:
-	for (size_t i = 0; p.states && i < s->count * HEL_MAX_STATES; i++)
-		hel_packing_clear(&p.states[i].packing);
-	for (size_t i = 0; i < p.ways; i++)
-		hel_blocks_free(p.blocks[i]);
-	hel_free(p.blocks);
-	hel_candidates_clear(&found);
-	hel_free(p.states);
-	hel_free(p.count);
-	hel_free(p.scratch);
+	planner_clear(&p);
 	hel_plan_free(plan);
 	return st;
 }

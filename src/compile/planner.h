@@ -8,13 +8,16 @@
 
 #define HEL_MAX_STATES 128 /* kept per stage, a quarter of each kind */
 
+/* Stages that several read: few states, so that what reads them often agrees. */
+#define HEL_SHARED_STATES 16
+
 /* One way a stage can end: a layout, how it was packed, and what that is worth with all before it.
  */
 typedef struct state {
-	double value;
-	size_t inputs;
-	int parent[2]; /* states of the stages it reads */
-	bool complete; /* no slot of the result holds garbage */
+	double value, own; /* own: of the stage alone */
+	size_t inputs, own_inputs;
+	int16_t *chosen; /* of each stage: the state that this one stands on, itself included; -1 */
+	bool complete;	 /* no slot of the result holds garbage */
 	hel_packing packing;
 } state;
 
@@ -23,8 +26,12 @@ typedef struct planner {
 	const hel_stages *s;
 	const hel_params *params;
 	unsigned log_slots;
-	state *states;	     /* [stage][HEL_MAX_STATES] */
-	size_t *count;	     /* per stage */
+	state *states;	 /* [stage][HEL_MAX_STATES] */
+	int16_t *chosen; /* [stage][HEL_MAX_STATES][stage] */
+	size_t *count;	 /* per stage */
+	size_t *readers; /* per stage */
+	size_t shared_states;
+	unsigned beside; /* diagonal bits of computed sources that share no giant steps, at most */
 	hel_blocks **blocks; /* of all candidates that were considered: theirs to borrow */
 	size_t ways, room;
 	int32_t *scratch;

@@ -16,8 +16,10 @@ static double likely_bytes(const hel_stages *s, const hel_params *params)
 			/* a row of a table is multiplied with its entry alone */
 			bytes += 8 * limbs * (double)s->stage[i].source[k].width *
 				 (s->stage[i].map == HEL_MAP_TABLES
-				      ? (double)s->model->config.embedding_dim
-				      : (double)s->stage[i].rows);
+				      ? (double)s->dim
+				      : (double)s->stage[i].rows *
+					    (double)hel_stage_matrices(&s->stage[i],
+								       &s->stage[i].source[k]));
 	}
 	return bytes;
 }
@@ -108,33 +110,52 @@ static double price_folds(candidate *c, const pricing *p, size_t limbs)
 	return seconds;
 }
 
-double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsigned level,
-		       uint32_t beside)
+/* Ciphertexts of fresh sources, once for every factor that they are multiplied for. */
+static size_t fresh_products(const hel_stage *s, const candidate *c)
+{
+	const uint32_t mask = c->folds | hel_fresh_diagonals(s, c);
+	size_t n = 0;
+	for (size_t k = 0; k < s->sources; k++)
+		if (s->source[k].stage < 0)
+			n += hel_stage_chunks(s->source[k].width, mask) *
+			     hel_stage_matrices(s, &s->source[k]);
+	return n;
+}
+
+double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsigned level)
 {
 	const hel_params_spec *spec = &p->params->spec;
 	const size_t limbs = p->params->limbs[level], fresh = hel_fresh_inputs(s, c);
-	const hel_stage_source *from[2];
-	const size_t computed = hel_stage_computed(s, from), main = computed ? 1 : fresh;
-	const double folds = price_folds(c, p, limbs);
+	const hel_stage_source *from[HEL_MAX_PARENTS];
+	const size_t computed = hel_stage_computed(s, from), products = fresh_products(s, c);
+	const double folds = (double)s->factors * price_folds(c, p, limbs);
 	if (s->map == HEL_MAP_ONES)
 		return folds;
+	size_t main = computed ? 0 : products;
+	for (size_t k = 0; k < computed; k++)
+		if (hel_shares_giants(c, k))
+			main += hel_stage_matrices(s, from[k]);
 	double terms = (double)main * exp2(popcount(c->diagonals));
 	price x = {.limbs = (double)(fresh * limbs)};
 	if (computed && fresh) {
 		const double babies = exp2(popcount(c->extra)) - 1;
-		add_hoisted(&x, spec, limbs, babies, (double)fresh);
-		terms += (double)fresh * (babies + 1);
+		add_hoisted(&x, spec, limbs, babies, (double)products);
+		terms += (double)products * (babies + 1);
 	}
-	if (computed > 1) {
-		const double babies = exp2(popcount(beside)) - 1;
-		add_hoisted(&x, spec, limbs, babies, 1);
-		terms += babies + 1;
+	for (size_t k = 0; k < computed; k++) {
+		const double babies = exp2(popcount(hel_diagonals_beside(c, k))) - 1;
+		const double matrices = (double)hel_stage_matrices(s, from[k]);
+		if (hel_shares_giants(c, k))
+			continue;
+		add_hoisted(&x, spec, limbs, babies, matrices);
+		terms += matrices * (babies + 1);
 	}
-	hel_cost_add(&x.cost, hel_cost_sum(spec, limbs, terms, (double)(fresh + 1), 1), 1);
+	hel_cost_add(&x.cost,
+		     hel_cost_sum(spec, limbs, terms, (double)(fresh + 1), (double)s->factors), 1);
 	hel_cost_add(&x.cost, hel_cost_read(spec, limbs), (double)fresh);
 	hel_cost_add(&x.cost, hel_cost_copy(spec, limbs), (double)fresh);
 	x.weights = terms * (double)limbs;
-	return price_diagonals(c, p, limbs, main, 1) + folds + worth(p, x, limbs);
+	return price_diagonals(c, p, limbs, main, s->factors) + folds + worth(p, x, limbs);
 }
 
 /* A product of ciphertexts, relinearised. */

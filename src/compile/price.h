@@ -8,11 +8,13 @@
 typedef struct candidate {
 	double value; /* with all before it */
 	size_t inputs, number;
-	uint32_t folds, diagonals, out; /* slot bits; diagonals of the main source */
-	uint32_t extra;			/* diagonal bits of fresh sources beside a computed one */
-	int parent[2];			/* states of its computed sources' stages */
-	size_t main;			/* which of these has the diagonals */
-	bool spread;			/* bits that number nothing are folded, too */
+	uint32_t folds, diagonals, out;	 /* slot bits; diagonals of the main source */
+	uint32_t extra;			 /* diagonal bits of fresh sources beside a computed one */
+	double own;			 /* of the stage alone */
+	int16_t parent[HEL_MAX_PARENTS]; /* states of its computed sources' stages */
+	uint32_t field[HEL_MAX_PARENTS]; /* slot bits of these */
+	size_t main;			 /* which of these has the diagonals */
+	bool spread;			 /* bits that number nothing are folded, too */
 	bool conjugated;      /* of a lookup: conjugates are added here, not by the next layer */
 	bool likely_complete; /* folds end above all outputs: right in every slot */
 	bool after_complete;  /* all it reads is right in every slot */
@@ -42,10 +44,23 @@ pricing hel_pricing_of(const hel_stages *s, const hel_params *params,
 /** The diagonal bits of a candidate's fresh sources, and how many ciphertexts they take. */
 uint32_t hel_fresh_diagonals(const hel_stage *s, const candidate *c);
 size_t hel_fresh_inputs(const hel_stage *s, const candidate *c);
+/** The diagonal bits of a computed source that is not the main one. */
+static inline uint32_t hel_diagonals_beside(const candidate *c, size_t source)
+{
+	return c->field[source] & ~c->folds;
+}
+/** Another computed source with so many diagonals that it shares the main one's giant steps; it
+ *  then must have the same ones. */
+#define HEL_BESIDE 4
+static inline bool hel_shares_giants(const candidate *c, size_t source)
+{
+	return source == c->main ||
+	       (__builtin_popcount(hel_diagonals_beside(c, source)) > HEL_BESIDE &&
+		hel_diagonals_beside(c, source) == c->diagonals);
+}
 /** Fills in the cheapest baby/giant split and the fold radix; returns what the stage alone is
- *  worth. beside: diagonals of a second computed source. */
-double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsigned level,
-		       uint32_t beside);
+ *  worth. */
+double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsigned level);
 /** The same for a lookup: codes before it, selections after it. */
 double hel_price_lookup(candidate *c, const pricing *p, const hel_stage *s, unsigned level);
 /** Adds what polynomials cost: the same in every packing. */

@@ -6,8 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_FUSED (1u << 24) /* entries of a fused matrix */
-
 void hel_choice_clear(choice *c)
 {
 	hel_plan_free(c->plan);
@@ -16,11 +14,11 @@ void hel_choice_clear(choice *c)
 	memset(c, 0, sizeof *c);
 }
 
-bool hel_too_wide_to_fuse(const hel_dlrm *m)
+/* Otherwise another way is the same. */
+static bool uses_all(const hel_stages *s)
 {
-	const size_t rows = m->config.embedding_dim * m->schema->table_count +
-			    hel_dlrm_bottom_width(m) + m->config.top[0];
-	return hel_schema_onehots(m->schema) * rows > MAX_FUSED;
+	return (!s->way.monomials || s->used.monomials) && (!s->way.fuse || s->used.fuse) &&
+	       (!s->way.sum || s->used.sum);
 }
 
 /* One ring and one way to write the model; no plan where it does not fit. */
@@ -28,9 +26,14 @@ static hel_status try_way(choice *out, const search_options *o, unsigned log_n, 
 {
 	hel_status st = HEL_OK;
 	choice c = {.way = way};
-	if (way.fuse && hel_too_wide_to_fuse(o->model))
+	st = hel_stages_new(&c.stages, o->model, way);
+	if (st == HEL_ELIMIT && way.fuse) { /* it would never be the cheapest */
+		st = HEL_OK;
 		goto done;
-	TRY(hel_stages_new(&c.stages, o->model, way));
+	}
+	TRY(st);
+	if (!uses_all(c.stages))
+		goto done;
 	const unsigned levels = hel_stages_levels(c.stages);
 	if (levels > HEL_MAX_LEVELS)
 		goto done;

@@ -42,9 +42,6 @@ typedef struct search {
 void hel_choice_clear(choice *c);
 /** Some table must travel in another way than one-hot. */
 bool hel_coding_is_wanted(const hel_coding *coding, size_t tables);
-/** A matrix from all one-hot entries to the first top layer is out of proportion: it would never be
- *  the cheapest. */
-bool hel_too_wide_to_fuse(const hel_dlrm *m);
 /** The best choice; without a plan when nothing fits. */
 HEL_CHECKED hel_status hel_search(search *found, const search_options *o);
 

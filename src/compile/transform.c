@@ -85,7 +85,6 @@ static void fill_source(hel_transform *p, const hel_stage *s, const hel_packing 
 		to->log_piece =
 		    (uint8_t)hel_blocks_source(k->blocks, from->offset).codes->log_piece;
 	} else {
-		to->matrix = whole->matrix + (from->fresh ? from->offset : 0);
 		to->stride = whole->width;
 	}
 	if (column_room(k, parent, slots)) {
@@ -95,7 +94,7 @@ static void fill_source(hel_transform *p, const hel_stage *s, const hel_packing 
 }
 
 hel_status hel_transform_new(hel_transform **out, const hel_stage *s, const hel_packing *k,
-			     const hel_packing *const parent[2], unsigned log_slots)
+			     const hel_packing *const parent[HEL_MAX_SOURCES], unsigned log_slots)
 {
 	hel_status st = HEL_OK;
 	const size_t slots = (size_t)1 << log_slots;
@@ -125,6 +124,7 @@ hel_status hel_transform_new(hel_transform **out, const hel_stage *s, const hel_
 		map += slots << hel_layout_is_complex(&from->layout);
 		column += column_room(k, before, slots);
 	}
+	hel_transform_factor(p, s, k, 0);
 	*out = p;
 	p = NULL;
 done:
@@ -132,8 +132,17 @@ done:
 	return st;
 }
 
-hel_status hel_transform_lookup(hel_transform *p, const hel_packing *k, const hel_dlrm *m,
-				size_t source, size_t selection)
+void hel_transform_factor(hel_transform *p, const hel_stage *s, const hel_packing *k, size_t factor)
+{
+	for (size_t i = 0; !k->blocks && i < k->sources; i++) {
+		const hel_packing_source *from = &k->source[i];
+		const hel_complex *matrix = s->source[from->source].matrix[factor];
+		p->source[i].matrix = matrix ? matrix + (from->fresh ? from->offset : 0) : NULL;
+	}
+}
+
+hel_status hel_transform_lookup(hel_transform *p, const hel_packing *k, size_t source,
+				size_t selection)
 {
 	hel_status st = HEL_OK;
 	const hel_blocks *b = k->blocks;
@@ -146,8 +155,8 @@ hel_status hel_transform_lookup(hel_transform *p, const hel_packing *k, const he
 		const hel_piece rows = hel_blocks_rows(b, number, block);
 		hel_complex *to = p->matrix + (block << (piece + b->log_outputs));
 		for (uint32_t i = 0; i < rows.width; i++)
-			hel_blocks_weights(to + ((size_t)i << b->log_outputs), b, m, number,
-					   selection, block, rows.first + i);
+			hel_blocks_weights(to + ((size_t)i << b->log_outputs), b, number, selection,
+					   block, rows.first + i);
 	}
 	p->source[source].matrix = p->matrix;
 done:

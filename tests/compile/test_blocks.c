@@ -112,15 +112,15 @@ static double passes(const hel_blocks *b, size_t selection, size_t element, cons
 }
 
 /* y = the product of all sources with the weights of one selection, summed over folds. */
-static void product(hel_complex *y, hel_transform *packed, const hel_packing *k, const hel_dlrm *m,
-		    size_t selection, const uint32_t *row)
+static void product(hel_complex *y, hel_transform *packed, const hel_packing *k, size_t selection,
+		    const uint32_t *row)
 {
 	hel_complex x[SLOTS], w[SLOTS];
 	int32_t step[SLOTS];
 	memset(y, 0, SLOTS * sizeof *y);
 	const size_t steps = hel_subset_sums(step, k->source[0].diagonals);
 	for (size_t i = 0; i < k->blocks->sources; i++) {
-		assert_ok(hel_transform_lookup(packed, k, m, i, selection));
+		assert_ok(hel_transform_lookup(packed, k, i, selection));
 		fill(x, k->blocks, i, row);
 		for (size_t j = 0; j < steps; j++) {
 			hel_linear_weights(w, &packed->t, i, step[j], 0);
@@ -144,8 +144,8 @@ static void check_lookup(const hel_dlrm *m, const hel_stage *s, hel_blocks *b, b
 {
 	hel_packing k = packing_of(b, conjugate_here);
 	hel_transform *packed;
-	assert_ok(
-	    hel_transform_new(&packed, s, &k, (const hel_packing *[2]){NULL, NULL}, LOG_SLOTS));
+	assert_ok(hel_transform_new(&packed, s, &k, (const hel_packing *[HEL_MAX_SOURCES]){NULL},
+				    LOG_SLOTS));
 	assert_ok(hel_linear_check(k.result, &packed->t));
 	uint32_t row[8];
 	for (size_t t = 0; t < m->schema->table_count; t++)
@@ -154,7 +154,7 @@ static void check_lookup(const hel_dlrm *m, const hel_stage *s, hel_blocks *b, b
 	double part[SLOTS];
 	memset(part, 0, sizeof part);
 	for (size_t a = 0; a < HEL_MAX(b->shape.selections, 1); a++) {
-		product(y, packed, &k, m, a, row);
+		product(y, packed, &k, a, row);
 		for (size_t q = 0; q < SLOTS; q++) {
 			assert_equal(k.result[q], (int32_t)(q & (k.rows - 1)));
 			/* conjugate_here: the fold by conjugation */
@@ -176,8 +176,8 @@ static void check_lookup(const hel_dlrm *m, const hel_stage *s, hel_blocks *b, b
 	for (size_t t = 0; t < m->schema->table_count; t++)
 		for (size_t d = 0; d < dim; d++) {
 			const float *table = hel_tensor_data(m, hel_dlrm_table(m, t));
-			if (s->bias)
-				sum[t * dim + d] += s->bias[t * dim + d].re;
+			if (s->bias[0])
+				sum[t * dim + d] += s->bias[0][t * dim + d].re;
 			if (!(fabs(sum[t * dim + d] - (double)table[row[t] * dim + d]) < 1e-9))
 				fail_msg("table %zu, dim %zu: %g instead of %g", t, d,
 					 sum[t * dim + d], (double)table[row[t] * dim + d]);

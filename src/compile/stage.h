@@ -1,0 +1,74 @@
+/* stage.h -- what a model computes as stages: a product of affine maps of what stands before, or a
+ * function of one. What is made of a model: stages.h.
+ */
+#ifndef HEL_STAGE_H
+#define HEL_STAGE_H
+
+#include "circuit/polynomial.h"
+#include "features/schema.h"
+#include "model/dlrm.h"
+
+enum { HEL_FROM_FEATURES = -1 };
+
+#define HEL_MAX_STAGES 128
+#define HEL_MAX_FACTORS 3
+#define HEL_MAX_PARENTS 6		      /* stages that one reads */
+#define HEL_MAX_SOURCES (HEL_MAX_PARENTS + 2) /* and features */
+
+/** Part of affine maps: a matrix times features [first, first + width), or times stage `stage`. */
+typedef struct hel_stage_source {
+	int stage;
+	uint32_t first;
+	size_t width;
+	hel_complex *matrix[HEL_MAX_FACTORS]; /* [rows][width] of each; NULL: zero */
+} hel_stage_source;
+
+/** What a stage multiplies its sources with. */
+typedef enum hel_stage_map {
+	HEL_MAP_MATRIX, /* each with a matrix of its own */
+	HEL_MAP_TABLES, /* a lookup: all embedding vectors, one after the other, from its one
+			 * source, the entries of all tables as their codings say */
+	HEL_MAP_ONES,	/* the sum of its one source's slots: no product */
+} hel_stage_map;
+
+/** What follows the affine map. */
+typedef enum hel_stage_then {
+	HEL_THEN_NOTHING,
+	HEL_THEN_SQUARE,
+	HEL_THEN_PRODUCT,    /* of several affine maps, element by element */
+	HEL_THEN_POLYNOMIAL, /* in Chebyshev's basis, for which values lie within -1..1 */
+	HEL_THEN_SELECT,     /* the product with ciphertexts that select (GRID) */
+} hel_stage_then;
+
+/** y = then(sum of sources + bias), for each factor of a product. Several stages may read one. */
+typedef struct hel_stage {
+	char name[HEL_NAME_MAX];
+	size_t rows, factors, sources;
+	hel_stage_source *source;
+	hel_complex *bias[HEL_MAX_FACTORS];
+	hel_stage_map map;
+	hel_stage_then then;
+	const hel_approximation *polynomial; /* of HEL_THEN_POLYNOMIAL; borrowed from the model */
+	unsigned level;			     /* at which its affine maps are taken */
+} hel_stage;
+
+const char *hel_stage_then_name(hel_stage_then then);
+hel_polynomial hel_stage_polynomial(const hel_stage *s);
+/** All weights are real, so that imaginary parts may carry something else. */
+bool hel_stage_is_real(const hel_stage *s);
+/** Its result is to be rescaled by who reads it. */
+bool hel_stage_is_product(const hel_stage *s);
+/** Levels a stage consumes. */
+unsigned hel_stage_levels(const hel_stage *s);
+/** The sources that are stages; returns how many. */
+size_t hel_stage_computed(const hel_stage *s, const hel_stage_source *out[HEL_MAX_PARENTS]);
+bool hel_stage_is_computed(const hel_stage *s);
+/** How many ciphertexts one fresh source, or all, take with the index bits of `mask`. */
+size_t hel_stage_chunks(size_t width, uint32_t mask);
+size_t hel_stage_fresh_count(const hel_stage *s, uint32_t mask);
+/** How many of the factors have a matrix for a source. */
+size_t hel_stage_matrices(const hel_stage *s, const hel_stage_source *source);
+/** Frees what a stage owns. */
+void hel_stage_clear(hel_stage *s);
+
+#endif

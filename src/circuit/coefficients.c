@@ -9,19 +9,21 @@
 /* One matrix: m rows of `count` entries. Entry k of row r stands in column first(r) + k stride. */
 typedef struct matrix {
 	const hel_params *params;
-	hel_transform_kind kind;
+	hel_fft_kind kind;
+	unsigned log_values;
+	bool skewed;
 	size_t m, near;
 	size_t stride, count;
 	double factor;
 	double complex *entry;
 } matrix;
 
-static bool is_far(hel_transform_kind kind)
+static bool is_far(hel_fft_kind kind)
 {
 	return kind == HEL_TO_COEFFICIENTS_FAR || kind == HEL_TO_SLOTS_FAR;
 }
 
-static bool is_inverse(hel_transform_kind kind)
+static bool is_inverse(hel_fft_kind kind)
 {
 	return kind == HEL_TO_SLOTS_FAR || kind == HEL_TO_SLOTS_NEAR;
 }
@@ -75,14 +77,24 @@ done:
 	return st;
 }
 
+/* The slot below m that a slot is alike to, between the two matrices back to slots and after them.
+ */
+static size_t turned(const matrix *a, size_t slot)
+{
+	if (a->skewed)
+		slot = hel_fft_skewed(a->log_values, a->params->spec.log_n - 1u, slot);
+	return slot % a->m;
+}
+
 /* What slot `p` multiplies the element with that it sees after a rotation by `by`; m divides slots.
  */
 static double complex weight_at(const matrix *a, size_t p, long by, size_t slots)
 {
-	const size_t row = p % a->m, seen = (p + (size_t)(by + (long)slots)) % slots;
-	const size_t column = seen % a->m, first = first_column(a, row);
-	/* blocks are at most half of m, so that no other rotation reaches the same column in it */
-	if (!is_far(a->kind) && first_column(a, column) != first)
+	const size_t row = turned(a, p), seen = (p + (size_t)(by + (long)slots)) % slots;
+	const size_t column = a->kind == HEL_TO_SLOTS_NEAR ? turned(a, seen) : seen % a->m;
+	const size_t first = first_column(a, row);
+	/* blocks stay together, turned or not */
+	if (!is_far(a->kind) && seen / a->near != p / a->near)
 		return 0;
 	double complex w = a->factor * a->entry[row * a->count + (column - first) / a->stride];
 	if (a->kind == HEL_TO_COEFFICIENTS_NEAR && (seen & a->m))
@@ -101,69 +113,80 @@ static size_t babies(size_t diagonals)
 	return b;
 }
 
-static hel_status add_term(hel_transform *t, const matrix *a, long baby, long giant, unsigned level,
-			   double scale, hel_complex *weights, hel_pool *pool)
+static hel_status encode_term(hel_linear_term *t, const matrix *a, unsigned level, double scale,
+			      hel_complex *weights, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	hel_pt *pt = NULL;
 	const size_t slots = hel_params_slots(a->params);
-	bool any = false;
 	for (size_t q = 0; q < slots; q++) {
-		const size_t p = (q + (size_t)((long)slots - giant)) % slots;
-		const double complex w = weight_at(a, p, baby + giant, slots);
+		const size_t p = (q + (size_t)((long)slots - t->giant)) % slots;
+		const double complex w = weight_at(a, p, t->baby + t->giant, slots);
 		weights[q] = (hel_complex){creal(w), cimag(w)};
-		any |= w != 0;
 	}
-	if (!any)
-		goto done;
 	TRY(hel_encode_at(&pt, a->params, weights, level, scale, HEL_FOR_MUL, pool));
-	t->term[t->count++] = (hel_linear_term){NULL, pt, baby, giant};
+	t->weight = pt;
 done:
 	return st;
 }
 
-hel_status hel_transform_init(hel_transform *t, const hel_params *p, hel_transform_kind kind,
-			      unsigned log_values, unsigned level, double factor, double scale,
-			      hel_pool *pool)
+static matrix shape_of(const hel_params *p, hel_fft_kind kind, unsigned log_values)
 {
-	hel_status st = HEL_OK;
-	matrix a = {.params = p, .kind = kind, .factor = factor};
-	hel_complex *weights = NULL;
-	*t = (hel_transform){0};
-	if (log_values < 3 || log_values >= p->spec.log_n)
-		FAIL(HEL_EINVAL, "2^%u values in a ring of degree 2^%u, expected 2^3 to 2^%u",
-		     log_values, p->spec.log_n, p->spec.log_n - 1);
+	matrix a = {.params = p, .kind = kind, .log_values = log_values};
 	a.m = (size_t)1 << (log_values - 1);
 	a.near = (size_t)1 << (log_values - 1) / 2;
 	a.stride = is_far(kind) ? a.near : 1;
 	a.count = is_far(kind) ? a.m / a.near : a.near;
-	/* near: rotations by -near to near - 1 */
+	return a;
+}
+
+hel_status hel_fft_init(hel_fft *t, const hel_params *p, hel_fft_kind kind, unsigned log_values)
+{
+	hel_status st = HEL_OK;
+	*t = (hel_fft){0};
+	if (log_values < 3 || log_values >= p->spec.log_n)
+		FAIL(HEL_EINVAL, "2^%u values in a ring of degree 2^%u, expected 2^3 to 2^%u",
+		     log_values, p->spec.log_n, p->spec.log_n - 1);
+	const matrix a = shape_of(p, kind, log_values);
+	/* near: rotations by -near to near - 1, of which the first leaves the block */
 	const size_t diagonals = is_far(kind) ? a.count : 2 * a.near, low = babies(diagonals);
 	const long step = (long)a.stride, first = is_far(kind) ? 0 : -(long)a.near;
-	TRY(make_entries(&a));
-	TRY_ALLOC(weights, hel_alloc(hel_params_slots(p), sizeof *weights));
 	TRY_ALLOC(t->term, hel_alloc(diagonals, sizeof *t->term));
-	for (size_t d = 0; d < diagonals; d++)
-		TRY(add_term(t, &a, step * (long)(d % low), first + step * (long)(d - d % low),
-			     level, scale, weights, pool));
+	for (size_t d = !is_far(kind); d < diagonals; d++)
+		t->term[t->count++] = (hel_linear_term){NULL, NULL, step * (long)(d % low),
+							first + step * (long)(d - d % low)};
 done:
-	hel_free(a.entry);
-	hel_free(weights);
-	if (st != HEL_OK)
-		hel_transform_clear(t);
 	return st;
 }
 
-void hel_transform_clear(hel_transform *t)
+hel_status hel_fft_encode(hel_fft *t, const hel_params *p, hel_fft_kind kind, unsigned log_values,
+			  hel_copies copies, unsigned level, double factor, double scale,
+			  hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	matrix a = shape_of(p, kind, log_values);
+	hel_complex *weights = NULL;
+	a.factor = factor;
+	a.skewed = copies == HEL_COPIES_SKEWED && is_inverse(kind);
+	TRY(make_entries(&a));
+	TRY_ALLOC(weights, hel_alloc(hel_params_slots(p), sizeof *weights));
+	for (size_t i = 0; i < t->count; i++)
+		TRY(encode_term(&t->term[i], &a, level, scale, weights, pool));
+done:
+	hel_free(a.entry);
+	hel_free(weights);
+	return st;
+}
+
+void hel_fft_clear(hel_fft *t)
 {
 	for (size_t i = 0; i < t->count; i++)
 		hel_pt_free((hel_pt *)t->term[i].weight);
 	hel_free(t->term);
-	*t = (hel_transform){0};
+	*t = (hel_fft){0};
 }
 
-hel_status hel_transform_apply(const hel_eval *ev, hel_ct *out, const hel_transform *t,
-			       const hel_ct *in)
+hel_status hel_fft_apply(const hel_eval *ev, hel_ct *out, const hel_fft *t, const hel_ct *in)
 {
 	hel_status st = HEL_OK;
 	hel_linear_term *term = NULL;
@@ -178,9 +201,22 @@ done:
 	return st;
 }
 
-size_t hel_transform_value(unsigned log_values, size_t slot)
+size_t hel_fft_value(unsigned log_values, size_t slot)
 {
 	const unsigned bits = log_values - 1;
 	const size_t m = (size_t)1 << bits;
 	return hel_bit_reverse((uint32_t)(slot & (m - 1)), bits) + (slot & m);
+}
+
+unsigned hel_fft_skew_bits(unsigned log_values, unsigned log_slots)
+{
+	const unsigned log_m = log_values - 1, log_near = log_m / 2;
+	return log_slots > log_values ? HEL_MIN(log_m - log_near, log_slots - log_values) : 0;
+}
+
+size_t hel_fft_skewed(unsigned log_values, unsigned log_slots, size_t slot)
+{
+	const unsigned bits = hel_fft_skew_bits(log_values, log_slots);
+	const size_t m = (size_t)1 << (log_values - 1), copy = slot >> (log_slots - bits);
+	return ((slot + copy * (m >> bits)) & (m - 1)) + (slot & m);
 }

@@ -11,34 +11,49 @@
 
 #include "circuit.h"
 
-/** One of the matrices, encoded for one level. */
-typedef struct hel_transform {
+/** One of the matrices: its steps, and their weights encoded for one level. */
+typedef struct hel_fft {
 	hel_linear_term *term; /* `in` is filled in when it is applied */
 	size_t count;
-} hel_transform;
+} hel_fft;
+
+/** How copies of values differ once they are back in slots. */
+typedef enum hel_copies {
+	HEL_COPIES_ALIKE,
+	HEL_COPIES_SKEWED, /* by their highest bits: hel_fft_skewed */
+} hel_copies;
 
 /** The four: two from slots to coefficients, two back. All entries have modulus 1 or 0. */
-typedef enum hel_transform_kind {
+typedef enum hel_fft_kind {
 	HEL_TO_COEFFICIENTS_NEAR, /* real slots; rotations by less than sqrt(m), then by 0 and m,
 				     summed */
 	HEL_TO_COEFFICIENTS_FAR,  /* multiples of about sqrt(m); its slots are those of the
 				     polynomial */
 	HEL_TO_SLOTS_FAR,	  /* the polynomial's slots, times m */
 	HEL_TO_SLOTS_NEAR,	  /* the slots are the sum of this and its conjugate */
-} hel_transform_kind;
+} hel_fft_kind;
 
-/** Encodes `factor` times the matrix at `level`; `scale` is the weights'.
- *  Cost: about 2 sqrt(m) encodings; as many plaintexts stay in memory.
+/** The matrix's steps, without weights.
  *  @retval HEL_EINVAL n is not 8 to N / 2. */
-HEL_CHECKED hel_status hel_transform_init(hel_transform *t, const hel_params *p,
-					  hel_transform_kind kind, unsigned log_values,
-					  unsigned level, double factor, double scale,
-					  hel_pool *pool);
-void hel_transform_clear(hel_transform *t);
+HEL_CHECKED hel_status hel_fft_init(hel_fft *t, const hel_params *p, hel_fft_kind kind,
+				    unsigned log_values);
+/** Encodes `factor` times the matrix at `level`; `scale` is the weights'. copies: of the two back
+ * to slots; the others take copies that are alike. Cost: about 2 sqrt(m) encodings; as many
+ * plaintexts stay in memory. */
+HEL_CHECKED hel_status hel_fft_encode(hel_fft *t, const hel_params *p, hel_fft_kind kind,
+				      unsigned log_values, hel_copies copies, unsigned level,
+				      double factor, double scale, hel_pool *pool);
+void hel_fft_clear(hel_fft *t);
 /** out = the matrix times `in`: hel_linear_apply. */
-HEL_CHECKED hel_status hel_transform_apply(const hel_eval *ev, hel_ct *out, const hel_transform *t,
-					   const hel_ct *in);
+HEL_CHECKED hel_status hel_fft_apply(const hel_eval *ev, hel_ct *out, const hel_fft *t,
+				     const hel_ct *in);
 /** Where y_j of n stands in slots, and which one stands in a slot. */
-size_t hel_transform_value(unsigned log_values, size_t slot);
+size_t hel_fft_value(unsigned log_values, size_t slot);
+/** Of copies that are skewed, the slot below n that a slot is alike to: copy c, told apart by as
+ *  many of the highest slot bits as there are, is turned by c of as many equal parts of m. A
+ * product with a matrix then needs only rotations within a part, and sums over copies. */
+size_t hel_fft_skewed(unsigned log_values, unsigned log_slots, size_t slot);
+/** How many slot bits, the highest, number copies that are skewed. */
+unsigned hel_fft_skew_bits(unsigned log_values, unsigned log_slots);
 
 #endif

@@ -10,57 +10,26 @@
 #include <math.h>
 #include <string.h>
 
-enum { TRANSFORMS = 2, SINES = 7 }; /* levels that these take, from the top */
-
-hel_status hel_refresh_params(hel_params_spec *out, unsigned log_n, unsigned levels)
-{
-	if (levels < 6 || levels > 9 || log_n < 9 || log_n > 15)
-		return hel_fail(
-		    HEL_EPARAMS,
-		    "refreshing with %u levels at N = 2^%u, expected 6 to 9 at 2^9 to 2^15", levels,
-		    log_n);
-	/* as few digits as 868 bits of primes allow: 5 of 24 primes, 4 of 23 or 22, 3 of 21 */
-	const uint8_t digit = levels == 9 ? 5 : levels == 6 ? 7 : 6;
-	*out = (hel_params_spec){
-	    .log_n = (uint8_t)log_n,
-	    .levels = (uint8_t)(levels + SINES + TRANSFORMS),
-	    .primes_per_level = 2,
-	    .scale_bits = 30,
-	    .alpha = digit,
-	    .special = digit,
-	    .base = 1,
-	    .trim = 2,
-	    .runs = 7,
-	    /* wide where angles are large and errors are multiplied by them, narrow where they are
-	       not */
-	    .run = {{(uint8_t)levels, 1, 0},
-		    {1, 2, 0},
-		    {1, 1, 0},
-		    {1, 2, 0},
-		    {1, 1, 0},
-		    {3, 2, 0},
-		    {TRANSFORMS, 1, 1}},
-	};
-	return HEL_OK;
-}
+#define TRANSFORMS HEL_REFRESH_TRANSFORMS
 
 /* Levels below the sine's. */
 static unsigned levels_left(const hel_params *p)
 {
-	return p->spec.levels - SINES - TRANSFORMS;
+	return p->spec.levels - HEL_REFRESH_SINES - TRANSFORMS;
 }
 
 static hel_status check_params(const hel_params *p)
 {
-	hel_params_spec wanted;
-	const unsigned above = SINES + TRANSFORMS;
-	const unsigned levels = p->spec.levels > above ? p->spec.levels - above : 0;
-	if (hel_refresh_params(&wanted, p->spec.log_n, levels) != HEL_OK ||
-	    memcmp(&wanted, &p->spec, sizeof wanted) != 0)
-		return hel_fail(HEL_EPARAMS,
-				"parameters of %u levels that are not hel_refresh_params()'",
-				p->spec.levels);
-	return HEL_OK;
+	return hel_refresh_levels(&p->spec)
+		   ? HEL_OK
+		   : hel_fail(HEL_EPARAMS,
+			      "parameters of %u levels that are not hel_refresh_params()'",
+			      p->spec.levels);
+}
+
+double hel_refresh_unit(const hel_params *p)
+{
+	return p->scale[0] / (double)p->ring.prime[0].q;
 }
 
 static void add_key(hel_refresher *r, uint32_t galois, unsigned level)
@@ -81,7 +50,7 @@ static void add_rotation(hel_refresher *r, long steps, unsigned level)
 }
 
 /* The steps of one sum of the trace: up to four rotations by multiples of `first`. */
-static size_t trace_steps(long steps[4], const hel_params *p, size_t first)
+size_t hel_refresh_trace_steps(long steps[4], const hel_params *p, size_t first)
 {
 	const size_t count = HEL_MIN((size_t)4, hel_params_slots(p) / first);
 	for (size_t i = 0; i < count; i++)
@@ -106,7 +75,7 @@ static hel_status list_keys(hel_refresher *r)
 	add_key(r, hel_galois_of_conjugation(p), top - 1);
 	for (size_t first = m; first < hel_params_slots(p);) {
 		long steps[4];
-		const size_t count = trace_steps(steps, p, first);
+		const size_t count = hel_refresh_trace_steps(steps, p, first);
 		for (size_t i = 1; i < count; i++)
 			add_rotation(r, steps[i], top);
 		first *= count;
@@ -120,11 +89,13 @@ done:
 	return st;
 }
 
-/* cos(pi K x) = sum over k of c_k T_k(2 x^2 - 1), c_k = 2 (-1)^k J_2k(pi K), c_0 half of it */
-static void fill_cosine(double *c)
+/* factor cos(pi K x) = sum over k of c_k T_k(2 x^2 - 1), c_k = 2 (-1)^k J_2k(pi K) times the
+ * factor, c_0 half of it */
+static void fill_cosine(double *c, double factor)
 {
 	for (int k = 0; k <= HEL_REFRESH_DEGREE; k++)
-		c[k] = (k ? 2 : 1) * (k % 2 ? -1 : 1) * jn(2 * k, M_PI * HEL_REFRESH_BOUND);
+		c[k] =
+		    factor * (k ? 2 : 1) * (k % 2 ? -1 : 1) * jn(2 * k, M_PI * HEL_REFRESH_BOUND);
 }
 
 /* range arcsin(u) / (pi / 4) in powers of u, from its Chebyshev series on [-0.72, 0.72]. */
@@ -174,16 +145,41 @@ static hel_status encode_transforms(hel_refresher *r, hel_pool *pool)
 	const double q = p->ring.prime[0].q, *s = p->scale, *d = p->divisor;
 	const double turn = r->turn / r->range * q / s[0];
 	const double raised = r->constant * r->unit;
-	TRY(hel_transform_init(&r->transform[HEL_TO_COEFFICIENTS_NEAR], p, HEL_TO_COEFFICIENTS_NEAR,
-			       r->log_values, 2, 1, s[1] * d[2] / s[2], pool));
-	TRY(hel_transform_init(&r->transform[HEL_TO_COEFFICIENTS_FAR], p, HEL_TO_COEFFICIENTS_FAR,
-			       r->log_values, 1, turn, s[0] * d[1] / s[1], pool));
-	TRY(hel_transform_init(&r->transform[HEL_TO_SLOTS_FAR], p, HEL_TO_SLOTS_FAR, r->log_values,
-			       top, 1, s[top - 1] * d[top] / raised, pool));
-	TRY(hel_transform_init(&r->transform[HEL_TO_SLOTS_NEAR], p, HEL_TO_SLOTS_NEAR,
-			       r->log_values, top - 1, 1, s[top - 2] * d[top - 1] / s[top - 1],
-			       pool));
+	const struct {
+		unsigned level;
+		double factor, scale;
+	} by_kind[] = {
+	    [HEL_TO_COEFFICIENTS_NEAR] = {2, 1, s[1] * d[2] / s[2]},
+	    [HEL_TO_COEFFICIENTS_FAR] = {1, turn, s[0] * d[1] / s[1]},
+	    [HEL_TO_SLOTS_FAR] = {top, 1, s[top - 1] * d[top] / raised},
+	    [HEL_TO_SLOTS_NEAR] = {top - 1, 1, s[top - 2] * d[top - 1] / s[top - 1]},
+	};
+	for (unsigned k = 0; k < HEL_ARRAY_LEN(by_kind); k++)
+		TRY(hel_fft_encode(&r->transform[k], p, (hel_fft_kind)k, r->log_values, r->copies,
+				   by_kind[k].level, by_kind[k].factor, by_kind[k].scale, pool));
 done:
+	return st;
+}
+
+/* All but weights. first: of the transforms that are needed. */
+static hel_status refresher_new(hel_refresher **out, const hel_params *p, unsigned log_values,
+				hel_fft_kind first)
+{
+	hel_status st = HEL_OK;
+	hel_refresher *r = NULL;
+	TRY(check_params(p));
+	TRY_ALLOC(r, hel_alloc(1, sizeof *r));
+	*r = (hel_refresher){.params = p, .log_values = log_values, .gain = 1};
+	/* the trace and the transform multiply by N / 2, adding the conjugate by 2 */
+	r->unit = (double)p->ring.prime[0].q * (double)p->ring.n * HEL_REFRESH_BOUND;
+	r->constant = (uint32_t)llrint(p->scale[p->spec.levels] / r->unit);
+	for (unsigned k = first; k < HEL_ARRAY_LEN(r->transform); k++)
+		TRY(hel_fft_init(&r->transform[k], p, (hel_fft_kind)k, log_values));
+	TRY(list_keys(r));
+	*out = r;
+	r = NULL;
+done:
+	hel_refresher_free(r);
 	return st;
 }
 
@@ -192,24 +188,59 @@ hel_status hel_refresher_new_turned(hel_refresher **out, const hel_params *p, un
 {
 	hel_status st = HEL_OK;
 	hel_refresher *r = NULL;
-	TRY(check_params(p));
 	if (!(range > 0x1p-20 && range < 0x1p20))
 		FAIL(HEL_EINVAL, "a range of %g, expected 2^-20 to 2^20", range);
-	TRY_ALLOC(r, hel_alloc(1, sizeof *r));
-	*r = (hel_refresher){.params = p, .log_values = log_values, .range = range, .turn = turn};
-	/* the trace and the transform multiply by N / 2, adding the conjugate by 2 */
-	r->unit = (double)p->ring.prime[0].q * (double)p->ring.n * HEL_REFRESH_BOUND;
-	r->constant = (uint32_t)llrint(p->scale[p->spec.levels] / r->unit);
+	TRY(refresher_new(&r, p, log_values, HEL_TO_COEFFICIENTS_NEAR));
+	r->range = range;
+	r->turn = turn;
 	TRY(encode_transforms(r, pool));
 	TRY(encode_shift(r));
-	fill_cosine(r->cosine);
+	fill_cosine(r->cosine, 1);
 	fill_arcsine(r->arcsine, range);
-	TRY(list_keys(r));
 	*out = r;
 	r = NULL;
 done:
 	hel_refresher_free(r);
 	return st;
+}
+
+hel_status hel_refresher_sketch(hel_refresher **out, const hel_params *p, unsigned log_values)
+{
+	const hel_status st = refresher_new(out, p, log_values, HEL_TO_SLOTS_FAR);
+	if (st != HEL_OK)
+		return st;
+	hel_refresher *r = *out;
+	r->range = 1;
+	r->turn = HEL_TURN_PROGRAM;
+	r->gain = 1 / sin(2 * M_PI * HEL_TURN_PROGRAM);
+	r->copies = HEL_COPIES_SKEWED;
+	fill_cosine(r->cosine, sqrt(r->gain)); /* squared next */
+	return HEL_OK;
+}
+
+hel_status hel_refresher_new_program(hel_refresher **out, const hel_params *p, unsigned log_values,
+				     hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	hel_refresher *r = NULL;
+	TRY(hel_refresher_sketch(&r, p, log_values));
+	TRY(encode_transforms(r, pool));
+	TRY(encode_shift(r));
+	*out = r;
+	r = NULL;
+done:
+	hel_refresher_free(r);
+	return st;
+}
+
+size_t hel_refresher_bytes(const hel_refresher *r)
+{
+	const hel_params *p = r->params;
+	const unsigned top = p->spec.levels;
+	return 4 * p->ring.n *
+	       (r->transform[HEL_TO_SLOTS_FAR].count * p->limbs[top] +
+		r->transform[HEL_TO_SLOTS_NEAR].count * p->limbs[top - 1] +
+		p->limbs[top - TRANSFORMS]);
 }
 
 hel_status hel_refresher_new(hel_refresher **out, const hel_params *p, unsigned log_values,
@@ -223,7 +254,7 @@ void hel_refresher_free(hel_refresher *r)
 	if (!r)
 		return;
 	for (size_t t = 0; t < HEL_ARRAY_LEN(r->transform); t++)
-		hel_transform_clear(&r->transform[t]);
+		hel_fft_clear(&r->transform[t]);
 	hel_pt_free(r->shift);
 	hel_free(r->request);
 	hel_free(r);
@@ -250,10 +281,11 @@ double hel_refresh_sine_error(const hel_refresher *r, double variance)
 	/* angles at the top, where t / K has the scale; the cosine before it is doubled */
 	const double angle = turn * HEL_REFRESH_BOUND;
 	sum += angle * angle * hel_noise_rescale(p, p->scale[top]);
-	/* values of the cosine, times the derivative of 2 f^2 - 1: 8 in the mean square */
+	/* values of the cosine, times the derivative of 2 f^2 - 1: 8 in the mean square; f
+	 * already has the gain's root */
 	for (unsigned l = low + 1; l < top - TRANSFORMS; l++)
-		sum += 8 * hel_noise_rescale(p, p->scale[l]) / 2;
-	return sqrt(sum + hel_noise_rescale(p, p->scale[low]) / 2);
+		sum += 8 / r->gain * hel_noise_rescale(p, p->scale[l]) / 2;
+	return sqrt(r->gain * r->gain * sum + hel_noise_rescale(p, p->scale[low]) / 2);
 }
 
 double hel_refresher_error(const hel_refresher *r)
@@ -276,19 +308,33 @@ double hel_refresher_error(const hel_refresher *r)
 
 /* --- the refresh itself -------------------------------------------------------- */
 
-hel_status hel_refresh_double_angle(const hel_eval *ev, hel_ct *out, const hel_ct *a)
+/* out = 2 a^2 - one */
+static hel_status twice_squared(const hel_eval *ev, hel_ct *out, const hel_ct *a, double one)
 {
 	hel_status st = HEL_OK;
 	hel_ct *twice = NULL, *minus = NULL;
 	TRY(hel_ct_take(&twice, ev));
 	TRY(hel_ct_take(&minus, ev));
 	TRY(hel_eval_add(ev, twice, a, a));
-	TRY(hel_eval_weighted_sum(ev, minus, a->level, NULL, 0, -1));
+	TRY(hel_eval_weighted_sum(ev, minus, a->level, NULL, 0, -one));
 	TRY(hel_eval_mul_add_rescale(ev, out, twice, a, minus));
 done:
 	hel_ct_free(minus);
 	hel_ct_free(twice);
 	return st;
+}
+
+hel_status hel_refresh_double_angle(const hel_eval *ev, hel_ct *out, const hel_ct *a)
+{
+	return twice_squared(ev, out, a, 1);
+}
+
+/* Between two steps of a tenth of a second or so. */
+static hel_status go_on(const hel_eval *ev)
+{
+	return ev->stop && atomic_load_explicit(ev->stop, memory_order_relaxed)
+		   ? hel_fail(HEL_ECANCEL, "cancelled within a refresh")
+		   : HEL_OK;
 }
 
 /* Sums over the rotations by multiples of m: what repeats is multiplied by N / (2 m), coefficients
@@ -299,7 +345,8 @@ static hel_status trace(const hel_eval *ev, hel_ct *x, const hel_refresher *r)
 	for (size_t first = (size_t)1 << (r->log_values - 1);
 	     first < hel_params_slots(r->params);) {
 		long steps[4];
-		const size_t count = trace_steps(steps, r->params, first);
+		const size_t count = hel_refresh_trace_steps(steps, r->params, first);
+		TRY(go_on(ev));
 		TRY(hel_eval_rotate_sum(ev, x, x, steps, count));
 		first *= count;
 	}
@@ -320,9 +367,11 @@ static hel_status raise_to_slots(const hel_eval *ev, hel_ct *x, const hel_ct *a,
 	TRY(hel_raise(ev, x, x, p->spec.levels, r->constant));
 	x->scale = r->constant * r->unit;
 	TRY(trace(ev, x, r));
-	TRY(hel_transform_apply(ev, w, &r->transform[HEL_TO_SLOTS_FAR], x));
+	TRY(go_on(ev));
+	TRY(hel_fft_apply(ev, w, &r->transform[HEL_TO_SLOTS_FAR], x));
 	TRY(hel_eval_rescale(ev, x, w));
-	TRY(hel_transform_apply(ev, w, &r->transform[HEL_TO_SLOTS_NEAR], x));
+	TRY(go_on(ev));
+	TRY(hel_fft_apply(ev, w, &r->transform[HEL_TO_SLOTS_NEAR], x));
 	TRY(hel_eval_galois_sum(ev, x, w, both, 2, true));
 done:
 	hel_ct_free(w);
@@ -339,11 +388,12 @@ hel_status hel_refresh_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 	TRY(hel_ct_take(&x, ev));
 	TRY(hel_ct_take(&w, ev));
 	TRY(raise_to_slots(ev, x, a, r));
+	TRY(go_on(ev));
 	TRY(hel_eval_add_plain(ev, x, x, r->shift));
 	TRY(hel_refresh_double_angle(ev, w, x));
 	TRY(hel_polynomial_apply(
 	    ev, x, w, &(hel_polynomial){HEL_BASIS_CHEBYSHEV, HEL_REFRESH_DEGREE, r->cosine}));
-	TRY(hel_refresh_double_angle(ev, out, x));
+	TRY(twice_squared(ev, out, x, r->gain));
 done:
 	hel_ct_free(w);
 	hel_ct_free(x);
@@ -359,9 +409,9 @@ static hel_status to_coefficients(const hel_eval *ev, hel_ct *x, const hel_ct *a
 	hel_ct *w = NULL;
 	TRY(hel_ct_take(&w, ev));
 	TRY(hel_eval_drop(ev, x, a, 2));
-	TRY(hel_transform_apply(ev, w, &r->transform[HEL_TO_COEFFICIENTS_NEAR], x));
+	TRY(hel_fft_apply(ev, w, &r->transform[HEL_TO_COEFFICIENTS_NEAR], x));
 	TRY(hel_eval_rotate_sum_rescale(ev, x, w, halves, 2));
-	TRY(hel_transform_apply(ev, w, &r->transform[HEL_TO_COEFFICIENTS_FAR], x));
+	TRY(hel_fft_apply(ev, w, &r->transform[HEL_TO_COEFFICIENTS_FAR], x));
 	TRY(hel_eval_rescale(ev, x, w));
 done:
 	hel_ct_free(w);

@@ -6,6 +6,7 @@
 #define HEL_REFRESH_H
 
 #include "circuit.h"
+#include "ckks/params.h"
 #include "coefficients.h"
 #include <helrm/refresh.h>
 
@@ -20,26 +21,47 @@
  * steep at a quarter; nearly a quarter for activations, whose fits would not be unique on less. */
 #define HEL_TURN_VALUE 0.125
 #define HEL_TURN_ACTIVATION 0.2375
+/* Of values in programs: what leaves it leaves the interval that a polynomial is fitted on, too, up
+ * to three times as far, and is not mistaken for a value (docs/cryptography.md, section 8). */
+#define HEL_TURN_PROGRAM 0.125
 
 struct hel_refresher {
 	const hel_params *params;
 	unsigned log_values;
 	double range, turn; /* the largest value, and the part of a circle that it becomes */
-	uint32_t constant;  /* of hel_lift */
-	double unit;	    /* what t = 1 is at the top, over the constant: (35) */
-	hel_transform transform[4]; /* by hel_transform_kind */
-	hel_pt *shift;		    /* a quarter turn */
+	double gain;	    /* of the sine */
+	hel_copies copies;
+	uint32_t constant;    /* of hel_lift */
+	double unit;	      /* what t = 1 is at the top, over the constant: (35) */
+	hel_fft transform[4]; /* by hel_fft_kind */
+	hel_pt *shift;	      /* a quarter turn */
 	double cosine[HEL_REFRESH_DEGREE + 1], arcsine[HEL_ARCSINE_DEGREE + 1];
 	hel_key_request *request;
 	size_t requests;
 };
 
-/** out = sin(2 pi y / q_0), y the integers behind the coefficients at multiples of N / n of a
+/** out = gain sin(2 pi y / q_0), y the integers behind the coefficients at multiples of N / n of a
  *  ciphertext of level 0, n = 2^log_values of them; all other coefficients do not matter. They
- * arrive in the slots that hel_transform_value() tells. Level: that of hel_refresh_params(). Error:
- * (36). Cost: all of hel_refresh() but a few key switches at low levels. */
+ * arrive in the slots that hel_fft_value() tells, after hel_fft_skewed() where copies are skewed.
+ * Level: hel_refresh_levels(). Error: (36). Cost: all of hel_refresh() but a few key switches at
+ * low levels.
+ *  @retval HEL_ECANCEL the evaluator's `stop` was set on the way. */
 HEL_CHECKED hel_status hel_refresh_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 					const hel_refresher *r);
+/** For hel_refresh_sine() alone, as programs use it: HEL_TURN_PROGRAM becomes 1, copies are skewed.
+ *  @retval HEL_EPARAMS the parameters are not those of hel_refresh_params().
+ *  @retval HEL_EINVAL log_values is not 3 to log_n - 1. */
+HEL_CHECKED hel_status hel_refresher_new_program(hel_refresher **out, const hel_params *p,
+						 unsigned log_values, hel_pool *pool);
+/** The same without weights: keys, steps and errors only. */
+HEL_CHECKED hel_status hel_refresher_sketch(hel_refresher **out, const hel_params *p,
+					    unsigned log_values);
+/** The part of a circle that a coefficient of level 0 is, over its value: that of q_0 is 1. */
+double hel_refresh_unit(const hel_params *p);
+/** The rotations of one sum of the trace, by multiples of `first`; returns how many. */
+size_t hel_refresh_trace_steps(long steps[4], const hel_params *p, size_t first);
+/** Bytes of the weights of hel_refresher_new_program(). */
+size_t hel_refresher_bytes(const hel_refresher *r);
 /** hel_refresher_new() for another turn than HEL_TURN_VALUE, which hel_refresh() does not take. */
 HEL_CHECKED hel_status hel_refresher_new_turned(hel_refresher **out, const hel_params *p,
 						unsigned log_values, double range, double turn,

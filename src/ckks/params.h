@@ -12,4 +12,9 @@ double hel_params_log_special(const hel_params *p);
  *  of 2^log_slots and more. */
 uint32_t hel_galois_of_step(const hel_params *p, int32_t step);
 
+/* Levels that a refresh takes, from the top: to slots, then the sine. */
+enum { HEL_REFRESH_TRANSFORMS = 2, HEL_REFRESH_SINES = 7 };
+/** The levels that refreshed values have, of hel_refresh_params()' parameters; 0 of all others. */
+unsigned hel_refresh_levels(const hel_params_spec *spec);
+
 #endif

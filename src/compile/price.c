@@ -216,9 +216,10 @@ hel_status hel_price_polynomials(double *seconds, const pricing *p)
 			const unsigned at = hel_stage_level(p->s, i) - 1 - schedule->step[k].depth;
 			hel_cost cost = {0};
 			if (schedule->step[k].product) {
-				hel_cost_add(&cost, hel_cost_decompose(spec, at + 2), 1);
-				hel_cost_add(&cost, hel_cost_product(spec, at + 2), 1);
-				hel_cost_add(&cost, hel_cost_finish(spec, at + 2), 1);
+				const size_t limbs = p->params->limbs[at];
+				hel_cost_add(&cost, hel_cost_decompose(spec, limbs), 1);
+				hel_cost_add(&cost, hel_cost_product(spec, limbs), 1);
+				hel_cost_add(&cost, hel_cost_finish(spec, limbs), 1);
 			} else
 				hel_cost_add(&cost, hel_cost_rescale(spec, at), 1);
 			*seconds += hel_cost_seconds(&p->machine, cost);

@@ -4,17 +4,34 @@
 
 #define SCHEMA_MAX (64u << 20)
 
+#define HAS_RUNS 8 /* in the byte of primes_per_level, which is less */
+
+static void runs_read(hel_params_spec *s, hel_reader *r)
+{
+	s->trim = hel_read_u8(r);
+	s->runs = hel_read_u8(r);
+	if (r->status == HEL_OK && (!s->runs || s->runs > HEL_MAX_RUNS))
+		r->status = hel_fail(HEL_EFORMAT, "parameters with %u runs of levels", s->runs);
+	for (unsigned i = 0; r->status == HEL_OK && i < s->runs; i++) {
+		s->run[i].levels = hel_read_u8(r);
+		s->run[i].primes = hel_read_u8(r);
+		s->run[i].pass = hel_read_u8(r);
+	}
+}
+
 static hel_params_spec spec_read(hel_reader *r)
 {
 	hel_params_spec s = {0}; /* all levels alike */
 	s.log_n = hel_read_u8(r);
 	s.levels = hel_read_u8(r);
 	const uint8_t primes = hel_read_u8(r);
-	s.primes_per_level = primes & 15;
+	s.primes_per_level = primes & (HAS_RUNS - 1);
 	s.base = primes >> 4;
 	s.scale_bits = hel_read_u8(r);
 	s.alpha = hel_read_u8(r);
 	s.special = hel_read_u8(r);
+	if (primes & HAS_RUNS)
+		runs_read(&s, r);
 	return s;
 }
 
@@ -22,10 +39,19 @@ static void spec_write(hel_writer *w, const hel_params_spec *s)
 {
 	hel_write_u8(w, s->log_n);
 	hel_write_u8(w, s->levels);
-	hel_write_u8(w, (uint8_t)(s->primes_per_level | s->base << 4));
+	hel_write_u8(w, (uint8_t)(s->primes_per_level | (s->runs ? HAS_RUNS : 0) | s->base << 4));
 	hel_write_u8(w, s->scale_bits);
 	hel_write_u8(w, s->alpha);
 	hel_write_u8(w, s->special);
+	if (!s->runs)
+		return;
+	hel_write_u8(w, s->trim);
+	hel_write_u8(w, s->runs);
+	for (unsigned i = 0; i < s->runs; i++) {
+		hel_write_u8(w, s->run[i].levels);
+		hel_write_u8(w, s->run[i].primes);
+		hel_write_u8(w, s->run[i].pass);
+	}
 }
 
 void hel_manifest_free(hel_manifest *m)

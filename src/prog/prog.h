@@ -20,8 +20,10 @@
 #define HEL_MANIFEST_MAX ((size_t)128 << 20)
 #define HEL_PROGRAM_MAX ((size_t)16 << 30)
 #define HEL_MAX_INDEX_BITS 26
-#define HEL_MIN_LOG_SLOTS 3 /* of one record */
-#define HEL_MAX_LOG_BATCH 9 /* 512 records, for each of which 8 coefficients can be sent */
+#define HEL_MIN_LOG_SLOTS 3	/* of one record */
+#define HEL_MAX_LOG_BATCH 9	/* 512 records, for each of which 8 coefficients can be sent */
+#define HEL_MIN_LOG_REFRESHED 3 /* values that one op refreshes */
+#define HEL_MAX_LOG_REFRESHED 12
 
 /* --- layouts (layout.c) ----------------------------------------------------- */
 
@@ -153,7 +155,10 @@ static inline hel_complex hel_vector_at(const hel_vector *v, size_t slot)
 	X(HEL_OP_ADD_PLAIN, "add_plain")       /* value + vector number `index` */                 \
 	X(HEL_OP_MUL, "mul")		       /* value * value number `index`; scale squared */   \
 	X(HEL_OP_WEIGHTED_SUM, "weighted_sum") /* factor[terms] + sum of factor * value, at level  \
-						  `index`, scale squared */
+						  `index`, scale squared */                        \
+	X(HEL_OP_REFRESH, "refresh")	       /* of the coefficients of a value at level 0 the    \
+						  sines, as circuit/refresh.h says: 2^index of     \
+						  them, each *factor turns to its 1 */
 
 typedef enum hel_op_kind {
 #define X(kind, name) kind,
@@ -176,7 +181,7 @@ typedef struct hel_op {
 	uint32_t index;
 	uint32_t terms;
 	hel_term *term;
-	double *factor; /* of a weighted sum: terms + 1 */
+	double *factor; /* of a weighted sum: terms + 1; of a refresh: 1 */
 	uint32_t steps;
 	int32_t *step;
 } hel_op;

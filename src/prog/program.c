@@ -224,6 +224,16 @@ static uint32_t read_below(hel_reader *r, uint32_t count, const char *what)
 	return v;
 }
 
+/* As many values as slots, at most, and of one record. */
+static hel_status check_refresh(const hel_op *op, const hel_manifest *m)
+{
+	const uint32_t most = HEL_MIN(hel_manifest_log_slots(m), (unsigned)HEL_MAX_LOG_REFRESHED);
+	return op->index >= HEL_MIN_LOG_REFRESHED && op->index <= most && !m->log_batch
+		   ? HEL_OK
+		   : hel_fail(HEL_EFORMAT, "a refresh of 2^%u values in 2^%u slots of %u records",
+			      op->index, hel_manifest_log_slots(m), 1u << m->log_batch);
+}
+
 static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 {
 	hel_status st = HEL_OK;
@@ -234,6 +244,7 @@ static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 	if (op->kind >= HEL_OP_KINDS || op->layer >= p->layers)
 		FAIL(HEL_EFORMAT, "unknown op %d", (int)op->kind);
 	const bool sum = op->kind == HEL_OP_WEIGHTED_SUM, many = sum || op->kind == HEL_OP_LINEAR;
+	const bool refresh = op->kind == HEL_OP_REFRESH;
 	const bool unary = op->kind != HEL_OP_INPUT && !many;
 	op->value = unary ? read_below(r, p->ops, "value") : hel_read_u32(r);
 	op->index = op->kind == HEL_OP_INPUT	   ? read_below(r, p->manifest->inputs, "input")
@@ -243,6 +254,8 @@ static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 			  : hel_read_u32(r);
 	op->terms = hel_read_u32_max(r, HEL_MAX_TERMS_PER_OP, "number of terms");
 	TRY(r->status);
+	if (refresh)
+		TRY(check_refresh(op, p->manifest));
 	if ((op->terms > 0) != many || hel_reader_left(r) < 16 * (size_t)op->terms)
 		FAIL(HEL_EFORMAT, "an op with %u terms", op->terms);
 	TRY_ALLOC(op->term, hel_alloc(op->terms, sizeof *op->term));
@@ -252,7 +265,7 @@ static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 		op->term[k].baby = read_rotation(r, slots, slots);
 		op->term[k].giant = read_rotation(r, slots, slots);
 	}
-	if (sum) {
+	if (sum || refresh) {
 		if (hel_reader_left(r) < 8 * (size_t)(op->terms + 1))
 			FAIL(HEL_ETRUNC, "the program ends inside a sum");
 		TRY_ALLOC(op->factor, hel_alloc(op->terms + 1, sizeof *op->factor));
@@ -261,6 +274,9 @@ static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 			if (!isfinite(op->factor[k]))
 				FAIL(HEL_EFORMAT, "a factor of the program is not finite");
 		}
+		/* level 0's scale over its prime */
+		if (refresh && !(*op->factor > 0.5 && *op->factor < 2))
+			FAIL(HEL_EFORMAT, "a refresh of values in units of %g turns", *op->factor);
 	}
 	op->steps = hel_read_u32_max(r, HEL_MAX_STEPS, "number of rotations");
 	TRY(r->status);

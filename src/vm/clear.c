@@ -1,5 +1,6 @@
 /* The meaning of every op, on plain slot vectors. */
 #include "clear.h"
+#include "refresh_op.h"
 #include "vm.h"
 #include <math.h>
 #include <string.h>
@@ -115,6 +116,9 @@ void hel_clear_op(hel_complex *out, const hel_program *p, const hel_op *op,
 	case HEL_OP_WEIGHTED_SUM:
 		clear_weighted_sum(out, op, value, slots);
 		break;
+	case HEL_OP_REFRESH:
+		hel_refresh_op_clear(out, op, x, slots);
+		break;
 	case HEL_OP_INPUT:
 	case HEL_OP_RESCALE:
 	case HEL_OP_KINDS:
@@ -149,12 +153,30 @@ static void see_largest(double *largest, const hel_complex *v, size_t slots)
 		}
 }
 
+/* What goes beyond the range is measured, or an error: ciphertexts would not tell it from what is
+ * within. */
+static hel_status run_refresh(const clear_machine *c, const hel_op *op, hel_complex *out)
+{
+	const double most = hel_refresh_op_clear(out, op, c->base.value[op->value], c->slots);
+	if (c->largest)
+		c->largest[op - c->p->op] = HEL_MAX(c->largest[op - c->p->op], most);
+	else if (!(most <= 1 + 1e-6))
+		return hel_fail(HEL_ERANGE,
+				"a value reaches %.3g times the range of its refresh: a record "
+				"unlike those that the range was learned from",
+				most);
+	return HEL_OK;
+}
+
 static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
 	const clear_machine *c = (const clear_machine *)(const void *)m;
 	TRY_ALLOC(*out, hel_alloc_raw(c->slots, sizeof(hel_complex)));
-	hel_clear_op(*out, c->p, op, (const hel_complex *const *)m->value, c->in);
+	if (op->kind == HEL_OP_REFRESH)
+		TRY(run_refresh(c, op, *out));
+	else
+		hel_clear_op(*out, c->p, op, (const hel_complex *const *)m->value, c->in);
 	if (c->largest)
 		see_largest(&c->largest[op - c->p->op], *out, c->slots);
 done:

@@ -1,4 +1,5 @@
 #include "cost.h"
+#include "ckks/primes.h"
 #include <math.h>
 #include <string.h>
 
@@ -48,7 +49,10 @@ double hel_cost_seconds_on(const hel_cost_model *m, hel_cost c, unsigned threads
 
 size_t hel_cost_limbs(const hel_params_spec *p, unsigned level)
 {
-	return level * p->primes_per_level + (p->base ? p->base : p->primes_per_level + 1u);
+	size_t limbs = 0;
+	for (unsigned l = 0; l <= level; l++)
+		limbs += hel_spec_primes(p, l);
+	return limbs;
 }
 
 static double transforms(const hel_params_spec *p, double count)
@@ -109,12 +113,12 @@ hel_cost hel_cost_finish(const hel_params_spec *p, size_t limbs)
 
 hel_cost hel_cost_finish_rescaled(const hel_params_spec *p, unsigned level)
 {
-	return division(p, p->special + p->primes_per_level, hel_cost_limbs(p, level - 1));
+	return division(p, p->special + hel_spec_primes(p, level), hel_cost_limbs(p, level - 1));
 }
 
 hel_cost hel_cost_rescale(const hel_params_spec *p, unsigned level)
 {
-	return division(p, p->primes_per_level, hel_cost_limbs(p, level - 1));
+	return division(p, hel_spec_primes(p, level), hel_cost_limbs(p, level - 1));
 }
 
 hel_cost hel_cost_sum(const hel_params_spec *p, size_t limbs, double terms, double values,

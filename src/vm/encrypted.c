@@ -1,10 +1,12 @@
 #include "encrypted.h"
 #include "circuit/circuit.h"
+#include "circuit/refresh.h"
 #include "vm.h"
 #include "weight.h"
 #include <string.h>
 
-#define MANY_TERMS 4096 /* beyond, counting would take long: every one as if it were distinct */
+#define REFRESH_VALUES 40 /* of a refresh at once: steps of its sine, rotated inputs before */
+#define MANY_TERMS 4096	  /* beyond, counting would take long: every one as if it were distinct */
 
 /* Distinct rotated inputs of a linear op, at most. */
 static size_t rotations(const hel_op *op)
@@ -31,7 +33,10 @@ hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p, const hel_param
 	TRY(hel_vm_peak_values(&values, p));
 	hel_op_levels(level, p);
 	for (size_t i = 0; i < p->ops; i++) {
-		const size_t turns = rotations(&p->op[i]);
+		const bool refresh = p->op[i].kind == HEL_OP_REFRESH;
+		if (refresh) /* it works at the top */
+			level[i] = params->spec.levels;
+		const size_t turns = refresh ? REFRESH_VALUES : rotations(&p->op[i]);
 		rotated = HEL_MAX(rotated, turns);
 		/* one accumulator for each, until ModDown */
 		hoisted =
@@ -198,9 +203,18 @@ static hel_status run_add_plain(hel_machine *m, const hel_op *op, void **out)
 		   : st;
 }
 
+static hel_status run_refresh(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = new_ct(m, out);
+	return st == HEL_OK ? hel_refresh_sine(self(m)->ev, *out, m->value[op->value],
+					       self(m)->l->refresher[op->index])
+			    : st;
+}
+
 static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 {
 	static const hel_machine_op run[HEL_OP_KINDS] = {
+	    [HEL_OP_REFRESH] = run_refresh,
 	    [HEL_OP_INPUT] = run_input,
 	    [HEL_OP_LINEAR] = run_linear,
 	    [HEL_OP_ROTATE_SUM] = run_rotate_sum,

@@ -1,5 +1,6 @@
 /* A program with its weights, in memory or in a file. */
 #include "loaded.h"
+#include "refresh_op.h"
 #include "vm.h"
 #include "weight.h"
 #include "weights_file.h"
@@ -21,12 +22,42 @@ done:
 	return st;
 }
 
+/* What refreshes multiply with depends on the parameters only, and stays in memory. weights: or
+ * just what they will be. */
+static hel_status find_refreshers(hel_loaded *l, bool weights, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	for (uint32_t i = 0; i < l->p->ops; i++) {
+		const hel_op *op = &l->p->op[i];
+		if (op->kind != HEL_OP_REFRESH)
+			continue;
+		TRY(hel_refresh_op_check(op, l->params));
+		hel_refresher **r = &l->refresher[op->index];
+		if (!*r && weights)
+			TRY(hel_refresher_new_program(r, l->params, op->index, pool));
+		else if (!*r)
+			TRY(hel_refresher_sketch(r, l->params, op->index));
+	}
+done:
+	return st;
+}
+
+static size_t refresher_bytes(const hel_loaded *l)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < HEL_ARRAY_LEN(l->refresher); i++)
+		bytes += l->refresher[i] ? hel_refresher_bytes(l->refresher[i]) : 0;
+	return bytes;
+}
+
 hel_status hel_ckks_weight_bytes(size_t *out, const hel_program *p, const hel_params *params)
 {
+	hel_status st = HEL_OK;
 	hel_loaded *l = NULL;
-	const hel_status st = new_without_data(&l, p, params);
-	if (st == HEL_OK)
-		*out = l->bytes;
+	TRY(new_without_data(&l, p, params));
+	TRY(find_refreshers(l, false, NULL));
+	*out = l->bytes + refresher_bytes(l);
+done:
 	hel_loaded_free(l);
 	return st;
 }
@@ -53,6 +84,7 @@ hel_status hel_loaded_open(hel_loaded **out, const hel_program *p, const hel_par
 	hel_status st = HEL_OK;
 	hel_loaded *l = NULL;
 	TRY(new_without_data(&l, p, params));
+	TRY(find_refreshers(l, true, pool));
 	TRY_ALLOC(l->fused, hel_alloc(p->ops, sizeof *l->fused));
 	hel_vm_find_fused(l->fused, p);
 	if (o->cache && l->weights) {
@@ -84,6 +116,8 @@ void hel_loaded_free(hel_loaded *l)
 	if (!l)
 		return;
 	hel_mapping_close(l->mapping);
+	for (size_t i = 0; i < HEL_ARRAY_LEN(l->refresher); i++)
+		hel_refresher_free(l->refresher[i]);
 	hel_free(l->memory);
 	hel_free(l->weight);
 	hel_free(l->of);
@@ -111,7 +145,7 @@ bool hel_loaded_damaged(const hel_loaded *l)
 
 size_t hel_loaded_bytes(const hel_loaded *l)
 {
-	return l->bytes;
+	return l->bytes + refresher_bytes(l);
 }
 
 hel_weights_origin hel_loaded_origin(const hel_loaded *l)

@@ -3,6 +3,7 @@
  * another. Linear ops pass errors on as they pass on values; each op adds its own. */
 #include "noisy.h"
 #include "clear.h"
+#include "refresh_op.h"
 #include "vm.h"
 #include <math.h>
 #include <string.h>
@@ -18,9 +19,10 @@ typedef struct noise_machine {
 	const unsigned *level;
 	const bool *product;
 	const hel_complex *const *in;
-	const hel_complex **clean, **noisy; /* of each op */
-	double *added;			    /* per slot: the variance an op adds */
-	hel_noise *noise;		    /* sums of squares */
+	const hel_complex **clean, **noisy;	     /* of each op */
+	double *added;				     /* per slot: the variance an op adds */
+	hel_noise *noise;			     /* sums of squares */
+	double refreshed[HEL_MAX_LOG_REFRESHED + 1]; /* the variance that a refresh adds */
 	size_t slots;
 	uint64_t random;
 } noise_machine;
@@ -107,11 +109,32 @@ static void own_variance(noise_machine *n, const hel_op *op, size_t index)
 	case HEL_OP_ADD_PLAIN:
 		all = hel_noise_encoding(p, scale);
 		break;
+	case HEL_OP_REFRESH: /* errors of coefficients pass through the sine */
+		all = n->refreshed[op->index];
+		break;
 	case HEL_OP_KINDS:
 		break;
 	}
 	for (size_t i = 0; i < n->slots; i++)
 		n->added[i] += all;
+}
+
+static hel_status find_refreshed(noise_machine *n)
+{
+	hel_status st = HEL_OK;
+	hel_refresher *r = NULL;
+	for (uint32_t i = 0; i < n->p->ops; i++) {
+		const hel_op *op = &n->p->op[i];
+		if (op->kind != HEL_OP_REFRESH || n->refreshed[op->index] > 0)
+			continue;
+		TRY(hel_refresher_sketch(&r, n->params, op->index));
+		const double real = hel_refresh_sine_error(r, 0);
+		n->refreshed[op->index] = 2 * real * real;
+		hel_refresher_free(r);
+		r = NULL;
+	}
+done:
+	return st;
 }
 
 static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
@@ -170,6 +193,7 @@ hel_status hel_noise_run(hel_noise *noise, const hel_program *p, const hel_param
 	n.noisy = n.clean + p->ops;
 	TRY_ALLOC(n.added, hel_alloc(slots, sizeof *n.added));
 	n.in = in;
+	TRY(find_refreshed(&n));
 	for (size_t k = 0; k < count; k++) {
 		for (uint32_t i = 0; i < m->inputs; i++) {
 			hel_input_fill(block + i * slots, &m->input[i], features + k * m->features);

@@ -28,7 +28,7 @@ typedef struct shape_machine {
 	const hel_ranges *ranges;
 	unsigned *level; /* before each op */
 	bool *product;	 /* of its result */
-	bool *fused;
+	bool *fused, *modular;
 	double **bound; /* kept for every root of a curve, per slot */
 	hel_shape *out;
 	size_t slots;

@@ -1,17 +1,19 @@
 /* The dry run: what a program needs and what it may do to its values. Bounds hold for every record
  * and every slot, unless measured ones are given; errors are predicted by noisy.c. */
 #include "shape.h"
+#include "ckks/primes.h"
 #include "noisy.h"
 #include "onehot.h"
+#include "refresh_op.h"
 #include "weight.h"
 #include <math.h>
 #include <string.h>
 
 /* Points at which functions of a real value are followed, from 0 to its largest bound, closest
- * there, where polynomials turn fastest: of degree 63 they miss less than 1 % of a peak. The bound
+ * there, where polynomials turn fastest: of degree 255 they miss less than 1 % of a peak. The bound
  * of one at |x| <= b is its largest value there. Sums and products of functions of one value would
  * otherwise be bounded as if they were independent: T_8 of [-1, 1] by 723. */
-#define CURVE 512
+#define CURVE 2048
 
 static shape_machine *self(hel_machine *m)
 {
@@ -69,6 +71,8 @@ static hel_status check_value(const shape_machine *s, const hel_op *op, shape_va
 		log_q += log2(s->params->ring.prime[i].q);
 	hel_shape_layer *layer = &s->out->layer[op->layer];
 	layer->level_out = v->level;
+	if (s->modular[op - s->p->op]) /* only its coefficients count, and only where they end */
+		return HEL_OK;
 	layer->bound = bound;
 	const double need = log2(bound + 1) + log2(scale_of(s, v)) + 1;
 	s->out->head_room = fmin(s->out->head_room, log_q - need);
@@ -302,7 +306,8 @@ static hel_status charge_product(shape_machine *s, const hel_op *op, unsigned le
 	charge(s, op, hel_cost_tensor(&s->params->spec, limbs), 1);
 	if (is_fused(s, op)) /* the level's own limbs of what is added, times P */
 		charge(s, op,
-		       hel_cost_weighted_sum(&s->params->spec, s->params->spec.primes_per_level, 1),
+		       hel_cost_weighted_sum(&s->params->spec,
+					     hel_spec_primes(&s->params->spec, level), 1),
 		       1);
 	charge_finish(s, op, level);
 	s->out->layer[op->layer].key_switches++;
@@ -513,9 +518,66 @@ done:
 	return st;
 }
 
+static hel_status run_refresh(hel_machine *m, const hel_op *op, void **out)
+{
+	hel_status st = HEL_OK;
+	shape_machine *s = self(m);
+	const shape_value *x = m->value[op->value];
+	hel_refresher *r = NULL;
+	hel_cost cost;
+	const hel_key_request *request;
+	shape_value *v;
+	TRY(hel_refresh_op_check(op, s->params));
+	if (x->level || x->product)
+		FAIL(HEL_ELEVEL, "a refresh of a value of level %u%s, expected 0", x->level,
+		     x->product ? ", not rescaled" : "");
+	TRY(new_value(s, op, &v, hel_refresh_levels(&s->params->spec), false));
+	*out = v;
+	if (!s->ranges->measured)
+		FAIL(HEL_ERANGE, "what a refresh takes cannot be proved to lie in its range");
+	for (size_t p = 0; p < s->slots; p++)
+		v->bound[p] = 1 / sin(2 * M_PI * HEL_TURN_PROGRAM);
+	TRY(hel_refresher_sketch(&r, s->params, op->index));
+	const size_t count = hel_refresher_keys(r, &request);
+	for (size_t i = 0; i < count; i++)
+		TRY(require(s, request[i].galois, request[i].level));
+	TRY(hel_refresh_op_cost(&cost, r));
+	charge(s, op, cost, 1);
+	s->out->layer[op->layer].key_switches += (unsigned)count;
+	TRY(check_value(s, op, v));
+done:
+	hel_refresher_free(r);
+	return st;
+}
+
+/* Values that are read by linear ops which end in refreshes: of theirs only coefficients matter,
+ * and all are right modulo the modulus. */
+static hel_status find_modular(bool *modular, const hel_program *p)
+{
+	hel_status st = HEL_OK;
+	bool *read;
+	TRY_ALLOC(read, hel_alloc(p->ops, sizeof *read));
+	memset(modular, true, p->ops * sizeof *modular);
+	for (size_t i = p->ops; i-- > 0;) { /* readers come first */
+		const hel_op *op = &p->op[i];
+		const bool passes = op->kind == HEL_OP_ROTATE_SUM || op->kind == HEL_OP_RESCALE ||
+				    op->kind == HEL_OP_ADD_PLAIN;
+		modular[i] &= read[i];
+		for (uint32_t k = 0; k < hel_op_operands(op); k++) {
+			const uint32_t from = hel_op_operand(op, k);
+			read[from] = true;
+			modular[from] &= op->kind == HEL_OP_REFRESH || (passes && modular[i]);
+		}
+	}
+done:
+	hel_free(read);
+	return st;
+}
+
 static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 {
 	static const hel_machine_op run[HEL_OP_KINDS] = {
+	    [HEL_OP_REFRESH] = run_refresh,
 	    [HEL_OP_INPUT] = run_input,
 	    [HEL_OP_LINEAR] = run_linear,
 	    [HEL_OP_ROTATE_SUM] = run_rotate_sum,
@@ -570,7 +632,9 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	TRY_ALLOC(s.product, hel_alloc(p->ops, sizeof *s.product));
 	TRY_ALLOC(s.bound, hel_alloc(p->ops, sizeof *s.bound));
 	TRY_ALLOC(s.fused, hel_alloc(p->ops, sizeof *s.fused));
+	TRY_ALLOC(s.modular, hel_alloc(p->ops, sizeof *s.modular));
 	hel_vm_find_fused(s.fused, p);
+	TRY(find_modular(s.modular, p));
 	TRY(hel_vm_run(&s.base, p, &value));
 	const shape_value *v = value;
 	if (v->level != 0 || v->product)
@@ -585,6 +649,7 @@ done:
 	hel_free(s.level);
 	hel_free(s.product);
 	hel_free(s.fused);
+	hel_free(s.modular);
 	for (uint32_t i = 0; s.bound && i < p->ops; i++)
 		hel_free(s.bound[i]);
 	hel_free(s.bound);

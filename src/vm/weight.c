@@ -1,5 +1,6 @@
 /* Which weights a program has, each vector once per level and use, and how one is encoded. */
 #include "weight.h"
+#include "circuit/refresh.h"
 #include <string.h>
 
 void hel_op_levels(unsigned *level, const hel_program *p)
@@ -8,7 +9,8 @@ void hel_op_levels(unsigned *level, const hel_program *p)
 		const hel_op *op = &p->op[i];
 		level[i] = op->kind == HEL_OP_INPUT	     ? p->manifest->input[op->index].level
 			   : op->kind == HEL_OP_WEIGHTED_SUM ? op->index
-							     : level[hel_op_operand(op, 0)];
+			   : op->kind == HEL_OP_REFRESH ? hel_refresh_levels(&p->manifest->params)
+							: level[hel_op_operand(op, 0)];
 		/* below level 0 the run itself reports it */
 		if (op->kind == HEL_OP_RESCALE && level[i])
 			level[i]--;

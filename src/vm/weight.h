@@ -5,6 +5,7 @@
 #define HEL_VM_WEIGHT_H
 
 #include "base/mapping.h"
+#include "circuit/refresh.h"
 #include "loaded.h"
 
 /** A vector of the program at one level and for one use: encoded once, whoever needs it. */
@@ -22,9 +23,10 @@ struct hel_loaded {
 	uint32_t *of;  /* which weight a plaintext is */
 	size_t weights;
 	hel_weight *weight;
-	size_t bytes;	      /* of all weights */
-	uint32_t *memory;     /* they are here, */
-	hel_mapping *mapping; /* or in a mapped file */
+	size_t bytes;					     /* of all weights */
+	hel_refresher *refresher[HEL_MAX_LOG_REFRESHED + 1]; /* those that ops name */
+	uint32_t *memory;				     /* they are here, */
+	hel_mapping *mapping;				     /* or in a mapped file */
 	void *map;
 	size_t map_bytes;
 	hel_weights_origin origin;

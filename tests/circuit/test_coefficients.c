@@ -8,12 +8,12 @@ static const hel_params_spec spec = {LOG_N, LEVELS, 2, 58, 3, 3};
 
 typedef struct fixture {
 	ckks_fixture f;
-	hel_transform t[4];
+	hel_fft t[4];
 	unsigned log_values;
 	size_t n, m;
 } fixture;
 
-static void setup(fixture *x, unsigned log_values)
+static void setup(fixture *x, unsigned log_values, hel_copies copies)
 {
 	long rotation[64];
 	size_t count = 0;
@@ -23,9 +23,7 @@ static void setup(fixture *x, unsigned log_values)
 	hel_params *p;
 	assert_ok(hel_params_new_insecure_test(&p, &spec));
 	for (unsigned kind = 0; kind < 4; kind++)
-		assert_ok(hel_transform_init(&x->t[kind], p, (hel_transform_kind)kind, log_values,
-					     LEVELS - kind % 2, 1,
-					     hel_params_scale(p, LEVELS - kind % 2), NULL));
+		assert_ok(hel_fft_init(&x->t[kind], p, (hel_fft_kind)kind, log_values));
 	rotation[count++] = (long)x->m;
 	for (unsigned kind = 0; kind < 4; kind++)
 		for (size_t i = 0; i < x->t[kind].count; i++)
@@ -39,19 +37,21 @@ static void setup(fixture *x, unsigned log_values)
 					rotation[count++] = step;
 			}
 	for (unsigned kind = 0; kind < 4; kind++)
-		hel_transform_clear(&x->t[kind]);
+		hel_fft_clear(&x->t[kind]);
 	hel_params_free(p);
 	ckks_setup(&x->f, spec, rotation, count);
-	for (unsigned kind = 0; kind < 4; kind++)
-		assert_ok(hel_transform_init(
-		    &x->t[kind], x->f.params, (hel_transform_kind)kind, log_values,
-		    LEVELS - kind % 2, 1, hel_params_scale(x->f.params, LEVELS - kind % 2), NULL));
+	for (unsigned kind = 0; kind < 4; kind++) {
+		assert_ok(hel_fft_init(&x->t[kind], x->f.params, (hel_fft_kind)kind, log_values));
+		assert_ok(hel_fft_encode(&x->t[kind], x->f.params, (hel_fft_kind)kind, log_values,
+					 copies, LEVELS - kind % 2, 1,
+					 hel_params_scale(x->f.params, LEVELS - kind % 2), NULL));
+	}
 }
 
 static void teardown(fixture *x)
 {
 	for (unsigned kind = 0; kind < 4; kind++)
-		hel_transform_clear(&x->t[kind]);
+		hel_fft_clear(&x->t[kind]);
 	ckks_teardown(&x->f);
 }
 
@@ -59,7 +59,7 @@ static hel_ct *real_slots(fixture *x, const double *v)
 {
 	hel_complex *slots = hel_alloc(x->f.slots, sizeof *slots);
 	for (size_t i = 0; i < x->f.slots; i++)
-		slots[i].re = v[hel_transform_value(x->log_values, i)];
+		slots[i].re = v[hel_fft_value(x->log_values, i)];
 	hel_ct *ct = encrypted(&x->f, slots, LEVELS);
 	hel_free(slots);
 	return ct;
@@ -78,10 +78,10 @@ static double complex slot_of(const double *y, size_t n, size_t p)
 	return (double complex)sum;
 }
 
-static void check(unsigned log_values)
+static void check(unsigned log_values, hel_copies copies)
 {
 	fixture x;
-	setup(&x, log_values);
+	setup(&x, log_values, copies);
 	const size_t slots = x.f.slots;
 	double *y = hel_alloc(x.n, sizeof *y);
 	hel_complex *wanted = hel_alloc(slots, sizeof *wanted);
@@ -90,10 +90,10 @@ static void check(unsigned log_values)
 	hel_ct *ct = real_slots(&x, y), *w;
 	assert_ok(hel_ct_new(&w, x.f.params));
 	/* there */
-	assert_ok(hel_transform_apply(x.f.ev, w, &x.t[HEL_TO_COEFFICIENTS_NEAR], ct));
+	assert_ok(hel_fft_apply(x.f.ev, w, &x.t[HEL_TO_COEFFICIENTS_NEAR], ct));
 	const long halves[] = {0, (long)x.m};
 	assert_ok(hel_eval_rotate_sum_rescale(x.f.ev, ct, w, halves, 2));
-	assert_ok(hel_transform_apply(x.f.ev, w, &x.t[HEL_TO_COEFFICIENTS_FAR], ct));
+	assert_ok(hel_fft_apply(x.f.ev, w, &x.t[HEL_TO_COEFFICIENTS_FAR], ct));
 	assert_ok(hel_eval_rescale(x.f.ev, ct, w));
 	for (size_t i = 0; i < slots; i++) {
 		const double complex z = slot_of(y, x.n, i % x.m);
@@ -103,15 +103,17 @@ static void check(unsigned log_values)
 	hel_ct_free(ct);
 	/* and back, from fresh slots; the result is 2 m times what stood there */
 	ct = encrypted(&x.f, wanted, LEVELS);
-	assert_ok(hel_transform_apply(x.f.ev, w, &x.t[HEL_TO_SLOTS_FAR], ct));
+	assert_ok(hel_fft_apply(x.f.ev, w, &x.t[HEL_TO_SLOTS_FAR], ct));
 	assert_ok(hel_eval_rescale(x.f.ev, ct, w));
-	assert_ok(hel_transform_apply(x.f.ev, w, &x.t[HEL_TO_SLOTS_NEAR], ct));
+	assert_ok(hel_fft_apply(x.f.ev, w, &x.t[HEL_TO_SLOTS_NEAR], ct));
 	assert_ok(hel_eval_rescale(x.f.ev, ct, w));
 	assert_ok(hel_eval_conjugate(x.f.ev, w, ct));
 	assert_ok(hel_eval_add(x.f.ev, ct, ct, w));
-	for (size_t i = 0; i < slots; i++)
-		wanted[i] =
-		    (hel_complex){2 * (double)x.m * y[hel_transform_value(log_values, i)], 0};
+	for (size_t i = 0; i < slots; i++) {
+		const size_t at =
+		    copies == HEL_COPIES_SKEWED ? hel_fft_skewed(log_values, LOG_N - 1, i) : i;
+		wanted[i] = (hel_complex){2 * (double)x.m * y[hel_fft_value(log_values, at)], 0};
+	}
 	assert_near("to slots", decrypted_error(&x.f, ct, wanted), 0x1p-30);
 	hel_ct_free(w);
 	hel_ct_free(ct);
@@ -125,7 +127,8 @@ static void test_every_size(void **state)
 	(void)state;
 	for (unsigned log_values = 3; log_values < LOG_N; log_values++) {
 		print_message("n = %u\n", 1u << log_values);
-		check(log_values);
+		check(log_values, HEL_COPIES_ALIKE);
+		check(log_values, HEL_COPIES_SKEWED);
 	}
 }
 

@@ -157,7 +157,7 @@ static void test_sine(void **state)
 				reversed |= (i >> b & 1) << (bits - 1 - b);
 			wanted[i] = sin(2 * M_PI * y[reversed + (i & (size_t)1 << bits)]);
 			assert_int_equal(reversed + (i & (size_t)1 << bits),
-					 hel_transform_value(log_values[k], i));
+					 hel_fft_value(log_values[k], i));
 		}
 		hel_ct *ct = encrypted_coefficients(&f, y);
 		assert_ok(hel_refresh_sine(f.ev, ct, ct, f.refresher));

@@ -127,8 +127,8 @@ static void dense(network *n, hel_ct *out, const hel_ct *in)
 		const size_t giant = d - d % BABIES;
 		for (size_t q = 0; q < n->slots; q++) {
 			const size_t p = q + n->slots - giant;
-			const size_t row = hel_transform_value(LOG_VALUES, p % VALUES);
-			const size_t column = hel_transform_value(LOG_VALUES, (p + d) % VALUES);
+			const size_t row = hel_fft_value(LOG_VALUES, p % VALUES);
+			const size_t column = hel_fft_value(LOG_VALUES, (p + d) % VALUES);
 			slots[q].re = n->weight[row][column];
 		}
 		hel_pt *pt;
@@ -155,7 +155,7 @@ static void test_layer(void **state)
 	for (int i = 0; i < VALUES; i++)
 		x[i] = fabs(hel_prng_normal(&n.g)) / 2;
 	for (size_t i = 0; i < n.slots; i++)
-		slots[i].re = x[hel_transform_value(LOG_VALUES, i % VALUES)];
+		slots[i].re = x[hel_fft_value(LOG_VALUES, i % VALUES)];
 	assert_ok(hel_encode(&pt, n.params, slots, START, HEL_FOR_ADD));
 	assert_ok(hel_ct_new(&ct, n.params));
 	assert_ok(hel_ct_new(&next, n.params));
@@ -172,7 +172,7 @@ static void test_layer(void **state)
 		largest = fmax(largest, fabs(y[i]));
 	}
 	for (size_t i = 0; i < n.slots; i++) {
-		const double e = slots[i].re - relu(y[hel_transform_value(LOG_VALUES, i % VALUES)]);
+		const double e = slots[i].re - relu(y[hel_fft_value(LOG_VALUES, i % VALUES)]);
 		sum += e * e / (double)n.slots;
 	}
 	print_message("values up to %.2f of %.0f; relu: 2^%.2f of the range\n", largest, n.range,

@@ -8,6 +8,7 @@
 #include "net/client/client_inside.h"
 #include "vm/shape.h"
 #include "vm/weights_file.h"
+#include <helrm/refresh.h>
 #include <zlib.h>
 
 #define OK(call) fuzz_expect((call) == HEL_OK)
@@ -430,6 +431,15 @@ static void make_programs(void)
 	input[0].level = 0;
 	OK(hel_program_write(&w, &p));
 	save_body("program/echo.bin", &w);
+	w.size = 0;
+	/* runs of levels, and a refresh, which no ring this small runs */
+	const hel_op refresh = {
+	    .kind = HEL_OP_REFRESH, .index = 3, .factor = (double[]){1.0009765625}};
+	OK(hel_refresh_params(&m.params, 9, 6));
+	m.params.log_n = 4;
+	OK(hel_program_add_op(&p, &refresh));
+	OK(hel_program_write(&w, &p));
+	save_body("program/refresh.bin", &w);
 	hel_writer_clear(&w);
 	hel_shape_clear(&shape);
 

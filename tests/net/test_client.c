@@ -2,6 +2,7 @@
  * map. */
 #include "ckks/secret.h"
 #include "fixture.h"
+#include <helrm/refresh.h>
 #include <sodium.h>
 
 static hel_client *open_model(const char *file, const uint8_t secret[HEL_SECRET_BYTES])
@@ -237,6 +238,52 @@ static void test_pin(void **state)
 }
 
 /* Plain HTTP leaves this machine only when asked to. */
+/* Keys of a sparse secret: for the parameters that its security was estimated for, and in pairs. */
+static void test_sparse_demands(void **state)
+{
+	(void)state;
+	static const hel_key_request both[] = {{HEL_ENCAPSULATE, 0}, {HEL_DECAPSULATE, 2}},
+				     high[] = {{HEL_ENCAPSULATE, 1}, {HEL_DECAPSULATE, 2}};
+	hel_params_spec spec;
+	assert_ok(hel_refresh_params(&spec, 15, 6));
+	hel_params_spec narrow = spec, wide = spec;
+	narrow.special = narrow.alpha = 6;
+	wide.log_n = 16;
+	const struct {
+		const hel_params_spec *spec;
+		const hel_key_request *key;
+		uint32_t keys;
+		hel_status wanted;
+	} cases[] = {
+	    {&spec, both, 2, HEL_OK},	       {&spec, both, 1, HEL_EFORMAT},
+	    {&spec, both + 1, 1, HEL_EFORMAT}, {&spec, high, 2, HEL_ELEVEL},
+	    {&narrow, both, 2, HEL_ESECURITY}, {&wide, both, 2, HEL_ESECURITY},
+	    {NULL, both, 2, HEL_ESECURITY},
+	};
+	hel_program *p;
+	uint8_t *bytes;
+	size_t size;
+	assert_ok(hel_file_read(path("models/heart.helm"), HEL_PROGRAM_MAX, &bytes, &size));
+	assert_ok(hel_program_read(&p, bytes, size));
+	hel_free(bytes);
+	hel_manifest *m = p->manifest;
+	const hel_params_spec own = m->params;
+	for (size_t i = 0; i < HEL_ARRAY_LEN(cases); i++) {
+		hel_client *c = NULL;
+		hel_writer w = {0};
+		m->params = cases[i].spec ? *cases[i].spec : own;
+		m->keys = cases[i].keys;
+		memcpy(m->key, cases[i].key, m->keys * sizeof *m->key);
+		for (uint32_t k = 0; k < m->inputs; k++)
+			m->input[k].level = 1;
+		assert_ok(hel_manifest_write(&w, m));
+		assert_status(cases[i].wanted, hel_client_open(&c, w.bytes, w.size, NULL, NULL));
+		hel_client_free(c);
+		hel_writer_clear(&w);
+	}
+	hel_program_free(p);
+}
+
 static void test_urls(void **state)
 {
 	(void)state;
@@ -275,9 +322,10 @@ static void test_urls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_secret), cmocka_unit_test(test_keys),
-	    cmocka_unit_test(test_access), cmocka_unit_test(test_pin),
-	    cmocka_unit_test(test_names),  cmocka_unit_test(test_urls),
+	    cmocka_unit_test(test_secret),	   cmocka_unit_test(test_keys),
+	    cmocka_unit_test(test_access),	   cmocka_unit_test(test_pin),
+	    cmocka_unit_test(test_names),	   cmocka_unit_test(test_urls),
+	    cmocka_unit_test(test_sparse_demands),
 	};
 	return cmocka_run_group_tests(tests, world_make, world_remove);
 }

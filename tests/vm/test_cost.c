@@ -1,93 +1,9 @@
 /* Costs counted two ways: what shape says, and what kernels were asked for. */
 #include "../ckks/fixture.h"
+#include "counting.h"
 #include "random_program.h"
 #include "vm/encrypted.h"
 #include "vm/shape.h"
-
-static hel_cost counted;
-static const hel_kernels *real;
-
-static void count_transforms(const hel_prime *p, size_t limbs)
-{
-	counted.butterflies += (double)limbs * p->n * p->log_n / 2;
-}
-static void ntt_forward(uint32_t *a, const hel_prime *const *primes, size_t limbs)
-{
-	count_transforms(primes[0], limbs);
-	real->ntt_forward(a, primes, limbs);
-}
-static void ntt_inverse(uint32_t *r, const uint32_t *a, const hel_factor *f, bool centre,
-			const hel_prime *const *primes, size_t limbs)
-{
-	count_transforms(primes[0], limbs);
-	real->ntt_inverse(r, a, f, centre, primes, limbs);
-}
-static void count_conversion(const hel_conversion *x, double n)
-{
-	counted.conversion_terms += n * (double)(x->count + (x->u != NULL));
-	counted.conversion_sums += n;
-}
-static void raise_(uint32_t *r, const hel_conversion *x, const hel_prime *prime)
-{
-	count_transforms(prime, 1);
-	count_conversion(x, prime->n);
-	real->raise(r, x, prime);
-}
-static void lower(uint32_t *r, const hel_division *d, uint32_t *work, const hel_prime *prime)
-{
-	count_transforms(prime, 1);
-	count_conversion(&d->x, prime->n);
-	counted.divisions += prime->n;
-	real->lower(r, d, work, prime);
-}
-static void quotient(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t count, uint32_t n)
-{
-	counted.conversion_terms += n * (double)count;
-	counted.conversion_sums += n;
-	real->quotient(u, y, inv, count, n);
-}
-static void key_product(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
-			const hel_permutation *p, bool add, const hel_prime *prime)
-{
-	counted.sum_terms += prime->n * (double)terms->count;
-	counted.sums += prime->n;
-	real->key_product(r0, r1, terms, p, add, prime);
-}
-static void tensor(uint32_t *const d[3], const uint32_t *const a[2], const uint32_t *const b[2],
-		   const hel_prime *prime)
-{
-	counted.products += 4.0 * prime->n;
-	real->tensor(d, a, b, prime);
-}
-static void sum(uint32_t *r, const uint32_t *a, const uint32_t *b, const hel_prime *const *primes,
-		size_t limbs)
-{
-	counted.products += (double)limbs * primes[0]->n;
-	real->add(r, a, b, primes, limbs);
-}
-static void scale_add(uint32_t *r, const uint32_t *a, const hel_factor *f,
-		      const hel_prime *const *primes, size_t limbs)
-{
-	counted.products += (double)limbs * primes[0]->n;
-	real->scale_add(r, a, f, primes, limbs);
-}
-
-static const hel_kernels *counting(void)
-{
-	static hel_kernels k;
-	real = hel_kernels_get();
-	k = *real;
-	k.ntt_forward = ntt_forward;
-	k.ntt_inverse = ntt_inverse;
-	k.raise = raise_;
-	k.lower = lower;
-	k.quotient = quotient;
-	k.key_product = key_product;
-	k.tensor = tensor;
-	k.add = sum;
-	k.scale_add = scale_add;
-	return &k;
-}
 
 /* What the kernels were asked for in one run, and what shape says of its layers. */
 static bool count_run(hel_cost *shape_says, hel_params_spec spec, uint64_t seed)
@@ -148,17 +64,7 @@ static void test_counts(void **state)
 		if (!count_run(&says, specs[round % HEL_ARRAY_LEN(specs)], 500 + round))
 			continue;
 		ran++;
-#define SAME(name)                                                                                 \
-	if (says.name != counted.name)                                                             \
-		fail_msg("round %d: " #name " %g, counted %g", (int)round, says.name, counted.name);
-		SAME(butterflies)
-		SAME(conversion_terms)
-		SAME(conversion_sums)
-		SAME(divisions)
-		SAME(sum_terms)
-		SAME(sums)
-		SAME(products)
-#undef SAME
+		assert_counted(&says, (unsigned)round);
 	}
 	print_message("%u programs counted\n", ran);
 	assert_at_least(ran, 20);

@@ -17,9 +17,13 @@ static hel_status show_params(const hel_args *args, json_t *out, const hel_param
 	hel_status st = HEL_OK;
 	TRY(hel_params_new(params, spec));
 	const double log_qp = hel_params_log_qp(*params), limit = hel_security_limit(spec->log_n);
-	hel_say(args, "ring N = 2^%u, %u levels of %u prime%s, scale 2^%.2f\n", spec->log_n,
-		spec->levels, spec->primes_per_level, spec->primes_per_level > 1 ? "s" : "",
-		(double)spec->scale_bits);
+	if (spec->runs)
+		hel_say(args, "ring N = 2^%u, %u levels, %u of them left by a refresh\n",
+			spec->log_n, spec->levels, hel_refresh_levels(spec));
+	else
+		hel_say(args, "ring N = 2^%u, %u levels of %u prime%s, scale 2^%.2f\n", spec->log_n,
+			spec->levels, spec->primes_per_level, spec->primes_per_level > 1 ? "s" : "",
+			(double)spec->scale_bits);
 	hel_say(args, "log2(QP) = %.1f; 128-bit security allows %.0f: margin %.1f bits\n", log_qp,
 		limit, limit - log_qp);
 	hel_say(args, "key switching: digits of %u primes, %u special primes\n", spec->alpha,
@@ -30,6 +34,14 @@ static hel_status show_params(const hel_args *args, json_t *out, const hel_param
 					 limit, "alpha", spec->alpha, "special", spec->special));
 done:
 	return st;
+}
+
+static const char *key_name(uint32_t galois)
+{
+	return galois == HEL_RELINEARISE   ? "relinearise"
+	       : galois == HEL_ENCAPSULATE ? "encapsulate"
+	       : galois == HEL_DECAPSULATE ? "decapsulate"
+					   : "Galois     ";
 }
 
 static hel_status show_manifest(const hel_args *args, json_t *out, const hel_manifest *m)
@@ -65,8 +77,7 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 	for (uint32_t i = 0; i < m->keys; i++) {
 		size_t bytes = hel_switch_key_bytes(params, &m->key[i]);
 		total += bytes;
-		hel_say(args, "  %s %-6u level %u  %7.1f kB\n",
-			m->key[i].galois == HEL_RELINEARISE ? "relinearise" : "Galois     ",
+		hel_say(args, "  %s %-6u level %u  %7.1f kB\n", key_name(m->key[i].galois),
 			m->key[i].galois, m->key[i].level, (double)bytes / 1e3);
 		json_array_append_new(
 		    keys, json_pack("{s:i, s:i, s:I}", "galois", (int)m->key[i].galois, "level",

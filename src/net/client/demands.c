@@ -1,6 +1,7 @@
 /* What a manifest, which comes from the server, may ask of a client: bounded work, and nothing that
  * one record can do and another cannot. A server that could write a manifest under which some
  * records cannot be encoded would learn from a query that does not come (docs/threat-model.md). */
+#include "ckks/params.h"
 #include "client_inside.h"
 #include "features/coding.h"
 #include <math.h>
@@ -18,20 +19,43 @@
 /* Of encoding: rounding to integers, and transforms in doubles. */
 #define ENCODING_SLACK (1 + 0x1p-20)
 
+/* The sparse secret has two keys, for refreshes alone. */
+static hel_status check_sparse(const hel_manifest *m)
+{
+	unsigned into = 0, out = 0;
+	for (uint32_t i = 0; i < m->keys; i++) {
+		into += m->key[i].galois == HEL_ENCAPSULATE;
+		out += m->key[i].galois == HEL_DECAPSULATE;
+	}
+	if (into != out)
+		return hel_fail(HEL_EFORMAT,
+				"the manifest asks for one of the two keys of a refresh");
+	if (into && !hel_refresh_levels(&m->params))
+		return hel_fail(HEL_ESECURITY, "the manifest asks for keys of a sparse secret with "
+					       "parameters that are not those of a refresh");
+	return HEL_OK;
+}
+
 static hel_status check_keys(const hel_client *c)
 {
 	const hel_manifest *m = c->manifest;
 	size_t keys = 0;
 	for (uint32_t i = 0; i < m->keys; i++) {
 		const uint32_t galois = m->key[i].galois;
-		if (galois != HEL_RELINEARISE && !(galois & 1))
+		if (!hel_key_stays(galois) && !(galois & 1))
 			return hel_fail(HEL_EFORMAT,
 					"the manifest asks for a key of Galois element %u", galois);
 		for (uint32_t k = 0; k < i; k++)
 			if (m->key[k].galois == galois)
 				return hel_fail(HEL_EFORMAT, "the manifest asks twice for one key");
+		const hel_status st = hel_key_request_check(c->params, &m->key[i]);
+		if (st != HEL_OK)
+			return st;
 		keys += hel_switch_key_bytes(c->params, &m->key[i]);
 	}
+	const hel_status st = check_sparse(m);
+	if (st != HEL_OK)
+		return st;
 	return keys <= KEYS_BYTES_MAX
 		   ? HEL_OK
 		   : hel_fail(HEL_ELIMIT,

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define WINDOW_BLOCKS ((size_t)16) /* of HEL_BLOCK_ROWS rows */
-#define CHECKPOINT_VERSION 1
+#define CHECKPOINT_VERSION 2
 #define CHECKPOINT_PATH 4096
 #define BLOCK_STREAM ((uint64_t)1 << 32) /* of the seed's generator: epochs, windows */
 #define WINDOW_STREAM ((uint64_t)1 << 48)
@@ -25,7 +25,7 @@
 typedef struct progress_state {
 	uint64_t judged, stale; /* judgements; those since the best one */
 	double best_auc, loss_sum, loss_count;
-	uint64_t stopped;
+	uint64_t best_step, stopped;
 } progress_state;
 
 /* Members in training side by side: one line of progress for all. */
@@ -51,7 +51,7 @@ typedef struct fit {
 	uint32_t *rows;		/* [block]: rows of the training part */
 	size_t *order;		/* blocks in this epoch's order */
 	uint32_t *swap;
-	uint64_t total;
+	uint64_t total, last; /* steps that the rate is planned for; that are taken */
 	progress_state state;
 	float *best; /* weights, once judged */
 	uint8_t identity[HEL_HASH_BYTES];
@@ -230,6 +230,7 @@ static hel_status judge(fit *f)
 			TRY_ALLOC(f->best, hel_alloc(f->m->parameters, sizeof *f->best));
 		memcpy(f->best, f->m->parameter, f->m->parameters * sizeof *f->best);
 		f->state.best_auc = metrics.auc;
+		f->state.best_step = hel_trainer_number(f->trainer);
 		f->state.stale = 0;
 	} else
 		f->state.stopped = ++f->state.stale >= f->m->config.training.patience;
@@ -312,6 +313,10 @@ static hel_status run_window(fit *f, uint32_t epoch, size_t window, uint64_t ski
 	     first += batch) {
 		const size_t count = HEL_MIN(batch, s.count - first);
 		double loss;
+		if (hel_trainer_number(f->trainer) >= f->last) {
+			f->state.stopped = true;
+			break;
+		}
 		TRY(hel_trainer_step(f->trainer, &s, order + first, count, &loss));
 		TRY(after_step(f, loss, count));
 	}
@@ -361,6 +366,7 @@ static hel_status prepare(fit *f)
 		for (size_t w = 0; w < f->windows; w++)
 			f->total += window_batches(f, w);
 	}
+	f->last = f->o->share > 0 ? (uint64_t)llround(f->o->share * (double)f->total) : f->total;
 	TRY(hel_trainer_new(&f->trainer, f->m, f->total, f->o->pool));
 	TRY(identify(f));
 done:
@@ -390,13 +396,15 @@ static hel_status fit_one(hel_fit_report *report, hel_dlrm *m, const hel_cache *
 	if (!crew)
 		hel_progress_end(&f.progress);
 	TRY(st);
-	if (crew && o->checkpoint) /* others are not done: this one need not be trained again */
+	if (o->keep && o->checkpoint)
 		TRY(save(&f));
 	hel_trainer_settle(f.trainer);
 	report->steps = hel_trainer_number(f.trainer);
+	report->planned = f.total;
 	report->seconds = hel_clock() - f.progress.start;
 	report->loss = f.state.loss_sum / fmax(f.state.loss_count, 1);
 	report->stopped = f.state.stopped;
+	report->best_share = (double)(f.best ? f.state.best_step : report->steps) / (double)f.total;
 	if (f.best) {
 		memcpy(m->parameter, f.best, m->parameters * sizeof *f.best);
 		report->best_auc = f.state.best_auc;
@@ -423,6 +431,7 @@ static hel_status fit_member(void *arg, size_t k)
 	hel_dlrm *member = NULL;
 	hel_fit_options o = *c->o;
 	char path[CHECKPOINT_PATH];
+	o.keep = true; /* others may not be done: this one need not be trained again */
 	if (o.checkpoint) {
 		member_checkpoint(path, o.checkpoint, k);
 		o.checkpoint = path;
@@ -442,10 +451,12 @@ static hel_fit_report sum_up(const hel_fit_report *r, uint32_t members, double s
 	hel_fit_report all = {.seconds = seconds};
 	for (uint32_t k = 0; k < members; k++) {
 		all.steps += r[k].steps;
+		all.planned += r[k].planned;
 		all.rows += r[k].rows;
 		all.resumed += r[k].resumed;
 		all.loss += r[k].loss / members;
 		all.best_auc += r[k].best_auc / members;
+		all.best_share += r[k].best_share / members;
 		all.stopped |= r[k].stopped;
 	}
 	return all;
@@ -457,13 +468,7 @@ static hel_status fit_members(fit_crew *c)
 	hel_status st = HEL_OK;
 	const uint32_t members = c->m->config.members;
 	hel_fit_report *all = c->report;
-	char path[CHECKPOINT_PATH];
-	bool begun = !c->o->resume;
-	for (uint32_t k = 0; k < members && !begun; k++) {
-		member_checkpoint(path, c->o->checkpoint, k);
-		begun = access(path, F_OK) == 0;
-	}
-	if (!begun)
+	if (c->o->resume && !hel_fit_begun(c->o->checkpoint, &c->m->config))
 		FAIL(HEL_EIO, "nothing to resume: there is no %s.N", c->o->checkpoint);
 	c->report = NULL;
 	TRY_ALLOC(c->report, hel_alloc(members, sizeof *c->report));
@@ -486,6 +491,17 @@ hel_status hel_dlrm_fit(hel_fit_report *report, hel_dlrm *m, const hel_cache *ca
 	if (m->config.members <= 1)
 		return fit_one(report, m, cache, split, o, NULL, 0);
 	return fit_members(&(fit_crew){m, cache, split, o, report, NULL, {0}});
+}
+
+bool hel_fit_begun(const char *checkpoint, const hel_dlrm_config *c)
+{
+	char path[CHECKPOINT_PATH];
+	for (uint32_t k = 0; c->members > 1 && k < c->members; k++) {
+		member_checkpoint(path, checkpoint, k);
+		if (access(path, F_OK) == 0)
+			return true;
+	}
+	return access(checkpoint, F_OK) == 0;
 }
 
 void hel_fit_forget(const char *checkpoint, const hel_dlrm_config *c)

@@ -9,17 +9,23 @@ typedef struct hel_fit_options {
 	const char *checkpoint; /* NULL: none */
 	double interval;	/* seconds between checkpoints */
 	bool resume;		/* go on from the checkpoint */
+	bool keep;    /* the checkpoint is written once more at the end: more work follows */
+	double share; /* of the planned steps that are taken; 0: all */
 	bool quiet;
 	hel_pool *pool;
 } hel_fit_options;
 
 typedef struct hel_fit_report {
-	uint64_t steps, rows, resumed; /* rows trained on in this run; steps done before it */
-	double seconds, loss;	       /* of this run; the last epoch's mean */
-	double best_auc;	       /* on the validation part; NaN without one */
-	bool stopped;		       /* early */
+	uint64_t steps, planned; /* taken; that the learning rate was planned for */
+	uint64_t rows, resumed;	 /* trained on in this run; steps done before it */
+	double seconds, loss;	 /* of this run; the last epoch's mean */
+	double best_auc;	 /* on the validation part; NaN without one */
+	double best_share;	 /* of the planned steps, after which that was found; or taken */
+	bool stopped;		 /* early */
 } hel_fit_report;
 
+/** Whether there is something to resume: a checkpoint, or one of a member. */
+bool hel_fit_begun(const char *checkpoint, const hel_dlrm_config *c);
 /** Removes the files of a training that is done: its members' checkpoints, too. */
 void hel_fit_forget(const char *checkpoint, const hel_dlrm_config *c);
 

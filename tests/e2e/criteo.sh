@@ -76,6 +76,15 @@ rm again.gz
 sed 's/^[01]/1/' others.txt >ones.txt
 "$helrm" eval --model a --data ones.txt >says
 if grep -q "one class: AUC undefined" says && ! grep -q accuracy says; then ok "one class has no AUC"; else fail "one class: $(cat says)"; fi
+# what judged teaches, too: then nothing is held out; the checkpoints of both trainings go
+"$helrm" train --dataset criteo --data rows.txt --config small.json --refit --out all --json >all.json 2>/dev/null
+same_auc=$(test_auc all.json)
+holds "--refit judges before" "$same_auc - $(test_auc a.json)" "==" 0
+holds "--refit takes as many steps on more rows" "$(json all.json 'abs(d["refit"]["steps"] / d["steps"] - 7 / 6)')" "<" 0.02
+if "$helrm" eval --model all --data rows.txt --held-out 2>says || ! grep -q "none is held out" says; then fail "--held-out after --refit: $(cat says)"; else ok "--refit holds nothing out"; fi
+if ls all/checkpoint* >/dev/null 2>&1; then fail "checkpoints are left: $(ls all)"; else ok "no checkpoints are left"; fi
+if cmp -s a/weights.safetensors all/weights.safetensors; then fail "--refit changes nothing"; else ok "--refit is another training"; fi
+rm -r all
 # two models on the same rows; what is drawn has a point for each bin
 "$helrm" train --dataset criteo --data rows.txt --config small.json --architecture fm --out fm >/dev/null 2>&1
 "$helrm" eval --model a --against fm --data rows.txt --held-out --plot plot.svg --json >both.json

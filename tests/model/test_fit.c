@@ -185,6 +185,27 @@ static void test_stops_early(void **state)
 	assert_true(r.stopped);
 	assert_less(r.steps, 30 * 120);
 	assert_within(metrics.auc, r.best_auc, 1e-12);
+	assert_less(r.best_share * (double)r.planned, r.steps);
+	hel_dlrm_free(m);
+
+	/* told beforehand to take a quarter of the steps */
+	const hel_split all = {.seed = split.seed, .test = split.test, .validation = 0};
+	hel_fit_report once, whole;
+	c.training.validation = 0;
+	c.training.epochs = 1;
+	hel_schema *s;
+	assert_ok(hel_schema_learn(&s, cache, &all, &c.plan, c.clip, NULL));
+	assert_ok(hel_dlrm_new(&m, &c, s, 1));
+	assert_ok(hel_dlrm_fit(&whole, m, cache, &all, &(hel_fit_options){.quiet = true}));
+	assert_equal(whole.best_share, 1);
+	assert_equal(whole.steps, whole.planned);
+	hel_dlrm_free(m);
+	assert_ok(hel_schema_learn(&s, cache, &all, &c.plan, c.clip, NULL));
+	assert_ok(hel_dlrm_new(&m, &c, s, 1));
+	assert_ok(
+	    hel_dlrm_fit(&once, m, cache, &all, &(hel_fit_options){.quiet = true, .share = 0.25}));
+	assert_within((double)once.steps, 0.25 * (double)whole.steps, 1);
+	assert_within(once.best_share, 0.25, 0.01);
 	hel_dlrm_free(m);
 }
 

@@ -51,7 +51,8 @@ done:
 static hel_status refuse_stream_options(const hel_args *args, const hel_dataset *set)
 {
 	static const char *const names[] = {"threshold",     "max-onehot",	 "cache",
-					    "max-malformed", "checkpoint-every", "resume"};
+					    "max-malformed", "checkpoint-every", "resume",
+					    "refit"};
 	for (size_t i = 0; i < HEL_ARRAY_LEN(names); i++)
 		if (hel_arg(args, names[i]))
 			return hel_fail(HEL_EINVAL,
@@ -144,6 +145,7 @@ const hel_command hel_command_train = {
 	 {"max-onehot", "N", "most one-hot entries of all tables together", false, false},
 	 {"seed", "N", "of the split, the weights and the order of rows", false, false},
 	 HEL_ROWS_OPTIONS,
+	 {"refit", NULL, "then train on all rows, those that judged among them", false, false},
 	 {"checkpoint-every", "S", "seconds between checkpoints (default 60)", false, false},
 	 {"resume", NULL, "go on where a killed training left off", false, false}},
     .run = run_train,

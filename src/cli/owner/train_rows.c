@@ -39,57 +39,121 @@ static void report_fit(const hel_args *args, json_t *out, const hel_fit_report *
 		json_object_set_new(out, "validation_auc", json_real(r->best_auc));
 }
 
+/* A training and its files. */
+typedef struct training {
+	const hel_args *args;
+	hel_cache *cache;
+	const hel_dlrm_config *config;
+	hel_split split;
+	char checkpoint[HEL_PATH_MAX];
+	hel_fit_options options;
+} training;
+
+static hel_status train_model(hel_dlrm **out, hel_fit_report *report, const training *t,
+			      json_t *json)
+{
+	hel_status st = HEL_OK;
+	hel_schema *schema = NULL;
+	hel_dlrm *m = NULL;
+	TRY(hel_schema_learn(&schema, t->cache, &t->split, &t->config->plan, t->config->clip,
+			     t->args->pool));
+	TRY(hel_dlrm_new(&m, t->config, schema, t->config->training.seed));
+	schema = NULL;
+	report_tables(t->args, json, m);
+	TRY(hel_dlrm_fit(report, m, t->cache, &t->split, &t->options));
+	report_fit(t->args, json, report);
+	memcpy(m->trained_on, hel_cache_stamp(t->cache), sizeof m->trained_on);
+	m->stamped = true;
+	TRY(hel_dlrm_save(m, hel_arg(t->args, "out")));
+	*out = m;
+	m = NULL;
+done:
+	hel_schema_free(schema);
+	hel_dlrm_free(m);
+	return st;
+}
+
+/* The same on all rows, as many of the planned steps as served best: what was held out has judged,
+ * and now teaches. The model says that it held nothing out. */
+static hel_status refit(const training *judged, json_t *out, double share)
+{
+	hel_status st = HEL_OK;
+	hel_dlrm *m = NULL;
+	hel_fit_report report;
+	hel_dlrm_config config = *judged->config;
+	training t = *judged;
+	json_t *json = json_object();
+	json_object_set_new(out, "refit", json);
+	config.training.test = 0;
+	config.training.validation = 0;
+	t.config = &config;
+	t.split = (hel_split){0};
+	TRY(hel_path(t.checkpoint, hel_arg(t.args, "out"), "checkpoint.all"));
+	t.options.checkpoint = t.checkpoint;
+	t.options.share = share;
+	t.options.resume = t.options.resume && hel_fit_begun(t.checkpoint, &config);
+	hel_say(t.args, "once more on all rows, %.0f %% of the steps\n", 100 * share);
+	TRY(train_model(&m, &report, &t, json));
+	hel_fit_forget(t.checkpoint, &config);
+done:
+	hel_dlrm_free(m);
+	return st;
+}
+
+static hel_status refuse_small(const hel_args *args, const hel_dataset *set,
+			       const hel_dlrm_config *config)
+{
+	if (hel_arg(args, "cv"))
+		return hel_fail(HEL_EINVAL,
+				"--cv is for small data sets; '%s' holds one row in %u out "
+				"(training.test in the config)",
+				set->name, config->training.test);
+	if (hel_arg(args, "refit") && !config->training.test)
+		return hel_fail(HEL_EINVAL, "--refit: the config holds no rows out "
+					    "(training.test): there is nothing to add");
+	return HEL_OK;
+}
+
 hel_status hel_cli_train_rows(const hel_args *args, json_t *out, const hel_dataset *set,
 			      const hel_dlrm_config *config)
 {
 	hel_status st = HEL_OK;
-	hel_cache *cache = NULL;
-	hel_schema *schema = NULL;
 	hel_dlrm *m = NULL;
 	hel_fit_report report;
 	hel_metrics metrics;
 	uint64_t every, rows;
-	char path[HEL_PATH_MAX], checkpoint[HEL_PATH_MAX];
+	char path[HEL_PATH_MAX];
 	const char *dir = hel_arg(args, "out");
-	const hel_split split = hel_dlrm_split(config);
-	if (hel_arg(args, "cv"))
-		FAIL(HEL_EINVAL,
-		     "--cv is for small data sets; '%s' holds one row in %u out "
-		     "(training.test in the config)",
-		     set->name, config->training.test);
+	training t = {.args = args, .config = config, .split = hel_dlrm_split(config)};
+	TRY(refuse_small(args, set, config));
 	TRY(hel_arg_number(&every, args, "checkpoint-every", 1, 1000000, 60));
 	TRY(hel_dir_make(dir));
 	TRY(hel_path(path, dir, "rows.cache"));
-	TRY(hel_path(checkpoint, dir, "checkpoint"));
-	hel_partial_sweep(checkpoint);
-	TRY(hel_cli_cache(&cache, args, out, set,
+	TRY(hel_path(t.checkpoint, dir, "checkpoint"));
+	hel_partial_sweep(t.checkpoint);
+	TRY(hel_cli_cache(&t.cache, args, out, set,
 			  hel_arg(args, "cache") ? hel_arg(args, "cache") : path));
-	TRY(hel_schema_learn(&schema, cache, &split, &config->plan, config->clip, args->pool));
-	TRY(hel_dlrm_new(&m, config, schema, config->training.seed));
-	schema = NULL;
-	report_tables(args, out, m);
-	const hel_fit_options options = {.checkpoint = checkpoint,
-					 .interval = (double)every,
-					 .resume = hel_arg(args, "resume") != NULL,
-					 .pool = args->pool};
-	TRY(hel_dlrm_fit(&report, m, cache, &split, &options));
-	report_fit(args, out, &report);
-	memcpy(m->trained_on, hel_cache_stamp(cache), sizeof m->trained_on);
-	m->stamped = true;
-	TRY(hel_dlrm_save(m, dir));
-	if (split.test) {
-		TRY(hel_metrics_of_part(&metrics, &rows, m, cache, &split, HEL_TEST, args->pool));
+	t.options = (hel_fit_options){.checkpoint = t.checkpoint,
+				      .interval = (double)every,
+				      .resume = hel_arg(args, "resume") != NULL,
+				      .keep = hel_arg(args, "refit") != NULL,
+				      .pool = args->pool};
+	TRY(train_model(&m, &report, &t, out));
+	if (t.split.test) {
+		TRY(hel_metrics_of_part(&metrics, &rows, m, t.cache, &t.split, HEL_TEST,
+					args->pool));
 		json_object_set_new(out, "test", hel_report_metrics(args, "test", &metrics, rows));
 		hel_report_far(args, out, metrics.far);
 	}
-	hel_fit_forget(checkpoint, config); /* done: neither is needed again */
+	if (hel_arg(args, "refit"))
+		TRY(refit(&t, out, report.best_share));
+	hel_fit_forget(t.checkpoint, config); /* done: neither is needed again */
 	if (!hel_arg(args, "cache"))
 		unlink(path);
 	hel_say(args, "written to %s\nThe published data of this form: %s\n", dir, set->credit);
 	json_object_set_new(out, "peak_rss_bytes", json_integer((json_int_t)hel_peak_rss()));
 done:
-	hel_cache_free(cache);
-	hel_schema_free(schema);
+	hel_cache_free(t.cache);
 	hel_dlrm_free(m);
 	return st;
 }

@@ -1,5 +1,6 @@
 #include "cli.h"
 #include "base/temporary.h"
+#include "help.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -124,77 +125,6 @@ void hel_say(const hel_args *args, const char *format, ...)
 	va_start(list, format);
 	vprintf(format, list);
 	va_end(list);
-}
-
-static void print_overview(FILE *out, const char *program, const hel_command *const *commands)
-{
-	fprintf(out,
-		"usage: %s COMMAND [OPTION ...]\n\nScores private records with a recommendation "
-		"model that never sees them.\n\n",
-		program);
-	for (; *commands; commands++)
-		fprintf(out, "  %-12s %s\n", (*commands)->name, (*commands)->summary);
-	fprintf(
-	    out,
-	    "\n'%s COMMAND --help' shows a command's options. Exit status: 0 done, 2 usage, 3 bad "
-	    "record,\n4 bad file, 5 files that do not belong together, 6 refused, 7 system.\n",
-	    program);
-}
-
-#define HELP_INDENT 23
-#define HELP_WIDTH 80
-
-/* Words from `column` on, in lines that begin at `indent`; the column after the last. */
-static int print_words(const char *text, int column, int indent)
-{
-	for (int n; *text; text += n + (text[n] == ' ')) {
-		n = (int)strcspn(text, " ");
-		if (column + 1 + n > HELP_WIDTH && column > indent)
-			column = printf("\n%*s", indent, "") - 1;
-		column += printf("%s%.*s", column > indent ? " " : "", n, text);
-	}
-	return column;
-}
-
-static void print_usage(const char *program, const hel_command *c)
-{
-	char word[100];
-	int column = printf("usage: %s %s", program, c->name);
-	const int indent = (int)strlen("usage: ");
-	if (c->operand)
-		column = print_words(c->operand, column, indent);
-	for (const hel_option *o = c->option; o < c->option + HEL_MAX_OPTIONS && o->name; o++) {
-		/* an option and its value stay on one line */
-		const int n = snprintf(
-		    word, sizeof word, o->required ? "--%s%s%s%s" : "[--%s%s%s%s]", o->name,
-		    o->value ? " " : "", o->value ? o->value : "", o->many ? " ..." : "");
-		if (column + 1 + n > HELP_WIDTH)
-			column = printf("\n%*s%s", indent, "", word) - 1;
-		else
-			column += printf(" %s", word);
-	}
-	printf("\n");
-}
-
-static void print_option(const char *name, const char *value, const char *help)
-{
-	int column = printf("  --%s%s%s", name, value ? " " : "", value ? value : "");
-	if (column >= HELP_INDENT)
-		column = printf("\n") - 1;
-	printf("%*s", HELP_INDENT - column, "");
-	print_words(help, HELP_INDENT, HELP_INDENT);
-	printf("\n");
-}
-
-static void print_help(const char *program, const hel_command *c)
-{
-	print_usage(program, c);
-	printf("\n%s.\n\n", c->summary);
-	for (const hel_option *o = c->option; o < c->option + HEL_MAX_OPTIONS && o->name; o++)
-		print_option(o->name, o->value, o->help);
-	print_option("json", NULL, "print one JSON object on stdout");
-	print_option("threads", "N", "threads to use (default: all cores)");
-	print_option("help", NULL, "this text");
 }
 
 /* An option may take several values until the next "--". */
@@ -328,11 +258,19 @@ static int matches(const hel_command *c, int argc, char **argv)
 int hel_cli_main(int argc, char **argv, const char *program, const hel_command *const *commands)
 {
 	if (argc < 2) {
-		print_overview(stderr, program, commands);
+		hel_help_overview(stderr, program, commands);
 		return EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-		print_overview(stdout, program, commands);
+		hel_help_overview(stdout, program, commands);
+		return 0;
+	}
+	if (strcmp(argv[1], "--help=man") == 0) {
+		hel_help_man_overview(program, commands);
+		return 0;
+	}
+	if (strcmp(argv[1], "--completion") == 0) {
+		hel_help_completion(program, commands);
 		return 0;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
@@ -343,11 +281,16 @@ int hel_cli_main(int argc, char **argv, const char *program, const hel_command *
 		const int words = matches(*c, argc, argv);
 		if (!words)
 			continue;
-		for (int i = 2; i < argc; i++)
+		for (int i = 2; i < argc; i++) {
 			if (strcmp(argv[i], "--help") == 0) {
-				print_help(program, *c);
+				hel_help_command(program, *c);
 				return 0;
 			}
+			if (strcmp(argv[i], "--help=man") == 0) {
+				hel_help_man(program, *c);
+				return 0;
+			}
+		}
 		settle_process();
 		return run_command(program, *c, argc - 1 - words, argv + 1 + words);
 	}

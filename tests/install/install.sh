@@ -79,5 +79,19 @@ for libraries in "helrm helrm-client" "helrm-client helrm"; do
 done
 try "helrm is installed" "$work/root$prefix/bin/helrm" --help
 try "helrm-server is installed" "$work/root$prefix/bin/helrm-server" --help
+
+# every command has a manual page that knows each of its options, and so has the shell
+documented() { # PROGRAM
+	"$work/root$prefix/bin/$1" --help | sed -n 's/^  \([a-z][a-z-]*\( plan\)\{0,1\}\)  .*/\1/p' | while read -r command; do
+		page=$work/root$prefix/share/man/man1/$1-$(echo "$command" | tr ' ' '-').1
+		# shellcheck disable=SC2086
+		"$work/root$prefix/bin/$1" $command --help | sed -n 's/^  \(--[a-z-]*\).*/\1/p' | while read -r option; do
+			tr -d '\\' <"$page" | grep -q "^fB${option}fR" || echo "$page: $option"
+			grep -q "^.'$command'.* $option[ \"]" "$work/root$prefix/share/bash-completion/completions/$1.bash" || echo "completion: $command $option"
+		done
+	done | { ! grep .; }
+}
+try "manual pages and completion know every option of helrm" documented helrm
+try "manual pages and completion know every option of helrm-server" documented helrm-server
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

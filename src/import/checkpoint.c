@@ -69,7 +69,8 @@ hel_status hel_checkpoint_open(hel_checkpoint *out, const uint8_t *bytes, size_t
 {
 	hel_status st = HEL_OK;
 	hel_checkpoint c = {0};
-	TRY(hel_checkpoint_safetensors(&c, bytes, size));
+	TRY(hel_checkpoint_is_torch(bytes, size) ? hel_checkpoint_torch(&c, bytes, size)
+						 : hel_checkpoint_safetensors(&c, bytes, size));
 	if (!c.count)
 		FAIL(HEL_EFORMAT, "weights: no tensors");
 	for (size_t i = 0; i < c.count; i++)

@@ -41,6 +41,7 @@ typedef struct hel_checkpoint {
 	size_t count, room;
 	hel_stored *tensor;    /* in the file's order */
 	char *prefix;	       /* that all names had, and lost: "module."; "" */
+	bool ordered;	       /* the file keeps the order in which a model holds them */
 	const char *container; /* for people */
 	void *index;	       /* finds names */
 } hel_checkpoint;
@@ -60,6 +61,8 @@ bool hel_checkpoint_has(const hel_checkpoint *c, const char *prefix);
  *  @retval HEL_EUNSUPPORTED, HEL_EFORMAT it is not; by name. */
 HEL_CHECKED hel_status hel_stored_matrix(hel_stored *t);
 HEL_CHECKED hel_status hel_stored_vector(hel_stored *t, size_t entries);
+/** A view with rows and columns exchanged. */
+hel_stored hel_stored_transposed(const hel_stored *t);
 /** Elements of `count` rows from `first` on, in single precision.
  *  @retval HEL_EFORMAT one is not finite. */
 HEL_CHECKED hel_status hel_stored_rows(float *out, const hel_stored *t, size_t first, size_t count);
@@ -73,7 +76,9 @@ HEL_CHECKED hel_status hel_checkpoint_add(hel_checkpoint *c, const char *name, c
  *  @retval HEL_EFORMAT two are the same. */
 HEL_CHECKED hel_status hel_checkpoint_index(hel_checkpoint *c);
 size_t hel_element_bytes(hel_element element);
-/** The contents of a container; checkpoint.c tries them by their first bytes. */
+/** The contents of a container; checkpoint.c knows them by their first bytes. */
+bool hel_checkpoint_is_torch(const uint8_t *bytes, size_t size);
+HEL_CHECKED hel_status hel_checkpoint_torch(hel_checkpoint *c, const uint8_t *bytes, size_t size);
 HEL_CHECKED hel_status hel_checkpoint_safetensors(hel_checkpoint *c, const uint8_t *bytes,
 						  size_t size);
 

@@ -10,7 +10,8 @@
 #define LOGIT_MOST 1e9	 /* no programs hold more */
 #define TRIED_RECORDS 64
 
-static const hel_form *const forms[] = {&hel_form_dlrm};
+static const hel_form *const forms[] = {&hel_form_dlrm, &hel_form_torchrec, &hel_form_deepctr,
+					&hel_form_pytorch_fm};
 
 /* --- what it is ---------------------------------------------------------------------------- */
 
@@ -34,10 +35,10 @@ static hel_status recognise(const hel_form **out, const hel_importer *im)
 			 forms[i]->name);
 	}
 	return hel_fail(HEL_EUNSUPPORTED,
-			"weights: tensors such as '%.60s' are of no form that is known (%s); "
+			"weights: tensors such as '%s%.60s' are of no form that is known (%s); "
 			"docs/import.md lists their names, docs/models.md says how to write a "
 			"graph of one's own",
-			im->file.tensor[0].name, known);
+			im->file.prefix, im->file.tensor[0].name, known);
 }
 
 /* A bias belongs to a weight. */
@@ -154,14 +155,19 @@ static void importer_free(hel_importer *im)
 		return;
 	for (size_t i = 0; im->table && i < HEL_MAX_TABLES; i++)
 		hel_table_clear(&im->table[i]);
+	for (size_t i = 0; im->wide && i < HEL_MAX_TABLES; i++)
+		hel_table_clear(&im->wide[i]);
 	hel_tower_clear(&im->bottom);
 	hel_tower_clear(&im->top);
+	hel_tower_clear(&im->cross);
 	hel_graph_free(im->b.g);
 	hel_schema_free(im->schema);
 	hel_checkpoint_clear(&im->file);
 	json_decref(im->schema_json);
 	hel_free(im->source);
 	hel_free(im->table);
+	hel_free(im->wide);
+	hel_free(im->order);
 	hel_free(im);
 }
 
@@ -177,6 +183,8 @@ static hel_status importer_new(hel_importer **out, hel_import_report *report,
 	im->config = *config;
 	TRY_ALLOC(im->source, hel_alloc(HEL_MAX_NODES, sizeof *im->source));
 	TRY_ALLOC(im->table, hel_alloc(HEL_MAX_TABLES, sizeof *im->table));
+	TRY_ALLOC(im->wide, hel_alloc(HEL_MAX_TABLES, sizeof *im->wide));
+	TRY_ALLOC(im->order, hel_alloc(HEL_MAX_TABLES, sizeof *im->order));
 	TRY(read_schema(im, schema));
 	TRY(hel_checkpoint_open(&im->file, weights, size));
 	hel_hash(hash, weights, size);

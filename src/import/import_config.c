@@ -113,14 +113,15 @@ done:
 	return st;
 }
 
-static hel_status check_ignore(const json_t *v)
+static hel_status check_texts(const json_t *o, const char *key)
 {
+	const json_t *v = json_object_get(o, key);
 	const json_t *name;
 	size_t i;
 	if (v && !json_is_array(v))
-		return wrong("ignore", "an array of texts");
-	json_array_foreach((json_t *)v, i, name) if (!json_is_string(name)) return wrong(
-	    "ignore", "an array of texts");
+		return wrong(key, "an array of texts");
+	json_array_foreach((json_t *)v, i,
+			   name) if (!json_is_string(name)) return wrong(key, "an array of texts");
 	return HEL_OK;
 }
 
@@ -128,7 +129,7 @@ static hel_status check_keys(const json_t *o)
 {
 	static const char *const known[] = {
 	    "architecture", "activation",	"bottom_last_activation", "interaction", "ignore",
-	    "qr_operation", "interaction_self", "batchnorm_eps",	  "output"};
+	    "qr_operation", "interaction_self", "batchnorm_eps",	  "output",	 "tables"};
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)o, key, value)
@@ -188,7 +189,8 @@ static hel_status config_from(hel_import_config *c)
 			TRY(wrong("architecture", HEL_ARCHITECTURE_NAMES));
 	}
 	TRY(numbers_from(c, o));
-	TRY(check_ignore(json_object_get(o, "ignore")));
+	TRY(check_texts(o, "ignore"));
+	TRY(check_texts(o, "tables"));
 done:
 	return st;
 }

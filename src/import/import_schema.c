@@ -238,6 +238,11 @@ size_t hel_importer_dense(const hel_importer *im)
 	return json_array_size(json_object_get(im->schema_json, "dense"));
 }
 
+size_t hel_importer_column_rows(const hel_importer *im, size_t table)
+{
+	return json_array_size(values_of(im, table));
+}
+
 /* --- rows ------------------------------------------------------------------------------ */
 
 /* Row of our table for a listed value; the first of two values that share one keeps it. */

@@ -30,8 +30,10 @@ typedef struct hel_importer {
 	hel_builder b;
 	hel_source *source; /* [HEL_MAX_NODES], by node */
 	size_t tables;
-	hel_foreign_table *table; /* [HEL_MAX_TABLES], that of each column of categories */
-	hel_tower bottom, top;	  /* a form's layers */
+	/* [HEL_MAX_TABLES], of each column of categories: its vectors, and a weight per value */
+	hel_foreign_table *table, *wide;
+	uint32_t *order; /* [HEL_MAX_TABLES]: the columns, as the model reads their vectors */
+	hel_tower bottom, top, cross; /* a form's layers */
 } hel_importer;
 
 typedef struct hel_form {
@@ -43,7 +45,7 @@ typedef struct hel_form {
 	const char *(*reason)(const char *name);
 } hel_form;
 
-extern const hel_form hel_form_dlrm;
+extern const hel_form hel_form_dlrm, hel_form_torchrec, hel_form_deepctr, hel_form_pytorch_fm;
 
 void hel_importer_say(hel_importer *im, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -53,8 +55,15 @@ HEL_CHECKED hel_status hel_importer_columns(hel_importer *im);
 /** The rows of a table, as the schema numbers them. */
 HEL_CHECKED hel_status hel_importer_rows(float *to, const hel_importer *im,
 					 const hel_source *source);
-/** How many dense columns the schema lists. */
+/** How many dense columns the schema lists, and how many values one of its tables. */
 size_t hel_importer_dense(const hel_importer *im);
+size_t hel_importer_column_rows(const hel_importer *im, size_t table);
+/** Tables called PREFIX NAME.weight, as im->table and im->order. Each is of the schema's column of
+ * its name, or, where names are not those of columns, of the column in its place. Where their order
+ *  `matters` and the file does not tell it, numbers in names do.
+ *  @retval HEL_EUNSUPPORTED nothing does: asks for "tables". */
+HEL_CHECKED hel_status hel_importer_named_tables(hel_importer *im, const char *prefix,
+						 bool matters);
 
 /* Nodes with weights. */
 uint32_t hel_importer_linear(hel_importer *im, uint32_t x, const hel_layer *l, const char *name);

@@ -31,11 +31,10 @@ size_t hel_tower_outputs(const hel_tower *t)
 
 /* --- one layer ------------------------------------------------------------------------ */
 
-static hel_status read_layer(hel_layer *l, hel_tower *t, const hel_checkpoint *c, const char *name)
+static hel_status read_layer(hel_layer *l, hel_tower *t, const char *name, hel_stored *weight,
+			     hel_stored *bias)
 {
 	hel_status st = HEL_OK;
-	hel_stored *weight = hel_checkpoint_find(c, "%s.weight", name),
-		   *bias = hel_checkpoint_find(c, "%s.bias", name);
 	if (!weight)
 		FAIL(HEL_EFORMAT, "weights: tensor '%s.weight' is missing", name);
 	TRY(hel_stored_matrix(weight));
@@ -202,6 +201,30 @@ done:
 	return st;
 }
 
+/* PReLU: with one slope it is a leaky relu. */
+hel_status hel_step_slope(hel_tower *t, size_t step, const hel_checkpoint *c, const char *name)
+{
+	hel_status st = HEL_OK;
+	hel_stored *weight = hel_checkpoint_find(c, "%s.weight", name);
+	float slope;
+	if (!weight)
+		goto done;
+	if (weight->rows != 1 || weight->columns != 1)
+		FAIL(HEL_EUNSUPPORTED,
+		     "'%s.weight' is a vector of %zu: a PReLU of one slope is supported (a leaky "
+		     "relu), not of one per element, nor a normalisation of each sample",
+		     name, weight->rows);
+	TRY(hel_stored_vector(weight, 1));
+	TRY(hel_stored_rows(&slope, weight, 0, 1));
+	if (fabsf(slope) > 1000)
+		FAIL(HEL_EFORMAT, "weights: '%s.weight' is a slope of %g", name, (double)slope);
+	t->step[step].learned = true;
+	t->step[step].activation = (hel_activation){HEL_ACT_LEAKY_RELU, (double)slope, 0};
+	t->learned++;
+done:
+	return st;
+}
+
 /* --- nn.Sequential ----------------------------------------------------------------------- */
 
 typedef enum sort { LINEAR, NORMALISATION, SLOPES } sort;
@@ -282,35 +305,13 @@ static void name_of(char out[HEL_NAME_MAX], const reader *r, const entry *e)
 	snprintf(out, HEL_NAME_MAX, "%s.%u%s", r->prefix, e->number, r->suffix);
 }
 
-/* PReLU: with one slope it is a leaky relu, the layer's before it. */
-static hel_status take_slope(reader *r, const char *name)
-{
-	hel_status st = HEL_OK;
-	hel_stored *t = hel_checkpoint_find(r->c, "%s.weight", name);
-	float slope;
-	if (t->rows != 1 || t->columns != 1)
-		FAIL(HEL_EUNSUPPORTED,
-		     "'%s.weight' is a vector of %zu: a PReLU of one slope is supported (a leaky "
-		     "relu), not of one per element, nor a normalisation of each sample",
-		     name, t->rows);
-	if (!r->t->count)
-		FAIL(HEL_EUNSUPPORTED, "'%s' is an activation before any layer", name);
-	TRY(hel_stored_vector(t, 1));
-	TRY(hel_stored_rows(&slope, t, 0, 1));
-	hel_step *s = &r->t->step[r->t->count - 1];
-	s->learned = true;
-	s->activation = (hel_activation){HEL_ACT_LEAKY_RELU, (double)slope, 0};
-	r->t->learned++;
-done:
-	return st;
-}
-
 static hel_status take_layer(reader *r, const char *name, bool joined)
 {
 	hel_status st = HEL_OK;
 	hel_tower *t = r->t;
 	hel_layer l = {0};
-	TRY(read_layer(&l, t, r->c, name));
+	TRY(read_layer(&l, t, name, hel_checkpoint_find(r->c, "%s.weight", name),
+		       hel_checkpoint_find(r->c, "%s.bias", name)));
 	const size_t gives = t->count ? hel_tower_outputs(t) : l.columns;
 	if (l.columns != gives)
 		FAIL(HEL_EFORMAT, "%s takes %zu inputs, the layer before gives %zu", name,
@@ -366,18 +367,19 @@ static hel_status take_entries(reader *r)
 		char name[HEL_NAME_MAX];
 		name_of(name, r, e);
 		/* nothing stands between it and what is before it */
-		const bool follows = i && (r->config->no_activation ||
-					   (e->number == e[-1].number + 1 && !r->apart)),
+		const bool follows = i && !r->apart &&
+				     (r->config->no_activation || e->number == e[-1].number + 1),
 			   joined = follows && e[-1].sort != SLOPES && !r->pending.width;
 		if (e->sort == LINEAR)
 			TRY(take_layer(r, name, joined));
 		else if (e->sort == NORMALISATION)
 			TRY(take_normalisation(r, i, name, joined));
-		else if (follows || !t->count)
-			TRY(take_slope(r, name));
+		else if (follows && t->count)
+			TRY(hel_step_slope(r->t, t->count - 1, r->c, name));
 		else
 			FAIL(HEL_EUNSUPPORTED,
-			     "'%s' is a PReLU with something before it that is no layer", name);
+			     "'%s' is a PReLU, or a normalisation, and no layer stands before it",
+			     name);
 	}
 done:
 	return st;
@@ -398,21 +400,32 @@ done:
 	return st;
 }
 
-hel_status hel_tower_append(hel_tower *t, const hel_checkpoint *c, const char *name)
+hel_status hel_tower_push(hel_tower *t, const char *name, hel_stored *weight, hel_stored *bias)
 {
 	hel_status st = HEL_OK;
 	hel_step s = {0};
 	if (t->count == HEL_MAX_FOREIGN_LAYERS)
 		FAIL(HEL_ELIMIT, "'%s': at most %d layers are supported", name,
 		     HEL_MAX_FOREIGN_LAYERS);
-	TRY(read_layer(&s.layer, t, c, name));
-	if (t->count && s.layer.columns != hel_tower_outputs(t))
-		FAIL(HEL_EFORMAT, "%s takes %zu inputs, the layer before gives %zu", name,
-		     s.layer.columns, hel_tower_outputs(t));
+	TRY(read_layer(&s.layer, t, name, weight, bias));
 	snprintf(s.name, sizeof s.name, "%s", name);
 	t->step[t->count++] = s;
 	s.layer = (hel_layer){0};
 done:
 	layer_clear(&s.layer);
+	return st;
+}
+
+hel_status hel_tower_append(hel_tower *t, const hel_checkpoint *c, const char *name)
+{
+	hel_status st = HEL_OK;
+	const size_t gives = hel_tower_outputs(t);
+	TRY(hel_tower_push(t, name, hel_checkpoint_find(c, "%s.weight", name),
+			   hel_checkpoint_find(c, "%s.bias", name)));
+	const hel_layer *l = &t->step[t->count - 1].layer;
+	if (gives && l->columns != gives)
+		FAIL(HEL_EFORMAT, "%s takes %zu inputs, the layer before gives %zu", name,
+		     l->columns, gives);
+done:
 	return st;
 }

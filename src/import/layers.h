@@ -40,12 +40,21 @@ typedef struct hel_tower {
 HEL_CHECKED hel_status hel_tower_read(hel_tower *t, const hel_checkpoint *c,
 				      const hel_import_config *config, const char *prefix,
 				      const char *suffix, bool apart);
-/** One layer, NAME.weight and NAME.bias, behind the others, with an activation before it. */
+/** One layer behind the others, whatever stands between them; `bias` may be NULL.
+ *  @retval HEL_EFORMAT it is no matrix, or its bias no vector, of its size. */
+HEL_CHECKED hel_status hel_tower_push(hel_tower *t, const char *name, hel_stored *weight,
+				      hel_stored *bias);
+/** NAME.weight and NAME.bias behind the others, with an activation before them.
+ *  @retval HEL_EFORMAT it does not take what they give. */
 HEL_CHECKED hel_status hel_tower_append(hel_tower *t, const hel_checkpoint *c, const char *name);
 /** Folds the normalisation called NAME into a step's layer, right behind it.
  *  @retval HEL_EUNSUPPORTED it has no statistics: one of samples */
 HEL_CHECKED hel_status hel_step_normalise(hel_tower *t, size_t step, const hel_checkpoint *c,
 					  const hel_import_config *config, const char *name);
+/** Makes the activation after a step a leaky relu of the slope called NAME.weight, if there is one.
+ *  @retval HEL_EUNSUPPORTED there are several slopes */
+HEL_CHECKED hel_status hel_step_slope(hel_tower *t, size_t step, const hel_checkpoint *c,
+				      const char *name);
 void hel_tower_clear(hel_tower *t);
 size_t hel_tower_inputs(const hel_tower *t);
 size_t hel_tower_outputs(const hel_tower *t);

@@ -159,6 +159,16 @@ static float element_at(const hel_stored *t, size_t at)
 	return NAN;
 }
 
+hel_stored hel_stored_transposed(const hel_stored *t)
+{
+	hel_stored out = *t;
+	out.rows = t->columns;
+	out.columns = t->rows;
+	out.stride[0] = t->stride[1];
+	out.stride[1] = t->stride[0];
+	return out;
+}
+
 hel_status hel_stored_rows(float *out, const hel_stored *t, size_t first, size_t count)
 {
 	for (size_t r = first; r < first + count; r++)

@@ -206,6 +206,118 @@ static void make_rows(void)
 	fuzz_expect(f && gzputs(f, rows) > 0 && gzclose(f) == Z_OK);
 }
 
+/* --- what torch.save writes ------------------------------------------------------------ */
+
+static void pickle_text(hel_writer *w, const char *text)
+{
+	hel_write_u8(w, 'X');
+	hel_write_u32(w, (uint32_t)strlen(text));
+	hel_write_bytes(w, text, strlen(text));
+}
+
+static void pickle_line(hel_writer *w, const char *text)
+{
+	hel_write_bytes(w, text, strlen(text));
+}
+
+/* key: _rebuild_tensor_v2(storage, 0, sizes, strides, False, OrderedDict()) */
+static void pickle_tensor(hel_writer *w, const char *name, const char *storage, uint8_t rows,
+			  uint8_t columns)
+{
+	pickle_text(w, name);
+	pickle_line(w, "ctorch._utils\n_rebuild_tensor_v2\n((");
+	pickle_text(w, "storage");
+	pickle_line(w, "ctorch\nFloatStorage\n");
+	pickle_text(w, storage);
+	pickle_text(w, "cpu");
+	const uint8_t count[] = {'K', (uint8_t)(rows * columns), 't', 'Q', 'K', 0};
+	hel_write_bytes(w, count, sizeof count);
+	const uint8_t shape[] = {'K', rows, 'K', columns, 0x86, 'K', columns, 'K', 1, 0x86, 0x89};
+	hel_write_bytes(w, shape, sizeof shape);
+	pickle_line(w, "ccollections\nOrderedDict\n)RtR");
+}
+
+static void pickle_state(hel_writer *w)
+{
+	hel_write_u8(w, 0x80);
+	hel_write_u8(w, 2);
+	hel_write_u8(w, '}');
+	pickle_line(w, "q");
+	hel_write_u8(w, 0);
+	pickle_line(w, "(");
+	pickle_text(w, "epoch");
+	pickle_line(w, "K");
+	hel_write_u8(w, 3);
+	pickle_text(w, "state_dict");
+	pickle_line(w, "ccollections\nOrderedDict\n)R(");
+	pickle_tensor(w, "module.top_l.0.weight", "0", 4, 6);
+	pickle_tensor(w, "module.top_l.0.bias", "1", 4, 1);
+	pickle_line(w, "uu.");
+}
+
+/* A module of its own class, with a module in it. */
+static void pickle_module(hel_writer *w)
+{
+	hel_write_u8(w, 0x80);
+	hel_write_u8(w, 2);
+	pickle_line(w, "c__main__\nNet\n)");
+	hel_write_u8(w, 0x81);
+	pickle_line(w, "}(");
+	pickle_text(w, "_parameters");
+	pickle_line(w, "}(");
+	pickle_tensor(w, "weight", "0", 6, 4);
+	pickle_line(w, "u");
+	pickle_text(w, "_modules");
+	pickle_line(w, "}");
+	pickle_text(w, "inner");
+	pickle_line(w, "c__main__\nNet\n)");
+	hel_write_u8(w, 0x81);
+	pickle_line(w, "}(");
+	pickle_text(w, "_modules");
+	pickle_line(w, "}");
+	pickle_text(w, "_parameters");
+	pickle_line(w, "}");
+	pickle_tensor(w, "bias", "1", 2, 2);
+	pickle_line(w, "sub");
+	pickle_line(w, "sub.");
+}
+
+/* Before PyTorch 1.6: magic, protocol, system, what was saved, storages. */
+static void old_file(hel_writer *w)
+{
+	static const uint8_t front[] = {0x80, 2,    0x8a, 10,	0x6c, 0xfc, 0x9c, 0x46, 0xf9,
+					0x20, 0x6a, 0xa8, 0x50, 0x19, '.',  0x80, 2,	'M',
+					0xe9, 3,    '.',  0x80, 2,    '}',  '.'};
+	hel_write_bytes(w, front, sizeof front);
+	pickle_state(w);
+	pickle_line(w, "](");
+	pickle_text(w, "0");
+	pickle_text(w, "1");
+	pickle_line(w, "e.");
+	for (uint64_t count = 24; count; count = count == 24 ? 4 : 0) {
+		hel_write_u64(w, count);
+		for (uint64_t i = 0; i < count; i++)
+			hel_write_f32(w, (float)i);
+	}
+}
+
+static void make_checkpoint(void)
+{
+	static const struct {
+		const char *name;
+		void (*make)(hel_writer *w);
+	} files[] = {{"checkpoint/state.pkl", pickle_state},
+		     {"checkpoint/module.pkl", pickle_module},
+		     {"checkpoint/old.pt", old_file}};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(files); i++) {
+		hel_writer w = {0};
+		files[i].make(&w);
+		OK(w.status);
+		save(files[i].name, w.bytes, w.size);
+		hel_writer_clear(&w);
+	}
+}
+
 /* Weights of a foreign model and what their rows stand for. */
 static void make_import(void)
 {
@@ -558,6 +670,7 @@ int main(int argc, char **argv)
 	make_texts();
 	make_calibration();
 	make_rows();
+	make_checkpoint();
 	make_import();
 	make_weights();
 	make_manifests();

@@ -34,7 +34,10 @@ static hel_status run_import(const hel_args *args, json_t *out)
 	hel_import_report report;
 	hel_import_config config = hel_import_config_default();
 	hel_dlrm *m = NULL;
-	TRY(hel_arg_file(&weights, &weights_size, args, "safetensors"));
+	const char *option = hel_arg(args, "safetensors") ? "safetensors" : "weights";
+	if (!hel_arg(args, option))
+		FAIL(HEL_EINVAL, "--weights FILE is missing");
+	TRY(hel_arg_file(&weights, &weights_size, args, option));
 	TRY(hel_arg_file(&schema, &schema_size, args, "schema"));
 	if (hel_arg(args, "config")) {
 		TRY(hel_arg_file(&text, &size, args, "config"));
@@ -56,8 +59,10 @@ done:
 const hel_command hel_command_import = {
     .name = "import",
     .summary = "Take over a model trained in PyTorch (docs/import.md)",
-    .option = {{"safetensors", "FILE", "its weights, under the names of facebookresearch/dlrm",
-		true, false},
+    .option = {{"weights", "FILE",
+		"of torch.save or safetensors, named as in a library that docs/import.md lists",
+		false, false},
+	       {"safetensors", "FILE", "the same", false, false},
 	       {"schema", "FILE", "columns, and the value of every table row (JSON)", true, false},
 	       {"out", "DIR", "where the model goes", true, false},
 	       {"config", "FILE", "what names and shapes do not tell (JSON): activation, ...",

@@ -1,0 +1,231 @@
+"""Checkpoints of every form with random weights and odd shapes: import_cases.py HELRM. Each is imported and
+scored by helrm, and by PyTorch in double precision; then what must be refused, and how it is said."""
+import json, math, os, subprocess, sys
+import torch
+from torch import nn
+from import_models import DLRM, DeepCTR, PytorchFM, TorchRecDLRM, sequential, settle
+
+helrm = sys.argv[1]
+torch.set_num_threads(1)
+rows = [line.rstrip("\n").split("\t") for line in open("rows.txt")]
+vocabulary = [[""] + sorted({r[14 + t] for r in rows} - {""}, reverse=True) + [None] for t in range(26)]
+number = [{v: i for i, v in enumerate(vs)} for vs in vocabulary]
+dense = torch.tensor([[math.log1p(max(int(x or 0), 0)) for x in r[1:14]] for r in rows], dtype=torch.float32)
+ids = torch.tensor([[number[t][r[14 + t]] for t in range(26)] for r in rows])
+sizes = [len(v) for v in vocabulary]
+names = ["C%d" % (i + 1) for i in range(26)]
+numbered = ["cat_%d" % i for i in range(26)]
+schema = {"dataset": "criteo", "clip": 15,
+          "dense": [{"name": "I%d" % (i + 1), "mean": 0, "deviation": 1} for i in range(13)],
+          "tables": [{"name": n, "values": v} for n, v in zip(names, vocabulary)]}
+json.dump(schema, open("schema.json", "w"))
+TYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}
+
+
+def safetensors(state, path, order=lambda names: names):
+    header, parts, at = {}, [], 0
+    for name in order(list(state)):
+        t = state[name].detach().contiguous()
+        data = (t.view(torch.int16) if t.dtype == torch.bfloat16 else t).numpy().tobytes()
+        header[name] = {"dtype": TYPES[t.dtype], "shape": list(t.shape), "data_offsets": [at, at + len(data)]}
+        parts.append(data)
+        at += len(data)
+    text = json.dumps(header).encode()
+    open(path, "wb").write(len(text).to_bytes(8, "little") + text + b"".join(parts))
+
+
+def run(config, weights, schema="schema.json"):
+    json.dump(config, open("config.json", "w"))
+    command = [helrm, "import", "--weights", weights, "--schema", schema, "--out", "model"]
+    return subprocess.run(command + (["--config", "config.json"] if config is not None else []),
+                          capture_output=True, text=True)
+
+
+cases = failures = 0
+worst = 0.0
+
+
+def fail(what, said):
+    global failures
+    failures += 1
+    print("FAILED: %s: %s" % (what, said.strip()))
+
+
+def scores():
+    p = subprocess.run([helrm, "predict", "--model", "model", "--input", "rows.txt", "--json"],
+                       capture_output=True, text=True)
+    return [x["logit"] for x in json.loads(p.stdout)["predictions"]]
+
+
+def same(what, config, weights, expected, says=None):
+    """Imported, it scores as expected."""
+    global cases, worst
+    cases += 1
+    p = run(config, weights)
+    if p.returncode:
+        return fail(what, p.stderr)
+    if says and says not in p.stdout:
+        return fail(what, "does not say '%s': %s" % (says, p.stdout))
+    spread = (max(expected) - min(expected)) / 2
+    apart = max(abs(a - b) / max(abs(b), spread) for a, b in zip(scores(), expected))
+    worst = max(worst, apart)
+    if not apart < 1e-5 or not spread > 1e-4:
+        fail(what, "apart by %.3g, relative; logits spread by %.3g" % (apart, 2 * spread))
+
+
+def logits(model):
+    with torch.no_grad():
+        expected = model.double()(dense.double(), ids).tolist()
+    model.float()
+    return expected
+
+
+def check(what, model, config=None, says=None):
+    """Both containers in turn."""
+    expected = logits(settle(model))
+    if cases % 2:
+        torch.save({"epoch": 3, "state_dict": model.state_dict()}, "w.pt")
+    else:
+        safetensors(model.state_dict(), "w.pt")
+    same(what, config, "w.pt", expected, says)
+
+
+def refuse(what, state, config, *words):
+    """Refused by one line that has these words."""
+    global cases
+    cases += 1
+    safetensors(state, "w.pt")
+    p = run(config, "w.pt")
+    if p.returncode == 0 or p.stderr.count("\n") != 1 or not all(w in p.stderr for w in words):
+        fail(what, "rc %d, %s" % (p.returncode, p.stderr or p.stdout))
+
+
+torch.manual_seed(1)
+# --- facebookresearch/dlrm
+for dim in (1, 3, 64, 128):
+    check("cat, %d" % dim, DLRM(sizes, dim, [13, 7, dim], [11, 1], "cat"))
+    check("dot, %d" % dim, DLRM(sizes, dim, [13, 7, dim], [11, 1], "dot"))
+    check("dot with itself, %d" % dim, DLRM(sizes, dim, [13, dim], [5, 3, 1], "dot", True))
+check("no layers above", DLRM(sizes, 4, [13, 4], [1], "dot"))
+check("another bottom width", DLRM(sizes, 4, [13, 9, 5], [300, 77, 1], "cat"))
+check("cat of 26 tables of 13.5", DLRM(sizes, 13, [13, 13], [4, 1], "cat"))
+for op in ("mult", "add"):
+    check("QR " + op, DLRM(sizes, 6, [13, 6], [5, 1], "dot", qr=op), {"qr_operation": op})
+check("QR concat", DLRM(sizes, 3, [13, 6], [5, 1], "dot", qr="concat"), says="quotient-remainder tables: 26")
+check("QR concat, cat", DLRM(sizes, 3, [13, 5], [5, 1], "cat", qr="concat"))
+check("QR mult, weighted", DLRM(sizes, 6, [13, 6], [5, 1], "cat", qr="mult", pooling=True), {"qr_operation": "mult"})
+check("mixed dimensions", DLRM(sizes, 8, [13, 8], [5, 1], "dot", md=3), says="multiplied out")
+check("mixed, weighted", DLRM(sizes, 8, [13, 8], [5, 1], "cat", md=1, pooling=True))
+check("weighted pooling", DLRM(sizes, 5, [13, 5], [5, 1], "dot", pooling=True), says="weighted pooling: 26")
+check("no biases", DLRM(sizes, 5, [13, 5], [5, 1], "dot", bias=False), says="no bias: 0")
+check("BatchNorm", DLRM(sizes, 5, [13, 9, 5], [5, 1], "dot", norm=True), says="folded into a layer: 2")
+check("BatchNorm, eps", DLRM(sizes, 5, [13, 5], [5, 1], "cat", norm=True), {"batchnorm_eps": 1e-5})
+check("dropout", DLRM(sizes, 5, [13, 9, 5], [5, 1], "cat", norm=True, dropout=True))
+check("PReLU", DLRM(sizes, 5, [13, 9, 5], [5, 1], "dot", act=nn.PReLU), says="PReLU")
+check("bottom ends linear", DLRM(sizes, 5, [13, 5], [5, 1], "dot", bottom_last=False), {"bottom_last_activation": False})
+m = DLRM(sizes, 4, [13, 8, 4], [5, 1], "dot")
+m.bot_l = nn.Sequential(nn.Linear(13, 8), nn.Linear(8, 4), nn.ReLU())
+check("two layers in a row", m, says="multiplied out")
+m = DLRM(sizes, 4, [13, 8, 4], [5, 1], "dot")
+m.bot_l = nn.Sequential(nn.BatchNorm1d(13), nn.Linear(13, 8), nn.ReLU(), nn.BatchNorm1d(8), nn.Linear(8, 4), nn.ReLU())
+check("BatchNorm before layers", m, says="folded into a layer: 2")
+for kind, act in {"leaky_relu": nn.LeakyReLU, "GELU": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
+                  "hardswish": nn.Hardswish, "hardsigmoid": nn.Hardsigmoid, "hardtanh": nn.Hardtanh, "relu6": nn.ReLU6,
+                  "elu": nn.ELU, "selu": nn.SELU, "mish": nn.Mish, "softplus": nn.Softplus, "identity": nn.Identity}.items():
+    check("activation " + kind, DLRM(sizes, 4, [13, 8, 4], [5, 1], "dot", act=act), {"activation": kind})
+check("leaky relu of .2", DLRM(sizes, 4, [13, 4], [5, 1], act=lambda: nn.LeakyReLU(0.2)),
+      {"activation": {"kind": "LeakyReLU", "negative_slope": 0.2}})
+check("gelu by tanh", DLRM(sizes, 4, [13, 4], [5, 1], act=lambda: nn.GELU("tanh")),
+      {"activation": {"kind": "gelu", "approximate": "tanh"}})
+m = settle(DLRM(sizes, 4, [13, 4], [5, 3], "cat"))
+expected = (lambda z: z.view(len(rows), 3)[:, 1].tolist())(torch.tensor(logits(m)))
+safetensors(m.state_dict(), "w.st")
+same("the second of three outputs", {"output": 1}, "w.st", expected)
+
+# --- containers and names
+m = settle(DLRM(sizes, 5, [13, 7, 5], [5, 1], "dot"))
+expected, state = logits(m), m.state_dict()
+for kind in (torch.float64, torch.float16, torch.bfloat16):
+    rounded = {k: v.to(kind) for k, v in state.items()}
+    n = settle(DLRM(sizes, 5, [13, 7, 5], [5, 1], "dot"))
+    n.load_state_dict({k: v.float() for k, v in rounded.items()})
+    safetensors(rounded, "w.st")
+    same("%s" % kind, None, "w.st", logits(n))
+    torch.save(rounded, "w.pt")
+    same("%s, torch.save" % kind, None, "w.pt", logits(n))
+for prefix in ("module.", "_orig_mod.", "model.", "net.dlrm.", "module._orig_mod."):
+    safetensors({prefix + k: v for k, v in state.items()}, "w.st", sorted)
+    same("prefix " + prefix, None, "w.st", expected)
+torch.save({k.replace("bot_l.", "bot_l.module."): v for k, v in state.items()}, "w.pt")
+same("DDP around the bottom layers", None, "w.pt", expected)
+torch.save(m, "w.pt")
+same("a whole module", None, "w.pt", expected)
+torch.save({"model_state_dict": state, "optimizer": torch.optim.Adam(m.parameters()).state_dict()}, "w.pt",
+           _use_new_zipfile_serialization=False)
+same("before PyTorch 1.6", None, "w.pt", expected)
+torch.save({k: (v.t().contiguous().t() if v.dim() == 2 else v) for k, v in state.items()}, "w.pt", pickle_protocol=4)
+same("transposed in memory, protocol 4", None, "w.pt", expected)
+extra = dict(state, **{"loss.pos_weight": torch.ones(1)})
+safetensors(extra, "w.st")
+same("a tensor left out", {"ignore": ["loss."]}, "w.st", expected)
+
+# --- TorchRec
+for dim in (1, 3, 64):
+    check("TorchRec, %d" % dim, TorchRecDLRM(sizes, numbered, dim, [13, 7], [9, 5, 1]), says="above the diagonal")
+check("TorchRec DCN", TorchRecDLRM(sizes, numbered, 4, [13, 6], [9, 1], 3, 5), says="3 cross layers")
+check("TorchRec DCN, rank 1", TorchRecDLRM(sizes, numbered, 3, [13], [9, 4, 1], 1, 1))
+check("TorchRec DCN, full", TorchRecDLRM(sizes, numbered, 2, [13, 6], [9, 1], 2, 0))
+check("TorchRec, sigmoid", TorchRecDLRM(sizes, numbered, 4, [13], [5, 1], act=nn.Sigmoid), {"activation": "sigmoid"})
+m = settle(TorchRecDLRM(sizes, numbered, 4, [13, 7], [9, 1]))
+expected = logits(m)
+safetensors({"model." + k: v for k, v in m.state_dict().items()}, "w.st", sorted)
+same("TorchRec, names in alphabetical order", None, "w.st", expected, "t_cat_0, t_cat_1")
+order = list(range(26))[::-1]  # the model reads its tables the other way round
+m = settle(TorchRecDLRM([sizes[i] for i in order], [names[i] for i in order], 4, [13, 7], [9, 1]))
+with torch.no_grad():
+    expected = m.double()(dense.double(), ids[:, order]).tolist()
+torch.save(m.float().state_dict(), "w.pt")
+same("TorchRec, columns by name", None, "w.pt", expected)
+safetensors(m.state_dict(), "w.st", sorted)
+same("TorchRec, tables as said", {"tables": ["t_" + names[i] for i in order]}, "w.st", expected)
+refuse("TorchRec, two outputs", TorchRecDLRM(sizes, numbered, 2, [13], [9, 2]).state_dict(), None, '"output": N')
+
+# --- DeepFM and its relatives
+for dim in (1, 3, 16):
+    check("DeepCTR, %d" % dim, DeepCTR(sizes, names, dim, 13, [9, 5]), {"architecture": "deepfm"}, "products of all pairs")
+check("DeepCTR, BatchNorm", DeepCTR(sizes, names, 4, 13, [9, 5], norm=True), {"architecture": "deepfm"}, "folded")
+check("DeepCTR, PReLU", DeepCTR(sizes, names, 4, 13, [9, 5], norm=True, act=nn.PReLU), {"architecture": "deepfm"})
+check("DeepCTR, tanh", DeepCTR(sizes, names, 4, 13, [9], act=nn.Tanh), {"architecture": "deepfm", "activation": "tanh"})
+check("DeepCTR, WDL", DeepCTR(sizes, names, 4, 13, [9], pairs=False), {"architecture": "wide-deep"})
+check("DeepCTR, no dense values", DeepCTR(sizes, names, 4, 0, [9], dense_in_dnn=False), {"architecture": "deepfm"})
+check("DeepCTR, dense values beside the layers", DeepCTR(sizes, names, 4, 13, [9], dense_in_dnn=False), {"architecture": "deepfm"})
+check("DeepCTR, FM", DeepCTR(sizes, names, 7, 13, []))
+for dim in (1, 5):
+    check("pytorch-fm, DeepFM, %d" % dim, PytorchFM(sizes, dim, [9, 5]), {"architecture": "deepfm"}, "folded")
+check("pytorch-fm, no BatchNorm", PytorchFM(sizes, 4, [9], norm=False), {"architecture": "deepfm"})
+check("pytorch-fm, wide and deep", PytorchFM(sizes, 4, [9, 5], pairs=False), {"architecture": "wide-deep"})
+check("pytorch-fm, FM", PytorchFM(sizes, 6, []))
+check("pytorch-fm, FNN", PytorchFM(sizes, 4, [9, 5], pairs=False, linear=False))
+
+# --- two readings, and what is not taken
+refuse("DeepFM or wide-deep", DeepCTR(sizes, names, 4, 13, [9]).state_dict(), None, '"architecture": "deepfm" or "wide-deep"')
+refuse("DeepFM or wide-deep, one table", PytorchFM(sizes, 4, [9]).state_dict(), None, '"deepfm" or "wide-deep"')
+refuse("QR without a word", DLRM(sizes, 6, [13, 6], [5, 1], "dot", qr="add").state_dict(), None, "emb_l.0", '"qr_operation": "mult" or "add"')
+state = DLRM(sizes, 4, [13, 4], [5, 1], "cat").state_dict()
+refuse("LayerNorm", dict(state, **{"bot_l.1.weight": torch.ones(4), "bot_l.1.bias": torch.ones(4)}), None, "bot_l.1", "LayerNorm")
+refuse("several slopes", dict(state, **{"bot_l.1.weight": torch.ones(4)}), None, "bot_l.1.weight", "one slope")
+refuse("a tensor of nobody", dict(state, head=torch.ones(4)), None, "'head'", "ignore")
+refuse("of no form", {"encoder.weight": torch.ones(4, 4)}, None, "encoder.weight", "no form that is known")
+refuse("integers", dict(state, **{"bot_l.0.bias": torch.ones(4).long()}), None, "bot_l.0.bias", "I64")
+refuse("not finite", dict(state, **{"bot_l.0.bias": torch.full((4,), float("nan"))}), None, "bot_l.0.bias", "not finite")
+refuse("another interaction", state, {"interaction": "dot"}, "top_l.0", "as the configuration says")
+refuse("an unknown word", state, {"interaction": "dotty"}, '"cat" or "dot"')
+refuse("an unknown key", state, {"bottom_last_actvation": False}, "bottom_last_actvation")
+refuse("VectorCrossNet", {("inter_arch.crossnet.kernels.0" if "kernels" in k else k): (v[:, :1] if "kernels" in k else v)
+                          for k, v in TorchRecDLRM(sizes, numbered, 2, [13], [9, 1], 1, 0).state_dict().items()}, None, "VectorCrossNet")
+refuse("a cross layer too few inputs", {k: (v[:-1] if "W_kernels" in k else v)
+                                        for k, v in TorchRecDLRM(sizes, numbered, 2, [13], [9, 1], 1, 2).state_dict().items()}, None, "crossnet")
+refuse("another model of DeepCTR", dict(DeepCTR(sizes, names, 2, 13, [4]).state_dict(), **{"cin.conv1ds.0.weight": torch.ones(2, 2, 1)}),
+       {"architecture": "deepfm"}, "cin.conv1ds.0.weight", "DeepCTR-Torch")
+print("%d cases, %d failed; worst relative difference of logits %.2g" % (cases, failures, worst))
+sys.exit(failures != 0)

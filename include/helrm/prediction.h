@@ -99,7 +99,7 @@ typedef struct hel_score {
 	double logit;	    /**< The model's output. */
 	double probability; /**< 1 / (1 + exp(-logit)). */
 	/** Right bits of the logit, against the model as it was trained and relative to the spread
-	 * of its logits: the manifest's prediction, once the result was found to obey it. 0 for a
+	 * of its logits, in nearly every score: two less than are predicted in the mean. 0 for a
 	 * logit far beyond those that the prediction was made from: nothing is known of it. */
 	double bits;
 } hel_score;

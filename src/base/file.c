@@ -166,9 +166,9 @@ static const struct {
 	const char *name;
 	uint16_t version;
 } kinds[] = {
-    [HEL_KIND_MANIFEST] = {"manifest", 4},	/* 2: pieces, batches; 3: measured bounds; 4: unit,
-						   spread */
-    [HEL_KIND_PROGRAM] = {"server program", 4}, /* like its manifest */
+    [HEL_KIND_MANIFEST] = {"manifest", 5},	/* 2: pieces, batches; 3: measured bounds; 4: unit,
+						   spread; 5: mean bits, contributed */
+    [HEL_KIND_PROGRAM] = {"server program", 5}, /* like its manifest */
     [HEL_KIND_SECRET_KEY] = {"secret key", 1},
     [HEL_KIND_EVALUATION_KEYS] = {"evaluation keys", 1},
     [HEL_KIND_QUERY] = {"encrypted query", 2}, /* 2: says its form */

@@ -33,7 +33,7 @@ double hel_noise_rescale(const hel_params *p, double scale)
 
 /* Each digit, a sum of alpha centred terms of variance D^2 / 12 (D the digit's primes together),
  * meets the key's error and is divided by P; then ModDown rounds. */
-double hel_noise_switch(const hel_params *p, size_t limbs, double scale)
+double hel_noise_switch(const hel_params *p, size_t limbs, size_t count, double scale)
 {
 	const double n = (double)p->ring.n, log_p = hel_params_log_special(p);
 	double keys = 0;
@@ -45,5 +45,6 @@ double hel_noise_switch(const hel_params *p, size_t limbs, double scale)
 			log_digit += log2(p->ring.prime[i].q);
 		keys += (double)(end - first) * exp2(2 * (log_digit - log_p)) / 12;
 	}
-	return hel_noise_rescale(p, scale) + n * n * keys * HEL_SIGMA * HEL_SIGMA / (scale * scale);
+	return hel_noise_rescale(p, scale) +
+	       (double)count * n * n * keys * HEL_SIGMA * HEL_SIGMA / (scale * scale);
 }

@@ -4,9 +4,6 @@
 
 #include "objects.h"
 
-/** One bit between what is predicted and the standard deviation that follows from variances. */
-#define HEL_NOISE_MARGIN 2
-
 /** Without the encoding's, as for all of these. */
 double hel_noise_encryption(const hel_params *p, double scale);
 /** Under the public key: the larger one. */
@@ -14,6 +11,7 @@ double hel_noise_encryption_public(const hel_params *p, double scale);
 double hel_noise_encoding(const hel_params *p, double scale);
 /** scale: after the division. */
 double hel_noise_rescale(const hel_params *p, double scale);
-double hel_noise_switch(const hel_params *p, size_t limbs, double scale);
+/** `count` key switches whose sums one division ends. */
+double hel_noise_switch(const hel_params *p, size_t limbs, size_t count, double scale);
 
 #endif

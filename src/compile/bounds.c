@@ -94,9 +94,9 @@ static void next_record(double *features, record_source *r)
 	hel_features_fill(features, r->schema, r->dense, r->hot, r->degree);
 }
 
-/* The program in the clear against the model. */
-static hel_status check_record(const hel_program *p, const hel_dlrm *m, const record_source *r,
-			       const double *features)
+/* The program in the clear against the model: *apart, in the program's unit. */
+static hel_status check_record(double *apart, const hel_program *p, const hel_dlrm *m,
+			       const record_source *r, const double *features)
 {
 	hel_status st = HEL_OK;
 	double want, got;
@@ -108,20 +108,22 @@ static hel_status check_record(const hel_program *p, const hel_dlrm *m, const re
 		     "the compiled program gives %.9g where the model gives %.9g: its weights are "
 		     "too large for single precision",
 		     got, want);
+	*apart = fabs(got - want) / p->manifest->unit;
 done:
 	return st;
 }
 
 /* The feature vectors of *count records that errors are predicted for, the program checked on each
- * where there is a model. The caller frees *samples. */
-static hel_status sample_features(double **samples, size_t *count, const hel_program *p,
-				  const hel_schema *s, const hel_dlrm *m, const hel_samples *given,
-				  bool standard)
+ * where there is a model: *apart is the mean. The caller frees *samples. */
+static hel_status sample_features(double **samples, size_t *count, double *apart,
+				  const hel_program *p, const hel_schema *s, const hel_dlrm *m,
+				  const hel_samples *given, bool standard)
 {
 	hel_status st = HEL_OK;
 	const size_t width = p->manifest->features;
-	double *all = NULL;
+	double *all = NULL, distance = 0;
 	record_source r = {0};
+	*apart = 0;
 	if (width != hel_features_width(s, p->manifest->degree))
 		FAIL(HEL_EFORMAT, "the manifest has %zu features, its schema does not", width);
 	TRY(source_new(&r, s, given, p->manifest->degree, SAMPLE_RECORDS));
@@ -131,7 +133,8 @@ static hel_status sample_features(double **samples, size_t *count, const hel_pro
 	for (size_t n = 0; n < r.count; n++) {
 		next_record(all + n * width, &r);
 		if (m)
-			TRY(check_record(p, m, &r, all + n * width));
+			TRY(check_record(&distance, p, m, &r, all + n * width));
+		*apart += distance / (double)r.count;
 	}
 	*samples = all;
 	*count = r.count;
@@ -191,10 +194,10 @@ hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 {
 	hel_status st = HEL_OK;
 	hel_ranges ranges = {0};
-	double *samples = NULL;
+	double *samples = NULL, apart;
 	size_t count;
 	TRY(ranges_new(&ranges, s, p->manifest->degree));
-	TRY(sample_features(&samples, &count, p, s, m, given, false));
+	TRY(sample_features(&samples, &count, &apart, p, s, m, given, false));
 	st = hel_shape_run(out, p, params, &ranges, samples, count);
 	*measured = st == HEL_ERANGE && !proved_only;
 	if (!*measured)
@@ -203,6 +206,10 @@ hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
 	TRY(check_room(out, params, given));
 done:
+	if (st == HEL_OK) { /* weights in single precision count, too; apart is a mean */
+		out->noise.score = hypot(out->noise.score, apart * sqrt(M_PI / 2));
+		out->noise.contributed = hypot(out->noise.contributed, apart * sqrt(M_PI / 2));
+	}
 	ranges_clear(&ranges);
 	hel_free(samples);
 	return st;
@@ -238,7 +245,7 @@ hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_par
 	hel_status st = HEL_OK;
 	hel_schema *s = NULL;
 	hel_ranges ranges = {0};
-	double *samples = NULL;
+	double *samples = NULL, apart;
 	size_t count;
 	const hel_manifest *m = p->manifest;
 	TRY(hel_schema_from_json(&s, m->schema, strlen(m->schema)));
@@ -248,7 +255,7 @@ hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_par
 	    (uint64_t)m->inputs << hel_manifest_log_slots(m) > 1u << 27)
 		FAIL(HEL_ELIMIT, "too many features or inputs for a dry run");
 	TRY(ranges_new(&ranges, s, m->degree));
-	TRY(sample_features(&samples, &count, p, s, NULL, NULL, m->measured));
+	TRY(sample_features(&samples, &count, &apart, p, s, NULL, NULL, m->measured));
 	if (m->measured)
 		TRY(measure(&ranges.measured, p, s, NULL, true, SAMPLE_RECORDS, NULL));
 	TRY(hel_shape_run(out, p, params, &ranges, samples, count));

@@ -82,11 +82,12 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->spread = spread;
 	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, schema, o->records,
 			o->proved_only, o->progress));
-	const double unit = manifest->unit, error = r->shape.error * unit * sqrt(2 / M_PI);
-	manifest->bits = log2(manifest->spread / error); /* mean |error| of a Gaussian */
+	const double unit = manifest->unit, mean = sqrt(2 / M_PI) * unit; /* |error|, Gaussian */
+	manifest->bits = log2(manifest->spread / (mean * r->shape.noise.score));
+	manifest->bits_contributed = log2(manifest->spread / (mean * r->shape.noise.contributed));
 	manifest->bits_model = manifest->bits;
 	/* of a model whose logits are all 0, what errors leave */
-	manifest->bound = fmax(r->shape.bound * unit, error);
+	manifest->bound = fmax(r->shape.bound, 4 * r->shape.noise.contributed) * unit;
 	manifest->largest = manifest->bound;
 	manifest->bound *= manifest->measured ? HEL_SCORE_MARGIN : 1;
 	manifest->keys = r->shape.keys;

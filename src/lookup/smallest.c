@@ -141,16 +141,16 @@ static hel_status measure(hel_lookup *l)
 	/* Of an output, relative to the largest one; mean |error| of a Gaussian, as in manifests.
 	 * Slots without weights have hardly any error. */
 	const hel_lane_packing *packing = &l->packing;
-	const double margin = HEL_NOISE_MARGIN * HEL_RECORD_MARGIN;
 	const double used =
 	    (double)l->lanes * (double)hel_lanes_columns(packing, &l->spec) /
 	    ((double)packing->results *
 	     exp2(packing->lane_bits + packing->column_bits - packing->select_bits));
-	double error = l->shape.slot_error;
+	double error = l->shape.noise.slot;
 	if (packing->select) /* the selection lets a sum's error through in one slot of many */
-		error = hypot(error, l->shape.layer[0].error);
-	l->bits = -log2(error / margin / sqrt(used) * sqrt(2 / M_PI) / LARGEST);
-	m->bits = -log2(l->shape.slot_error * sqrt(2 / M_PI));
+		error =
+		    hypot(error, l->shape.layer[0].noise.slot * exp2(packing->select_bits / 2.0));
+	l->bits = -log2(error / sqrt(used) * sqrt(2 / M_PI) / LARGEST);
+	m->bits = m->bits_contributed = -log2(l->shape.noise.slot * sqrt(2 / M_PI));
 	m->bits_model = m->bits;
 	m->unit = m->spread = m->largest = 1;
 	m->bound = fmax(l->shape.bound, LARGEST);
@@ -188,7 +188,7 @@ static hel_status build(hel_lookup *l, const hel_lookup *like)
 	if (like) { /* the dry run would tell the same again */
 		l->bits = like->bits;
 		m->bits = like->program->manifest->bits;
-		m->bits_model = m->bits;
+		m->bits_contributed = m->bits_model = m->bits;
 		m->unit = m->spread = m->largest = 1;
 		m->bound = like->program->manifest->bound;
 	} else

@@ -100,6 +100,7 @@ hel_status hel_manifest_write(hel_writer *w, hel_manifest *m)
 	hel_write_f64(&file, m->unit);
 	hel_write_f64(&file, m->spread);
 	hel_write_f64(&file, m->bits);
+	hel_write_f64(&file, m->bits_contributed);
 	hel_write_f64(&file, m->bits_model);
 	hel_write_f64(&file, m->largest);
 	hel_write_u32(&file, m->keys);
@@ -168,7 +169,13 @@ done:
 
 double hel_manifest_error(const hel_manifest *m)
 {
-	return m->spread / m->unit * exp2(-m->bits);
+	return m->spread / m->unit * exp2(-fmin(m->bits, m->bits_contributed));
+}
+
+double hel_manifest_least_bits(const hel_manifest *m)
+{
+	const double replaced = fmax(exp2(-m->bits_model) - exp2(-m->bits), 0);
+	return fmax(-log2(replaced + 4 * exp2(-fmin(m->bits, m->bits_contributed))), 0);
 }
 
 /* A number that may be divided by, and whose quotients are finite. */
@@ -210,13 +217,14 @@ hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 	m->unit = hel_read_f64(&r);
 	m->spread = hel_read_f64(&r);
 	m->bits = hel_read_f64(&r);
+	m->bits_contributed = hel_read_f64(&r);
 	m->bits_model = hel_read_f64(&r);
 	m->largest = hel_read_f64(&r);
 	m->keys = hel_read_u32_max(&r, 4096, "number of evaluation keys");
 	TRY(r.status);
 	if (!m->samples || measured > 1 || !is_size(m->bound) || !is_size(m->unit) ||
-	    !is_size(m->spread) || !(fabs(m->bits) < 1000) || !(fabs(m->bits_model) < 1000) ||
-	    !(m->largest >= 0) || !isfinite(m->largest))
+	    !is_size(m->spread) || !(fabs(m->bits) < 1000) || !(fabs(m->bits_contributed) < 1000) ||
+	    !(fabs(m->bits_model) < 1000) || !(m->largest >= 0) || !isfinite(m->largest))
 		FAIL(HEL_EFORMAT, "the manifest's result is out of range");
 	if (m->samples >> m->log_batch < 2)
 		FAIL(HEL_EFORMAT, "%u samples cannot hold the scores of 2^%u records", m->samples,

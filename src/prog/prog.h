@@ -90,6 +90,7 @@ typedef struct hel_manifest {
 	double unit;   /* what the result counts in: the logit is result * unit */
 	double spread; /* standard deviation of logits on records: what bits are relative to */
 	double bits;   /* predicted: log2(spread / mean |error|), against the program's model */
+	double bits_contributed; /* the same for queries made under the public key */
 	double bits_model; /* the same against the model as it was trained; less where polynomials
 			    * replace activations, and then of the largest difference on records */
 	double largest;	   /* |logit| on records: precision is claimed for no larger ones */
@@ -109,8 +110,11 @@ static inline unsigned hel_manifest_log_slots(const hel_manifest *m)
 /** Logits this many times the largest one on records are still like theirs. */
 #define HEL_WITHIN 2
 
-/** The predicted mean |error| of a result, in its unit. */
+/** The predicted mean |error| of a result, in its unit, whoever made the query. */
 double hel_manifest_error(const hel_manifest *m);
+/** The bits that are right in nearly every score (999 of 1000 where errors are alike), whoever made
+ *  the query, against the model as it was trained: an error is taken for four times its mean. */
+double hel_manifest_least_bits(const hel_manifest *m);
 
 static inline int32_t hel_manifest_step(const hel_manifest *m, int32_t step)
 {

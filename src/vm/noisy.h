@@ -1,5 +1,8 @@
-/* noisy.h -- the noisy machine: a program in the clear without and with errors, to predict those of
- * ciphertexts. Knows their correlations, as formulas op by op would not.
+/* noisy.h -- predicts the errors of ciphertexts.
+ *
+ * How far a result turns with each slot of each value follows from one walk back through the
+ * program (reverse differentiation); times the variance that each op adds, that is the variance of
+ * the result, correlations included: folds add copies of one error, repeated rotations the same.
  */
 #ifndef HEL_VM_NOISY_H
 #define HEL_VM_NOISY_H
@@ -7,16 +10,17 @@
 #include "ckks/ckks.h"
 #include "prog/prog.h"
 
-/** What one op leaves behind in simulated runs. */
+/** Standard deviations of errors, in the unit of the result; of one op: of what it adds to them. */
 typedef struct hel_noise {
-	double slot;  /* root mean square of the error of a slot's real part */
-	double score; /* of the error of the mean over a record's slots */
+	double score;	    /* of the mean over a record's slots; the mean of records */
+	double contributed; /* the same for queries that are made under the public key */
+	double slot;	    /* of a slot's real part: root mean square over slots and records */
 } hel_noise;
 
-/** Predicts errors: runs `count` feature vectors, one after the other, without and with errors that
- *  are drawn, op by op and slot by slot, with the variances of ckks/noise.c. level[op]: the level
- *  before each op; product[op]: its result is at a product's scale. noise: one per op. Seeded. */
-HEL_CHECKED hel_status hel_noise_run(hel_noise *noise, const hel_program *p,
+/** Predicts errors for `count` feature vectors, one after the other. level[op]: the level before
+ *  each op; product[op]: its result is at a product's scale. op: one per op. Seeded. Exact to first
+ *  order in errors but for `slot`, which is estimated. Cost: three runs in the clear each. */
+HEL_CHECKED hel_status hel_noise_run(hel_noise *all, hel_noise *op, const hel_program *p,
 				     const hel_params *params, const unsigned *level,
 				     const bool *product, const double *features, size_t count);
 

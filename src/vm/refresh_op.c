@@ -8,6 +8,14 @@
 
 enum { MOST = 1 << HEL_MAX_LOG_REFRESHED };
 
+static void roots(double *re, double *im, size_t n)
+{
+	for (size_t k = 0; k < 2 * n; k++) {
+		re[k] = cos(M_PI * (double)k / (double)n);
+		im[k] = sin(M_PI * (double)k / (double)n);
+	}
+}
+
 /* The coefficients of X^(N / n): y_j = 2 / n sum over p < m of Re(z_p zeta^(-j 5^p)), zeta of order
  * 2 n, z_p the mean over the slots that are p modulo m. */
 static void coefficients(double *y, const hel_complex *x, size_t n, size_t slots)
@@ -15,10 +23,7 @@ static void coefficients(double *y, const hel_complex *x, size_t n, size_t slots
 	double re[2 * MOST], im[2 * MOST];
 	const size_t m = n / 2;
 	size_t power = 1;
-	for (size_t k = 0; k < 2 * n; k++) {
-		re[k] = cos(M_PI * (double)k / (double)n);
-		im[k] = sin(M_PI * (double)k / (double)n);
-	}
+	roots(re, im, n);
 	for (size_t j = 0; j < n; j++)
 		y[j] = 0;
 	for (size_t p = 0; p < m; p++, power = power * 5 % (2 * n)) {
@@ -51,6 +56,36 @@ double hel_refresh_op_clear(hel_complex *out, const hel_op *op, const hel_comple
 		out[q] = (hel_complex){
 		    y[hel_fft_value(log_values, hel_fft_skewed(log_values, log_slots, q))], 0};
 	return largest;
+}
+
+void hel_refresh_op_back(hel_complex *turn_x, const hel_op *op, const hel_complex *x,
+			 const hel_complex *turn, size_t slots)
+{
+	double y[MOST], by[MOST] = {0}, re[2 * MOST], im[2 * MOST];
+	const unsigned log_values = op->index;
+	const unsigned log_slots = (unsigned)__builtin_ctzll(slots);
+	const size_t n = (size_t)1 << log_values, m = n / 2;
+	const double angle = 2 * M_PI * *op->factor; /* of a coefficient of 1 */
+	size_t power = 1;
+	coefficients(y, x, n, slots);
+	roots(re, im, n);
+	for (size_t q = 0; q < slots; q++)
+		by[hel_fft_value(log_values, hel_fft_skewed(log_values, log_slots, q))] +=
+		    turn[q].re;
+	for (size_t j = 0; j < n; j++) /* of a slot, the mean of all slots being the coefficients */
+		by[j] *=
+		    cos(angle * y[j]) * angle / sin(2 * M_PI * HEL_TURN_PROGRAM) / (double)slots;
+	for (size_t p = 0; p < m; p++, power = power * 5 % (2 * n)) {
+		hel_complex z = {0, 0};
+		for (size_t j = 0, k = 0; j < n; j++, k = (k + power) % (2 * n)) {
+			z.re += by[j] * re[k];
+			z.im -= by[j] * im[k];
+		}
+		for (size_t q = p; q < slots; q += m) {
+			turn_x[q].re += z.re;
+			turn_x[q].im += z.im;
+		}
+	}
 }
 
 hel_status hel_refresh_op_check(const hel_op *op, const hel_params *p)

@@ -2,7 +2,6 @@
  * and every slot, unless measured ones are given; errors are predicted by noisy.c. */
 #include "shape.h"
 #include "ckks/primes.h"
-#include "noisy.h"
 #include "onehot.h"
 #include "refresh_op.h"
 #include "weight.h"
@@ -593,19 +592,21 @@ static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 	return run[op->kind](m, op, out);
 }
 
-/* Errors of the layers and of the result, from simulated runs. */
+/* Errors of the result, and the layers' shares. */
 static hel_status predict_errors(const shape_machine *s, const double *samples, size_t count)
 {
 	hel_status st = HEL_OK;
 	const hel_program *p = s->p;
 	hel_noise *noise = NULL;
 	TRY_ALLOC(noise, hel_alloc(p->ops, sizeof *noise));
-	TRY(hel_noise_run(noise, p, s->params, s->level, s->product, samples, count));
-	const double margin = HEL_NOISE_MARGIN * HEL_RECORD_MARGIN;
-	for (size_t i = 0; i < p->ops; i++)
-		s->out->layer[p->op[i].layer].error = margin * noise[i].slot;
-	s->out->error = margin * noise[p->ops - 1].score;
-	s->out->slot_error = margin * noise[p->ops - 1].slot;
+	TRY(hel_noise_run(&s->out->noise, noise, p, s->params, s->level, s->product, samples,
+			  count));
+	for (size_t i = 0; i < p->ops; i++) {
+		hel_noise *layer = &s->out->layer[p->op[i].layer].noise;
+		layer->score = hypot(layer->score, noise[i].score);
+		layer->contributed = hypot(layer->contributed, noise[i].contributed);
+		layer->slot = hypot(layer->slot, noise[i].slot);
+	}
 done:
 	hel_free(noise);
 	return st;

@@ -4,16 +4,14 @@
 
 #include "ckks/ckks.h"
 #include "cost.h"
+#include "noisy.h"
 #include "prog/prog.h"
-
-/** Real records are not like the samples that errors are predicted for. */
-#define HEL_RECORD_MARGIN 2
 
 typedef struct hel_shape_layer {
 	hel_cost cost;
 	unsigned level_in, level_out, key_switches, weights;
-	double bound; /* of |value| over all slots after the layer */
-	double error; /* predicted for a slot after the layer, see hel_shape */
+	double bound;	 /* of |value| over all slots after the layer */
+	hel_noise noise; /* what it adds to the result's errors */
 } hel_shape_layer;
 
 typedef struct hel_shape {
@@ -22,9 +20,7 @@ typedef struct hel_shape {
 	hel_cost cost;	  /* with reading the query and writing the result, which no layer has */
 	double bound;	  /* of the result: largest |slot| */
 	double head_room; /* bits between the bounds and their moduli, where they come closest */
-	/* Predicted, HEL_NOISE_MARGIN * HEL_RECORD_MARGIN above the standard deviation: of the
-	 * score (the mean over the record's slots) and of a slot's real part. */
-	double error, slot_error;
+	hel_noise noise;  /* predicted errors of the result */
 	hel_shape_layer *layer; /* one per layer of the program */
 } hel_shape;
 

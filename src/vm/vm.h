@@ -1,7 +1,7 @@
 /* vm.h -- walks a program: what an op means, a machine says.
  *
- * There are four. clear.h: slot vectors of doubles, the oracle of every test. noisy.h: the same
- * beside itself with errors drawn op by op. shape.h: levels, scales, bounds, keys and cost, without
+ * There are four. clear.h: slot vectors of doubles, the oracle of every test. noisy.h: what
+ * errors of ops do to the result. shape.h: levels, scales, bounds, keys and cost, without
  * data. encrypted.h: ciphertexts, in which a batch of records stands side by side; the others look
  * at one record.
  */

@@ -114,10 +114,10 @@ static double predicted_variance(const ckks_fixture *f, const hel_polynomial *p,
 		      hel_noise_encoding(f->params, scale[level]);
 	for (size_t i = 1; i < n; i++) {
 		const unsigned at = level - s->step[i - 1].depth;
-		variance[i] =
-		    s->step[i - 1].product
-			? hel_noise_switch(f->params, f->params->limbs[at], scale[at] * scale[at])
-			: hel_noise_rescale(f->params, scale[at - 1]);
+		variance[i] = s->step[i - 1].product
+				  ? hel_noise_switch(f->params, f->params->limbs[at], 1,
+						     scale[at] * scale[at])
+				  : hel_noise_rescale(f->params, scale[at - 1]);
 	}
 	for (size_t slot = 0; slot < f->slots; slot++) {
 		memset(gain, 0, n * n * sizeof *gain);

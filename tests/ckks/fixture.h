@@ -91,7 +91,7 @@ static inline void assert_near(const char *what, double error, double bound)
 /* Against an error variance per slot: never above the prediction, never four bits below it. */
 static inline void assert_predicted(const char *what, double error, double variance)
 {
-	const double predicted = HEL_NOISE_MARGIN * sqrt(variance);
+	const double predicted = 2 * sqrt(variance);
 	print_message("  %-24s error 2^%.1f, predicted 2^%.1f\n", what, log2(error),
 		      log2(predicted));
 	if (!(error <= predicted && error * 16 >= predicted))

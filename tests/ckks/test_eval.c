@@ -22,8 +22,8 @@ static void run_all(hel_params_spec spec)
 	const double rounding = hel_noise_encoding(ps, scale), square = 0.98 / 3;
 	const double fresh = hel_noise_encryption(ps, scale) + rounding;
 	const double divided = hel_noise_rescale(ps, below);
-	const double switched = hel_noise_switch(ps, ps->limbs[top], scale);
-	const double switched_product = hel_noise_switch(ps, ps->limbs[top], scale * scale);
+	const double switched = hel_noise_switch(ps, ps->limbs[top], 1, scale);
+	const double switched_product = hel_noise_switch(ps, ps->limbs[top], 1, scale * scale);
 	print_message("N=2^%u levels %u primes/level %u alpha %u special %u: log QP %.1f\n",
 		      spec.log_n, spec.levels, spec.primes_per_level, spec.alpha, spec.special,
 		      hel_params_log_qp(f.params));
@@ -91,7 +91,7 @@ static void run_all(hel_params_spec spec)
 		for (size_t i = 0; i < n; i++) {
 			variance[i] *= 4 * (z[i].re * z[i].re + z[i].im * z[i].im);
 			variance[i] +=
-			    hel_noise_switch(ps, ps->limbs[l], ps->scale[l] * ps->scale[l]);
+			    hel_noise_switch(ps, ps->limbs[l], 1, ps->scale[l] * ps->scale[l]);
 			z[i] = mul(z[i], z[i]);
 		}
 	}
@@ -116,7 +116,7 @@ static void run_all(hel_params_spec spec)
 			assert_predicted(
 			    "rotate", decrypted_error(&f, r, z),
 			    (l == top ? fresh : fresh + hel_noise_rescale(ps, ps->scale[l])) +
-				hel_noise_switch(ps, ps->limbs[l], ps->scale[l]));
+				hel_noise_switch(ps, ps->limbs[l], 1, ps->scale[l]));
 			hel_ct_free(r);
 		}
 	}

@@ -10,6 +10,12 @@ if [ -z "$data" ]; then
 	data=$work/cohort.data
 	"$helrm" synth --out "$data" --rows 303 --seed 3 >/dev/null
 fi
+# The mean of few errors, and of rounded weights, whose errors are the same in every row: for how predictions do over
+# many models see tests/compile/test_precision.c.
+predicted() { # NAME FILE
+	holds "$1 against prediction" "$(field bits "$2")" ">=" "$(field predicted_bits "$2") - 1.6"
+	holds "$1 against prediction" "$(field bits "$2")" "<=" "$(field predicted_bits "$2") + 1.6"
+}
 field() { sed -n "s/.*\"$1\":\([-0-9.e]*\).*/\1/p" "$2"; }
 holds() { # NAME VALUE OPERATOR LIMIT
 	if [ -n "$2" ] && awk "BEGIN { exit !($2 $3 $4) }"; then
@@ -30,17 +36,13 @@ for name in deep codesigned deep-digits codesigned-digits; do
 	*) keys=15e6 ;;
 	esac
 	holds "$name bits" "$(field bits "$work/json")" ">=" 12.5
-	# never above the prediction, never more than four bits below it
-	predicted=$(field predicted_bits "$work/json")
-	holds "$name bits against prediction" "$(field bits "$work/json")" ">=" "$predicted"
-	holds "$name bits against prediction" "$(field bits "$work/json")" "<=" "$predicted + 4"
+	predicted "$name bits" "$work/json"
 	holds "$name decisions that differ" "$(field decisions_differ "$work/json")" "==" 0
 	holds "$name keys" "$(field evaluation_keys_bytes "$work/json")" "<=" $keys
 	"$helrm" verify --model "$work/$name" --compiled "$work/$name.c" --data "$data" --rows 20 --contributed --json \
 		>"$work/public"
 	holds "$name bits, contributed" "$(field bits "$work/public")" ">=" 12.5
-	holds "$name bits, contributed, against prediction" "$(field bits "$work/public")" ">=" \
-		"$(field predicted_bits "$work/public")"
+	predicted "$name bits, contributed," "$work/public"
 	holds "$name decisions that differ, contributed" "$(field decisions_differ "$work/public")" "==" 0
 	holds "$name query" "$(field query_bytes "$work/json")" "<=" 500000
 	holds "$name result" "$(field result_bytes "$work/json")" "<=" 100000
@@ -54,17 +56,14 @@ for kind in relu silu sigmoid gelu; do
 	"$helrm" verify --model "$work/$kind.c/model" --compiled "$work/$kind.c" --data "$data" --rows 8 \
 		--json >"$work/json"
 	exact=$(field auc "$work/compiled")
-	predicted=$(field predicted_bits "$work/json")
 	holds "$kind by polynomials, AUC" "$(field auc_polynomial "$work/compiled")" ">=" "$exact - 0.005"
-	holds "$kind by polynomials, bits" "$(field bits "$work/json")" ">=" "$predicted"
-	# few rows, and the prediction is for queries made under the public key
-	holds "$kind by polynomials, bits" "$(field bits "$work/json")" "<=" "$predicted + 5"
+	predicted "$kind by polynomials, bits" "$work/json"
 	holds "$kind by polynomials, decisions that differ" "$(field decisions_differ "$work/json")" "==" 0
 done
 # Both references from either directory: the program's model and the model as trained.
 for from in "$work/relu" "$work/relu.c/model"; do
 	"$helrm" verify --model "$from" --compiled "$work/relu.c" --data "$data" --rows 8 --json >"$work/json"
-	holds "relu from $(basename "$from"): bits" "$(field bits "$work/json")" ">=" "$(field predicted_bits "$work/json")"
+	predicted "relu from $(basename "$from"): bits" "$work/json"
 	holds "relu from $(basename "$from"): bits of the trained model" "$(field bits_model "$work/json")" ">=" \
 		"$(field predicted_bits_model "$work/json")"
 	holds "relu from $(basename "$from"): the trained model is another one" "$(field bits_model "$work/json")" "<" 10
@@ -78,7 +77,7 @@ for lookup in grid powers roots "powers thal=grid"; do
 	"$helrm" compile --model "$work/codesigned" --out "$work/lookup" "$@" >/dev/null
 	"$helrm" verify --model "$work/codesigned" --compiled "$work/lookup" --data "$data" --rows 8 --json \
 		>"$work/json"
-	holds "lookup $lookup: bits" "$(field bits "$work/json")" ">=" "$(field predicted_bits "$work/json")"
+	predicted "lookup $lookup: bits" "$work/json"
 	holds "lookup $lookup: decisions that differ" "$(field decisions_differ "$work/json")" "==" 0
 	said=$("$helrm" inspect plan "$work/lookup/program.helm" | grep -c "by ${lookup%% *}")
 	holds "lookup $lookup: the plan says so" "$said" "==" 1
@@ -105,7 +104,7 @@ refused "typical records" "$helrm" compile --model "$work/wide" --out "$work/non
 "$helrm" compile --model "$work/wide" --data "$data" --out "$work/wide.c" --json >"$work/compiled"
 holds "measured: head room" "$(field head_room_bits "$work/compiled")" ">=" 4
 "$helrm" verify --model "$work/wide" --compiled "$work/wide.c" --data "$data" --rows 20 --json >"$work/json"
-holds "measured: bits" "$(field bits "$work/json")" ">=" "$(field predicted_bits "$work/json")"
+predicted "measured: bits" "$work/json"
 for file in manifest program; do
 	bounds=$("$helrm" inspect "$work/wide.c/$file.helm" | grep -c MEASURED)
 	holds "measured: $file says so" "$bounds" "==" 1
@@ -117,8 +116,7 @@ sed 1q "$data" >"$work/one"
 "$helrm" compile --model "$work/codesigned" --data "$work/one" --out "$work/one.c" >/dev/null
 "$helrm" verify --model "$work/codesigned" --compiled "$work/one.c" --data "$data" --rows 40 --json \
 	>"$work/json"
-holds "compiled with one record, bits" "$(field bits "$work/json")" ">=" \
-	"$(field predicted_bits "$work/json")"
+predicted "compiled with one record, bits" "$work/json"
 "$helrm" verify --model "$work/codesigned" --compiled "$work/one.c" --data "$work/one" >"$work/says"
 holds "one class, lines with an undefined AUC" "$(grep -c 'AUC undefined' "$work/says")" "==" 2
 holds "one class, lines with nan" "$(grep -ci nan "$work/says")" "==" 0

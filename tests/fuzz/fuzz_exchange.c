@@ -51,6 +51,7 @@ static void make_program(hel_writer *out)
 	m->samples = 16;
 	m->bound = 3;
 	m->bits = 15;
+	m->bits_contributed = 15;
 	m->bits_model = 15;
 	m->unit = m->spread = m->largest = 1;
 	m->key = hel_alloc(1, sizeof *m->key);

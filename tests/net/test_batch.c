@@ -121,7 +121,7 @@ static void test_every_row(void **state)
 		const unsigned log_batch = log_batches[k];
 		parties p;
 		parties_open(&p, log_batch);
-		const double allowed = hel_manifest_error(hel_client_manifest(p.client)) * 4;
+		const double allowed = hel_manifest_error(hel_client_manifest(p.client)) * 16;
 		for (size_t i = 0, n; i < ROWS; i += n) {
 			n = HEL_MIN(p.batch, (size_t)(ROWS - i));
 			predict(score + i, n, &p, p.client, &records, i, n);
@@ -167,7 +167,7 @@ static void test_no_leak(void **state)
 	hel_score before[8], after[8];
 	hel_records changed = records;
 	parties_open(&p, 3);
-	const double noise = 4 * hel_manifest_error(hel_client_manifest(p.client));
+	const double noise = 16 * hel_manifest_error(hel_client_manifest(p.client));
 	predict(before, 8, &p, p.client, &records, 0, 8);
 	changed.value = hel_alloc(records.count * records.dense, sizeof *changed.value);
 	for (size_t place = 0; place < 8; place++) {

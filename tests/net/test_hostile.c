@@ -62,6 +62,7 @@ static void draft_begin(draft *d)
 			      .samples = 16,
 			      .bound = 3,
 			      .bits = 15,
+			      .bits_contributed = 15,
 			      .bits_model = 15,
 			      .unit = 1,
 			      .spread = 1,

@@ -84,6 +84,7 @@ static hel_program *make_program(void)
 	m->measured = true;
 	m->bound = 10;
 	m->bits = 15;
+	m->bits_contributed = 15;
 	m->bits_model = 15;
 	m->unit = m->spread = m->largest = 1;
 	m->keys = 1;

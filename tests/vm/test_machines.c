@@ -116,11 +116,9 @@ static void test_machines_agree(void **state)
 		print_message(
 		    "%u records, %u ops, %u keys: error 2^%.1f, predicted 2^%.1f; largest %.3g of "
 		    "%.3g\n",
-		    records, p->ops, shape.keys, log2(error), log2(shape.slot_error), largest,
+		    records, p->ops, shape.keys, log2(error), log2(shape.noise.slot), largest,
 		    shape.bound);
-		/* never above, never more than four bits below */
-		assert_at_most(error, shape.slot_error);
-		assert_at_least(error * 16, shape.slot_error);
+		assert_within(log2(error / shape.noise.slot), 0, 0.4);
 		assert_at_most(largest, shape.bound * (1 + 1e-6));
 
 		/* without one of the keys: an error, not a number */

@@ -195,9 +195,8 @@ static void check(unsigned log_values)
 		square += (got[q].re - want[q].re) * (got[q].re - want[q].re) / (double)slots;
 	const double error = sqrt(square);
 	print_message("2^%u values, %u keys: error 2^%.2f, predicted 2^%.2f\n", log_values,
-		      f.shape.keys, log2(error), log2(f.shape.slot_error));
-	assert_at_most(error, f.shape.slot_error);
-	assert_at_least(error * 16, f.shape.slot_error);
+		      f.shape.keys, log2(error), log2(f.shape.noise.slot));
+	assert_within(log2(error / f.shape.noise.slot), 0, 0.4);
 	hel_pool *pool = hel_pool_new(3);
 	assert_non_null(pool);
 	assert_ok(run(&f, &same, f.keys, in, pool, NULL));

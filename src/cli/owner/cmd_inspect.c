@@ -85,16 +85,18 @@ static hel_status show_manifest(const hel_args *args, json_t *out, const hel_man
 	}
 	hel_say(
 	    args,
-	    "  together %.2f MB\n|logit| stays below %.4g (%s)\nof scores that spread by %.3g at "
-	    "least %.1f bits are right; against the model as trained %.1f\n",
+	    "  together %.2f MB\n|logit| stays below %.4g (%s)\nof scores that spread by %.3g %.1f "
+	    "bits are right in the mean, %.1f of contributed queries; against the model as trained "
+	    "%.1f, and in nearly every score %.1f\n",
 	    (double)total / 1e6, m->bound,
 	    m->measured ? "MEASURED on sample records, not proved: others are refused"
 			: "proved for every record",
-	    m->spread, m->bits, m->bits_model);
+	    m->spread, m->bits, m->bits_contributed, m->bits_model, hel_manifest_least_bits(m));
 	json_object_set_new(out, "evaluation_keys_bytes", json_integer((json_int_t)total));
 	json_object_set_new(out, "bound", json_real(m->bound));
 	json_object_set_new(out, "bounds", json_string(m->measured ? "measured" : "proved"));
 	json_object_set_new(out, "predicted_bits", json_real(m->bits));
+	json_object_set_new(out, "predicted_bits_contributed", json_real(m->bits_contributed));
 	json_object_set_new(out, "predicted_bits_model", json_real(m->bits_model));
 	json_object_set_new(out, "spread", json_real(m->spread));
 	json_object_set_new(out, "unit", json_real(m->unit));
@@ -117,25 +119,26 @@ static hel_status show_budget(const hel_args *args, json_t *out, const hel_progr
 	const double all = hel_cost_seconds(&machine, shape.cost);
 	json_t *budget = json_array();
 	json_object_set_new(out, "budget", budget);
-	hel_say(args,
-		"error budget (errors per slot, for values as random records cause them%s; the "
-		"score averages them):\n  %-16s %6s  %12s  %12s  %8s  %12s  %6s\n",
-		p->manifest->measured ? " that resemble real ones, measured, too" : "", "layer",
-		"levels", "values up to", "error", "bits", "key switches", "time");
+	hel_say(
+	    args,
+	    "error budget (what each layer adds to the score's error, for values as random records "
+	    "cause them%s):\n  %-16s %6s  %12s  %12s  %8s  %12s  %6s\n",
+	    p->manifest->measured ? " that resemble real ones, measured, too" : "", "layer",
+	    "levels", "values up to", "error", "bits", "key switches", "time");
 	for (uint32_t i = 0; i < p->layers; i++) {
 		const hel_shape_layer *l = &shape.layer[i];
 		const double share = hel_cost_seconds(&machine, l->cost) / all;
 		const int name = (int)strcspn(p->layer[i], ":");
 		hel_say(args, "  %-16.*s %2u->%-2u  %12.4g  %12.3g  %8.1f  %12u  %4.0f %%\n",
 			HEL_MIN(name, 16), p->layer[i], l->level_in, l->level_out, l->bound,
-			l->error, -log2(l->error), l->key_switches, 100 * share);
+			l->noise.score, -log2(l->noise.score), l->key_switches, 100 * share);
 		json_array_append_new(
 		    budget, json_pack("{s:s%, s:i, s:i, s:f, s:f, s:i, s:f}", "layer", p->layer[i],
 				      (size_t)name, "level_in", (int)l->level_in, "level_out",
-				      (int)l->level_out, "bound", l->bound, "error", l->error,
+				      (int)l->level_out, "bound", l->bound, "error", l->noise.score,
 				      "key_switches", (int)l->key_switches, "time_share", share));
 	}
-	hel_say(args, "  score: error %.3g, %.1f bits\n", shape.error, p->manifest->bits);
+	hel_say(args, "  score: error %.3g, %.1f bits\n", shape.noise.score, p->manifest->bits);
 done:
 	hel_shape_clear(&shape);
 	hel_params_free(params);

@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Errors of this many times the predicted one, and of this part of the spread of scores, are no
+/* Errors of this many times the predicted mean, and of this part of the spread of scores, are no
  * noise: the files belong to different models. */
-#define FOREIGN_ERRORS 64
+#define FOREIGN_ERRORS 256
 #define FOREIGN_SHARE 0x1p-5
 
 /* What is compared with: the model as the program computes it, with polynomials where activations
@@ -269,6 +269,7 @@ static hel_status report(const hel_args *args, json_t *out, const outcome *o, co
 	TRY(hel_metrics_of(&trained, o->trained, label, o->rows));
 	const size_t full = HEL_MIN(o->batch, o->rows);
 	const double bits = bits_of(o->error, mf), bits_model = bits_of(o->error_model, mf);
+	const double predicted = p->contributor ? mf->bits_contributed : mf->bits;
 	const double median = o->ms[o->queries / 2], each = median / (double)full,
 		     p95 = o->ms[(size_t)ceil(0.95 * (double)(o->queries - 1))];
 	hel_say(
@@ -278,10 +279,10 @@ static hel_status report(const hel_args *args, json_t *out, const outcome *o, co
 	    "%s (encrypted %s)\n"
 	    "against the model as trained: %.2f bits, largest error %.2g, %zu decisions differ, "
 	    "AUC %s\n"
-	    "predicted: at least %.1f bits, %.1f against the model as trained\n",
+	    "predicted: %.2f bits, %.2f against the model as trained\n",
 	    o->rows, mf->spread, bits, o->worst, o->differ, hel_auc_says(clear.auc).at,
 	    hel_auc_says(encrypted.auc).at, bits_model, o->worst_model, o->differ_model,
-	    hel_auc_says(trained.auc).at, mf->bits, mf->bits_model);
+	    hel_auc_says(trained.auc).at, predicted, mf->bits_model);
 	hel_say(args, "server: median %.2f ms, 95th percentile %.2f ms per %s on %u thread%s\n",
 		median, p95, o->batch > 1 ? "query" : "prediction", args->threads,
 		args->threads > 1 ? "s" : "");
@@ -296,7 +297,7 @@ static hel_status report(const hel_args *args, json_t *out, const outcome *o, co
 	    out,
 	    json_pack("{s:I, s:f, s:f, s:f, s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:i, s:I, s:I, "
 		      "s:I, s:I, s:I, s:f, s:o, s:f, s:f, s:f, s:I, s:o, s:f}",
-		      "rows", (json_int_t)o->rows, "bits", bits, "predicted_bits", mf->bits,
+		      "rows", (json_int_t)o->rows, "bits", bits, "predicted_bits", predicted,
 		      "max_error", o->worst, "decisions_differ", (json_int_t)o->differ, "auc_clear",
 		      hel_report_auc(clear.auc), "auc_encrypted", hel_report_auc(encrypted.auc),
 		      "server_ms_median", median, "server_ms_p95", p95, "server_ms_min", o->ms[0],

@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-/* A coefficient that must be zero may stray this many times the predicted error. Errors are close
- * to Gaussian: one in 10^15 goes that far. */
-#define STRAY_LIMIT 8
+/* A coefficient that must be zero may stray this many times the predicted mean |error|, of records
+ * unlike those it was predicted for, too. Errors are close to Gaussian: none goes that far. */
+#define STRAY_LIMIT 32
 
 static hel_status read_result(hel_ct **out, const hel_client *c, const void *result, size_t size)
 {
@@ -118,7 +118,7 @@ hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 		const bool within = fabs(logit) <= HEL_WITHIN * m->largest;
 		out[r] = (hel_score){.logit = logit,
 				     .probability = 1 / (1 + exp(-logit)),
-				     .bits = within ? fmax(fmin(m->bits, m->bits_model), 0) : 0};
+				     .bits = within ? hel_manifest_least_bits(m) : 0};
 	}
 done:
 	hel_secret_free(coefficient);

@@ -41,6 +41,7 @@ typedef struct hel_linear {
 	const hel_linear_source *source;
 	uint32_t folds;
 	const int32_t *target; /* per slot: the output it computes */
+	double scale;	       /* of all weights; 0: 1 */
 } hel_linear;
 
 /** Where the result is right: result[slot] is the output the slot ends with, HEL_SLOT_ZERO or

@@ -27,7 +27,7 @@ bool hel_linear_weights(hel_complex *out, const hel_linear *t, size_t source, in
 			int32_t giant)
 {
 	const hel_linear_source *s = &t->source[source];
-	const double scale = t->folds & t->slots ? 0.5 : 1;
+	const double scale = (t->folds & t->slots ? 0.5 : 1) * (t->scale > 0 ? t->scale : 1);
 	bool any = false;
 	memset(out, 0, t->slots * sizeof *out);
 	for (size_t p = 0; p < t->slots; p++) {

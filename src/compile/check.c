@@ -82,7 +82,8 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 	k->giant_bits = c->diagonals & ~c->baby_bits;
 	k->fold_radix = c->fold_radix;
 	k->imaginary =
-	    c->blocks && hel_blocks_is_complex(c->blocks) && !(c->folds & conjugate_bit(p));
+	    (c->blocks && hel_blocks_is_complex(c->blocks) && !(c->folds & conjugate_bit(p))) ||
+	    s->then == HEL_THEN_PRODUCT;
 	for (size_t i = 0, computed = 0; i < s->sources; i++)
 		if (s->source[i].stage >= 0) {
 			add_computed(k, c, i, computed++);
@@ -180,6 +181,31 @@ static bool keep(planner *p, size_t stage, hel_packing *k, bool complete, const 
 	return true;
 }
 
+/* The same with the conjugate of a product added, which leaves no garbage in imaginary parts. */
+static hel_status keep_conjugated(planner *p, size_t stage, const hel_packing *k, bool complete,
+				  candidate c)
+{
+	hel_status st = HEL_OK;
+	const unsigned level = hel_stage_end(p->s, stage) + 1;
+	const double more = hel_price_conjugate(&p->price, level);
+	hel_packing copy = *k;
+	copy.source = NULL;
+	copy.result = NULL;
+	copy.imaginary = false;
+	copy.conjugated = true;
+	c.own += more;
+	c.value += more;
+	TRY_ALLOC(copy.source, hel_alloc(k->sources, sizeof *copy.source));
+	TRY_ALLOC(copy.result, hel_alloc_raw((size_t)1 << p->log_slots, sizeof *copy.result));
+	memcpy(copy.source, k->source, k->sources * sizeof *copy.source);
+	memcpy(copy.result, k->result, sizeof *copy.result << p->log_slots);
+	if (keep(p, stage, &copy, complete, &c))
+		copy = (hel_packing){0};
+done:
+	hel_packing_clear(&copy);
+	return st;
+}
+
 static int cheaper(const void *a, const void *b)
 {
 	const candidate *x = a, *y = b;
@@ -248,6 +274,9 @@ static hel_status check_all(planner *p, const candidates *f, size_t stage, bool 
 		if (!worth_trying(&t, c) && p->count[stage])
 			continue;
 		TRY(try_candidate(&k, p, stage, c));
+		if (p->s->stage[stage].then == HEL_THEN_PRODUCT &&
+		    acceptable(p, stage, &k, &complete))
+			TRY(keep_conjugated(p, stage, &k, complete, *c));
 		if (!acceptable(p, stage, &k, &complete) || !keep(p, stage, &k, complete, c))
 			hel_packing_clear(&k);
 		else if (stage + 1 == p->s->count && p->count[stage] == 2)

@@ -66,7 +66,7 @@ done:
 	return st;
 }
 
-static hel_status add_bias(emitter *e, size_t stage, size_t factor)
+static hel_status add_bias(emitter *e, size_t stage, size_t factor, double scale)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &e->s->stage[stage];
@@ -79,7 +79,8 @@ static hel_status add_bias(emitter *e, size_t stage, size_t factor)
 		int32_t row = k->result[q];
 		if (k->blocks && row >= 0)
 			row = hel_blocks_column(k->blocks, (size_t)row);
-		e->b.vector[q] = row < 0 ? (hel_complex){0, 0} : s->bias[factor][row];
+		const hel_complex b = row < 0 ? (hel_complex){0, 0} : s->bias[factor][row];
+		e->b.vector[q] = (hel_complex){scale * b.re, scale * b.im};
 		any |= e->b.vector[q].re != 0 || e->b.vector[q].im != 0;
 	}
 	if (!any)
@@ -152,7 +153,8 @@ static hel_status add_layer(emitter *e, size_t stage)
 	int n = snprintf(text, sizeof text, "%s: %zu -> %zu%s", s->name, width, s->rows,
 			 s->then == HEL_THEN_SQUARE ? ", squared" : "");
 	if (s->then == HEL_THEN_PRODUCT)
-		n += snprintf(text + n, sizeof text - (size_t)n, ", %zu times", s->factors);
+		n += snprintf(text + n, sizeof text - (size_t)n, ", %s",
+			      s->factors > 1 ? "three times" : "two times");
 	if (s->then == HEL_THEN_POLYNOMIAL)
 		n += snprintf(text + n, sizeof text - (size_t)n,
 			      ", polynomial of degree %u over +-%.3g", s->polynomial->degree,
@@ -182,38 +184,49 @@ static hel_status fold(emitter *e, size_t stage)
 	return hel_emit_fold(&e->b, k->folds, k->fold_radix);
 }
 
-/* Factors, each as an affine map at one level lower than `level`, and their product. A product is
- * rescaled by who reads it: those of a sum are first added up. */
+/* One factor: an affine map, rescaled. */
+static hel_status add_factor(emitter *e, size_t stage, hel_transform *packed, size_t most,
+			     const uint32_t *value, size_t factor)
+{
+	hel_status st = HEL_OK;
+	const hel_packing *k = &e->plan->packing[stage];
+	hel_transform_factor(packed, &e->s->stage[stage], k, factor);
+	/* a product to which its conjugate is added is twice itself */
+	packed->t.scale = k->conjugated && !factor ? M_SQRT1_2 : 1;
+	TRY(add_linear(e, stage, packed, most, value));
+	TRY(fold(e, stage));
+	TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
+	TRY(add_bias(e, stage, factor, packed->t.scale));
+done:
+	return st;
+}
+
+/* The affine map, its square, and the product with a second one. Products are rescaled by who
+ * reads them: those of a sum are first added up. */
 static hel_status add_factors(emitter *e, size_t stage, unsigned level)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &e->s->stage[stage];
 	const hel_packing *k = &e->plan->packing[stage];
 	hel_transform *packed = NULL;
-	uint32_t *value = NULL, product = 0;
+	uint32_t *value = NULL;
 	size_t most;
 	TRY_ALLOC(value, hel_alloc(k->sources, sizeof *value));
 	TRY(add_sources(e, value, stage, level));
 	TRY(hel_emitter_transform(&packed, e, stage, &most));
-	for (size_t f = 0; f < s->factors; f++) {
-		hel_transform_factor(packed, s, k, f);
-		TRY(add_linear(e, stage, packed, most, value));
-		TRY(fold(e, stage));
+	TRY(add_factor(e, stage, packed, most, value, 0));
+	if (hel_stage_is_product(s))
+		TRY(hel_emit_unary(&e->b, HEL_OP_SQUARE));
+	if (s->factors > 1) {
 		TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
-		TRY(add_bias(e, stage, f));
-		if (f > 1) { /* further factors meet the product one level lower each */
-			const uint32_t factor = e->b.value;
-			e->b.value = product;
-			TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
-			product = e->b.value;
-			TRY(hel_emit_affine(&e->b, factor, 1, 0, level - (unsigned)f + 1));
-		}
-		if (f)
-			TRY(hel_emit_op(
-			    &e->b,
-			    (hel_op){.kind = HEL_OP_MUL, .value = product, .index = e->b.value}));
-		product = e->b.value;
+		const uint32_t product = e->b.value;
+		TRY(add_factor(e, stage, packed, most, value, 1));
+		TRY(hel_emit_affine(&e->b, e->b.value, 1, 0, level - 1));
+		TRY(hel_emit_op(
+		    &e->b, (hel_op){.kind = HEL_OP_MUL, .value = product, .index = e->b.value}));
 	}
+	if (k->conjugated)
+		TRY(hel_emit_fold(&e->b, 1u << hel_emitter_log_slots(e), 1));
 done:
 	hel_transform_free(packed);
 	hel_free(value);
@@ -235,12 +248,10 @@ static hel_status add_stage(emitter *e, size_t i)
 	if (s->map != HEL_MAP_MATRIX) {
 		TRY(fold(e, i));
 		TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
-		TRY(add_bias(e, i, 0));
+		TRY(add_bias(e, i, 0, 1));
 	}
 	if (s->then == HEL_THEN_POLYNOMIAL)
 		TRY(add_polynomial(e, s, level - 1));
-	if (s->then == HEL_THEN_SQUARE)
-		TRY(hel_emit_unary(&e->b, HEL_OP_SQUARE));
 	e->result[i] = e->b.value;
 	e->open[i] = hel_stage_is_product(s);
 done:

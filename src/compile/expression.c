@@ -141,6 +141,36 @@ done:
 	return st;
 }
 
+hel_status hel_expression_map(hel_expression *out, const hel_expression *in, const double *weight,
+			      size_t rows)
+{
+	hel_status st = HEL_OK;
+	hel_expression e = {0};
+	TRY(begin_like(&e, &in, 1, rows));
+	for (size_t i = 0; i < rows; i++)
+		for (size_t j = 0; j < in->rows; j++)
+			if (weight[i * in->rows + j] != 0)
+				add_row(&e, i, in, j, weight[i * in->rows + j]);
+	*out = e;
+	e = (hel_expression){0};
+done:
+	hel_expression_clear(&e);
+	return st;
+}
+
+hel_status hel_expression_constant(hel_expression *out, double value)
+{
+	hel_status st = HEL_OK;
+	hel_expression e = {0};
+	TRY(begin(&e, 1, 0));
+	e.bias[0] = value;
+	*out = e;
+	e = (hel_expression){0};
+done:
+	hel_expression_clear(&e);
+	return st;
+}
+
 hel_status hel_expression_join(hel_expression *out, const hel_expression *const *in, size_t count)
 {
 	hel_status st = HEL_OK;

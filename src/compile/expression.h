@@ -30,6 +30,11 @@ HEL_CHECKED hel_status hel_expression_of(hel_expression *out, int of, size_t wid
 /** weight times e, plus bias unless that is NULL; weight: [rows][e->rows]. */
 HEL_CHECKED hel_status hel_expression_layer(hel_expression *out, const hel_expression *e,
 					    const float *weight, const float *bias, size_t rows);
+/** weight times e; weight: [rows][e->rows]. */
+HEL_CHECKED hel_status hel_expression_map(hel_expression *out, const hel_expression *e,
+					  const double *weight, size_t rows);
+/** One row, the same for every record. */
+HEL_CHECKED hel_status hel_expression_constant(hel_expression *out, double value);
 /** One after the other. */
 HEL_CHECKED hel_status hel_expression_join(hel_expression *out, const hel_expression *const *e,
 					   size_t count);

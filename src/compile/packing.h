@@ -48,6 +48,7 @@ typedef struct hel_packing {
 	int32_t *result;    /* ... and where it is right: per slot the element, ZERO or ANY */
 	uint32_t folds;	    /* slot bits summed over; bit log_slots: the conjugate is added */
 	bool imaginary;	    /* imaginary parts of the result hold garbage */
+	bool conjugated;    /* of a product: they would, but conjugates are added */
 	hel_blocks *blocks; /* of a lookup */
 	uint32_t baby_bits, giant_bits; /* slot bits of the main diagonals */
 	unsigned fold_radix;		/* slot bits per rotate_sum */

@@ -122,6 +122,13 @@ static size_t fresh_products(const hel_stage *s, const candidate *c)
 	return n;
 }
 
+double hel_price_conjugate(const pricing *p, unsigned level)
+{
+	price x = {.keys = 1};
+	add_hoisted(&x, &p->params->spec, p->params->limbs[level], 1, 1);
+	return worth(p, x, p->params->limbs[level]);
+}
+
 double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsigned level)
 {
 	const hel_params_spec *spec = &p->params->spec;

@@ -61,6 +61,8 @@ static inline bool hel_shares_giants(const candidate *c, size_t source)
 /** Fills in the cheapest baby/giant split and the fold radix; returns what the stage alone is
  *  worth. */
 double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsigned level);
+/** What it is worth to add the conjugate to a product at a level. */
+double hel_price_conjugate(const pricing *p, unsigned level);
 /** The same for a lookup: codes before it, selections after it. */
 double hel_price_lookup(candidate *c, const pricing *p, const hel_stage *s, unsigned level);
 /** Adds what polynomials cost: the same in every packing. */

@@ -19,7 +19,7 @@ unsigned hel_stage_levels(const hel_stage *s)
 	case HEL_THEN_SELECT:
 		return product + 1;
 	case HEL_THEN_PRODUCT:
-		return product + (unsigned)s->factors - 1;
+		return product + (unsigned)s->factors;
 	case HEL_THEN_POLYNOMIAL:
 		return product + hel_polynomial_levels(s->polynomial->degree);
 	case HEL_THEN_NOTHING:

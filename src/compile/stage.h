@@ -11,7 +11,7 @@
 enum { HEL_FROM_FEATURES = -1 };
 
 #define HEL_MAX_STAGES 128
-#define HEL_MAX_FACTORS 3
+#define HEL_MAX_FACTORS 2
 #define HEL_MAX_PARENTS 6		      /* stages that one reads */
 #define HEL_MAX_SOURCES (HEL_MAX_PARENTS + 2) /* and features */
 
@@ -35,12 +35,15 @@ typedef enum hel_stage_map {
 typedef enum hel_stage_then {
 	HEL_THEN_NOTHING,
 	HEL_THEN_SQUARE,
-	HEL_THEN_PRODUCT,    /* of several affine maps, element by element */
+	/* The real part of a complex map's square, which is a product of two real maps:
+	 * (u + v + i (v - u))^2 / 4 = u v + i (v^2 - u^2) / 2; times the second factor if there is
+	 * one. Imaginary parts are garbage until conjugates are added, here or by who reads it. */
+	HEL_THEN_PRODUCT,
 	HEL_THEN_POLYNOMIAL, /* in Chebyshev's basis, for which values lie within -1..1 */
 	HEL_THEN_SELECT,     /* the product with ciphertexts that select (GRID) */
 } hel_stage_then;
 
-/** y = then(sum of sources + bias), for each factor of a product. Several stages may read one. */
+/** y = then(sum of sources + bias). Several stages may read one. */
 typedef struct hel_stage {
 	char name[HEL_NAME_MAX];
 	size_t rows, factors, sources;

@@ -17,7 +17,12 @@ typedef struct lowering {
 	hel_expression *value; /* per node; empty once all that read it have */
 	uint32_t *reader;      /* per node: the last that reads it */
 	uint32_t *column;      /* per node: an embed node's first place in its table's rows */
+	uint32_t *readers;     /* per node: how many read it */
+	uint32_t *absorbed;    /* per node: of an addition, the product that it is already in */
 	int lookup;	       /* the stage, or -1 */
+	double *mean, *spread; /* of all tables' rows, place by place */
+	/* per stage: what it multiplies, or squares */
+	hel_expression kept[HEL_MAX_STAGES][2];
 } lowering;
 
 /* --- tables ------------------------------------------------------------------------------- */
@@ -76,6 +81,29 @@ static hel_status fill_tables(lowering *l)
 				       n->width * sizeof *own);
 		}
 		own += hel_table_width(&schema->table[t]) * s->dim;
+	}
+done:
+	return st;
+}
+
+static hel_status measure_tables(lowering *l)
+{
+	hel_status st = HEL_OK;
+	const size_t dim = l->s->dim, tables = l->m->schema->table_count;
+	TRY_ALLOC(l->mean, hel_alloc(dim * tables, sizeof *l->mean));
+	TRY_ALLOC(l->spread, hel_alloc(dim * tables, sizeof *l->spread));
+	for (size_t t = 0; t < tables; t++) {
+		const hel_table_field *field = &l->m->schema->table[t];
+		/* each of a table's places names one of its rows */
+		const double rows = (double)hel_table_width(field) / field->digits;
+		double *mean = l->mean + t * dim, *spread = l->spread + t * dim;
+		for (size_t i = 0; i < hel_table_width(field) * dim; i++) {
+			const double x = (double)l->s->table[t][i];
+			mean[i % dim] += x / rows;
+			spread[i % dim] += x * x / rows;
+		}
+		for (size_t d = 0; d < dim; d++)
+			spread[d] = sqrt(spread[d]);
 	}
 done:
 	return st;
@@ -182,46 +210,61 @@ static void declare_source(hel_stage *stage, const hel_stage_source *x)
 	y->width = end - y->first;
 }
 
-/* One part of factor f, multiplied out where it is of tables that are fused. */
-static hel_status fill_matrix(const lowering *l, hel_stage *stage, size_t f, const hel_map_part *p)
+/* One part of a map, its real or imaginary part, multiplied out where it is of tables that are
+ * fused. */
+static hel_status fill_matrix(const lowering *l, hel_stage *stage, size_t factor, bool imaginary,
+			      const hel_map_part *p)
 {
 	hel_status st = HEL_OK;
 	const hel_stage_source x = source_of(l, p);
 	hel_stage_source *y = place_of(stage, &x);
 	const size_t dim = l->s->dim, tables = l->m->schema->table_count;
-	if (!y->matrix[f])
-		TRY_ALLOC(y->matrix[f], hel_alloc(stage->rows * y->width, sizeof(hel_complex)));
+	hel_complex **matrix = &y->matrix[factor];
+	if (!*matrix)
+		TRY_ALLOC(*matrix, hel_alloc(stage->rows * y->width, sizeof **matrix));
 	for (size_t r = 0; r < stage->rows; r++) {
-		hel_complex *to = y->matrix[f] + r * y->width + x.first - y->first;
+		/* real numbers, two to a complex one */
+		double *to = &(*matrix + r * y->width + x.first - y->first)->re + imaginary;
 		const double *from = p->matrix + r * p->width;
 		if (p->of != HEL_OF_TABLES || !l->s->way.fuse) {
 			for (size_t c = 0; c < p->width; c++)
-				to[c].re = from[c];
+				to[2 * c] = from[c];
 			continue;
 		}
 		for (size_t t = 0; t < tables; t++, from += dim) {
 			const size_t entries = hel_table_width(&l->m->schema->table[t]);
 			const float *row = l->s->table[t];
-			for (size_t i = 0; i < entries; i++, to++, row += dim)
+			for (size_t i = 0; i < entries; i++, to += 2, row += dim)
 				for (size_t k = 0; k < dim; k++)
-					to->re += from[k] * (double)row[k];
+					*to += from[k] * (double)row[k];
 		}
 	}
 done:
 	return st;
 }
 
-static hel_status check_fused(const lowering *l, const hel_expression *e, size_t factors)
+/* Affine maps that become a stage; all have as many rows. */
+typedef struct maps {
+	const hel_expression *real, *imaginary, *second; /* the latter two: NULL: none */
+} maps;
+
+static const hel_expression *map_of(const maps *m, size_t number)
+{
+	return number == 0 ? m->real : number == 1 ? m->imaginary : m->second;
+}
+
+static hel_status check_fused(const lowering *l, const maps *m)
 {
 	size_t rows = l->s->dim * l->m->schema->table_count;
 	bool tables = false;
-	for (size_t f = 0; f < factors; f++) {
-		rows += e[f].rows;
-		for (size_t k = 0; k < e[f].parts; k++)
-			if (e[f].part[k].of == HEL_OF_TABLES)
+	for (size_t n = 0; n < 3; n++) {
+		const hel_expression *e = map_of(m, n);
+		rows += e ? e->rows : 0;
+		for (size_t k = 0; e && k < e->parts; k++)
+			if (e->part[k].of == HEL_OF_TABLES)
 				tables = true;
 			else
-				rows += e[f].part[k].width;
+				rows += e->part[k].width;
 	}
 	if (l->s->way.fuse && tables && hel_schema_onehots(l->m->schema) * rows > MAX_FUSED)
 		return hel_fail(HEL_ELIMIT, "tables of %zu entries are too large to multiply out",
@@ -229,46 +272,150 @@ static hel_status check_fused(const lowering *l, const hel_expression *e, size_t
 	return HEL_OK;
 }
 
-/* A stage of its own: a product of expressions, or what follows one. */
-static hel_status push_stage(lowering *l, const hel_expression *e, size_t factors, const char *name,
-			     hel_stage_then then, hel_stage **out)
+static hel_status copy(hel_expression *out, const hel_expression *e)
+{
+	return hel_expression_sum(out, &e, 1, 1);
+}
+
+static void clear_kept(lowering *l, size_t stage)
+{
+	for (size_t f = 0; f < 2; f++)
+		hel_expression_clear(&l->kept[stage][f]);
+}
+
+/* Takes the latest stage back, which nobody reads any more. */
+static void pop_stage(lowering *l)
+{
+	clear_kept(l, --l->s->count);
+	hel_stage_clear(&l->s->stage[l->s->count]);
+}
+
+/* Whether tables are looked up before it, once. */
+static hel_status look_up(lowering *l, const maps *m)
 {
 	hel_status st = HEL_OK;
-	const hel_stage_source *from[HEL_MAX_PARENTS];
+	for (size_t n = 0; n < 3; n++) {
+		const hel_expression *e = map_of(m, n);
+		if (!e || !hel_expression_part(e, HEL_OF_TABLES))
+			continue;
+		l->s->used.fuse |= l->s->way.fuse;
+		if (!l->s->way.fuse && l->lookup < 0)
+			TRY(push_lookup(l));
+	}
+done:
+	return st;
+}
+
+/* A stage of its own: `then` of a map. */
+static hel_status push_stage(lowering *l, maps m, const char *name, hel_stage_then then,
+			     hel_stage **out)
+{
+	hel_status st = HEL_OK;
 	hel_stage *stage = NULL;
 	size_t parts = 0, computed = 0;
-	TRY(check_fused(l, e, factors));
-	for (size_t f = 0; f < factors; f++) {
-		parts += e[f].parts;
-		if (hel_expression_part(&e[f], HEL_OF_TABLES)) {
-			l->s->used.fuse |= l->s->way.fuse;
-			if (!l->s->way.fuse && l->lookup < 0)
-				TRY(push_lookup(l));
-		}
-	}
-	TRY(new_stage(&stage, l, name, e[0].rows, factors, parts));
+	TRY(check_fused(l, &m));
+	TRY(look_up(l, &m));
+	for (size_t n = 0; n < 3; n++)
+		parts += map_of(&m, n) ? map_of(&m, n)->parts : 0;
+	TRY(new_stage(&stage, l, name, m.real->rows, m.second ? 2 : 1, parts));
 	stage->then = then;
-	for (size_t f = 0; f < factors; f++)
-		for (size_t k = 0; k < e[f].parts; k++) {
-			const hel_stage_source x = source_of(l, &e[f].part[k]);
+	for (size_t n = 0; n < 3; n++)
+		for (size_t k = 0; map_of(&m, n) && k < map_of(&m, n)->parts; k++) {
+			const hel_stage_source x = source_of(l, &map_of(&m, n)->part[k]);
 			declare_source(stage, &x);
 		}
 	for (size_t k = 0; k < stage->sources; k++)
 		computed += stage->source[k].stage >= 0;
-	if (computed > HEL_ARRAY_LEN(from))
+	if (computed > HEL_MAX_PARENTS)
 		FAIL(HEL_EUNSUPPORTED,
-		     "layer %s reads %zu products, at most %zu are possible: put a layer between "
+		     "layer %s reads %zu products, at most %d are possible: put a layer between "
 		     "them",
-		     name, computed, HEL_ARRAY_LEN(from));
-	for (size_t f = 0; f < factors; f++) {
-		for (size_t k = 0; k < e[f].parts; k++)
-			TRY(fill_matrix(l, stage, f, &e[f].part[k]));
-		TRY_ALLOC(stage->bias[f], hel_alloc(e[f].rows, sizeof *stage->bias[f]));
-		for (size_t r = 0; r < e[f].rows; r++)
-			stage->bias[f][r].re = e[f].bias[r];
+		     name, computed, HEL_MAX_PARENTS);
+	for (size_t n = 0; n < 3; n++) {
+		const hel_expression *e = map_of(&m, n);
+		hel_complex **bias = &stage->bias[n == 2];
+		if (!e)
+			continue;
+		for (size_t k = 0; k < e->parts; k++)
+			TRY(fill_matrix(l, stage, n == 2, n == 1, &e->part[k]));
+		if (!*bias)
+			TRY_ALLOC(*bias, hel_alloc(e->rows, sizeof **bias));
+		for (size_t r = 0; r < e->rows; r++)
+			*(n == 1 ? &(*bias)[r].im : &(*bias)[r].re) = e->bias[r];
 	}
 	*out = stage;
 done:
+	return st;
+}
+
+/* About how large a row's values are: of tables, over all rows alike; of others, as if they were
+ * standardised. */
+static void sizes_of(double *size, const lowering *l, const hel_expression *e)
+{
+	for (size_t r = 0; r < e->rows; r++) {
+		double square = 0, mean = e->bias[r];
+		for (size_t k = 0; k < e->parts; k++) {
+			const double *w = e->part[k].matrix + r * e->part[k].width;
+			const bool tables = e->part[k].of == HEL_OF_TABLES;
+			for (size_t c = 0; c < e->part[k].width; c++) {
+				const double spread = tables ? l->spread[c] : 1;
+				mean += tables ? w[c] * l->mean[c] : 0;
+				square += w[c] * w[c] * spread * spread;
+			}
+		}
+		size[r] = sqrt(square + mean * mean);
+	}
+}
+
+/* Powers of two for the rows of factors, whose product is 1 in each row: so that all are about as
+ * large, and errors of one are not multiplied by another much larger one. */
+static hel_status balance(const lowering *l, hel_expression *factor, size_t factors)
+{
+	hel_status st = HEL_OK;
+	const size_t rows = factor[0].rows;
+	double *size = NULL;
+	TRY_ALLOC(size, hel_alloc(factors * rows, sizeof *size));
+	for (size_t f = 0; f < factors; f++)
+		sizes_of(size + f * rows, l, &factor[f]);
+	for (size_t r = 0; r < rows; r++) {
+		int exponent[3], sum = 0;
+		bool zero = false;
+		for (size_t f = 0; f < factors; f++) {
+			zero |= !(size[f * rows + r] > 0);
+			exponent[f] = zero ? 0 : ilogb(size[f * rows + r]);
+			sum += exponent[f];
+		}
+		const int each = (int)floor(sum / (double)factors);
+		for (size_t f = 0; f < factors; f++) {
+			/* the last takes what the division leaves */
+			const int wanted = f + 1 < factors ? each : sum - each * ((int)factors - 1);
+			size[f * rows + r] = zero ? 1 : ldexp(1, wanted - exponent[f]);
+		}
+	}
+	for (size_t f = 0; f < factors; f++)
+		hel_expression_scale(&factor[f], size + f * rows);
+done:
+	hel_free(size);
+	return st;
+}
+
+/* u v, times `second` unless that is NULL. */
+static hel_status push_product(lowering *l, const hel_expression *u, const hel_expression *v,
+			       const hel_expression *second, const char *name)
+{
+	hel_status st = HEL_OK;
+	hel_expression minus = {0}, real = {0}, imaginary = {0};
+	hel_stage *stage;
+	TRY(hel_expression_sum(&minus, &u, 1, -1));
+	TRY(hel_expression_sum(&real, (const hel_expression *const[]){u, v}, 2, 0.5));
+	TRY(hel_expression_sum(&imaginary, (const hel_expression *const[]){v, &minus}, 2, 0.5));
+	TRY(push_stage(l, (maps){&real, &imaginary, second}, name, HEL_THEN_PRODUCT, &stage));
+	TRY(copy(&l->kept[l->s->count - 1][0], u));
+	TRY(copy(&l->kept[l->s->count - 1][1], v));
+done:
+	hel_expression_clear(&minus);
+	hel_expression_clear(&real);
+	hel_expression_clear(&imaginary);
 	return st;
 }
 
@@ -306,12 +453,13 @@ static hel_status square(hel_expression *out, lowering *l, hel_expression *x, he
 	for (size_t i = 0; i < x->rows; i++)
 		x->bias[i] += b / (2 * a);
 	if (x->parts) {
-		TRY(push_stage(l, x, 1, name, HEL_THEN_SQUARE, &stage));
+		TRY(push_stage(l, (maps){.real = x}, name, HEL_THEN_SQUARE, &stage));
+		TRY(copy(&l->kept[l->s->count - 1][0], x));
 		TRY(stage_value(out, l, a, -b * b / (4 * a)));
 	} else {
 		for (size_t i = 0; i < x->rows; i++)
 			x->bias[i] = a * x->bias[i] * x->bias[i] - b * b / (4 * a);
-		TRY(hel_expression_sum(out, (const hel_expression *const[]){x}, 1, 1));
+		TRY(copy(out, x));
 	}
 done:
 	return st;
@@ -327,13 +475,13 @@ static hel_status polynomial(hel_expression *out, lowering *l, hel_expression *x
 	if (!x->parts) {
 		for (size_t i = 0; i < x->rows; i++)
 			x->bias[i] = hel_approximation_at(p, x->bias[i]);
-		return hel_expression_sum(out, (const hel_expression *const[]){x}, 1, 1);
+		return copy(out, x);
 	}
 	TRY_ALLOC(factor, hel_alloc(x->rows, sizeof *factor));
 	for (size_t i = 0; i < x->rows; i++)
 		factor[i] = 1 / p->range;
 	hel_expression_scale(x, factor);
-	TRY(push_stage(l, x, 1, name, HEL_THEN_POLYNOMIAL, &stage));
+	TRY(push_stage(l, (maps){.real = x}, name, HEL_THEN_POLYNOMIAL, &stage));
 	stage->polynomial = p;
 	TRY(stage_value(out, l, 1, 0));
 done:
@@ -372,10 +520,10 @@ static hel_status product(hel_expression *out, lowering *l, hel_expression pair[
 			  const char *name)
 {
 	hel_status st = HEL_OK;
-	hel_stage *stage;
 	const size_t constant = !pair[1].parts;
 	if (pair[0].parts && pair[1].parts) {
-		TRY(push_stage(l, pair, 2, name, HEL_THEN_PRODUCT, &stage));
+		TRY(balance(l, pair, 2));
+		TRY(push_product(l, &pair[0], &pair[1], NULL, name));
 		TRY(stage_value(out, l, 1, 0));
 	} else {
 		hel_expression_scale(&pair[!constant], pair[constant].bias);
@@ -420,7 +568,7 @@ static hel_status lower_activation(hel_expression *out, lowering *l, uint32_t i)
 		     "{\"kind\": \"quadratic\", \"a\": 0.1, \"b\": 0.5} in the config",
 		     name, kind, kind);
 	}
-	TRY(hel_expression_sum(&x, &in, 1, 1));
+	TRY(copy(&x, in));
 	if (l->m->approximation)
 		TRY(polynomial(out, l, &x, &l->m->approximation[n->activated], name));
 	else if (l->s->degree == 2 && x.parts == 1 && x.part[0].of == HEL_OF_DENSE &&
@@ -471,6 +619,24 @@ done:
 	return st;
 }
 
+/* x y + x = x (y + 1): where a sum of a product and one of its factors is all that reads it, the
+ * sum is the product. */
+static void absorb_residual(lowering *l, uint32_t i, hel_expression pair[2])
+{
+	const hel_node *n = &l->g->node[i], *sum = &l->g->node[l->reader[i]];
+	if (l->readers[i] != 1 || sum->kind != HEL_NODE_ADD || sum->inputs != 2 ||
+	    n->input[0] == n->input[1])
+		return;
+	const uint32_t other = sum->input[sum->input[0] == i];
+	for (size_t f = 0; f < 2; f++)
+		if (n->input[f] == other) {
+			for (size_t r = 0; r < pair[!f].rows; r++)
+				pair[!f].bias[r] += 1;
+			l->absorbed[l->reader[i]] = i;
+			return;
+		}
+}
+
 static hel_status lower_multiply(hel_expression *out, lowering *l, uint32_t i,
 				 const hel_expression *const *in)
 {
@@ -478,7 +644,8 @@ static hel_status lower_multiply(hel_expression *out, lowering *l, uint32_t i,
 	const hel_node *n = &l->g->node[i];
 	hel_expression pair[2] = {{0}};
 	for (size_t f = 0; f < 2; f++)
-		TRY(hel_expression_sum(&pair[f], &in[f], 1, 1));
+		TRY(copy(&pair[f], in[f]));
+	absorb_residual(l, i, pair);
 	if (n->input[0] == n->input[1])
 		TRY(square(out, l, pair, (hel_activation){HEL_ACT_SQUARE, 0, 0}, n->name));
 	else
@@ -506,6 +673,8 @@ static hel_status lower_node(hel_expression *out, lowering *l, uint32_t i,
 	case HEL_NODE_CONCAT:
 		return hel_expression_join(out, in, n->inputs);
 	case HEL_NODE_ADD:
+		if (l->absorbed[i])
+			return copy(out, &l->value[l->absorbed[i]]);
 		return hel_expression_sum(out, in, n->inputs, 1);
 	case HEL_NODE_SCALE:
 		return hel_expression_sum(out, in, 1, n->factor);
@@ -523,31 +692,253 @@ static hel_status lower_node(hel_expression *out, lowering *l, uint32_t i,
 /* --- the whole graph ---------------------------------------------------------------------------
  */
 
-/* The last layer after squares or products: its weights move into them. */
-static hel_status sum_of_products(lowering *l, hel_expression *e, const char *name)
+/* A row more for each factor. */
+static hel_status add_rows(hel_expression *e, const hel_expression *row)
 {
 	hel_status st = HEL_OK;
-	hel_stages *s = l->s;
-	hel_stage *last = &s->stage[s->count - 1], *sum;
+	hel_expression both = {0};
+	TRY(hel_expression_join(&both, (const hel_expression *const[]){e, row}, 2));
+	hel_expression_clear(e);
+	*e = both;
+done:
+	return st;
+}
+
+/* What remains of the logit beside the last stage, as rows of that stage: h = h 1, or, of squares,
+ * ((h + 1) / 2)^2 - ((h - 1) / 2)^2. Nothing where nothing remains. */
+static hel_status rest_as_rows(hel_expression *factor, size_t factors, const hel_expression *rest)
+{
+	hel_status st = HEL_OK;
+	hel_expression one = {0}, half = {0};
+	if (!rest->parts)
+		return HEL_OK;
+	TRY(hel_expression_constant(&one, 1));
+	if (factors > 1) {
+		TRY(add_rows(&factor[0], rest));
+		for (size_t f = 1; f < factors; f++)
+			TRY(add_rows(&factor[f], &one));
+		goto done;
+	}
+	for (int minus = 0; minus < 2; minus++) {
+		hel_expression_clear(&half);
+		one.bias[0] = minus ? -1 : 1;
+		TRY(hel_expression_sum(&half, (const hel_expression *const[]){rest, &one}, 2, 0.5));
+		TRY(add_rows(&factor[0], &half));
+	}
+done:
+	hel_expression_clear(&one);
+	hel_expression_clear(&half);
+	return st;
+}
+
+/* e without its map of stage `of`, and without its bias where other parts remain, which take it. */
+static hel_status rest_of(hel_expression *out, const hel_expression *e, int of)
+{
+	hel_status st = copy(out, e);
+	for (size_t k = 0; st == HEL_OK && k < out->parts; k++)
+		if (out->part[k].of == of) {
+			hel_free(out->part[k].matrix);
+			out->part[k--] = out->part[--out->parts];
+		}
+	return st;
+}
+
+#define FEWEST_PAIRED 64 /* squares; of fewer a layer has one diagonal in any case */
+
+/* sum_i w_i x_i^2: those with positive and with negative weights, as real and imaginary parts of
+ * complex squares, where that makes half of them. */
+static hel_status push_paired_squares(bool *done, lowering *l, const hel_expression *x,
+				      const double *weight, const char *name)
+{
+	hel_status st = HEL_OK;
+	size_t count[2] = {0, 0};
+	double *matrix = NULL;
+	hel_expression part[2] = {{0}};
+	hel_stage *stage;
+	for (size_t i = 0; i < x->rows; i++)
+		count[weight[i] < 0]++;
+	const size_t rows = HEL_MAX(count[0], count[1]);
+	*done = x->rows >= FEWEST_PAIRED && hel_log2_ceil(rows) < hel_log2_ceil(x->rows);
+	if (!*done)
+		goto done;
+	TRY_ALLOC(matrix, hel_alloc(2 * rows * x->rows, sizeof *matrix));
+	count[0] = count[1] = 0;
+	for (size_t i = 0; i < x->rows; i++) {
+		const size_t negative = weight[i] < 0;
+		matrix[(negative * rows + count[negative]++) * x->rows + i] = sqrt(fabs(weight[i]));
+	}
+	for (size_t k = 0; k < 2; k++)
+		TRY(hel_expression_map(&part[k], x, matrix + k * rows * x->rows, rows));
+	TRY(push_stage(l, (maps){.real = &part[0], .imaginary = &part[1]}, name, HEL_THEN_PRODUCT,
+		       &stage));
+done:
+	hel_free(matrix);
+	hel_expression_clear(&part[0]);
+	hel_expression_clear(&part[1]);
+	return st;
+}
+
+/* sum_i w_i x_i^2: the weights' roots move into the squares. */
+static hel_status push_weighted_squares(lowering *l, const hel_expression *x, const double *weight,
+					const char *name)
+{
+	hel_status st = HEL_OK;
+	hel_stage *last = NULL;
+	bool paired;
+	TRY(push_paired_squares(&paired, l, x, weight, name));
+	if (paired)
+		goto done;
+	TRY(push_stage(l, (maps){.real = x}, name, HEL_THEN_SQUARE, &last));
 	for (size_t r = 0; r < last->rows; r++) {
-		const double weight = e->part[0].matrix[r];
-		const double complex root = last->then == HEL_THEN_SQUARE ? csqrt(weight) : weight;
+		const double complex root = csqrt(weight[r]);
 		const hel_complex f = {creal(root), cimag(root)};
 		for (size_t k = 0; k < last->sources; k++)
-			for (size_t c = 0; last->source[k].matrix[0] && c < last->source[k].width;
-			     c++) {
+			for (size_t c = 0; c < last->source[k].width; c++) {
 				hel_complex *w =
 				    &last->source[k].matrix[0][r * last->source[k].width + c];
 				*w = (hel_complex){w->re * f.re, w->re * f.im};
 			}
 		hel_complex *bias = &last->bias[0][r];
 		*bias = (hel_complex){bias->re * f.re, bias->re * f.im};
-		e->part[0].matrix[r] = 1;
 	}
-	TRY(push_stage(l, e, 1, name, HEL_THEN_NOTHING, &sum));
-	sum->map = HEL_MAP_ONES;
-	s->used.sum = true;
 done:
+	return st;
+}
+
+/* The sum of w x^2, or of w u v (w u v s), and what remains, as one stage and the sum of all its
+ * slots. */
+static hel_status sum_of_products(lowering *l, hel_expression *factor, size_t factors,
+				  const double *given, const hel_expression *rest,
+				  const char *names[2])
+{
+	hel_status st = HEL_OK;
+	const size_t rows = factor[0].rows;
+	double *weight = NULL;
+	hel_expression e = {0}, all = {0};
+	hel_stage *sum;
+	TRY_ALLOC(weight, hel_alloc(rows + 2, sizeof *weight));
+	memcpy(weight, given, rows * sizeof *weight);
+	weight[rows] = 1;
+	weight[rows + 1] = -1; /* of squares */
+	TRY(rest_as_rows(factor, factors, rest));
+	if (factors == 1)
+		TRY(push_weighted_squares(l, factor, weight, names[0]));
+	else {
+		for (size_t r = rows; r < factor[0].rows; r++)
+			weight[r] = 1;
+		hel_expression_scale(&factor[0], weight);
+		TRY(balance(l, factor, factors));
+		TRY(push_product(l, &factor[0], &factor[1], factors > 2 ? &factor[2] : NULL,
+				 names[0]));
+	}
+	TRY(stage_value(&e, l, 1, 0));
+	TRY(hel_expression_gather(&all, &e, e.rows));
+	all.bias[0] = rest->parts ? 0 : rest->bias[0];
+	TRY(push_stage(l, (maps){.real = &all}, names[1], HEL_THEN_NOTHING, &sum));
+	sum->map = HEL_MAP_ONES;
+	l->s->used.sum = true;
+done:
+	hel_free(weight);
+	hel_expression_clear(&e);
+	hel_expression_clear(&all);
+	return st;
+}
+
+/* The logit through its last stage, whose weights are e's. */
+static hel_status end_in_sum(lowering *l, const hel_expression *e, const char *name)
+{
+	hel_status st = HEL_OK;
+	const size_t last = l->s->count - 1;
+	const size_t factors = l->s->stage[last].then == HEL_THEN_SQUARE ? 1 : 2;
+	char product[HEL_NAME_MAX];
+	hel_expression factor[2] = {{0}}, rest = {0};
+	snprintf(product, sizeof product, "%s", l->s->stage[last].name);
+	TRY(rest_of(&rest, e, (int)last));
+	for (size_t f = 0; f < factors; f++)
+		TRY(copy(&factor[f], &l->kept[last][f]));
+	pop_stage(l);
+	TRY(sum_of_products(l, factor, factors, hel_expression_part(e, (int)last)->matrix, &rest,
+			    (const char *[]){product, name}));
+done:
+	hel_expression_clear(&factor[0]);
+	hel_expression_clear(&factor[1]);
+	hel_expression_clear(&rest);
+	return st;
+}
+
+static bool of_record(const hel_expression *e)
+{
+	bool record = true;
+	for (size_t k = 0; k < e->parts; k++)
+		record &= e->part[k].of < 0;
+	return record;
+}
+
+/* Whether the logit is sum_i w_i x_i (R y + r)_i + c y + h, where y is a product and y's factors, x
+ * and h are affine in the record. Then it is sum_j y_j (R^T w x + c)_j + h + sum_i w_i r_i x_i: a
+ * product of three maps of the record, and a level less. *side: which factor x is. */
+static bool is_cubic(const lowering *l, const hel_expression *e, size_t *side)
+{
+	const int last = (int)l->s->count - 1;
+	if (last < 1 || !hel_expression_part(e, last))
+		return false;
+	const hel_stage *z = &l->s->stage[last], *y = z - 1;
+	if (z->then != HEL_THEN_PRODUCT || y->then != HEL_THEN_PRODUCT ||
+	    !of_record(&l->kept[last - 1][0]) || !of_record(&l->kept[last - 1][1]))
+		return false;
+	for (size_t k = 0; k < e->parts; k++)
+		if (e->part[k].of >= 0 && e->part[k].of < last - 1)
+			return false;
+	for (*side = 0; *side < 2; ++*side) {
+		const hel_expression *x = &l->kept[last][*side], *f = &l->kept[last][!*side];
+		if (of_record(x) && f->parts == 1 && f->part[0].of == last - 1)
+			return true;
+	}
+	return false;
+}
+
+static hel_status end_in_cubic(lowering *l, const hel_expression *e, size_t side, const char *name)
+{
+	hel_status st = HEL_OK;
+	const int last = (int)l->s->count - 1;
+	const hel_expression *x = &l->kept[last][side], *f = &l->kept[last][!side];
+	const double *w = hel_expression_part(e, last)->matrix;
+	const hel_map_part *c = hel_expression_part(e, last - 1);
+	const size_t n = x->rows, m = f->part[0].width;
+	double *weight = NULL, *ones = NULL;
+	char product[HEL_NAME_MAX];
+	hel_expression factor[3] = {{0}}, record = {0}, linear = {0}, rest = {0};
+	snprintf(product, sizeof product, "%s", l->s->stage[last].name);
+	TRY_ALLOC(weight, hel_alloc((m + 1) * n, sizeof *weight));
+	TRY_ALLOC(ones, hel_alloc(m, sizeof *ones));
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < m; j++)
+			weight[j * n + i] = w[i] * f->part[0].matrix[i * m + j];
+		weight[m * n + i] = w[i] * f->bias[i];
+	}
+	TRY(hel_expression_map(&factor[2], x, weight, m));
+	for (size_t j = 0; j < m; j++) {
+		factor[2].bias[j] += c ? c->matrix[j] : 0;
+		ones[j] = 1;
+	}
+	TRY(hel_expression_map(&linear, x, weight + m * n, 1));
+	TRY(rest_of(&record, e, last));
+	TRY(rest_of(&rest, &record, last - 1));
+	hel_expression_clear(&record);
+	TRY(hel_expression_sum(&record, (const hel_expression *const[]){&rest, &linear}, 2, 1));
+	for (size_t k = 0; k < 2; k++)
+		TRY(copy(&factor[k], &l->kept[last - 1][k]));
+	pop_stage(l);
+	pop_stage(l);
+	TRY(sum_of_products(l, factor, 3, ones, &record, (const char *[]){product, name}));
+done:
+	hel_free(weight);
+	hel_free(ones);
+	for (size_t k = 0; k < 3; k++)
+		hel_expression_clear(&factor[k]);
+	hel_expression_clear(&record);
+	hel_expression_clear(&linear);
+	hel_expression_clear(&rest);
 	return st;
 }
 
@@ -557,6 +948,7 @@ static hel_status lower_logit(lowering *l, hel_expression *e)
 	hel_status st = HEL_OK;
 	hel_stages *s = l->s;
 	const int last = (int)s->count - 1;
+	size_t side;
 	char name[HEL_NAME_MAX];
 	hel_stage *stage;
 	name_of(name, l, (uint32_t)l->g->nodes - 1);
@@ -564,11 +956,13 @@ static hel_status lower_logit(lowering *l, hel_expression *e)
 		FAIL(HEL_EUNSUPPORTED, "the model's score is the same for every record");
 	if (s->way.unit > 0)
 		hel_expression_scale(e, &(double){1 / s->way.unit});
-	if (s->way.sum && e->parts == 1 && e->part[0].of == last && last >= 0 &&
-	    hel_stage_is_product(&s->stage[last]))
-		TRY(sum_of_products(l, e, name));
+	if (s->way.sum && is_cubic(l, e, &side))
+		TRY(end_in_cubic(l, e, side, name));
+	else if (s->way.sum && last >= 0 && hel_stage_is_product(&s->stage[last]) &&
+		 hel_expression_part(e, last))
+		TRY(end_in_sum(l, e, name));
 	else
-		TRY(push_stage(l, e, 1, name, HEL_THEN_NOTHING, &stage));
+		TRY(push_stage(l, (maps){.real = e}, name, HEL_THEN_NOTHING, &stage));
 done:
 	return st;
 }
@@ -652,11 +1046,16 @@ static hel_status lower(lowering *l)
 	TRY_ALLOC(l->value, hel_alloc(g->nodes, sizeof *l->value));
 	TRY_ALLOC(l->reader, hel_alloc(g->nodes, sizeof *l->reader));
 	TRY_ALLOC(l->column, hel_alloc(g->nodes, sizeof *l->column));
+	TRY_ALLOC(l->readers, hel_alloc(g->nodes, sizeof *l->readers));
+	TRY_ALLOC(l->absorbed, hel_alloc(g->nodes, sizeof *l->absorbed));
 	TRY(place_tables(l));
 	TRY(fill_tables(l));
+	TRY(measure_tables(l));
 	for (uint32_t i = 0; i < g->nodes; i++)
-		for (size_t k = 0; k < g->node[i].inputs; k++)
+		for (size_t k = 0; k < g->node[i].inputs; k++) {
 			l->reader[g->node[i].input[k]] = i;
+			l->readers[g->node[i].input[k]]++;
+		}
 	/* decided first, because it moves the one-hot entries */
 	l->s->used.monomials = l->s->way.monomials && can_expand(l->m);
 	l->s->degree = l->s->used.monomials ? 2 : 1;
@@ -670,6 +1069,12 @@ done:
 	hel_free(l->value);
 	hel_free(l->reader);
 	hel_free(l->column);
+	hel_free(l->readers);
+	hel_free(l->absorbed);
+	hel_free(l->mean);
+	hel_free(l->spread);
+	for (size_t i = 0; i < HEL_MAX_STAGES; i++)
+		clear_kept(l, i);
 	return st;
 }
 
@@ -713,6 +1118,7 @@ hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, hel_way way)
 {
 	hel_status st = HEL_OK;
 	hel_stages *s = NULL;
+	lowering *l = NULL;
 	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
 	s->model = m;
 	s->way = way;
@@ -720,11 +1126,16 @@ hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, hel_way way)
 	TRY_ALLOC(s->order, hel_alloc(m->schema->table_count + 1, sizeof *s->order));
 	choose_codings(s);
 	TRY_ALLOC(s->stage, hel_alloc(HEL_MAX_STAGES, sizeof *s->stage));
-	lowering l = {.s = s, .m = m, .g = m->graph, .lookup = -1};
-	TRY(lower(&l));
+	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
+	l->s = s;
+	l->m = m;
+	l->g = m->graph;
+	l->lookup = -1;
+	TRY(lower(l));
 	*out = s;
 	s = NULL;
 done:
+	hel_free(l);
 	hel_stages_free(s);
 	return st;
 }

@@ -54,6 +54,7 @@ void hel_json_open(hel_json_writer *j, const char *name, char bracket); /* { or 
 void hel_json_close(hel_json_writer *j, char bracket);			/* } or ] */
 void hel_json_put_text(hel_json_writer *j, const char *name, const char *text);
 void hel_json_put_integer(hel_json_writer *j, const char *name, uint64_t v);
+void hel_json_put_bool(hel_json_writer *j, const char *name, bool v);
 /** 17 digits, so that it is read as the same double; always with a point or an exponent. */
 void hel_json_put_number(hel_json_writer *j, const char *name, double v);
 /** The zero-ended text; the writer is empty again. */

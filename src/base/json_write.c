@@ -82,6 +82,12 @@ void hel_json_put_integer(hel_json_writer *j, const char *name, uint64_t v)
 	put(j, text);
 }
 
+void hel_json_put_bool(hel_json_writer *j, const char *name, bool v)
+{
+	begin(j, name);
+	put(j, v ? "true" : "false");
+}
+
 void hel_json_put_number(hel_json_writer *j, const char *name, double v)
 {
 	char text[40];

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool hel_is_utf8(const char *text)
 {
@@ -78,4 +79,16 @@ int hel_print(char *out, size_t size, const char *format, ...)
 	const int n = hel_print_list(out, size, format, args);
 	va_end(args);
 	return n;
+}
+
+const char *hel_excerpt(char out[HEL_EXCERPT_MAX], const char *text)
+{
+	size_t n = strnlen(text, HEL_EXCERPT_MAX);
+	const bool whole = n < 44;
+	if (!whole)
+		for (n = 40; n && ((unsigned char)text[n] & 0xc0) == 0x80;)
+			n--;
+	memcpy(out, text, n);
+	memcpy(out + n, whole ? "" : "...", whole ? 1 : 4);
+	return out;
 }

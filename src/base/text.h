@@ -13,6 +13,10 @@ bool hel_is_utf8(const char *text);
 /** Valid UTF-8 without control characters: fit to print and for JSON. */
 bool hel_is_text(const char *text);
 
+#define HEL_EXCERPT_MAX 48
+/** The text, or its first 40 bytes or fewer and "...": never part of a character. */
+const char *hel_excerpt(char out[HEL_EXCERPT_MAX], const char *text);
+
 /** strtod with a decimal point. */
 double hel_number_of(const char *text, char **end);
 /** snprintf with decimal points. */

@@ -42,6 +42,9 @@ static hel_status bench_heart(bench *b, const char *name, const char *config_tex
 	heart_bench h = {0};
 	hel_prng g;
 	const uint8_t seed[HEL_SEED_BYTES] = "bench";
+	const hel_dataset *heart = hel_dataset_by_name("heart");
+	if (!heart)
+		return HEL_ENOMEM;
 	if (!bench_wanted(b, name))
 		return HEL_OK;
 	openblas_set_num_threads(1);
@@ -49,12 +52,11 @@ static hel_status bench_heart(bench *b, const char *name, const char *config_tex
 	FILE *f = open_memstream(&text, &size);
 	if (!f)
 		FAIL(HEL_ENOMEM, "out of memory");
-	hel_dataset_heart.synthesise(f, 303, &g);
+	heart->synthesise(f, 303, &g);
 	fclose(f);
-	TRY(hel_records_parse(&records, &hel_dataset_heart, "cohort", text, size));
+	TRY(hel_records_parse(&records, heart, "cohort", text, size));
 	TRY(hel_dlrm_config_from_json(&config, config_text, strlen(config_text)));
-	TRY(hel_schema_fit(&schema, &hel_dataset_heart, &records, NULL, records.count, config.clip,
-			   0));
+	TRY(hel_schema_fit(&schema, heart, &records, NULL, records.count, config.clip, 0));
 	TRY(hel_samples_new(&samples, schema, &records, NULL, records.count, HEL_UNKNOWN_IS_ERROR));
 	TRY(hel_dlrm_new(&m, &config, schema, 1));
 	schema = NULL;

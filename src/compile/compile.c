@@ -443,6 +443,12 @@ static hel_status check_codings(const hel_dlrm *m, const hel_compile_options *o)
 		const uint32_t order = hel_table_order(t);
 		const hel_coding c = o->coding[i];
 		const hel_code *code = c == HEL_CODINGS ? NULL : hel_code_of(c);
+		if (code && c != HEL_CODING_ONE_HOT && t->bag.limit)
+			FAIL(HEL_EUNSUPPORTED,
+			     "table %s is a bag: %s is of one value at a time, bags travel as "
+			     "counts "
+			     "or weights (onehot)",
+			     t->name, hel_coding_name(c));
 		if (code && code->selects && t->digits > 1)
 			FAIL(HEL_EUNSUPPORTED,
 			     "table %s: %s takes one entry at a time, the table adds up %u rows",

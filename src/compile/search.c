@@ -94,7 +94,8 @@ static bool differs(const ways_job *j, size_t way)
 	bool more = !most, grid = !travels[way].grid;
 	for (size_t i = 0; i < s->table_count; i++) {
 		const uint32_t order = hel_table_order(&s->table[i]);
-		const bool open = !j->options->coding || j->options->coding[i] == HEL_CODINGS;
+		const bool open = !s->table[i].bag.limit &&
+				  (!j->options->coding || j->options->coding[i] == HEL_CODINGS);
 		more |= open && order <= most && order > before;
 		grid |= open && s->table[i].digits == 1;
 	}

@@ -1,4 +1,4 @@
-/* Rows of published files in binary: a header, then blocks of columns, each with its checksum.
+/* Rows of files in binary: a header, blocks of columns, each with its checksum, and the dictionary.
  * Little-endian, like every helrm file; read in place of the text from the second pass on. */
 #include "cache.h"
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define VERSION 2
+#define VERSION 3
 #define HEADER_BYTES 256
 #define SAMPLE_BYTES ((size_t)64 << 10) /* of each end of a file, and its middle */
 
@@ -21,7 +21,9 @@ struct hel_cache {
 	char *path;
 	int fd;
 	uint64_t rows, malformed;
-	size_t dense, tables;
+	size_t dense, words;
+	uint64_t texts; /* bytes of the dictionary */
+	hel_dictionary *dictionary;
 	uint8_t source[HEL_HASH_BYTES]; /* of the files as they are now */
 	uint8_t stamp[HEL_HASH_BYTES];	/* of the rows */
 };
@@ -32,6 +34,8 @@ void hel_cache_free(hel_cache *c)
 		return;
 	if (c->fd >= 0)
 		close(c->fd);
+	hel_dictionary_free(c->dictionary);
+	hel_dataset_drop(c->set);
 	hel_free(c->path);
 	hel_free(c);
 }
@@ -39,6 +43,11 @@ void hel_cache_free(hel_cache *c)
 const hel_dataset *hel_cache_dataset(const hel_cache *c)
 {
 	return c->set;
+}
+
+const hel_dictionary *hel_cache_dictionary(const hel_cache *c)
+{
+	return c->dictionary;
 }
 
 uint64_t hel_cache_rows(const hel_cache *c)
@@ -65,7 +74,7 @@ const uint8_t *hel_cache_stamp(const hel_cache *c)
 
 static size_t block_bytes(const hel_cache *c, size_t rows)
 {
-	return rows * (1 + 4 * (c->dense + c->tables)) + HEL_HASH_BYTES;
+	return rows * (1 + 4 * (c->dense + c->words)) + HEL_HASH_BYTES;
 }
 
 static size_t rows_of(const hel_cache *c, size_t block)
@@ -81,8 +90,18 @@ static off_t offset_of(const hel_cache *c, size_t block)
 
 /* --- what a cache was made from ------------------------------------------------------ */
 
-/* Sizes, times, both ends and the middle of the files: enough to notice another or a changed file,
- * quick for any. A pipe is never the same twice. */
+static hel_status write_columns(hel_writer *w, const hel_dataset *set)
+{
+	char *text = NULL;
+	hel_status st = set->implied ? HEL_OK : hel_dataset_to_json(&text, set);
+	if (st == HEL_OK)
+		hel_write_text(w, text ? text : set->name);
+	hel_free(text);
+	return st;
+}
+
+/* Columns, sizes, times, both ends and the middle of the files: enough to notice another or a
+ * changed file, quick for any. A pipe is never the same twice. */
 static hel_status source_of(uint8_t out[HEL_HASH_BYTES], const hel_dataset *set,
 			    const char *const *paths, size_t count, uint64_t max_malformed)
 {
@@ -91,7 +110,7 @@ static hel_status source_of(uint8_t out[HEL_HASH_BYTES], const hel_dataset *set,
 	uint8_t *sample = NULL;
 	int fd = -1;
 	TRY_ALLOC(sample, hel_alloc(SAMPLE_BYTES, 1));
-	hel_write_text(&w, set->name);
+	TRY(write_columns(&w, set));
 	hel_write_u64(&w, max_malformed);
 	for (size_t i = 0; i < count; i++) {
 		struct stat info = {0};
@@ -133,7 +152,7 @@ static void write_header(hel_writer *w, const hel_cache *c)
 {
 	char name[16] = {0};
 	uint8_t hash[HEL_HASH_BYTES];
-	snprintf(name, sizeof name, "%s", c->set->name);
+	snprintf(name, sizeof name, "%.15s", c->set->name);
 	hel_write_bytes(w, magic, sizeof magic);
 	hel_write_u32(w, VERSION);
 	hel_write_u32(w, HEL_BLOCK_ROWS);
@@ -142,6 +161,7 @@ static void write_header(hel_writer *w, const hel_cache *c)
 	hel_write_u64(w, c->malformed);
 	hel_write_bytes(w, c->source, sizeof c->source);
 	hel_write_bytes(w, c->stamp, sizeof c->stamp);
+	hel_write_u64(w, c->texts);
 	while (w->status == HEL_OK && w->size < HEADER_BYTES - HEL_HASH_BYTES)
 		hel_write_u8(w, 0);
 	if (w->status == HEL_OK)
@@ -167,6 +187,33 @@ static hel_status read_all(const hel_cache *c, void *to, size_t size, off_t at)
 	return HEL_OK;
 }
 
+static off_t texts_offset(const hel_cache *c)
+{
+	const size_t last = hel_cache_blocks(c) - 1;
+	return offset_of(c, last) + (off_t)block_bytes(c, rows_of(c, last));
+}
+
+/* The dictionary, and behind it its hash. */
+static hel_status read_texts(hel_cache *c)
+{
+	hel_status st = HEL_OK;
+	uint8_t *bytes = NULL, hash[HEL_HASH_BYTES];
+	TRY(hel_dictionary_new(&c->dictionary, c->set));
+	if (!c->texts)
+		goto done;
+	if (c->texts < HEL_HASH_BYTES)
+		FAIL(HEL_EFORMAT, "%s is damaged", c->path);
+	TRY_ALLOC(bytes, hel_alloc_raw(c->texts, 1));
+	TRY(read_all(c, bytes, c->texts, texts_offset(c)));
+	hel_hash(hash, bytes, c->texts - HEL_HASH_BYTES);
+	if (memcmp(hash, bytes + c->texts - HEL_HASH_BYTES, sizeof hash) != 0)
+		FAIL(HEL_EHASH, "%s is damaged in its dictionary", c->path);
+	TRY(hel_dictionary_read(c->dictionary, bytes, c->texts - HEL_HASH_BYTES));
+done:
+	hel_free(bytes);
+	return st;
+}
+
 /* A damaged header counts as no cache: what is derived is made again. A file of another kind is
  * somebody's. */
 static hel_status read_header(hel_cache *c, bool *usable)
@@ -187,12 +234,13 @@ static hel_status read_header(hel_cache *c, bool *usable)
 	c->malformed = hel_read_u64(&r);
 	(void)hel_read_bytes(&r, HEL_HASH_BYTES);
 	memcpy(c->stamp, hel_read_bytes(&r, HEL_HASH_BYTES), HEL_HASH_BYTES);
+	c->texts = hel_read_u64(&r);
 	write_header(&expected, c); /* with our source: the files as they are now */
 	TRY(expected.status);
-	if (c->rows < 1 || c->rows >> 40 || memcmp(bytes, expected.bytes, HEADER_BYTES) != 0)
+	if (c->rows < 1 || c->rows >> 40 || c->texts >> 34 ||
+	    memcmp(bytes, expected.bytes, HEADER_BYTES) != 0)
 		goto done;
-	const size_t last = hel_cache_blocks(c) - 1;
-	*usable = info.st_size == offset_of(c, last) + (off_t)block_bytes(c, rows_of(c, last));
+	*usable = info.st_size == texts_offset(c) + (off_t)c->texts && read_texts(c) == HEL_OK;
 done:
 	hel_writer_clear(&expected);
 	return st;
@@ -210,8 +258,8 @@ hel_status hel_cache_read(const hel_cache *c, size_t i, hel_block *b)
 		FAIL(HEL_EHASH, "%s is damaged in block %zu; delete it and run again", c->path, i);
 	const uint8_t *at = bytes;
 	b->count = rows;
-	memcpy(b->hash, at, 4 * rows * c->tables);
-	memcpy(b->value, at += 4 * rows * c->tables, 4 * rows * c->dense);
+	memcpy(b->hash, at, 4 * rows * c->words);
+	memcpy(b->value, at += 4 * rows * c->words, 4 * rows * c->dense);
 	memcpy(b->label, at + 4 * rows * c->dense, rows);
 	for (size_t k = 0; k < rows; k++)
 		if (b->label[k] > 1)
@@ -222,11 +270,11 @@ done:
 	return st;
 }
 
-hel_status hel_cache_read_hashes(const hel_cache *c, size_t i, size_t table, uint32_t *hash,
+hel_status hel_cache_read_hashes(const hel_cache *c, size_t i, size_t word, uint32_t *hash,
 				 size_t *count)
 {
 	*count = rows_of(c, i);
-	return read_all(c, hash, 4 * *count, offset_of(c, i) + (off_t)(4 * *count * table));
+	return read_all(c, hash, 4 * *count, offset_of(c, i) + (off_t)(4 * *count * word));
 }
 
 /* --- making ---------------------------------------------------------------------------- */
@@ -240,7 +288,7 @@ static hel_status write_block(void *arg, const hel_block *b)
 {
 	hel_status st = HEL_OK;
 	making *k = arg;
-	const size_t n = b->count, hashes = 4 * n * b->tables, values = 4 * n * b->dense;
+	const size_t n = b->count, hashes = 4 * n * b->words, values = 4 * n * b->dense;
 	uint8_t *bytes = NULL;
 	TRY_ALLOC(bytes, hel_alloc(hashes + values + n + HEL_HASH_BYTES, 1));
 	memcpy(bytes, b->hash, hashes);
@@ -261,23 +309,36 @@ static hel_status make(hel_cache *c, hel_scan_report *report, const char *const 
 	hel_status st = HEL_OK;
 	making k = {0};
 	hel_progress progress;
-	hel_writer header = {0};
+	hel_writer header = {0}, texts = {0};
 	const uint8_t blank[HEADER_BYTES] = {0};
+	uint8_t hash[HEL_HASH_BYTES];
+	TRY(hel_dictionary_new(&c->dictionary, c->set));
 	TRY(hel_stream_new(&k.stream, c->path, 0600));
 	TRY(hel_stream_write(k.stream, blank, sizeof blank));
 	hel_progress_begin(&progress, "reading");
-	st =
-	    hel_scan(report, c->set, paths, count, max_malformed, pool, &progress, write_block, &k);
+	st = hel_scan(report, c->dictionary, c->set, paths, count, max_malformed, pool, &progress,
+		      write_block, &k);
 	hel_progress_end(&progress);
 	TRY(st);
 	c->rows = report->rows;
 	c->malformed = report->malformed;
+	if (hel_dictionary_size(c->dictionary)) {
+		hel_dictionary_write(&texts, c->dictionary);
+		TRY(texts.status);
+		hel_hash(hash, texts.bytes, texts.size);
+		hel_write_bytes(&texts, hash, sizeof hash);
+		TRY(hel_stream_write(k.stream, texts.bytes, texts.size));
+		hel_write_bytes(&k.hashes, hash, sizeof hash);
+		TRY(k.hashes.status);
+	}
+	c->texts = texts.size;
 	hel_hash(c->stamp, k.hashes.bytes, k.hashes.size);
 	write_header(&header, c);
 	TRY(header.status);
 	TRY(hel_stream_finish(k.stream, header.bytes, header.size));
 done:
 	hel_writer_clear(&header);
+	hel_writer_clear(&texts);
 	hel_stream_free(k.stream);
 	hel_writer_clear(&k.hashes);
 	return st;
@@ -293,11 +354,9 @@ hel_status hel_cache_open(hel_cache **out, hel_scan_report *report, bool *made, 
 	memset(report, 0, sizeof *report);
 	TRY_ALLOC(c, hel_alloc(1, sizeof *c));
 	c->fd = -1;
-	c->set = set;
-	for (size_t i = 0; i < set->columns; i++) {
-		c->dense += set->column[i].kind == HEL_DENSE;
-		c->tables += set->column[i].kind == HEL_CATEGORICAL;
-	}
+	c->set = hel_dataset_keep(set);
+	c->dense = set->dense;
+	c->words = set->words;
 	TRY_ALLOC(c->path, hel_strdup(path));
 	TRY(source_of(c->source, set, paths, count, max_malformed));
 	c->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -308,6 +367,8 @@ hel_status hel_cache_open(hel_cache **out, hel_scan_report *report, bool *made, 
 		if (c->fd >= 0)
 			close(c->fd);
 		c->fd = -1;
+		hel_dictionary_free(c->dictionary);
+		c->dictionary = NULL;
 		TRY(make(c, report, paths, count, max_malformed, pool));
 		c->fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (c->fd < 0)

@@ -16,6 +16,8 @@ HEL_CHECKED hel_status hel_cache_open(hel_cache **out, hel_scan_report *report, 
 				      uint64_t max_malformed, hel_pool *pool);
 void hel_cache_free(hel_cache *c);
 const hel_dataset *hel_cache_dataset(const hel_cache *c);
+/** Texts of listed columns. */
+const hel_dictionary *hel_cache_dictionary(const hel_cache *c);
 uint64_t hel_cache_rows(const hel_cache *c);
 size_t hel_cache_blocks(const hel_cache *c);
 /** From now on only the first `rows` rows are there, rounded up to whole blocks. */
@@ -24,7 +26,7 @@ void hel_cache_limit(hel_cache *c, uint64_t rows);
 const uint8_t *hel_cache_stamp(const hel_cache *c);
 /** Block i, checked; b was made for HEL_BLOCK_ROWS rows. */
 HEL_CHECKED hel_status hel_cache_read(const hel_cache *c, size_t i, hel_block *b);
-/** One column's hashes of block i, unchecked: after all blocks were read once. */
+/** One word's column of block i, unchecked: after all blocks were read once. */
 HEL_CHECKED hel_status hel_cache_read_hashes(const hel_cache *c, size_t i, size_t table,
 					     uint32_t *hash, size_t *count);
 

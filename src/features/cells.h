@@ -1,14 +1,13 @@
-/* cells.h -- the one grammar of records in text: what a line, a cell, a number, a category and a
- * label are (docs/data.md). scan.c reads millions of rows by it, records.c those of a client,
- * import.c what a schema lists, so that none of them sees another value than the others.
+/* cells.h -- the one grammar of records in text: what a line, a cell, a number, a category, a
+ * bag and a label are (docs/data.md). scan.c reads millions of rows by it, records.c those of a
+ * client, pytorch.c what a schema lists, so that none of them sees another value than the others.
  */
 #ifndef HEL_FEATURES_CELLS_H
 #define HEL_FEATURES_CELLS_H
 
 #include "dataset.h"
 
-#define HEL_MAX_COLUMNS (HEL_MAX_DENSE + HEL_MAX_TABLES + 1)
-#define HEL_REASON_MAX 128 /* bytes of what is wrong with a row, zero included */
+#define HEL_REASON_MAX 256 /* bytes of what is wrong with a row, zero included */
 
 /** Part of a text that someone else owns. */
 typedef struct hel_cell {
@@ -46,18 +45,28 @@ bool hel_row_form_of(hel_row_form *out, const hel_dataset *set, const hel_cell *
 /** Whether a later row has as many cells; false leaves the reason. */
 bool hel_row_fits(const hel_row_form *form, size_t count, char reason[HEL_REASON_MAX]);
 
-/** Cells as values. Missing are: nothing, '?', and what the data set's authors wrote for it. false
- *  leaves the reason. */
+/** What a row is made of, as it is read; columns in the order of the row. */
+typedef struct hel_row_sink {
+	void *arg;
+	void (*dense)(void *arg, const hel_column *c, double v); /* NaN when missing */
+	/* A value of a category or bag as canonical text, not empty; none when missing. false
+	 * leaves the reason and ends the row. */
+	bool (*entry)(void *arg, const hel_column *c, const char *text, size_t size, double weight,
+		      char reason[HEL_REASON_MAX]);
+	void (*label)(void *arg, uint8_t label);	  /* 0 or 1; none when missing */
+	void (*left_out)(void *arg, const hel_column *c); /* entries of a bag were cut; or NULL */
+} hel_row_sink;
 
-/** NaN when missing; with log_dense ln(1 + max(x, 0)) in single precision, 0 when missing. */
-bool hel_cell_dense(double *out, const hel_dataset *set, const hel_column *c, hel_cell cell,
+/** Missing are: nothing, '?', and what the data set lists. Both return false for a row that is
+ *  malformed, and leave the reason. */
+bool hel_read_cells(const hel_row_sink *sink, const hel_row_form *form, const hel_cell *cell,
 		    char reason[HEL_REASON_MAX]);
-/** The canonical text, "" when missing: numbers lose their form ("3.0" is "3"), words stay; codes
- * of a hashed data set stay as they are. */
-bool hel_cell_category(char out[HEL_VALUE_MAX], const hel_dataset *set, const char *column,
+/** The same of an object whose members are named as the columns are. */
+bool hel_read_object(const hel_row_sink *sink, const hel_dataset *set, const hel_json_value *object,
+		     char reason[HEL_REASON_MAX]);
+
+/** One value of a category or bag: its canonical text, "" when missing. */
+bool hel_cell_category(char out[HEL_VALUE_MAX], const hel_dataset *set, const hel_column *c,
 		       hel_cell cell, char reason[HEL_REASON_MAX]);
-/** 0 or 1. */
-bool hel_cell_label(uint8_t *out, bool *missing, const hel_dataset *set, const hel_column *c,
-		    hel_cell cell, char reason[HEL_REASON_MAX]);
 
 #endif

@@ -48,6 +48,8 @@ uint32_t hel_table_order(const hel_table_field *t)
 
 bool hel_table_can_be(const hel_table_field *t, hel_coding coding, uint32_t size)
 {
+	if (t->bag.limit) /* entries that are no ones, several at a time: as they are */
+		return coding == HEL_CODING_ONE_HOT;
 	switch (coding) {
 	case HEL_CODING_ONE_HOT:
 		return true;
@@ -131,8 +133,10 @@ uint32_t hel_features_ranges(double *range, uint32_t *group, const hel_schema *s
 		for (uint32_t place = 0; c == HEL_CODING_ONE_HOT && place < t->digits;
 		     place++, groups++) {
 			const hel_digit d = hel_table_digit(t, place);
-			for (uint32_t k = 0; k < d.width; k++)
+			for (uint32_t k = 0; k < d.width; k++) {
 				group[at + d.first + k] = groups;
+				range[at + d.first + k] = hel_bag_reach(&t->bag);
+			}
 		}
 		for (size_t k = 0; c == HEL_CODING_GRID && k < features; k++)
 			group[at + k] = groups + (k >= t->coding_size);
@@ -148,6 +152,15 @@ static void fill_root(double *out, uint32_t power, uint32_t order)
 	const double angle = 2 * M_PI * power / order;
 	out[0] = cos(angle);
 	out[1] = sin(angle);
+}
+
+/* Counts or weights. */
+static void fill_bag(double *out, const hel_table_field *t, const uint32_t *words, uint32_t first)
+{
+	const size_t places = hel_table_places(t);
+	for (size_t p = 0; p < places; p++)
+		if (words[p] != HEL_NO_HOT)
+			out[words[p] - first] += (double)hel_word_weight(words[places + p]);
 }
 
 /* hot: of the entries of this table, counted from its first. */
@@ -200,8 +213,11 @@ void hel_features_fill(double *out, const hel_schema *s, const double *dense, co
 		const hel_table_field *t = &s->table[i];
 		for (uint32_t k = 0; k < t->digits; k++)
 			local[k] = hots[k] == HEL_NO_HOT ? HEL_NO_HOT : hots[k] - first;
-		fill_table(out, t, local);
-		hots += t->digits;
+		if (t->bag.limit)
+			fill_bag(out, t, hots, first);
+		else
+			fill_table(out, t, local);
+		hots += hel_table_words(t);
 		first += (uint32_t)hel_table_width(t);
 		out += hel_table_features(t);
 	}

@@ -31,9 +31,10 @@ size_t hel_features_width(const hel_schema *s, unsigned degree);
 /** Where those of the first table begin. */
 size_t hel_features_dense(const hel_schema *s, unsigned degree);
 size_t hel_monomials(size_t dense);
-/** What a feature vector can be: |feature i| <= range[i], and of the features of one group
- * (group[i]; HEL_NO_GROUP; HEL_COSINE: none, and the next feature is the sine of the same
- * angle) at most one is not 0. Returns the number of groups. */
+/** What a feature vector can be: |feature i| <= range[i], and of one group (group[i]; HEL_NO_GROUP;
+ * HEL_COSINE: none, and the next feature is the sine of the same angle) |feature i| / range[i] add
+ * up to at most 1: one entry is 1, or those of a bag share its reach. Returns the number of groups.
+ */
 uint32_t hel_features_ranges(double *range, uint32_t *group, const hel_schema *s, unsigned degree);
 void hel_features_fill(double *out, const hel_schema *s, const double *dense, const uint32_t *hots,
 		       unsigned degree);

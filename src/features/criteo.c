@@ -4,56 +4,20 @@
 #include <string.h>
 
 #define COUNT(n)                                                                                   \
-	{                                                                                          \
-		"I" #n, HEL_DENSE, false                                                           \
-	}
+	"{\"name\": \"I" #n "\", \"kind\": \"dense\", \"whole\": true, \"log\": 1, \"missing\": "  \
+	"0},"
 #define CODE(n)                                                                                    \
-	{                                                                                          \
-		"C" #n, HEL_CATEGORICAL, false                                                     \
-	}
+	"{\"name\": \"C" #n                                                                        \
+	"\", \"kind\": \"category\", \"values\": \"hashed\", \"text\": \"code\"}"
 
-static const hel_column columns[] = {
-    {"label", HEL_LABEL, false},
-    COUNT(1),
-    COUNT(2),
-    COUNT(3),
-    COUNT(4),
-    COUNT(5),
-    COUNT(6),
-    COUNT(7),
-    COUNT(8),
-    COUNT(9),
-    COUNT(10),
-    COUNT(11),
-    COUNT(12),
-    COUNT(13),
-    CODE(1),
-    CODE(2),
-    CODE(3),
-    CODE(4),
-    CODE(5),
-    CODE(6),
-    CODE(7),
-    CODE(8),
-    CODE(9),
-    CODE(10),
-    CODE(11),
-    CODE(12),
-    CODE(13),
-    CODE(14),
-    CODE(15),
-    CODE(16),
-    CODE(17),
-    CODE(18),
-    CODE(19),
-    CODE(20),
-    CODE(21),
-    CODE(22),
-    CODE(23),
-    CODE(24),
-    CODE(25),
-    CODE(26),
-};
+static const char columns[] =
+    "{\"helrm_columns\": 1, \"name\": \"criteo\", \"credit\": \"Criteo AI Lab, display advertising "
+    "challenge (Kaggle 2014) and 1TB click logs; under Criteo's terms: no commercial use, no "
+    "distribution\", \"separator\": \"\\t\", \"columns\": ["
+    "{\"name\": \"label\", \"kind\": \"label\"}," COUNT(1) COUNT(2) COUNT(3) COUNT(4) COUNT(
+	5) COUNT(6) COUNT(7) COUNT(8) COUNT(9) COUNT(10) COUNT(11) COUNT(12) COUNT(13)
+	CODE(1) "," CODE(2) "," CODE(3) "," CODE(4) "," CODE(5) "," CODE(6) "," CODE(7) "," CODE(8) "," CODE(9) "," CODE(10) "," CODE(11) "," CODE(12) "," CODE(13) "," CODE(
+	    14) "," CODE(15) "," CODE(16) "," CODE(17) "," CODE(18) "," CODE(19) "," CODE(20) "," CODE(21) "," CODE(22) "," CODE(23) "," CODE(24) "," CODE(25) "," CODE(26) "]}";
 
 #define DENSE 13
 #define TABLES 26
@@ -130,17 +94,4 @@ static void synthesise(FILE *out, size_t rows, hel_prng *g)
 	}
 }
 
-const hel_dataset hel_dataset_criteo = {
-    .name = "criteo",
-    .credit =
-	"Criteo AI Lab, display advertising challenge (Kaggle 2014) and 1TB click logs; under "
-	"Criteo's terms: no commercial use, no distribution",
-    .column = columns,
-    .columns = HEL_ARRAY_LEN(columns),
-    .separator = '\t',
-    .log_dense = true,
-    .hashed = true,
-    .whole = true,
-    .label_most = 1,
-    .synthesise = synthesise,
-};
+const hel_builtin hel_builtin_criteo = {columns, synthesise, true};

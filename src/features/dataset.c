@@ -1,30 +1,42 @@
-/* Data sets by name. */
+/* Who owns a data set, and its columns by name and number. */
 #include "dataset.h"
+#include <math.h>
 #include <string.h>
 
-static const hel_dataset *const datasets[] = {
-#define X(name) &hel_dataset_##name,
-    HEL_DATASET_LIST(X)
-#undef X
-};
-
-const hel_dataset *hel_dataset_number(size_t number)
+const hel_dataset *hel_dataset_keep(const hel_dataset *set)
 {
-	return number < HEL_ARRAY_LEN(datasets) ? datasets[number] : NULL;
+	hel_dataset *s = (hel_dataset *)(uintptr_t)set;
+	if (s && s->uses)
+		__atomic_add_fetch(&s->uses, 1, __ATOMIC_RELAXED);
+	return set;
 }
 
-const hel_dataset *hel_dataset_by_name(const char *name)
+void hel_dataset_drop(const hel_dataset *set)
 {
-	for (size_t i = 0; i < HEL_ARRAY_LEN(datasets); i++)
-		if (strcmp(datasets[i]->name, name) == 0)
-			return datasets[i];
-	hel_fail(HEL_EINVAL, "unknown data set '%s'; known: %s", name, hel_dataset_names());
+	hel_dataset *s = (hel_dataset *)(uintptr_t)set;
+	if (!s || !s->uses || __atomic_sub_fetch(&s->uses, 1, __ATOMIC_ACQ_REL))
+		return;
+	hel_free(s->column);
+	hel_free(s);
+}
+
+const hel_column *hel_dataset_column(const hel_dataset *set, const char *name)
+{
+	for (size_t i = 0; i < set->columns; i++)
+		if (strcmp(set->column[i].name, name) == 0)
+			return &set->column[i];
 	return NULL;
 }
 
-const char *hel_dataset_names(void)
+const hel_column *hel_dataset_nth(const hel_dataset *set, hel_column_kind kind, size_t nth)
 {
-#define X(name) ", " #name
-	return &(HEL_DATASET_LIST(X))[2];
-#undef X
+	for (size_t i = 0; i < set->columns; i++)
+		if (set->column[i].kind == kind && set->column[i].nth == nth)
+			return &set->column[i];
+	return NULL;
+}
+
+double hel_column_raw(const hel_column *c, double v)
+{
+	return c->log ? expm1(v) - (c->plus - 1) : v;
 }

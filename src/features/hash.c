@@ -20,6 +20,13 @@ uint32_t hel_value_hash(const char *text, size_t size)
 	return h ? h : 1;
 }
 
+uint32_t hel_value_code(const hel_table_field *t, const char *text, size_t size)
+{
+	if (!t->modulo || !size)
+		return hel_value_hash(text, size);
+	return 1 + (uint32_t)strtoul(text, NULL, 10) % t->base;
+}
+
 /* SipHash of table and value under the schema's salt: high bits name the value, low bits place it
  * in the tail. */
 static uint64_t salted(const hel_schema *s, size_t table, uint32_t hash)
@@ -105,6 +112,10 @@ void hel_table_hots(uint32_t *hots, const hel_schema *s, size_t table, uint32_t 
 	hots[0] = first;
 	if (!hash)
 		return;
+	if (t->modulo) {
+		hots[0] = first + 1 + (hash - 1) % t->base;
+		return;
+	}
 	const uint64_t h = salted(s, table, hash);
 	const uint32_t known = find(t, print_of(h, t->print_bits));
 	hots[0] = first + 1 + known; /* of an unknown value: the shared row */

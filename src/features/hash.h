@@ -6,7 +6,11 @@
 
 /** 32 bits of a category's text: what training knows of a value of a hashed table. 0 is missing. */
 uint32_t hel_value_hash(const char *text, size_t size);
-/** The t->digits entries of one value of hashed table number `table`, counted from `first`. */
+/** What names a value of a hashed table: its hash; of an id's row, that row plus 1. 0 is missing.
+ */
+uint32_t hel_value_code(const hel_table_field *t, const char *text, size_t size);
+/** The t->digits entries of one value of hashed table number `table`, counted from `first`; by its
+ *  code. */
 void hel_table_hots(uint32_t *hots, const hel_schema *s, size_t table, uint32_t first,
 		    uint32_t hash);
 /** Makes values of hashed table number `table` known. Two that share a fingerprint share a row,

@@ -2,16 +2,27 @@
 #include "dataset.h"
 #include <math.h>
 
-static const hel_column columns[] = {
-    {"age", HEL_DENSE, false},	     {"sex", HEL_CATEGORICAL, false},
-    {"cp", HEL_CATEGORICAL, false},  {"trestbps", HEL_DENSE, true},
-    {"chol", HEL_DENSE, true}, /* 0 throughout the Swiss file */
-    {"fbs", HEL_CATEGORICAL, false}, {"restecg", HEL_CATEGORICAL, false},
-    {"thalach", HEL_DENSE, true},    {"exang", HEL_CATEGORICAL, false},
-    {"oldpeak", HEL_DENSE, false},   {"slope", HEL_CATEGORICAL, false},
-    {"ca", HEL_CATEGORICAL, false},  {"thal", HEL_CATEGORICAL, false},
-    {"num", HEL_LABEL, false},
-};
+static const char columns[] =
+    "{\"helrm_columns\": 1, \"name\": \"heart\", \"credit\": \"UCI Heart Disease (CC BY 4.0): "
+    "A. Janosi, W. Steinbrunn, M. Pfisterer, R. Detrano\", "
+    "\"small\": true, \"missing\": [-9], " /* heart-disease.names, 9. */
+    "\"columns\": ["
+    "{\"name\": \"age\", \"kind\": \"dense\"},"
+    "{\"name\": \"sex\", \"kind\": \"category\", \"text\": \"number\"},"
+    "{\"name\": \"cp\", \"kind\": \"category\", \"text\": \"number\"},"
+    "{\"name\": \"trestbps\", \"kind\": \"dense\", \"zero_is_missing\": true},"
+    "{\"name\": \"chol\", \"kind\": \"dense\", \"zero_is_missing\": true}," /* 0 throughout the
+									       Swiss file */
+    "{\"name\": \"fbs\", \"kind\": \"category\", \"text\": \"number\"},"
+    "{\"name\": \"restecg\", \"kind\": \"category\", \"text\": \"number\"},"
+    "{\"name\": \"thalach\", \"kind\": \"dense\", \"zero_is_missing\": true},"
+    "{\"name\": \"exang\", \"kind\": \"category\", \"text\": \"number\"},"
+    "{\"name\": \"oldpeak\", \"kind\": \"dense\"},"
+    "{\"name\": \"slope\", \"kind\": \"category\", \"text\": \"number\"},"
+    "{\"name\": \"ca\", \"kind\": \"category\", \"text\": \"number\"},"
+    "{\"name\": \"thal\", \"kind\": \"category\", \"text\": \"number\"},"
+    "{\"name\": \"num\", \"kind\": \"label\", \"most\": 4}"
+    "]}";
 
 static double clamp(double v, double low, double high)
 {
@@ -69,13 +80,4 @@ static void synthesise(FILE *out, size_t rows, hel_prng *g)
 	}
 }
 
-const hel_dataset hel_dataset_heart = {
-    .name = "heart",
-    .credit = "UCI Heart Disease (CC BY 4.0): A. Janosi, W. Steinbrunn, M. Pfisterer, R. Detrano",
-    .column = columns,
-    .columns = HEL_ARRAY_LEN(columns),
-    .separator = ',',
-    .missing = -9, /* heart-disease.names, 9. */
-    .label_most = 4,
-    .synthesise = synthesise,
-};
+const hel_builtin hel_builtin_heart = {columns, synthesise, true};

@@ -106,23 +106,125 @@ typedef struct learner {
 	size_t (*labels)[2]; /* [block]: rows of each class */
 } learner;
 
+static hel_status count_word(learner *l, tally *t, size_t word, uint32_t *hash)
+{
+	hel_status st = HEL_OK;
+	for (size_t b = 0; b < hel_cache_blocks(l->cache); b++) {
+		size_t count;
+		TRY(hel_cache_read_hashes(l->cache, b, word, hash, &count));
+		for (size_t i = 0; i < count; i++)
+			if (hel_split_of(l->split, (uint64_t)b * HEL_BLOCK_ROWS + i) == HEL_TRAIN)
+				TRY(tally_add(t, hash[i]));
+	}
+done:
+	return st;
+}
+
+static const hel_column *column_of(const learner *l, size_t table)
+{
+	return hel_dataset_nth(hel_cache_dataset(l->cache), HEL_CATEGORICAL, table);
+}
+
 static hel_status count_table(void *arg, size_t table)
 {
 	hel_status st = HEL_OK;
 	learner *l = arg;
 	uint32_t *hash = NULL;
 	tally *t = &l->tally[table];
+	const hel_column *c = column_of(l, table);
+	if (c->values == HEL_MODULO)
+		goto done;
 	TRY_ALLOC(hash, hel_alloc(HEL_BLOCK_ROWS, sizeof *hash));
-	for (size_t b = 0; b < hel_cache_blocks(l->cache); b++) {
-		size_t count;
-		TRY(hel_cache_read_hashes(l->cache, b, table, hash, &count));
-		for (size_t i = 0; i < count; i++)
-			if (hel_split_of(l->split, (uint64_t)b * HEL_BLOCK_ROWS + i) == HEL_TRAIN)
-				TRY(tally_add(t, hash[i]));
-	}
+	for (size_t k = 0; k < HEL_MAX(c->bag.limit, 1u); k++)
+		TRY(count_word(l, t, c->word + k, hash));
 	TRY(tally_sort(t, l->plan->min_count));
 done:
 	hel_free(hash);
+	return st;
+}
+
+/* --- dense columns ------------------------------------------------------------------------ */
+
+#define BINS 65536 /* of 16 bits of a float's place in the order of all floats */
+
+/* Orders bits of floats as their values are. */
+static uint32_t order_of(uint32_t bits)
+{
+	return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+
+static double value_of(uint32_t order)
+{
+	return (double)hel_word_weight(order >> 31 ? order & 0x7fffffffu : ~order);
+}
+
+/* How many of the training part's values have these high bits, by their low ones; with `high` BINS:
+ * by their high ones. */
+static hel_status fill_bins(uint64_t *bin, const learner *l, size_t column, uint32_t high)
+{
+	hel_status st = HEL_OK;
+	uint32_t *bits = NULL;
+	size_t count;
+	const size_t word = hel_cache_dataset(l->cache)->words + column;
+	memset(bin, 0, BINS * sizeof *bin);
+	TRY_ALLOC(bits, hel_alloc(HEL_BLOCK_ROWS, sizeof *bits));
+	for (size_t b = 0; b < hel_cache_blocks(l->cache); b++) {
+		TRY(hel_cache_read_hashes(l->cache, b, word, bits, &count));
+		for (size_t i = 0; i < count; i++) {
+			const uint32_t order = order_of(bits[i]);
+			if (!isnan(hel_word_weight(bits[i])) &&
+			    hel_split_of(l->split, (uint64_t)b * HEL_BLOCK_ROWS + i) == HEL_TRAIN &&
+			    (high == BINS || order >> 16 == high))
+				bin[high == BINS ? order >> 16 : order & 0xffff]++;
+		}
+	}
+done:
+	hel_free(bits);
+	return st;
+}
+
+/* The bin of value number *rank, which becomes its number in there. */
+static uint32_t bin_of(const uint64_t *bin, uint64_t *rank)
+{
+	uint32_t i = 0;
+	while (i + 1 < BINS && *rank >= bin[i])
+		*rank -= bin[i++];
+	return i;
+}
+
+static hel_status find_quantile(double *out, uint64_t *bin, const learner *l, size_t column,
+				double share)
+{
+	hel_status st = HEL_OK;
+	uint64_t all = 0;
+	TRY(fill_bins(bin, l, column, BINS));
+	for (size_t i = 0; i < BINS; i++)
+		all += bin[i];
+	if (!all)
+		goto done;
+	const double at = share * (double)(all - 1);
+	uint64_t rank = (uint64_t)(share < 0.5 ? floor(at) : ceil(at));
+	const uint32_t high = bin_of(bin, &rank);
+	TRY(fill_bins(bin, l, column, high));
+	*out = value_of(high << 16 | bin_of(bin, &rank));
+done:
+	return st;
+}
+
+static hel_status find_quantiles(void *arg, size_t column)
+{
+	hel_status st = HEL_OK;
+	const learner *l = arg;
+	uint64_t *bin = NULL;
+	hel_dense_field *d = &l->schema->dense[column];
+	const hel_column *c = hel_dataset_nth(hel_cache_dataset(l->cache), HEL_DENSE, column);
+	if (c->low <= 0 && c->high >= 1)
+		goto done;
+	TRY_ALLOC(bin, hel_alloc_raw(BINS, sizeof *bin));
+	TRY(find_quantile(&d->low, bin, l, column, c->low));
+	TRY(find_quantile(&d->high, bin, l, column, c->high));
+done:
+	hel_free(bin);
 	return st;
 }
 
@@ -140,9 +242,11 @@ static hel_status sum_block(void *arg, size_t block)
 			continue;
 		l->labels[block][b.label[i]]++;
 		for (size_t k = 0; k < b.dense; k++) {
-			const double v = (double)b.value[k * b.count + i];
+			const hel_dense_field *d = &l->schema->dense[k];
+			double v = (double)b.value[k * b.count + i];
 			if (isnan(v))
 				continue;
+			v = fmin(fmax(v, d->low), d->high);
 			sums[3 * k]++;
 			sums[3 * k + 1] += v;
 			sums[3 * k + 2] += v * v;
@@ -203,10 +307,19 @@ static size_t choose(learner *l, uint32_t count)
 		const uint32_t most = seen(&l->tally[t], is_large(l, t) ? count : 0);
 		l->own[t] = HEL_MIN(most, HEL_MIN(l->kind[t].own, HEL_MAX_OWN - 1));
 		const uint64_t tail = l->tally[t].used + l->tally[t].once - l->own[t];
+		if (f->modulo) {
+			width += hel_table_width(f);
+			continue;
+		}
 		f->base = l->kind[t].base;
 		f->digits = !f->base		? 1
 			    : l->kind[t].digits ? l->kind[t].digits
 						: hel_digits_for(HEL_MAX(tail, 1), f->base);
+		if (!f->hashed) { /* no tail; digits are of the row's number */
+			f->digits = f->base ? hel_digits_for((uint64_t)l->own[t] + 1, f->base) : 1;
+			width += f->base ? (size_t)f->base * f->digits : (size_t)l->own[t] + 1;
+			continue;
+		}
 		width += (size_t)l->own[t] + 1 + (f->base ? (size_t)f->base * f->digits : 1);
 	}
 	return width;
@@ -241,7 +354,7 @@ static hel_status choose_within(learner *l)
 	return HEL_OK;
 }
 
-static hel_status keep_known(learner *l, size_t t)
+static hel_status keep_hashes(learner *l, size_t t)
 {
 	hel_status st = HEL_OK;
 	uint32_t *hash = NULL;
@@ -254,16 +367,44 @@ done:
 	return st;
 }
 
-static void name_fields(hel_schema *s, const hel_dataset *set, uint64_t seed)
+static hel_status keep_texts(learner *l, size_t t)
 {
-	size_t dense = 0, table = 0;
+	hel_status st = HEL_OK;
+	const char **text = NULL;
+	const hel_dictionary *d = hel_cache_dictionary(l->cache);
+	TRY_ALLOC(text, hel_alloc(HEL_MAX(l->own[t], 1u), sizeof *text));
+	for (uint32_t i = 0; i < l->own[t]; i++)
+		text[i] = hel_dictionary_text(d, t, l->tally[t].place[i].hash);
+	TRY(hel_table_list(&l->schema->table[t], text, l->own[t]));
+done:
+	hel_free(text);
+	return st;
+}
+
+static hel_status keep_known(learner *l, size_t t)
+{
+	const hel_table_field *f = &l->schema->table[t];
+	return f->modulo ? HEL_OK : f->hashed ? keep_hashes(l, t) : keep_texts(l, t);
+}
+
+/* Tails are of hashed values: a list has none. */
+static hel_status check_kind(const learner *l, size_t t)
+{
+	const hel_table_field *f = &l->schema->table[t];
+	const hel_embedding k = l->kind[t];
+	char text[64];
+	if (f->hashed || !k.base || (!k.digits && (k.own == HEL_ALL_VALUES || !k.own)))
+		return HEL_OK;
+	hel_embedding_describe(text, sizeof text, k);
+	return hel_fail(HEL_EINVAL,
+			"%s lists its values, and '%s' shares rows between hashed ones: full, "
+			"frequent(N), digits(BASE), or \"values\": \"hashed\" in its column",
+			f->name, text);
+}
+
+static void salt(hel_schema *s, uint64_t seed)
+{
 	uint8_t hash[HEL_HASH_BYTES], bytes[8 + 16] = "salt";
-	snprintf(s->dataset, sizeof s->dataset, "%s", set->name);
-	for (size_t i = 0; i < set->columns; i++)
-		if (set->column[i].kind == HEL_DENSE)
-			snprintf(s->dense[dense++].name, HEL_NAME_MAX, "%s", set->column[i].name);
-		else if (set->column[i].kind == HEL_CATEGORICAL)
-			snprintf(s->table[table++].name, HEL_NAME_MAX, "%s", set->column[i].name);
 	memcpy(bytes + 16, &seed, sizeof seed);
 	hel_hash(hash, bytes, sizeof bytes);
 	memcpy(s->salt, hash, sizeof s->salt);
@@ -302,19 +443,18 @@ hel_status hel_schema_learn(hel_schema **out, const hel_cache *c, const hel_spli
 {
 	hel_status st = HEL_OK;
 	learner l = {.cache = c, .split = split, .plan = plan};
-	hel_block b = {0};
 	const hel_dataset *set = hel_cache_dataset(c);
-	TRY(hel_block_init(&b, set, 1));
-	const size_t tables = b.tables, blocks = hel_cache_blocks(c);
-	TRY(hel_schema_new(&l.schema, b.dense, tables));
+	const size_t tables = set->tables, blocks = hel_cache_blocks(c);
+	TRY(hel_schema_of(&l.schema, set));
 	TRY_ALLOC(l.tally, hel_alloc(tables, sizeof *l.tally));
 	TRY_ALLOC(l.own, hel_alloc(tables, sizeof *l.own));
 	TRY_ALLOC(l.kind, hel_alloc(tables, sizeof *l.kind));
-	TRY_ALLOC(l.sums, hel_alloc(blocks * b.dense * 3, sizeof *l.sums));
+	TRY_ALLOC(l.sums, hel_alloc(blocks * set->dense * 3, sizeof *l.sums));
 	TRY_ALLOC(l.labels, hel_alloc(blocks, sizeof *l.labels));
 	l.schema->clip = clip;
-	name_fields(l.schema, set, split->seed);
+	salt(l.schema, split->seed);
 	TRY(check_exceptions(plan, l.schema));
+	TRY(hel_pool_try(pool, set->dense, find_quantiles, &l));
 	TRY(hel_pool_try(pool, blocks, sum_block, &l));
 	TRY(check_labels(&l));
 	TRY(learn_dense(&l));
@@ -322,6 +462,11 @@ hel_status hel_schema_learn(hel_schema **out, const hel_cache *c, const hel_spli
 	for (size_t t = 0; t < tables; t++)
 		l.kind[t] = hel_embedding_of(plan, l.schema->table[t].name,
 					     l.tally[t].used + l.tally[t].once);
+	for (size_t t = 0; t < tables; t++) {
+		TRY(check_kind(&l, t));
+		if (!l.schema->table[t].hashed && !l.kind[t].own) /* digits are of all rows */
+			l.kind[t].own = HEL_ALL_VALUES;
+	}
 	choose(&l, plan->min_count);
 	TRY(choose_within(&l));
 	for (size_t t = 0; t < tables; t++)
@@ -329,14 +474,13 @@ hel_status hel_schema_learn(hel_schema **out, const hel_cache *c, const hel_spli
 	*out = l.schema;
 	l.schema = NULL;
 done:
-	for (size_t t = 0; l.tally && t < b.tables; t++)
+	for (size_t t = 0; l.tally && t < tables; t++)
 		hel_free(l.tally[t].place);
 	hel_free(l.tally);
 	hel_free(l.own);
 	hel_free(l.kind);
 	hel_free(l.sums);
 	hel_free(l.labels);
-	hel_block_clear(&b);
 	hel_schema_free(l.schema);
 	return st;
 }

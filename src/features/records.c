@@ -6,44 +6,59 @@
 
 #define MAX_FILE ((size_t)1 << 32)
 
-static size_t count_kind(const hel_dataset *set, hel_column_kind kind)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < set->columns; i++)
-		n += set->column[i].kind == kind;
-	return n;
-}
-
-static void records_init(hel_records *r, const hel_dataset *set)
-{
-	*r = (hel_records){.dense = count_kind(set, HEL_DENSE),
-			   .tables = count_kind(set, HEL_CATEGORICAL),
-			   .labelled = true};
-}
-
 void hel_records_clear(hel_records *r)
 {
 	hel_free_secret(r->value, r->count * r->dense * sizeof *r->value);
-	hel_free_secret(r->category, r->count * r->tables * HEL_VALUE_MAX);
+	hel_free_secret(r->cell, r->count * r->tables * sizeof *r->cell);
 	hel_free_secret(r->label, r->count);
+	hel_free_secret(r->state, r->count);
+	hel_free_secret(r->entry, r->entries * sizeof *r->entry);
+	hel_free_secret(r->text, r->texts);
 	memset(r, 0, sizeof *r);
+}
+
+/* A text with zeros behind it, up to the next multiple of 16 bytes. */
+static void stamp_text(hel_writer *w, const char *text)
+{
+	const uint8_t zeros[16] = {0};
+	const size_t size = strlen(text);
+	hel_write_bytes(w, text, size);
+	hel_write_bytes(w, zeros, 16 - size % 16);
 }
 
 void hel_records_stamp(uint8_t out[HEL_HASH_BYTES], const hel_records *r)
 {
 	uint8_t parts[3][HEL_HASH_BYTES];
+	hel_writer w = {0};
 	hel_hash(parts[0], r->value, r->count * r->dense * sizeof *r->value);
-	hel_hash(parts[1], r->category, r->count * r->tables * sizeof *r->category);
+	for (size_t i = 0; i < r->count * r->tables; i++) {
+		const hel_span s = r->cell[i];
+		if (!s.count)
+			stamp_text(&w, "");
+		if (s.count > 1)
+			hel_write_u64(&w, s.count);
+		for (size_t k = s.first; k < s.first + s.count; k++) {
+			stamp_text(&w, hel_records_text(r, k));
+			if (r->entry[k].weight != 1)
+				hel_write_f64(&w, r->entry[k].weight);
+		}
+	}
+	hel_hash(parts[1], w.bytes, w.size);
 	hel_hash(parts[2], r->label, r->count);
 	hel_hash(out, parts, sizeof parts);
+	if (w.bytes)
+		hel_wipe(w.bytes, w.size);
+	hel_writer_clear(&w);
 }
 
-static void no_label(hel_records *r, const char *where)
-{
-	if (r->labelled)
-		snprintf(r->unlabelled, sizeof r->unlabelled, "%s", where);
-	r->labelled = false;
-}
+/* --- a row ------------------------------------------------------------------------------- */
+
+/* A row as it is read. */
+typedef struct reading {
+	hel_records *r;
+	bool labelled;
+	hel_status status; /* of memory */
+} reading;
 
 static hel_status regrow(void **array, size_t old, size_t new, size_t size)
 {
@@ -57,202 +72,425 @@ static hel_status regrow(void **array, size_t old, size_t new, size_t size)
 	return HEL_OK;
 }
 
-/* Room for one more row; capacities are powers of two. */
+/* Room for one more of what fills up one by one: capacities are powers of two. */
+static hel_status reserve(void **array, size_t used, size_t size)
+{
+	if (used && (used & (used - 1)))
+		return HEL_OK;
+	return regrow(array, used, used ? 2 * used : 1, size);
+}
+
+/* The same for `more` bytes. */
+static hel_status reserve_text(hel_records *r, size_t more)
+{
+	size_t room = r->texts ? (size_t)1 << hel_log2_ceil(r->texts) : 0, need = r->texts + more;
+	void *text = r->text;
+	if (need <= room)
+		return HEL_OK;
+	const hel_status st = regrow(&text, r->texts, (size_t)1 << hel_log2_ceil(need), 1);
+	r->text = text;
+	return st;
+}
+
 static hel_status records_reserve(hel_records *r)
 {
 	hel_status st = HEL_OK;
-	if (r->count && (r->count & (r->count - 1)))
-		return HEL_OK;
-	size_t old = r->count, new = old ? 2 * old : 1;
-	void *value = r->value, *category = r->category, *label = r->label;
-	TRY(regrow(&value, old, new, r->dense * sizeof *r->value));
+	void *value = r->value, *cell = r->cell, *label = r->label, *state = r->state;
+	TRY(reserve(&value, r->count, r->dense * sizeof *r->value));
 	r->value = value;
-	TRY(regrow(&category, old, new, r->tables * sizeof *r->category));
-	r->category = category;
-	TRY(regrow(&label, old, new, 1));
+	TRY(reserve(&cell, r->count, r->tables * sizeof *r->cell));
+	r->cell = cell;
+	TRY(reserve(&label, r->count, 1));
 	r->label = label;
+	TRY(reserve(&state, r->count, 1));
+	r->state = state;
 done:
 	return st;
 }
 
-/* Number of a column among those of its kind. */
-static size_t nth_of_kind(const hel_dataset *set, size_t column)
+static hel_status add_entry(hel_records *r, hel_span *cell, const char *text, size_t size,
+			    double weight)
 {
-	size_t nth = 0;
-	for (size_t i = 0; i < column; i++)
-		nth += set->column[i].kind == set->column[column].kind;
-	return nth;
+	hel_status st = HEL_OK;
+	void *entry = r->entry;
+	TRY(reserve(&entry, r->entries, sizeof *r->entry));
+	r->entry = entry;
+	TRY(reserve_text(r, size + 1));
+	if (!cell->count++)
+		cell->first = r->entries;
+	r->entry[r->entries++] = (hel_entry){r->texts, weight};
+	memcpy(r->text + r->texts, text, size + 1);
+	r->texts += size + 1;
+done:
+	return st;
 }
 
-/* Stores one cell of the row being read; where: of the row, for messages. */
-static hel_status set_cell(hel_records *r, const hel_dataset *set, size_t column, hel_cell cell,
-			   const char *where)
+static void take_dense(void *arg, const hel_column *c, double v)
 {
-	const hel_column *c = &set->column[column];
-	const size_t nth = nth_of_kind(set, column);
+	hel_records *r = ((reading *)arg)->r;
+	r->value[r->count * r->dense + c->nth] = v;
+}
+
+static bool take_entry(void *arg, const hel_column *c, const char *text, size_t size, double weight,
+		       char reason[HEL_REASON_MAX])
+{
+	reading *k = arg;
+	hel_records *r = k->r;
+	k->status = add_entry(r, &r->cell[r->count * r->tables + c->nth], text, size, weight);
+	if (k->status != HEL_OK)
+		snprintf(reason, HEL_REASON_MAX, "out of memory");
+	return k->status == HEL_OK;
+}
+
+static void take_label(void *arg, uint8_t label)
+{
+	reading *k = arg;
+	k->r->label[k->r->count] = label;
+	k->labelled = true;
+}
+
+static void take_cut(void *arg, const hel_column *c)
+{
+	hel_records *r = ((reading *)arg)->r;
+	(void)c;
+	r->state[r->count] |= HEL_RECORD_CUT;
+}
+
+static hel_row_sink sink_of(reading *k)
+{
+	return (hel_row_sink){k, take_dense, take_entry, take_label, take_cut};
+}
+
+/* An empty row at the end. */
+static hel_status begin_row(hel_records *r)
+{
+	hel_status st = HEL_OK;
+	TRY(records_reserve(r));
+	for (size_t i = 0; i < r->dense; i++)
+		r->value[r->count * r->dense + i] = NAN;
+	memset(r->cell + r->count * r->tables, 0, r->tables * sizeof *r->cell);
+	r->label[r->count] = r->state[r->count] = 0;
+done:
+	return st;
+}
+
+/* --- a text ------------------------------------------------------------------------------ */
+
+typedef struct parser {
+	hel_records *r;
+	const hel_dataset *set;
+	const char *file;
+	bool take; /* what is not as described is an unreadable record */
+	hel_cell *cell;
+	hel_row_form *form;
+	char where[HEL_WHERE_MAX]; /* the row, for messages */
+} parser;
+
+/* The row that was begun cannot be read. */
+static hel_status give_up(parser *p, const char *reason)
+{
+	hel_status st = HEL_OK;
+	hel_records *r = p->r;
+	if (!p->take)
+		FAIL(HEL_EDATA, "%s: %s", p->where, reason);
+	TRY(begin_row(r));
+	if (!*r->unreadable)
+		snprintf(r->unreadable, sizeof r->unreadable, "%.100s", reason);
+	r->state[r->count++] = HEL_RECORD_UNREADABLE;
+	r->labelled = false;
+done:
+	return st;
+}
+
+static hel_status end_row(parser *p, const reading *k, bool ok, const char *reason)
+{
+	hel_records *r = p->r;
+	if (k->status != HEL_OK)
+		return k->status;
+	if (!ok)
+		return give_up(p, reason);
+	if (!k->labelled && r->labelled)
+		memcpy(r->unlabelled, p->where, sizeof r->unlabelled);
+	r->labelled &= k->labelled;
+	r->count++;
+	return HEL_OK;
+}
+
+static hel_status parse_object(parser *p, const hel_json_value *object)
+{
+	hel_status st = HEL_OK;
 	char reason[HEL_REASON_MAX];
-	bool ok, missing;
-	if (c->kind == HEL_CATEGORICAL)
-		ok = hel_cell_category(r->category[r->count * r->tables + nth], set, c->name, cell,
-				       reason);
-	else if (c->kind == HEL_DENSE)
-		ok = hel_cell_dense(&r->value[r->count * r->dense + nth], set, c, cell, reason);
-	else {
-		ok = hel_cell_label(&r->label[r->count], &missing, set, c, cell, reason);
-		if (ok && missing)
-			no_label(r, where);
-	}
-	return ok ? HEL_OK : hel_fail(HEL_EDATA, "%s: %s", where, reason);
-}
-
-static hel_status set_row(hel_records *r, const hel_row_form *form, const hel_cell *cell,
-			  const char *where)
-{
-	hel_status st = HEL_OK;
-	TRY(records_reserve(r));
-	for (size_t i = 0; i < form->cells; i++)
-		TRY(set_cell(r, form->set, form->column[i], cell[i], where));
-	if (!form->labelled)
-		no_label(r, where);
-	r->count++;
+	reading k = {.r = p->r};
+	const hel_row_sink sink = sink_of(&k);
+	TRY(begin_row(p->r));
+	TRY(end_row(p, &k, hel_read_object(&sink, p->set, object, reason), reason));
 done:
 	return st;
 }
 
-static hel_status parse_cells(hel_records *r, const hel_dataset *set, const char *file, char *text,
-			      size_t size)
-{
-	hel_status st = HEL_OK;
-	hel_cell *cell = NULL;
-	hel_row_form *form = NULL;
-	char reason[HEL_REASON_MAX], where[HEL_WHERE_MAX];
-	size_t count, line = 0;
-	TRY_ALLOC(cell, hel_alloc(HEL_MAX_COLUMNS, sizeof *cell));
-	TRY_ALLOC(form, hel_alloc(1, sizeof *form));
-	for (char *next, *p = text, *end = text + size; p < end; p = next) {
-		char *newline = memchr(p, '\n', (size_t)(end - p));
-		next = newline ? newline + 1 : end;
-		snprintf(where, sizeof where, "%.*s:%zu", HEL_WHERE_MAX - 24, file, ++line);
-		if (hel_line_is_blank(p, newline ? newline : end, set->separator))
-			continue;
-		const bool first = !form->set;
-		if (!hel_split_line(cell, &count, p, newline ? newline : end, set->separator,
-				    reason) ||
-		    !(first ? hel_row_form_of(form, set, cell, count, reason)
-			    : hel_row_fits(form, count, reason)))
-			FAIL(HEL_EDATA, "%s: %s", where, reason);
-		if (!first || !form->header)
-			TRY(set_row(r, form, cell, where));
-	}
-done:
-	hel_free(form);
-	hel_free(cell);
-	return st;
-}
-
-static hel_status parse_value(hel_records *r, const hel_dataset *set, size_t column,
-			      const hel_json_value *value, const char *where)
-{
-	char number[40];
-	const char *text = "";
-	const hel_json_kind kind = value ? value->kind : HEL_JSON_NULL;
-	if (kind == HEL_JSON_ARRAY || kind == HEL_JSON_OBJECT)
-		return hel_fail(HEL_EDATA, "%s: column '%s' is neither number, text nor null",
-				where, set->column[column].name);
-	if (kind == HEL_JSON_NUMBER) {
-		hel_print(number, sizeof number, "%.17g", value->number);
-		text = number;
-	} else if (kind == HEL_JSON_TEXT)
-		text = value->text;
-	else if (kind != HEL_JSON_NULL)
-		text = kind == HEL_JSON_TRUE ? "1" : "0";
-	return set_cell(r, set, column, hel_cell_of(text, strlen(text)), where);
-}
-
-static hel_status parse_object(hel_records *r, const hel_dataset *set, const char *where,
-			       const hel_json_value *object)
-{
-	hel_status st = HEL_OK;
-	if (object->kind != HEL_JSON_OBJECT)
-		FAIL(HEL_EDATA, "%s is no JSON object", where);
-	for (const hel_json_value *v = object->first; v; v = v->next) {
-		size_t i = 0;
-		while (i < set->columns && strcmp(set->column[i].name, v->name) != 0)
-			i++;
-		if (i == set->columns)
-			FAIL(HEL_EDATA, "%s: unknown column '%.40s'", where, v->name);
-	}
-	TRY(records_reserve(r));
-	for (size_t i = 0; i < set->columns; i++) {
-		const hel_json_value *value = hel_json_member(object, set->column[i].name);
-		if (!value && set->column[i].kind != HEL_LABEL)
-			FAIL(HEL_EDATA, "%s: column '%s' is missing", where, set->column[i].name);
-		TRY(parse_value(r, set, i, value, where));
-	}
-	r->count++;
-done:
-	return st;
-}
-
-static hel_status parse_json(hel_records *r, const hel_dataset *set, const char *file,
-			     const char *text, size_t size)
+static hel_status parse_json(parser *p, const char *text, size_t size)
 {
 	hel_status st = HEL_OK;
 	hel_json *json = NULL;
-	char where[HEL_WHERE_MAX];
 	size_t number = 0;
 	st = hel_json_read(&json, text, size);
+	if (st == HEL_EFORMAT && p->take) {
+		TRY(give_up(p, hel_error_detail()));
+		goto done;
+	}
 	if (st != HEL_OK)
-		FAIL(st == HEL_EFORMAT ? HEL_EDATA : st, "%s, %s", file, hel_error_detail());
+		FAIL(st == HEL_EFORMAT ? HEL_EDATA : st, "%s, %s", p->file, hel_error_detail());
 	const hel_json_value *root = hel_json_root(json);
 	const hel_json_value *object = root->kind == HEL_JSON_ARRAY ? root->first : root;
 	for (; object; object = object->next) {
-		snprintf(where, sizeof where, "%.*s: record %zu", HEL_WHERE_MAX - 32, file,
+		snprintf(p->where, sizeof p->where, "%.*s: record %zu", HEL_WHERE_MAX - 32, p->file,
 			 ++number);
-		TRY(parse_object(r, set, where, object));
+		TRY(parse_object(p, object));
 	}
 done:
 	hel_json_free(json);
 	return st;
 }
 
+/* The first row of a file decides what its cells are. *header: it is no record. */
+static bool learn_form(parser *p, size_t count, bool *header, char reason[HEL_REASON_MAX])
+{
+	const bool ok = hel_row_form_of(p->form, p->set, p->cell, count, reason);
+	*header = p->form->header;
+	if (!ok && p->take) { /* of a record to take, what looks like a header is none */
+		*header = false;
+		p->form->set = NULL;
+	}
+	return ok;
+}
+
+static hel_status parse_row(parser *p, char *line, char *end)
+{
+	hel_status st = HEL_OK;
+	char reason[HEL_REASON_MAX];
+	size_t count;
+	bool header = false;
+	reading k = {.r = p->r};
+	const hel_row_sink sink = sink_of(&k);
+	const bool first = !p->form->set;
+	bool ok =
+	    hel_split_line(p->cell, &count, line, end, p->set->separator, reason) &&
+	    (first ? learn_form(p, count, &header, reason) : hel_row_fits(p->form, count, reason));
+	if (ok && header)
+		goto done;
+	TRY(begin_row(p->r));
+	ok = ok && hel_read_cells(&sink, p->form, p->cell, reason);
+	TRY(end_row(p, &k, ok, reason));
+done:
+	return st;
+}
+
+/* Lines of cells, or of JSON objects. */
+static hel_status parse_lines(parser *p, char *text, size_t size, bool json)
+{
+	hel_status st = HEL_OK;
+	size_t line = 0;
+	hel_json *object = NULL;
+	for (char *next, *at = text, *end = text + size; at < end; at = next) {
+		char *newline = memchr(at, '\n', (size_t)(end - at)),
+		     *stop = newline ? newline : end;
+		next = newline ? newline + 1 : end;
+		snprintf(p->where, sizeof p->where, "%.*s:%zu", HEL_WHERE_MAX - 24, p->file,
+			 ++line);
+		if (hel_line_is_blank(at, stop, p->set->separator))
+			continue;
+		if (!json) {
+			TRY(parse_row(p, at, stop));
+			continue;
+		}
+		st = hel_json_read(&object, at, (size_t)(stop - at));
+		if (st == HEL_EFORMAT)
+			TRY(give_up(p, "no JSON object"));
+		else {
+			TRY(st);
+			TRY(parse_object(p, hel_json_root(object)));
+		}
+		hel_json_free(object);
+		object = NULL;
+	}
+done:
+	hel_json_free(object);
+	return st;
+}
+
+/* The first line is a whole object, and there are more lines. */
+static bool is_json_lines(const char *text, size_t size)
+{
+	hel_json *json = NULL;
+	const char *end = memchr(text, '\n', size);
+	if (!end || hel_line_is_blank(end + 1, text + size, 0))
+		return false;
+	const bool yes = hel_json_read(&json, text, (size_t)(end - text)) == HEL_OK;
+	hel_json_free(json);
+	return yes;
+}
+
+static hel_status parse(parser *p, const char *text, size_t size)
+{
+	hel_status st = HEL_OK;
+	char *copy = NULL;
+	if (!hel_skip_mark(&text, &size))
+		FAIL(HEL_EDATA, "%s is UTF-16, expected UTF-8", p->file);
+	if (memchr(text, 0, size))
+		FAIL(HEL_EDATA, "%s contains a zero byte: not a text file", p->file);
+	TRY_ALLOC(copy, hel_alloc(size + 1, 1));
+	memcpy(copy, text, size);
+	TRY_ALLOC(p->cell, hel_alloc(HEL_MAX_COLUMNS, sizeof *p->cell));
+	TRY_ALLOC(p->form, hel_alloc(1, sizeof *p->form));
+	const size_t blank = strspn(copy, " \t\r\n");
+	const char start = copy[blank];
+	const bool lines = start == '{' && is_json_lines(copy + blank, size - blank);
+	TRY((start == '{' || start == '[') && !lines ? parse_json(p, copy, size)
+						     : parse_lines(p, copy, size, lines));
+	if (!p->r->count && !p->take)
+		FAIL(HEL_EDATA, "%s holds no record", p->file);
+done:
+	hel_free(p->form);
+	hel_free(p->cell);
+	hel_free_secret(copy, copy ? size : 0);
+	return st;
+}
+
 hel_status hel_records_parse(hel_records *out, const hel_dataset *set, const char *name,
 			     const char *text, size_t size)
 {
+	hel_records r = {.dense = set->dense, .tables = set->tables, .labelled = true};
+	parser p = {.r = &r, .set = set, .file = name};
+	const hel_status st = parse(&p, text, size);
+	if (st == HEL_OK)
+		*out = r;
+	else
+		hel_records_clear(&r);
+	return st;
+}
+
+hel_status hel_records_take(hel_records *out, const hel_dataset *set, const char *name,
+			    const char *text, size_t size, size_t least)
+{
 	hel_status st = HEL_OK;
-	hel_records r;
-	char *copy = NULL;
-	records_init(&r, set);
+	hel_records r = {.dense = set->dense, .tables = set->tables, .labelled = true};
+	parser p = {.r = &r, .set = set, .file = name, .take = true};
+	st = parse(&p, text, size);
+	if (st != HEL_OK && st != HEL_EDATA)
+		goto done;
+	const bool no_text = st == HEL_EDATA;
+	for (st = HEL_OK; r.count < least;)
+		TRY(give_up(&p, no_text ? hel_error_detail() : "there is no such record"));
+	*out = r;
+	r = (hel_records){0};
+done:
+	hel_records_clear(&r);
+	return st;
+}
+
+hel_status hel_records_count(size_t *out, const char *name, const char *text, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_json *json = NULL;
+	size_t count = 0, blank = 0;
 	if (!hel_skip_mark(&text, &size))
 		FAIL(HEL_EDATA, "%s is UTF-16, expected UTF-8", name);
 	if (memchr(text, 0, size))
 		FAIL(HEL_EDATA, "%s contains a zero byte: not a text file", name);
-	TRY_ALLOC(copy, hel_alloc(size + 1, 1));
-	memcpy(copy, text, size);
-	const char start = copy[strspn(copy, " \t\r\n")];
-	TRY(start == '{' || start == '[' ? parse_json(&r, set, name, copy, size)
-					 : parse_cells(&r, set, name, copy, size));
-	if (!r.count)
+	while (blank < size && strchr(" \t\r\n", text[blank]))
+		blank++;
+	const char start = blank < size ? text[blank] : 0;
+	if ((start == '{' || start == '[') && !is_json_lines(text + blank, size - blank)) {
+		st = hel_json_read(&json, text, size);
+		if (st != HEL_OK)
+			FAIL(st == HEL_EFORMAT ? HEL_EDATA : st, "%s, %s", name,
+			     hel_error_detail());
+		const hel_json_value *root = hel_json_root(json);
+		count = root->kind == HEL_JSON_ARRAY ? root->count : 1;
+	} else
+		for (const char *p = text, *end = text + size, *next; p < end; p = next + 1) {
+			next = memchr(p, '\n', (size_t)(end - p));
+			next = next ? next : end;
+			count += !hel_line_is_blank(p, next, 0);
+		}
+	if (!count)
 		FAIL(HEL_EDATA, "%s holds no record", name);
-	*out = r;
-	r = (hel_records){0};
+	*out = count;
 done:
-	hel_free_secret(copy, copy ? size : 0);
-	hel_records_clear(&r);
+	hel_json_free(json);
 	return st;
 }
+
+static bool object_looks_like(const hel_dataset *set, const hel_json_value *v)
+{
+	for (v = v && v->kind == HEL_JSON_ARRAY ? v->first : v; v && v->kind == HEL_JSON_OBJECT;) {
+		for (const hel_json_value *m = v->first; m; m = m->next)
+			if (!hel_dataset_column(set, m->name))
+				return false;
+		return v->first != NULL;
+	}
+	return false;
+}
+
+static bool line_looks_like(const hel_dataset *set, const char *line, size_t size)
+{
+	char reason[HEL_REASON_MAX], *copy = hel_alloc(size + 1, 1);
+	hel_cell *cell = hel_alloc(HEL_MAX_COLUMNS, sizeof *cell);
+	hel_row_form *form = hel_alloc(1, sizeof *form);
+	size_t count;
+	bool yes = true; /* without memory, whoever asks fails soon enough */
+	if (copy && cell && form) {
+		memcpy(copy, line, size);
+		yes = hel_split_line(cell, &count, copy, copy + size, set->separator, reason) &&
+		      hel_row_form_of(form, set, cell, count, reason);
+	}
+	hel_free(form);
+	hel_free(cell);
+	hel_free_secret(copy, copy ? size : 0);
+	return yes;
+}
+
+bool hel_records_look_like(const hel_dataset *set, const char *text, size_t size)
+{
+	hel_json *json = NULL;
+	const char *end = text + size, *stop;
+	if (!hel_skip_mark(&text, &size))
+		return false;
+	while (text < end && strchr(" \t\r\n", *text) && *text != set->separator)
+		text++;
+	if (text == end)
+		return false;
+	stop = memchr(text, '\n', (size_t)(end - text));
+	if (*text != '{' && *text != '[')
+		return line_looks_like(set, text, (size_t)((stop ? stop : end) - text));
+	if (is_json_lines(text, (size_t)(end - text)))
+		end = stop;
+	const bool yes = hel_json_read(&json, text, (size_t)(end - text)) == HEL_OK &&
+			 object_looks_like(set, hel_json_root(json));
+	hel_json_free(json);
+	return yes;
+}
+
+/* --- files --------------------------------------------------------------------------------- */
 
 /* Appends all rows of b to a. */
 static hel_status append(hel_records *a, const hel_records *b)
 {
 	hel_status st = HEL_OK;
 	for (size_t i = 0; i < b->count; i++, a->count++) {
-		TRY(records_reserve(a));
+		TRY(begin_row(a));
 		memcpy(a->value + a->count * a->dense, b->value + i * b->dense,
 		       b->dense * sizeof *b->value);
-		memcpy(a->category + a->count * a->tables, b->category + i * b->tables,
-		       b->tables * sizeof *b->category);
+		for (size_t t = 0; t < b->tables; t++) {
+			const hel_span s = hel_records_cell(b, i, t);
+			for (size_t k = s.first; k < s.first + s.count; k++) {
+				const char *text = hel_records_text(b, k);
+				TRY(add_entry(a, &a->cell[a->count * a->tables + t], text,
+					      strlen(text), b->entry[k].weight));
+			}
+		}
 		a->label[a->count] = b->label[i];
+		a->state[a->count] = b->state[i];
 	}
 	if (a->labelled && !b->labelled)
 		memcpy(a->unlabelled, b->unlabelled, sizeof a->unlabelled);
@@ -265,10 +503,10 @@ hel_status hel_records_read(hel_records *out, const hel_dataset *set, const char
 			    size_t count)
 {
 	hel_status st = HEL_OK;
-	hel_records all, part = {0};
+	hel_records all = {.dense = set->dense, .tables = set->tables, .labelled = true},
+		    part = {0};
 	uint8_t *bytes = NULL;
 	size_t size = 0;
-	records_init(&all, set);
 	for (size_t i = 0; i < count; i++) {
 		TRY(hel_input_read(paths[i], MAX_FILE, &bytes, &size));
 		if (size > 2 && bytes[0] == 0x1f && bytes[1] == 0x8b)
@@ -277,8 +515,13 @@ hel_status hel_records_read(hel_records *out, const hel_dataset *set, const char
 			     "%s | head -n 1000 > rows.txt",
 			     paths[i], paths[i]);
 		TRY(hel_records_parse(&part, set, paths[i], (const char *)bytes, size));
-		TRY(append(&all, &part));
-		hel_records_clear(&part);
+		if (i) {
+			TRY(append(&all, &part));
+			hel_records_clear(&part);
+		} else {
+			all = part;
+			part = (hel_records){0};
+		}
 		hel_free_secret(bytes, size);
 		bytes = NULL;
 	}

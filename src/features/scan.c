@@ -6,26 +6,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
-#define TEXT_BYTES ((size_t)4 << 20)  /* of one piece of text */
-#define PARTS 16		      /* tasks a piece is parsed in */
-#define LINE_BYTES ((size_t)64 << 10) /* a longer line belongs to no published file */
+#define TEXT_BYTES ((size_t)4 << 20) /* of one piece of text */
+#define PARTS 16		     /* tasks a piece is parsed in */
+#define LINE_BYTES ((size_t)1 << 20) /* a longer line is no row */
+#define PROVISIONAL 0x80000000u	     /* a number in the dictionary of a part */
 
 hel_status hel_block_init(hel_block *b, const hel_dataset *set, size_t rows)
 {
 	hel_status st = HEL_OK;
-	*b = (hel_block){.count = rows};
-	for (size_t i = 0; i < set->columns; i++) {
-		b->dense += set->column[i].kind == HEL_DENSE;
-		b->tables += set->column[i].kind == HEL_CATEGORICAL;
-	}
+	*b = (hel_block){.count = rows, .dense = set->dense, .words = set->words};
 	TRY_ALLOC(b->label, hel_alloc(rows, 1));
 	TRY_ALLOC(b->value, hel_alloc(rows * b->dense, sizeof *b->value));
-	TRY_ALLOC(b->hash, hel_alloc(rows * b->tables, sizeof *b->hash));
+	TRY_ALLOC(b->hash, hel_alloc(rows * b->words, sizeof *b->hash));
 done:
 	if (st != HEL_OK)
 		hel_block_clear(b);
@@ -42,7 +40,7 @@ void hel_block_clear(hel_block *b)
 
 /* One row as parsed: a record of `size` bytes in a part's array. */
 typedef struct row_form {
-	size_t dense, tables, size;
+	size_t dense, words, size;
 } row_form;
 
 /* Lines from `at` to `end`, and what they hold. */
@@ -52,14 +50,15 @@ typedef struct part {
 	size_t count, capacity, lines, malformed;
 	size_t shown_line[HEL_MALFORMED_SHOWN];
 	char shown[HEL_MALFORMED_SHOWN][HEL_REASON_MAX];
-	hel_status status;
+	hel_dictionary *dictionary; /* of texts that are not in the scanner's yet; or NULL */
 } part;
 
 typedef struct scanner {
 	const hel_dataset *set;
 	row_form form;
-	hel_row_form columns;	       /* of the present file */
-	uint16_t nth[HEL_MAX_COLUMNS]; /* of each column among those of its kind */
+	hel_row_form columns;	    /* of the present file */
+	bool json;		    /* the present file has an object in each line */
+	hel_dictionary *dictionary; /* or NULL */
 	const char *path;
 	gzFile file;
 	char *text[2], *carry; /* two pieces of text in turn; what the next one starts with */
@@ -74,39 +73,106 @@ typedef struct scanner {
 
 /* --- a line --------------------------------------------------------------------- */
 
-/* Fills one record; false leaves the reason. Takes quotes out of the line. */
-static bool parse_line(uint8_t *record, const scanner *s, char *line, char *end,
+/* A record as it is filled. */
+typedef struct filling {
+	const scanner *s;
+	part *k;
+	uint32_t *word;
+	float *value;
+	uint8_t *label;
+	bool labelled;
+	const hel_column *bag; /* whose entries come, and how many have */
+	size_t entries;
+	hel_status status;
+} filling;
+
+static void take_dense(void *arg, const hel_column *c, double v)
+{
+	((filling *)arg)->value[c->nth] = (float)v;
+}
+
+/* Dictionaries of parts are added to that of the file in the order of the rows. */
+static hel_status number_of_text(uint32_t *out, const filling *f, const hel_column *c,
+				 const char *text, size_t size)
+{
+	hel_status st = HEL_OK;
+	*out = hel_dictionary_find(f->s->dictionary, c->nth, text, size);
+	if (!*out) {
+		TRY(hel_dictionary_add(out, f->k->dictionary, c->nth, text, size));
+		*out |= PROVISIONAL;
+	}
+done:
+	return st;
+}
+
+static bool take_entry(void *arg, const hel_column *c, const char *text, size_t size, double weight,
 		       char reason[HEL_REASON_MAX])
 {
-	hel_cell cell[HEL_MAX_COLUMNS];
-	uint32_t *hash = (uint32_t *)(void *)record;
-	float *value = (float *)(void *)(hash + s->form.tables);
-	uint8_t *label = (uint8_t *)(value + s->form.dense);
-	size_t count;
-	if (!hel_split_line(cell, &count, line, end, s->set->separator, reason) ||
-	    !hel_row_fits(&s->columns, count, reason))
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		const size_t column = s->columns.column[i], nth = s->nth[column];
-		const hel_column *c = &s->set->column[column];
-		char text[HEL_VALUE_MAX];
-		double v = 0;
-		bool missing = false;
-		const bool ok = c->kind == HEL_LABEL
-				    ? hel_cell_label(label, &missing, s->set, c, cell[i], reason)
-				: c->kind == HEL_DENSE
-				    ? hel_cell_dense(&v, s->set, c, cell[i], reason)
-				    : hel_cell_category(text, s->set, c->name, cell[i], reason);
-		if (ok && missing)
-			snprintf(reason, HEL_REASON_MAX, "the row has no label");
-		if (!ok || missing)
-			return false;
-		if (c->kind == HEL_DENSE)
-			value[nth] = (float)v;
-		else if (c->kind == HEL_CATEGORICAL)
-			hash[nth] = hel_value_hash(text, strlen(text));
+	filling *f = arg;
+	uint32_t *word = f->word + c->word;
+	if (f->bag != c)
+		f->entries = 0;
+	f->bag = c;
+	word += f->entries++;
+	if (c->bag.weighted) {
+		const float w = (float)weight;
+		memcpy(word + c->bag.limit, &w, sizeof w);
 	}
-	return true;
+	if (c->values != HEL_LISTED)
+		*word = c->values == HEL_MODULO ? 1 + (uint32_t)strtoul(text, NULL, 10)
+						: hel_value_hash(text, size);
+	else
+		f->status = number_of_text(word, f, c, text, size);
+	if (f->status != HEL_OK)
+		snprintf(reason, HEL_REASON_MAX, "%s", hel_status_text(f->status));
+	return f->status == HEL_OK;
+}
+
+static void take_label(void *arg, uint8_t label)
+{
+	filling *f = arg;
+	*f->label = label;
+	f->labelled = true;
+}
+
+static bool read_object(const hel_row_sink *sink, const hel_dataset *set, const char *line,
+			const char *end, hel_status *status, char reason[HEL_REASON_MAX])
+{
+	hel_json *json = NULL;
+	const hel_status st = hel_json_read(&json, line, (size_t)(end - line));
+	bool ok = st == HEL_OK;
+	if (ok)
+		ok = hel_read_object(sink, set, hel_json_root(json), reason);
+	else if (st == HEL_EFORMAT)
+		snprintf(reason, HEL_REASON_MAX, "no JSON object: %.100s", hel_error_detail());
+	else
+		*status = st;
+	hel_json_free(json);
+	return ok;
+}
+
+/* Fills one record; false leaves the reason. Takes quotes out of the line. */
+static bool parse_line(uint8_t *record, hel_status *status, const scanner *s, part *k, char *line,
+		       char *end, char reason[HEL_REASON_MAX])
+{
+	hel_cell cell[HEL_MAX_COLUMNS];
+	filling f = {.s = s, .k = k, .word = (uint32_t *)(void *)record};
+	const hel_row_sink sink = {&f, take_dense, take_entry, take_label, NULL};
+	size_t count;
+	bool ok;
+	f.value = (float *)(void *)(f.word + s->form.words);
+	f.label = (uint8_t *)(f.value + s->form.dense);
+	memset(f.word, 0, s->form.words * sizeof *f.word);
+	if (s->json)
+		ok = read_object(&sink, s->set, line, end, &f.status, reason);
+	else
+		ok = hel_split_line(cell, &count, line, end, s->set->separator, reason) &&
+		     hel_row_fits(&s->columns, count, reason) &&
+		     hel_read_cells(&sink, &s->columns, cell, reason);
+	if (ok && !f.labelled)
+		snprintf(reason, HEL_REASON_MAX, "the row has no label");
+	*status = f.status;
+	return ok && f.labelled;
 }
 
 static hel_status part_reserve(part *k, size_t size)
@@ -129,6 +195,8 @@ static hel_status parse_part(const scanner *s, part *k)
 {
 	hel_status st = HEL_OK;
 	k->count = k->lines = k->malformed = 0;
+	if (k->dictionary)
+		hel_dictionary_empty(k->dictionary);
 	for (char *p = k->at; p < k->end;) {
 		char *newline = memchr(p, '\n', (size_t)(k->end - p));
 		char *end = newline ? newline : k->end;
@@ -140,7 +208,10 @@ static hel_status parse_part(const scanner *s, part *k)
 			continue;
 		}
 		TRY(part_reserve(k, s->form.size));
-		if (parse_line(k->rows + k->count * s->form.size, s, p, end, reason))
+		const bool ok =
+		    parse_line(k->rows + k->count * s->form.size, &st, s, k, p, end, reason);
+		TRY(st);
+		if (ok)
 			k->count++;
 		else {
 			if (k->malformed < HEL_MALFORMED_SHOWN) {
@@ -211,8 +282,8 @@ static hel_status read_text(scanner *s)
 		const char *newline = memrchr(text, '\n', size);
 		const size_t whole = newline ? (size_t)(newline - text) + 1 : 0;
 		if (size - whole > LINE_BYTES)
-			FAIL(HEL_EDATA, "%s has a line of over %zu kB: not a published '%s' file",
-			     s->path, LINE_BYTES >> 10, s->set->name);
+			FAIL(HEL_EDATA, "%s has a line of over %zu kB: no row of '%s'", s->path,
+			     LINE_BYTES >> 10, s->set->name);
 		s->carried = size - whole;
 		memcpy(s->carry, text + whole, s->carried);
 		size = whole;
@@ -251,12 +322,34 @@ static hel_status work(void *arg, size_t i)
 
 /* --- rows into blocks --------------------------------------------------------------- */
 
+/* Texts that the part saw first get the next numbers. */
+static hel_status add_texts(scanner *s, const part *k, uint32_t *word)
+{
+	hel_status st = HEL_OK;
+	if (!k->dictionary || !hel_dictionary_size(k->dictionary))
+		goto done;
+	for (size_t i = 0; i < s->set->columns; i++) {
+		const hel_column *c = &s->set->column[i];
+		if (c->kind != HEL_CATEGORICAL || c->values != HEL_LISTED)
+			continue;
+		for (size_t e = c->word; e < c->word + HEL_MAX(c->bag.limit, 1u); e++)
+			if (word[e] & PROVISIONAL) {
+				const char *text = hel_dictionary_text(k->dictionary, c->nth,
+								       word[e] & ~PROVISIONAL);
+				TRY(hel_dictionary_add(&word[e], s->dictionary, c->nth, text,
+						       strlen(text)));
+			}
+	}
+done:
+	return st;
+}
+
 static void append_row(scanner *s, const uint8_t *record)
 {
 	const uint32_t *hash = (const uint32_t *)(const void *)record;
-	const float *value = (const float *)(const void *)(hash + s->form.tables);
+	const float *value = (const float *)(const void *)(hash + s->form.words);
 	const size_t row = s->filled++;
-	for (size_t t = 0; t < s->form.tables; t++)
+	for (size_t t = 0; t < s->form.words; t++)
 		s->block.hash[t * HEL_BLOCK_ROWS + row] = hash[t];
 	for (size_t k = 0; k < s->form.dense; k++)
 		s->block.value[k * HEL_BLOCK_ROWS + row] = value[k];
@@ -266,7 +359,7 @@ static void append_row(scanner *s, const uint8_t *record)
 /* The last block is shorter: its columns move together. */
 static void shorten(hel_block *b, size_t rows)
 {
-	for (size_t t = 0; t < b->tables; t++)
+	for (size_t t = 0; t < b->words; t++)
 		memmove(b->hash + t * rows, b->hash + t * b->count, rows * sizeof *b->hash);
 	for (size_t k = 0; k < b->dense; k++)
 		memmove(b->value + k * rows, b->value + k * b->count, rows * sizeof *b->value);
@@ -295,6 +388,7 @@ static hel_status collect(scanner *s, size_t *line, uint64_t max_malformed,
 			     (unsigned long long)r->malformed, r->malformed > 1 ? "s" : "", *line,
 			     (unsigned long long)max_malformed, r->shown[0]);
 		for (size_t row = 0; row < k->count; row++) {
+			TRY(add_texts(s, k, (uint32_t *)(void *)(k->rows + row * s->form.size)));
 			append_row(s, k->rows + row * s->form.size);
 			if (s->filled < HEL_BLOCK_ROWS)
 				continue;
@@ -339,12 +433,14 @@ static hel_status learn_columns(scanner *s, size_t *skip, size_t *line)
 		if (!hel_line_is_blank(p, stop, s->set->separator))
 			break;
 	}
+	s->json = p < stop && *hel_cell_of(p, (size_t)(stop - p)).at == '{';
 	s->columns = (hel_row_form){.set = s->set, .cells = s->set->columns, .labelled = true};
 	for (size_t i = 0; i < s->set->columns; i++)
 		s->columns.column[i] = (uint16_t)i;
 	TRY_ALLOC(copy, hel_alloc((size_t)(stop - p) + 1, 1)); /* quotes stay for the parser */
 	memcpy(copy, p, (size_t)(stop - p));
 	const bool learned =
+	    !s->json &&
 	    hel_split_line(cell, &count, copy, copy + (stop - p), s->set->separator, reason) &&
 	    hel_row_form_of(&s->columns, s->set, cell, count, reason);
 	if (s->columns.header && (!learned || !s->columns.labelled))
@@ -389,28 +485,39 @@ static void scanner_clear(scanner *s)
 	hel_free(s->text[0]);
 	hel_free(s->text[1]);
 	hel_free(s->carry);
-	for (size_t i = 0; i < PARTS; i++)
+	for (size_t i = 0; i < PARTS; i++) {
 		hel_free(s->part[i].rows);
+		hel_dictionary_free(s->part[i].dictionary);
+	}
 	hel_block_clear(&s->block);
 }
 
-hel_status hel_scan(hel_scan_report *report, const hel_dataset *set, const char *const *paths,
-		    size_t count, uint64_t max_malformed, hel_pool *pool, hel_progress *progress,
-		    hel_status (*take)(void *arg, const hel_block *block), void *arg)
+static bool lists(const hel_dataset *set)
+{
+	for (size_t i = 0; i < set->columns; i++)
+		if (set->column[i].kind == HEL_CATEGORICAL && set->column[i].values == HEL_LISTED)
+			return true;
+	return false;
+}
+
+hel_status hel_scan(hel_scan_report *report, hel_dictionary *dictionary, const hel_dataset *set,
+		    const char *const *paths, size_t count, uint64_t max_malformed, hel_pool *pool,
+		    hel_progress *progress, hel_status (*take)(void *arg, const hel_block *block),
+		    void *arg)
 {
 	hel_status st = HEL_OK;
-	scanner s = {.set = set, .report = report};
+	scanner s = {.set = set, .report = report, .dictionary = dictionary};
 	uint64_t total = 0, before = 0;
 	struct stat info;
 	memset(report, 0, sizeof *report);
+	if (!hel_dataset_nth(set, HEL_LABEL, 0))
+		FAIL(HEL_EINVAL, "the columns of '%s' have no label", set->name);
 	TRY(hel_block_init(&s.block, set, HEL_BLOCK_ROWS));
-	s.form = (row_form){.dense = s.block.dense, .tables = s.block.tables};
-	s.form.size = (4 * (s.form.dense + s.form.tables) + 1 + 3) / 4 * 4;
+	s.form = (row_form){.dense = s.block.dense, .words = s.block.words};
+	s.form.size = (4 * (s.form.dense + s.form.words) + 1 + 3) / 4 * 4;
 	s.columns.set = set;
-	for (size_t i = 0; i < set->columns; i++)
-		for (size_t k = 0; k < i; k++)
-			s.nth[i] =
-			    (uint16_t)(s.nth[i] + (set->column[k].kind == set->column[i].kind));
+	for (size_t i = 0; lists(set) && i < PARTS; i++)
+		TRY(hel_dictionary_new(&s.part[i].dictionary, set));
 	TRY_ALLOC(s.text[0], hel_alloc(TEXT_BYTES, 1));
 	TRY_ALLOC(s.text[1], hel_alloc(TEXT_BYTES, 1));
 	TRY_ALLOC(s.carry, hel_alloc(LINE_BYTES, 1));

@@ -32,7 +32,9 @@ static hel_status put_table(hel_json_writer *j, const hel_table_field *t)
 	hel_json_put_text(j, "name", t->name);
 	hel_json_put_integer(j, "base", t->base);
 	hel_json_put_integer(j, "digits", t->digits);
-	if (t->hashed) {
+	if (t->modulo)
+		hel_json_put_bool(j, "modulo", true);
+	else if (t->hashed) {
 		hel_json_put_integer(j, "known", t->values);
 		hel_json_put_integer(j, "print_bits", t->print_bits);
 		TRY(put_prints(j, t));
@@ -53,12 +55,22 @@ done:
 	return st;
 }
 
+static bool needs_salt(const hel_schema *s)
+{
+	for (size_t i = 0; i < s->table_count; i++)
+		if (s->table[i].hashed && !s->table[i].modulo)
+			return true;
+	return false;
+}
+
 hel_status hel_schema_to_json(char **out, const hel_schema *s)
 {
 	hel_status st = HEL_OK;
 	hel_json_writer j = {.indent = true};
 	hel_json_open(&j, NULL, '{');
 	hel_json_put_text(&j, "dataset", s->dataset);
+	if (s->set && !s->set->implied)
+		hel_dataset_put(&j, "columns", s->set);
 	hel_json_put_number(&j, "clip", s->clip);
 	hel_json_open(&j, "dense", '[');
 	for (size_t i = 0; i < s->dense_count; i++) {
@@ -66,6 +78,10 @@ hel_status hel_schema_to_json(char **out, const hel_schema *s)
 		hel_json_put_text(&j, "name", s->dense[i].name);
 		hel_json_put_number(&j, "mean", s->dense[i].mean);
 		hel_json_put_number(&j, "deviation", s->dense[i].deviation);
+		if (isfinite(s->dense[i].low) || isfinite(s->dense[i].high)) {
+			hel_json_put_number(&j, "low", s->dense[i].low);
+			hel_json_put_number(&j, "high", s->dense[i].high);
+		}
 		hel_json_close(&j, '}');
 	}
 	hel_json_close(&j, ']');
@@ -73,7 +89,7 @@ hel_status hel_schema_to_json(char **out, const hel_schema *s)
 	for (size_t i = 0; i < s->table_count; i++)
 		TRY(put_table(&j, &s->table[i]));
 	hel_json_close(&j, ']');
-	if (s->table_count && s->table[0].hashed) {
+	if (needs_salt(s)) {
 		char salt[2 * HEL_SALT_BYTES + 1];
 		sodium_bin2hex(salt, sizeof salt, s->salt, sizeof s->salt);
 		hel_json_put_text(&j, "salt", salt);
@@ -107,19 +123,22 @@ static hel_status read_number(double *out, const hel_json_value *object, const c
 static hel_status read_values(hel_table_field *t, const hel_json_value *values)
 {
 	hel_status st = HEL_OK;
+	const char **text = NULL;
+	size_t count = 0;
 	if (!values || values->kind != HEL_JSON_ARRAY || values->count >= HEL_MAX_VOCABULARY)
 		FAIL(HEL_EFORMAT, "schema: 'values' of %s must be an array", t->name);
-	TRY_ALLOC(t->value, hel_alloc(HEL_MAX(values->count, 1), sizeof *t->value));
-	for (const hel_json_value *v = values->first; v; v = v->next, t->values++) {
-		const char *text = v->text;
-		if (!text || !*text || strlen(text) >= HEL_VALUE_MAX)
+	TRY_ALLOC(text, hel_alloc(HEL_MAX(values->count, 1), sizeof *text));
+	for (const hel_json_value *v = values->first; v; v = v->next) {
+		if (!v->text || !*v->text || strlen(v->text) >= HEL_VALUE_MAX)
 			FAIL(HEL_EFORMAT, "schema: values of %s must be texts of 1 to %d bytes",
 			     t->name, HEL_VALUE_MAX - 1);
-		memcpy(t->value[t->values], text, strlen(text) + 1);
-		if (t->values && strcmp(t->value[t->values - 1], text) >= 0)
+		if (count && strcmp(text[count - 1], v->text) >= 0)
 			FAIL(HEL_EFORMAT, "schema: values of %s are not sorted", t->name);
+		text[count++] = v->text;
 	}
+	TRY(hel_table_list(t, text, count));
 done:
+	hel_free(text);
 	return st;
 }
 
@@ -176,17 +195,54 @@ done:
 	return st;
 }
 
-static hel_status read_table(hel_table_field *t, const hel_json_value *object)
+/* The data set: carried along, or known by its name. Its columns say which tables are bags, and
+ * come first. */
+static hel_status read_columns(hel_schema *s, const hel_json_value *root)
+{
+	hel_status st = HEL_OK;
+	hel_dataset *set = NULL;
+	const hel_json_value *columns = hel_json_member(root, "columns");
+	if (!columns) {
+		s->set = hel_dataset_by_name(s->dataset);
+		goto done;
+	}
+	TRY(hel_dataset_from_value(&set, columns));
+	s->set = set;
+	if (strcmp(s->dataset, set->name) != 0)
+		FAIL(HEL_EFORMAT, "schema: 'dataset' is '%s', its columns are of '%s'", s->dataset,
+		     set->name);
+done:
+	return st;
+}
+
+static void link_table(hel_table_field *t, const hel_dataset *set)
+{
+	const hel_column *c = set ? hel_dataset_column(set, t->name) : NULL;
+	if (c && c->kind == HEL_CATEGORICAL)
+		t->bag = c->bag;
+}
+
+static hel_status read_table(hel_table_field *t, const hel_json_value *object,
+			     const hel_dataset *set)
 {
 	hel_status st = HEL_OK;
 	double base, digits;
 	TRY(read_name(t->name, object, "name"));
+	link_table(t, set);
 	TRY(read_number(&base, object, "base"));
 	TRY(read_number(&digits, object, "digits"));
 	const bool hashed = hel_json_member(object, "prints") != NULL;
-	TRY(hashed ? read_prints(t, object) : read_values(t, hel_json_member(object, "values")));
-	bool ok = base == floor(base) && base >= 0 && base <= 1 << 20;
-	if (ok && hashed) /* one group of any size is plain hashing */
+	t->modulo = hel_json_member(object, "modulo") != NULL;
+	if (t->modulo)
+		t->hashed = true;
+	else
+		TRY(hashed ? read_prints(t, object)
+			   : read_values(t, hel_json_member(object, "values")));
+	bool ok =
+	    base == floor(base) && base >= 0 && base <= (t->modulo ? HEL_MAX_MODULO : 1 << 20);
+	if (ok && t->modulo)
+		ok = base >= 1 && digits == 1;
+	else if (ok && hashed) /* one group of any size is plain hashing */
 		ok = base > 0 ? digits == floor(digits) && digits >= 1 && digits <= HEL_MAX_DIGITS
 			      : digits == 1;
 	else if (ok)
@@ -202,16 +258,11 @@ done:
 	return st;
 }
 
-/* Hashed tables are the data set's choice, all or none. */
 static hel_status read_salt(hel_schema *s, const hel_json_value *root)
 {
 	const char *text = hel_json_text(root, "salt");
 	size_t size = 0;
-	bool hashed = s->table_count && s->table[0].hashed;
-	for (size_t i = 0; i < s->table_count; i++)
-		if (s->table[i].hashed != hashed)
-			return hel_fail(HEL_EFORMAT, "schema: some tables are hashed, some not");
-	if (hashed &&
+	if (needs_salt(s) &&
 	    (!text || strlen(text) != 2 * HEL_SALT_BYTES ||
 	     sodium_hex2bin(s->salt, sizeof s->salt, text, strlen(text), NULL, &size, NULL) ||
 	     size != HEL_SALT_BYTES))
@@ -234,6 +285,12 @@ static hel_status read_dense(hel_dense_field *d, const hel_json_value *object)
 	TRY(read_name(d->name, object, "name"));
 	TRY(read_number(&d->mean, object, "mean"));
 	TRY(read_number(&d->deviation, object, "deviation"));
+	if (hel_json_member(object, "low") || hel_json_member(object, "high")) {
+		TRY(read_number(&d->low, object, "low"));
+		TRY(read_number(&d->high, object, "high"));
+		if (!(d->low <= d->high))
+			FAIL(HEL_EFORMAT, "schema: 'low' of %s is above 'high'", d->name);
+	}
 	if (!hel_dense_is_plausible(d))
 		FAIL(HEL_EFORMAT,
 		     "schema: mean %g and deviation %g of %s: no records have these; do values "
@@ -256,6 +313,7 @@ static hel_status read_schema(hel_schema **out, const hel_json_value *root)
 		     HEL_MAX_DENSE, HEL_MAX_TABLES);
 	TRY(hel_schema_new(&s, dense->count, tables->count));
 	TRY(read_name(s->dataset, root, "dataset"));
+	TRY(read_columns(s, root));
 	TRY(read_number(&s->clip, root, "clip"));
 	if (!(s->clip > 0 && s->clip <= 1000))
 		FAIL(HEL_EFORMAT, "schema: clip is %g, expected above 0 and up to 1000", s->clip);
@@ -263,8 +321,10 @@ static hel_status read_schema(hel_schema **out, const hel_json_value *root)
 		TRY(read_dense(&s->dense[i++], v));
 	i = 0;
 	for (const hel_json_value *v = tables->first; v; v = v->next)
-		TRY(read_table(&s->table[i++], v));
+		TRY(read_table(&s->table[i++], v, s->set));
 	TRY(read_salt(s, root));
+	if (hel_json_member(root, "columns"))
+		TRY(hel_schema_fits(s, s->set));
 	*out = s;
 	s = NULL;
 done:

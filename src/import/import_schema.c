@@ -35,7 +35,8 @@ static hel_status check_values(const hel_importer *im, size_t table, const char 
 					name);
 		if (text) {
 			char canonical[HEL_VALUE_MAX], reason[HEL_REASON_MAX];
-			if (!hel_cell_category(canonical, im->set, name,
+			if (!hel_cell_category(canonical, im->set,
+					       hel_dataset_nth(im->set, HEL_CATEGORICAL, table),
 					       hel_cell_of(text, strlen(text)), reason))
 				return hel_fail(
 				    HEL_EFORMAT,
@@ -72,27 +73,23 @@ done:
 	return st;
 }
 
-static int compare_values(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
 static hel_status text_vocabulary(const hel_importer *im, hel_table_field *t, size_t table)
 {
 	hel_status st = HEL_OK;
 	const json_t *values = values_of(im, table), *value;
-	size_t i;
-	TRY_ALLOC(t->value, hel_alloc(json_array_size(values), sizeof *t->value));
+	const char **listed = NULL;
+	size_t i, count = 0;
+	TRY_ALLOC(listed, hel_alloc(json_array_size(values), sizeof *listed));
 	json_array_foreach((json_t *)values, i, value)
 	{
 		const char *text = json_string_value(value);
 		if (text && *text)
-			snprintf(t->value[t->values++], HEL_VALUE_MAX, "%s", text);
+			listed[count++] = text;
 	}
 	TRY(check_distinct(values, t->name));
-	qsort(t->value, t->values, sizeof *t->value, compare_values);
-	t->digits = 1;
+	TRY(hel_table_list(t, listed, count));
 done:
+	hel_free(listed);
 	return st;
 }
 
@@ -109,7 +106,6 @@ static hel_status hashed_vocabulary(const hel_importer *im, hel_schema *s, size_
 		if (text && *text)
 			hash[count++] = hel_value_hash(text, strlen(text));
 	}
-	s->table[table].digits = 1;
 	TRY(check_distinct(values, s->table[table].name));
 	TRY(hel_table_know(s, table, hash, count, true));
 	im->report->collisions += count - s->table[table].values;
@@ -159,8 +155,7 @@ static hel_status make_schema(hel_schema **out, const hel_importer *im)
 		     *tables = json_object_get(im->schema_json, "tables");
 	size_t d = 0, t = 0;
 	TRY(check_all_keys(im->schema_json));
-	TRY(hel_schema_new(&s, json_array_size(dense), json_array_size(tables)));
-	snprintf(s->dataset, sizeof s->dataset, "%s", im->set->name);
+	TRY(hel_schema_of(&s, im->set));
 	const json_t *clip = json_object_get(im->schema_json, "clip");
 	s->clip = json_number_value(clip);
 	if (!json_is_number(clip) || !(s->clip > 0 && s->clip <= 1000))
@@ -169,24 +164,22 @@ static hel_status make_schema(hel_schema **out, const hel_importer *im)
 		     "of standardised values that clients send");
 	for (size_t i = 0; i < im->set->columns; i++) {
 		const hel_column *c = &im->set->column[i];
+		if (c->kind == HEL_LABEL || c->kind == HEL_IGNORED)
+			continue;
 		const json_t *o = json_array_get(c->kind == HEL_DENSE ? dense : tables,
 						 c->kind == HEL_DENSE ? d : t);
 		const char *name = json_string_value(json_object_get(o, "name"));
-		if (c->kind == HEL_LABEL)
-			continue;
 		if (!name || strcmp(name, c->name) != 0)
 			FAIL(HEL_EFORMAT, "schema: %s column %zu is '%.40s', expected '%s'",
 			     c->kind == HEL_DENSE ? "dense" : "table", c->kind == HEL_DENSE ? d : t,
 			     name ? name : "?", c->name);
 		if (c->kind == HEL_CATEGORICAL) {
-			snprintf(s->table[t].name, HEL_NAME_MAX, "%s", name);
 			t++;
 			continue;
 		}
 		hel_dense_field *f = &s->dense[d++];
 		const json_t *mean = json_object_get(o, "mean"),
 			     *deviation = json_object_get(o, "deviation");
-		snprintf(f->name, sizeof f->name, "%s", name);
 		f->mean = json_number_value(mean);
 		f->deviation = json_number_value(deviation);
 		if (!json_is_number(mean) || !json_is_number(deviation) ||
@@ -197,9 +190,9 @@ static hel_status make_schema(hel_schema **out, const hel_importer *im)
 			     "1e15): 0 and 1 when the model takes values as they are",
 			     name);
 	}
-	if (d != s->dense_count || t != s->table_count)
+	if (d != json_array_size(dense) || t != json_array_size(tables))
 		FAIL(HEL_EFORMAT, "schema: %zu dense columns and %zu tables, '%s' has %zu and %zu",
-		     s->dense_count, s->table_count, im->set->name, d, t);
+		     json_array_size(dense), json_array_size(tables), im->set->name, d, t);
 	memcpy(s->salt, im->salt, sizeof s->salt);
 	*out = s;
 	s = NULL;
@@ -213,8 +206,8 @@ static hel_status fill_vocabularies(hel_importer *im, hel_schema *s)
 	hel_status st = HEL_OK;
 	for (size_t t = 0; t < s->table_count; t++) {
 		TRY(check_values(im, t, s->table[t].name));
-		TRY(im->set->hashed ? hashed_vocabulary(im, s, t)
-				    : text_vocabulary(im, &s->table[t], t));
+		TRY(s->table[t].hashed ? hashed_vocabulary(im, s, t)
+				       : text_vocabulary(im, &s->table[t], t));
 	}
 done:
 	return st;
@@ -254,8 +247,7 @@ static uint32_t row_of(const hel_schema *s, size_t table, const char *text)
 		hel_table_hots(&row, s, table, 0, hel_value_hash(text, strlen(text)));
 		return row;
 	}
-	const char *found = bsearch(text, t->value, t->values, sizeof *t->value, compare_values);
-	return 1 + (uint32_t)((found - *t->value) / HEL_VALUE_MAX);
+	return hel_table_row(t, text);
 }
 
 /* Row 0 is the missing value's; hashed tables end in the row of all others. Where the model has no

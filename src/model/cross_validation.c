@@ -57,7 +57,7 @@ static hel_status train_and_judge(hel_metrics *out, const cv_job *j, const hel_d
 			    HEL_UNKNOWN_IS_MISSING));
 	TRY_ALLOC(logits, hel_alloc(test_count, sizeof *logits));
 	if (logistic) {
-		TRY(hel_logistic_fit_predict(logits, &train, &test, hel_schema_onehots(schema), 1));
+		TRY(hel_logistic_fit_predict(logits, &train, &test, schema, 1));
 		TRY(hel_metrics_of(logistic, logits, test.label, test_count));
 	}
 	TRY(hel_dlrm_new(&m, config, schema, config->training.seed));

@@ -41,9 +41,10 @@ typedef struct hel_node {
 	size_t inputs;
 	uint32_t *input; /* numbers of earlier nodes */
 	size_t width;	 /* of its value */
-	/* EMBED: which table; where its places stand among a record's hot entries, how many there
-	 * are, and its first entry among all tables' */
+	/* EMBED: which table; where its places stand among a record's words, how many there are,
+	 * whether as many weights follow them, and its first entry among all tables' */
 	uint32_t table, place, places, entry;
+	bool weighted;
 	bool bias;	  /* LINEAR */
 	bool self, upper; /* DOT: with squares; row by row above the diagonal instead of below */
 	double factor;	  /* SCALE */

@@ -1,4 +1,5 @@
 #include "logistic.h"
+#include "features/coding.h"
 #include <cblas.h>
 #include <math.h>
 #include <string.h>
@@ -7,20 +8,18 @@
 extern void dposv_(const char *uplo, const int *n, const int *nrhs, double *a, const int *lda,
 		   double *b, const int *ldb, int *info);
 
-static void features_of(double *x, const hel_samples *s, size_t row, size_t width)
+static void features_of(double *x, const hel_samples *s, const hel_schema *schema, size_t row,
+			size_t width)
 {
-	memset(x, 0, width * sizeof *x);
-	memcpy(x, s->value + row * s->dense, s->dense * sizeof *x);
-	for (size_t i = 0; i < s->hots; i++) /* texts: every hot is there */
-		x[s->dense + s->hot[row * s->hots + i]] = 1;
+	hel_features_fill(x, schema, s->value + row * s->dense, s->hot + row * s->hots, 1);
 	x[width - 1] = 1;
 }
 
 hel_status hel_logistic_fit_predict(double *logits, const hel_samples *train,
-				    const hel_samples *test, size_t onehots, double ridge)
+				    const hel_samples *test, const hel_schema *schema, double ridge)
 {
 	hel_status st = HEL_OK;
-	const size_t n = train->dense + onehots + 1;
+	const size_t n = hel_features_width(schema, 1) + 1;
 	double *w = NULL;
 	TRY_ALLOC(w, hel_alloc(n * (n + 3), sizeof *w));
 	double *x = w + n, *gradient = x + n, *hessian = gradient + n;
@@ -31,7 +30,7 @@ hel_status hel_logistic_fit_predict(double *logits, const hel_samples *train,
 		for (size_t i = 0; i < n; i++)
 			hessian[i * n + i] = i + 1 < n ? ridge : 1e-9;
 		for (size_t r = 0; r < train->count; r++) {
-			features_of(x, train, r, n);
+			features_of(x, train, schema, r, n);
 			double p = 1 / (1 + exp(-cblas_ddot((int)n, w, 1, x, 1)));
 			cblas_daxpy((int)n, train->label[r] - p, x, 1, gradient, 1);
 			cblas_dsyr(CblasColMajor, CblasLower, (int)n, p * (1 - p), x, 1, hessian,
@@ -47,7 +46,7 @@ hel_status hel_logistic_fit_predict(double *logits, const hel_samples *train,
 			break;
 	}
 	for (size_t r = 0; r < test->count; r++) {
-		features_of(x, test, r, n);
+		features_of(x, test, schema, r, n);
 		logits[r] = cblas_ddot((int)n, w, 1, x, 1);
 	}
 done:

@@ -7,7 +7,7 @@
 /** Ridge logistic regression on dense values and one-hot entries (Newton), as a baseline:
  *  logits of the test samples. */
 HEL_CHECKED hel_status hel_logistic_fit_predict(double *logits, const hel_samples *train,
-						const hel_samples *test, size_t onehots,
+						const hel_samples *test, const hel_schema *schema,
 						double ridge);
 
 #endif

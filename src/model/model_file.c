@@ -110,8 +110,9 @@ static hel_status schema_from(hel_schema **out, const json_t *root)
 		FAIL(HEL_EFORMAT, "model.json: no 'schema'");
 	TRY_ALLOC(text, json_dumps(json_object_get(root, "schema"), JSON_ENCODE_ANY));
 	TRY(hel_schema_from_json(&schema, text, strlen(text)));
-	if (!hel_dataset_by_name(schema->dataset))
-		FAIL(HEL_EFORMAT, "model.json: unknown data set '%s'", schema->dataset);
+	if (!schema->set)
+		FAIL(HEL_EFORMAT, "model.json: unknown data set '%s', and no 'columns'",
+		     schema->dataset);
 	for (size_t i = 0; i < schema->table_count; i++)
 		if (schema->table[i].coding != HEL_CODING_ONE_HOT)
 			FAIL(HEL_EFORMAT,

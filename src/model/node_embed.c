@@ -1,5 +1,5 @@
-/* The sum of those rows of a table that the record names: one, or a bag. Its gradient is sparse and
- * the trainer's: it reads the node's delta. */
+/* The sum of those rows of a table that the record names: one, or those of a bag with their
+ * weights. Its gradient is sparse and the trainer's: it reads the node's delta. */
 #include "node.h"
 #include <string.h>
 
@@ -14,10 +14,11 @@ static hel_status shape(hel_node *n, const hel_graph *g)
 		TRY(hel_node_fail(n, "'width' must be a whole number from 1 to %d", HEL_MAX_WIDTH));
 	n->place = n->entry = 0;
 	for (uint32_t t = 0; t < n->table; t++) {
-		n->place += s->table[t].digits;
+		n->place += (uint32_t)hel_table_words(&s->table[t]);
 		n->entry += (uint32_t)hel_table_width(&s->table[t]);
 	}
-	n->places = s->table[n->table].digits;
+	n->places = (uint32_t)hel_table_places(&s->table[n->table]);
+	n->weighted = s->table[n->table].bag.limit > 0;
 	n->rows[0] = hel_table_width(&s->table[n->table]);
 	n->columns[0] = n->width;
 	if (!n->rows[0])
@@ -34,8 +35,20 @@ static void evaluate(const hel_record_pass *p, const hel_node *n, double *value)
 		const uint32_t hot = p->hots[n->place + d];
 		if (hot == HEL_NO_HOT)
 			continue;
+		const double w =
+		    n->weighted ? (double)hel_word_weight(p->hots[n->place + n->places + d]) : 1;
 		for (size_t k = 0; k < n->width; k++)
-			value[k] += (double)table[(hot - n->entry) * n->width + k];
+			value[k] += w * (double)table[(hot - n->entry) * n->width + k];
+	}
+}
+
+static void add_bag(float *value, const hel_node *n, const float *table, const uint32_t *word)
+{
+	for (uint32_t d = 0; d < n->places; d++) {
+		const uint32_t hot = word[d];
+		const float w = hel_word_weight(word[n->places + d]);
+		for (size_t k = 0; hot != HEL_NO_HOT && k < n->width; k++)
+			value[k] += w * table[(hot - n->entry) * n->width + k];
 	}
 }
 
@@ -44,6 +57,10 @@ static void forward(const hel_network *p, const hel_node *n, float *value)
 	const float *table = hel_node_tensor(p->m, n, 0);
 	const hel_samples *s = p->samples;
 	memset(value, 0, p->count * n->width * sizeof *value);
+	for (size_t i = 0; n->weighted && i < p->count; i++)
+		add_bag(value + i * n->width, n, table, s->hot + p->row[i] * s->hots + n->place);
+	if (n->weighted)
+		return;
 	for (size_t i = 0; i < p->count; i++, value += n->width)
 		for (uint32_t d = 0; d < n->places; d++) {
 			const uint32_t hot = s->hot[p->row[i] * s->hots + n->place + d];

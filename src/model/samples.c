@@ -55,6 +55,8 @@ typedef struct loading {
 	unsigned parts;
 	const size_t *block, *first; /* which blocks, and where their rows go */
 	size_t *far;		     /* values far out, per block */
+	size_t *unknown;	     /* values of listed columns that are not known, per block */
+	uint32_t **row; /* per listed table: the row of each number in the dictionary */
 } loading;
 
 static size_t rows_in(const loading *l, size_t block)
@@ -67,6 +69,63 @@ static size_t rows_in(const loading *l, size_t block)
 	return n;
 }
 
+/* The places of the value that a word names, and whether it is known. */
+static bool word_hots(uint32_t *hots, const loading *l, size_t table, uint32_t first, uint32_t word)
+{
+	const hel_table_field *t = &l->schema->table[table];
+	if (t->hashed) {
+		hel_table_hots(hots, l->schema, table, first, word);
+		return true;
+	}
+	const uint32_t row = word ? l->row[table][word] : 0;
+	hel_table_spread(hots, t, first, row);
+	return row || !word;
+}
+
+/* Row k of a block as the words of one table's bag. */
+static void load_bag(uint32_t *hots, const loading *l, size_t block, const hel_block *b,
+		     const hel_column *c, uint32_t first, size_t k)
+{
+	const hel_table_field *t = &l->schema->table[c->nth];
+	float weight[HEL_MAX_BAG];
+	uint32_t count = 0;
+	for (; count < t->bag.limit; count++) {
+		const uint32_t word = b->hash[(c->word + count) * b->count + k];
+		if (!word)
+			break;
+		l->unknown[block] +=
+		    !word_hots(hots + (size_t)count * t->digits, l, c->nth, first, word);
+		weight[count] =
+		    t->bag.weighted
+			? hel_word_weight(b->hash[(c->word + t->bag.limit + count) * b->count + k])
+			: 1;
+	}
+	hel_bag_close(hots, t, first, weight, count);
+}
+
+static void load_tables(const loading *l, size_t block, const hel_block *b, const uint32_t *row,
+			size_t rows)
+{
+	const hel_schema *schema = l->schema;
+	hel_samples *s = l->out;
+	const size_t at = l->first[block];
+	uint32_t first = 0;
+	for (size_t t = 0, hot = 0; t < schema->table_count; t++) {
+		const hel_column *c =
+		    hel_dataset_nth(hel_cache_dataset(l->cache), HEL_CATEGORICAL, t);
+		for (size_t k = 0; k < rows; k++) {
+			uint32_t *hots = s->hot + (at + k) * s->hots + hot;
+			if (c->bag.limit)
+				load_bag(hots, l, block, b, c, first, row[k]);
+			else
+				l->unknown[block] += !word_hots(
+				    hots, l, t, first, b->hash[c->word * b->count + row[k]]);
+		}
+		first += (uint32_t)hel_table_width(&schema->table[t]);
+		hot += hel_table_words(&schema->table[t]);
+	}
+}
+
 static hel_status load_block(void *arg, size_t i)
 {
 	hel_status st = HEL_OK;
@@ -75,7 +134,7 @@ static hel_status load_block(void *arg, size_t i)
 	const hel_schema *schema = l->schema;
 	hel_block b;
 	uint32_t *row = NULL;
-	size_t rows = 0, hot = 0;
+	size_t rows = 0;
 	TRY(hel_block_init(&b, hel_cache_dataset(l->cache), HEL_BLOCK_ROWS));
 	TRY(hel_cache_read(l->cache, l->block[i], &b));
 	TRY_ALLOC(row, hel_alloc(HEL_BLOCK_ROWS, sizeof *row));
@@ -91,17 +150,28 @@ static hel_status load_block(void *arg, size_t i)
 			l->far[i] += hel_dense_is_far(schema, c, v);
 			s->value[(at + k) * s->dense + c] = hel_dense_apply(schema, c, v);
 		}
-	uint32_t first = 0;
-	for (size_t t = 0; t < schema->table_count; t++) {
-		for (size_t k = 0; k < rows; k++)
-			hel_table_hots(s->hot + (at + k) * s->hots + hot, schema, t, first,
-				       b.hash[t * b.count + row[k]]);
-		first += (uint32_t)hel_table_width(&schema->table[t]);
-		hot += schema->table[t].digits;
-	}
+	load_tables(l, i, &b, row, rows);
 done:
 	hel_free(row);
 	hel_block_clear(&b);
+	return st;
+}
+
+static hel_status number_rows(loading *l)
+{
+	hel_status st = HEL_OK;
+	const hel_dictionary *d = hel_cache_dictionary(l->cache);
+	TRY_ALLOC(l->row, hel_alloc(HEL_MAX(l->schema->table_count, 1), sizeof *l->row));
+	for (size_t t = 0; t < l->schema->table_count; t++) {
+		const hel_table_field *f = &l->schema->table[t];
+		if (f->hashed)
+			continue;
+		const uint32_t count = hel_dictionary_count(d, t);
+		TRY_ALLOC(l->row[t], hel_alloc((size_t)count + 1, sizeof **l->row));
+		for (uint32_t i = 1; i <= count; i++)
+			l->row[t][i] = hel_table_row(f, hel_dictionary_text(d, t, i));
+	}
+done:
 	return st;
 }
 
@@ -112,9 +182,15 @@ hel_status hel_samples_load(hel_samples *out, const hel_schema *schema, const he
 	hel_status st = HEL_OK;
 	hel_samples s = {0};
 	size_t *first = NULL, rows = 0;
-	TRY_ALLOC(first, hel_alloc(3 * count, sizeof *first));
+	loading l = {&s, schema, cache, split, parts, NULL, NULL, NULL, NULL, NULL};
+	TRY(hel_schema_fits(schema, hel_cache_dataset(cache)));
+	TRY_ALLOC(first, hel_alloc(4 * count, sizeof *first));
 	size_t *block = first + count;
-	loading l = {&s, schema, cache, split, parts, block, first, first + 2 * count};
+	l.block = block;
+	l.first = first;
+	l.far = first + 2 * count;
+	l.unknown = first + 3 * count;
+	TRY(number_rows(&l));
 	for (size_t i = 0; i < count; i++) {
 		block[i] = blocks ? blocks[i] : i;
 		first[i] = rows;
@@ -124,10 +200,13 @@ hel_status hel_samples_load(hel_samples *out, const hel_schema *schema, const he
 	TRY(hel_pool_try(pool, count, load_block, &l));
 	s.count = rows;
 	for (size_t i = 0; i < count; i++)
-		s.far += l.far[i];
+		s.far += l.far[i], s.unknown += l.unknown[i];
 	*out = s;
 	s = (hel_samples){0};
 done:
+	for (size_t t = 0; l.row && t < schema->table_count; t++)
+		hel_free(l.row[t]);
+	hel_free(l.row);
 	hel_samples_clear(&s);
 	hel_free(first);
 	return st;

@@ -7,7 +7,7 @@
 typedef struct hel_samples {
 	size_t count, dense, hots;
 	double *value;	/* [count][dense] */
-	uint32_t *hot;	/* [count][hots] */
+	uint32_t *hot;	/* [count][hots]: words, see hel_schema_hots */
 	uint8_t *label; /* [count] */
 	size_t unknown; /* categories outside the vocabulary, taken as missing */
 	size_t far;	/* dense values far outside what was trained on (hel_dense_is_far) */

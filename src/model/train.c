@@ -251,6 +251,13 @@ static uint32_t row_at(const hel_trainer *t, const touched *x, size_t i, size_t 
 	return hot == HEL_NO_HOT ? hot : hot - x->node->entry;
 }
 
+static float weight_at(const hel_trainer *t, const touched *x, size_t i, size_t d)
+{
+	const hel_samples *s = t->samples;
+	const hel_node *n = x->node;
+	return hel_word_weight(s->hot[t->rows[i] * s->hots + n->place + n->places + d]);
+}
+
 /* Gives the rows of a table that the batch reads a slot each, and brings them up to date. */
 static void gather_table(void *arg, size_t table)
 {
@@ -282,8 +289,9 @@ static void sum_table(void *arg, size_t table)
 			if (row == HEL_NO_HOT)
 				continue;
 			float *to = x->gradient + t->slot[x->entry + row] * x->dim;
+			const float w = x->node->weighted ? weight_at(t, x, i, d) : 1;
 			for (size_t k = 0; k < x->dim; k++)
-				to[k] += delta[k];
+				to[k] += w * delta[k];
 		}
 	}
 	x->norm = 0;

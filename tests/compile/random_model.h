@@ -2,6 +2,7 @@
 #ifndef HEL_RANDOM_MODEL_H
 #define HEL_RANDOM_MODEL_H
 
+#include "../features/vocabulary.h"
 #include "../testing.h"
 #include "features/hash.h"
 #include "model/approximation.h"
@@ -39,10 +40,7 @@ static inline void hash_table(hel_prng *g, hel_schema *s, size_t table, uint32_t
 /* Texts, with a row each or written in digits. */
 static inline void text_table(hel_prng *g, hel_table_field *t, uint32_t rows)
 {
-	t->values = between(g, 1, rows - 1);
-	t->value = hel_alloc(t->values, sizeof *t->value);
-	for (uint32_t v = 0; v < t->values; v++)
-		snprintf(t->value[v], HEL_VALUE_MAX, "%08u", v);
+	list_values(t, between(g, 1, rows - 1), "%08u");
 	t->base = between(g, 0, 1) ? between(g, 2, 2 + rows / 20) : 0;
 	t->digits = t->base ? hel_digits_for(t->values + 1, t->base) : 1;
 }

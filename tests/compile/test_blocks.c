@@ -1,4 +1,5 @@
 /* Many tables in one product: every packing, in the clear, against the tables themselves. */
+#include "../features/vocabulary.h"
 #include "../testing.h"
 #include "compile/transform.h"
 #include "prog/codes.h"
@@ -16,10 +17,7 @@ static hel_schema *schema_of(const uint32_t *rows, size_t tables)
 	for (size_t i = 0; i < tables; i++) {
 		snprintf(s->table[i].name, HEL_NAME_MAX, "t%zu", i);
 		s->table[i].digits = 1;
-		s->table[i].values = rows[i] - 1; /* and one row for unknown values */
-		s->table[i].value = hel_alloc(rows[i] - 1, sizeof *s->table[i].value);
-		for (uint32_t v = 0; v + 1 < rows[i]; v++)
-			snprintf(s->table[i].value[v], HEL_VALUE_MAX, "%08u", v);
+		list_values(&s->table[i], rows[i] - 1, "%08u"); /* and one row for unknown values */
 	}
 	return s;
 }

@@ -41,8 +41,8 @@ static void test_scores(void **state)
 			    hel_dlrm_config_from_json(&c, once[i].config, strlen(once[i].config)));
 			c.training.epochs = 10;
 			c.training.weight_decay = 0.1;
-			assert_ok(hel_schema_fit(&schema, &hel_dataset_heart, &r, NULL, r.count, 3,
-						 base));
+			assert_ok(hel_schema_fit(&schema, hel_dataset_by_name("heart"), &r, NULL,
+						 r.count, 3, base));
 			assert_ok(hel_dlrm_new(&m, &c, schema, 3 + i));
 			assert_ok(
 			    hel_samples_new(&s, schema, &r, NULL, r.count, HEL_UNKNOWN_IS_ERROR));
@@ -88,7 +88,8 @@ static void test_refusals(void **state)
 		hel_dlrm *m, *squared = NULL;
 		size_t squares;
 		assert_ok(hel_dlrm_config_from_json(&c, twice[i].config, strlen(twice[i].config)));
-		assert_ok(hel_schema_fit(&schema, &hel_dataset_heart, &r, NULL, r.count, 3, 0));
+		assert_ok(
+		    hel_schema_fit(&schema, hel_dataset_by_name("heart"), &r, NULL, r.count, 3, 0));
 		assert_ok(hel_dlrm_new(&m, &c, schema, 3));
 		assert_status(HEL_EUNSUPPORTED, hel_one_squaring(&squared, &squares, m));
 		if (!strstr(hel_error_detail(), twice[i].said))

@@ -136,7 +136,8 @@ static void test_every_allocation_fails(void **state)
 	config.top[0] = 3;
 	make_cohort(&p.records, 60, 1);
 	assert_ok(hel_random_init());
-	assert_ok(hel_schema_fit(&schema, &hel_dataset_heart, &p.records, NULL, 60, 3, 0));
+	assert_ok(
+	    hel_schema_fit(&schema, hel_dataset_by_name("heart"), &p.records, NULL, 60, 3, 0));
 	assert_ok(hel_dlrm_new(&p.model, &config, schema, 1));
 	const char *fast = getenv("HELRM_TORTURE_ALL") ? NULL : "fast";
 	torture("compile", compile_stage, &p, (hel_writer *[3]){&p.program, &p.manifest},

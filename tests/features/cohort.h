@@ -12,9 +12,9 @@ static inline void make_cohort(hel_records *r, size_t rows, uint64_t stream)
 	hel_prng g;
 	test_prng(&g, stream);
 	FILE *f = open_memstream(&text, &size);
-	hel_dataset_heart.synthesise(f, rows, &g);
+	hel_dataset_by_name("heart")->synthesise(f, rows, &g);
 	fclose(f);
-	assert_ok(hel_records_parse(r, &hel_dataset_heart, "cohort", text, size));
+	assert_ok(hel_records_parse(r, hel_dataset_by_name("heart"), "cohort", text, size));
 	free(text);
 }
 

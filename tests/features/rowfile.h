@@ -22,7 +22,7 @@ static inline char *criteo_text(size_t rows, uint64_t stream, size_t *size)
 	hel_prng g;
 	test_prng(&g, stream);
 	FILE *f = open_memstream(&text, size);
-	hel_dataset_criteo.synthesise(f, rows, &g);
+	hel_dataset_by_name("criteo")->synthesise(f, rows, &g);
 	fclose(f);
 	return text;
 }
@@ -39,7 +39,8 @@ static inline hel_cache *open_criteo(const char *data, const char *path, bool *m
 {
 	hel_cache *c = NULL;
 	hel_scan_report report;
-	assert_ok(hel_cache_open(&c, &report, made, path, &hel_dataset_criteo, &data, 1, 0, NULL));
+	assert_ok(hel_cache_open(&c, &report, made, path, hel_dataset_by_name("criteo"), &data, 1,
+				 0, NULL));
 	return c;
 }
 

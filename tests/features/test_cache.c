@@ -7,11 +7,11 @@ static uint64_t sum_of(const hel_cache *c, hel_status *worst)
 	hel_block b;
 	uint64_t sum = 0;
 	*worst = HEL_OK;
-	assert_ok(hel_block_init(&b, &hel_dataset_criteo, HEL_BLOCK_ROWS));
+	assert_ok(hel_block_init(&b, hel_dataset_by_name("criteo"), HEL_BLOCK_ROWS));
 	for (size_t i = 0; i < hel_cache_blocks(c); i++) {
 		hel_status st = hel_cache_read(c, i, &b);
 		*worst = st != HEL_OK ? st : *worst;
-		for (size_t k = 0; st == HEL_OK && k < b.count * b.tables; k++)
+		for (size_t k = 0; st == HEL_OK && k < b.count * b.words; k++)
 			sum = hel_mix(sum ^ b.hash[k]);
 	}
 	hel_block_clear(&b);
@@ -122,18 +122,19 @@ static void test_refuses(void **state)
 	bool made;
 	const char *data = temp_path("none");
 	assert_status(HEL_EIO, hel_cache_open(&c, &report, &made, temp_path("cache2"),
-					      &hel_dataset_criteo, &data, 1, 0, NULL));
+					      hel_dataset_by_name("criteo"), &data, 1, 0, NULL));
 	assert_ok(hel_file_write(data, "not rows\n", 9, 0644));
 	assert_status(HEL_EDATA, hel_cache_open(&c, &report, &made, temp_path("cache2"),
-						&hel_dataset_criteo, &data, 1, 0, NULL));
+						hel_dataset_by_name("criteo"), &data, 1, 0, NULL));
 	assert_null(fopen(temp_path("cache2"), "r")); /* nothing is left behind */
 	/* a file that is no cache stays as it is, the data file itself for one */
 	make_criteo(data, 100, 1);
 	uint8_t *before, *after;
 	size_t size, size_after;
 	assert_ok(hel_file_read(data, 1 << 20, &before, &size));
-	assert_status(HEL_EFORMAT, hel_cache_open(&c, &report, &made, data, &hel_dataset_criteo,
-						  &data, 1, 0, NULL));
+	assert_status(HEL_EFORMAT,
+		      hel_cache_open(&c, &report, &made, data, hel_dataset_by_name("criteo"), &data,
+				     1, 0, NULL));
 	assert_ok(hel_file_read(data, 1 << 20, &after, &size_after));
 	assert_int_equal(size, size_after);
 	assert_memory_equal(before, after, size);

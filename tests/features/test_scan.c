@@ -18,7 +18,7 @@ static hel_status collect(void *arg, const hel_block *b)
 		c->all.label[c->rows] = b->label[i];
 		for (size_t k = 0; k < b->dense; k++)
 			c->all.value[k * c->all.count + c->rows] = b->value[k * b->count + i];
-		for (size_t t = 0; t < b->tables; t++)
+		for (size_t t = 0; t < b->words; t++)
 			c->all.hash[t * c->all.count + c->rows] = b->hash[t * b->count + i];
 	}
 	return HEL_OK;
@@ -28,15 +28,16 @@ static hel_status scan(collected *c, hel_scan_report *r, const char *path, uint6
 		       hel_pool *pool)
 {
 	memset(c, 0, sizeof *c);
-	assert_ok(hel_block_init(&c->all, &hel_dataset_criteo, 60000));
-	return hel_scan(r, &hel_dataset_criteo, &path, 1, most, pool, NULL, collect, c);
+	assert_ok(hel_block_init(&c->all, hel_dataset_by_name("criteo"), 60000));
+	return hel_scan(r, NULL, hel_dataset_by_name("criteo"), &path, 1, most, pool, NULL, collect,
+			c);
 }
 
 static void assert_same(const collected *a, const collected *b)
 {
 	assert_int_equal(a->rows, b->rows);
 	assert_memory_equal(a->all.label, b->all.label, a->all.count);
-	assert_memory_equal(a->all.hash, b->all.hash, 4 * a->all.count * a->all.tables);
+	assert_memory_equal(a->all.hash, b->all.hash, 4 * a->all.count * a->all.words);
 	assert_memory_equal(a->all.value, b->all.value, 4 * a->all.count * a->all.dense);
 }
 
@@ -54,7 +55,7 @@ static void test_agrees_with_records(void **state)
 	assert_equal(r.rows, 45000);
 	assert_equal(c.rows, 45000);
 	assert_equal(r.malformed, 0);
-	assert_ok(hel_records_parse(&records, &hel_dataset_criteo, "test", text, size));
+	assert_ok(hel_records_parse(&records, hel_dataset_by_name("criteo"), "test", text, size));
 	assert_int_equal(45000, records.count);
 	for (size_t i = 0; i < records.count; i++) {
 		assert_int_equal(records.label[i], c.all.label[i]);
@@ -62,7 +63,7 @@ static void test_agrees_with_records(void **state)
 			assert_equal(records.value[i * records.dense + k],
 				     (double)c.all.value[k * c.all.count + i]);
 		for (size_t t = 0; t < records.tables; t++) {
-			const char *v = records.category[i * records.tables + t];
+			const char *v = hel_records_category(&records, i, t);
 			assert_int_equal(hel_value_hash(v, strlen(v)),
 					 c.all.hash[t * c.all.count + i]);
 		}
@@ -118,7 +119,7 @@ static void test_values(void **state)
 	assert_equal(c.all.label[1], 0);
 	assert_equal(c.all.value[1], (float)log(8));
 	assert_equal(c.all.value[c.all.count + 1], 0.0f);
-	for (size_t t = 0; t < c.all.tables; t++)
+	for (size_t t = 0; t < c.all.words; t++)
 		assert_int_equal(0, c.all.hash[t * c.all.count]);
 	assert_int_equal(hel_value_hash("68fd1e64", 8), c.all.hash[1]);
 	hel_block_clear(&c.all);

@@ -81,7 +81,7 @@ static void setup(void)
 	fuzz_expect(hel_client_contribute(contributor, parts[PUBLIC].bytes, parts[PUBLIC].size) ==
 		    HEL_OK);
 	fuzz_expect(hel_client_write_keys(&keys, client, NULL) == HEL_OK);
-	fuzz_expect(hel_records_parse(&records, &hel_dataset_heart, "record", record,
+	fuzz_expect(hel_records_parse(&records, hel_dataset_by_name("heart"), "record", record,
 				      strlen(record)) == HEL_OK);
 	fuzz_expect(hel_client_encrypt(&parts[QUERY], client, &records, 0, 1) == HEL_OK);
 	fuzz_expect(hel_client_encrypt(&parts[CONTRIBUTED], contributor, &records, 0, 1) == HEL_OK);

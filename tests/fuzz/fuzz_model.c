@@ -64,11 +64,11 @@ static void try_model(const char *text, size_t size)
 	const hel_schema *s = m->schema;
 	hel_records r = {.count = 1, .dense = s->dense_count, .tables = s->table_count};
 	r.value = hel_alloc(r.dense, sizeof *r.value);
-	r.category = hel_alloc(r.tables, sizeof *r.category);
+	r.cell = hel_alloc(r.tables, sizeof *r.cell);
 	r.label = hel_alloc(1, 1);
 	double logit, *dense = hel_alloc(r.dense, sizeof *dense);
 	uint32_t *hots = hel_alloc(hel_schema_hots(s), sizeof *hots);
-	fuzz_expect(r.value && r.category && r.label && dense && hots);
+	fuzz_expect(r.value && r.cell && r.label && dense && hots);
 	fuzz_expect(hel_schema_apply(s, &r, 0, HEL_UNKNOWN_IS_ERROR, dense, hots, NULL) == HEL_OK);
 	/* a foreign graph may outgrow a double without a weight */
 	const hel_status st = hel_dlrm_logit(&logit, m, dense, hots);

@@ -25,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		snprintf(path, sizeof path, "fuzz_scan.%ld.tmp", (long)getpid());
 	FILE *f = fopen(path, "wb");
 	fuzz_expect(f && fwrite(data, 1, size, f) == size && fclose(f) == 0);
-	if (hel_scan(&r, &hel_dataset_criteo, paths, 1, UINT64_MAX, NULL, NULL, take, &rows) ==
-	    HEL_OK)
+	if (hel_scan(&r, NULL, hel_dataset_by_name("criteo"), paths, 1, UINT64_MAX, NULL, NULL,
+		     take, &rows) == HEL_OK)
 		fuzz_expect(rows == r.rows && rows >= 1);
 	fuzz_expect(r.rows >= rows);
 	unlink(path);

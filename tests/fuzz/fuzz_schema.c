@@ -5,6 +5,20 @@
 
 #define WIDTH_MAX (1u << 16)
 
+static void expect_words(const hel_schema *s, const uint32_t *word, size_t onehots)
+{
+	for (size_t t = 0; t < s->table_count; word += hel_table_words(&s->table[t++])) {
+		const size_t places = hel_table_places(&s->table[t]);
+		double sum = 0;
+		for (size_t k = 0; k < places; k++) {
+			fuzz_expect(word[k] < onehots || word[k] == HEL_NO_HOT);
+			if (s->table[t].bag.limit && word[k] != HEL_NO_HOT)
+				sum += fabs((double)hel_word_weight(word[places + k]));
+		}
+		fuzz_expect(sum <= s->table[t].digits * hel_bag_reach(&s->table[t].bag) * 1.000001);
+	}
+}
+
 /* One row of missing and one of unknown values. */
 static void try_apply(const hel_schema *s)
 {
@@ -14,24 +28,27 @@ static void try_apply(const hel_schema *s)
 	if (width > WIDTH_MAX)
 		return;
 	r.value = hel_alloc(2 * r.dense, sizeof *r.value);
-	r.category = hel_alloc(2 * r.tables, sizeof *r.category);
+	char unknown_text[] = "not known";
+	hel_entry one = {0, 1};
+	r.cell = hel_alloc(2 * r.tables, sizeof *r.cell);
+	r.entry = &one;
+	r.text = unknown_text;
 	r.label = hel_alloc(2, 1);
 	double *dense = hel_alloc(r.dense, sizeof *dense),
 	       *features = hel_alloc(width, sizeof *features);
 	uint32_t *hots = hel_alloc(hot_count, sizeof *hots);
-	fuzz_expect(r.value && r.category && r.label && dense && features && hots);
+	fuzz_expect(r.value && r.cell && r.label && dense && features && hots);
 	for (size_t i = 0; i < r.dense; i++) {
 		r.value[i] = NAN;
 		r.value[r.dense + i] = -1e308;
 	}
 	for (size_t i = 0; i < r.tables; i++)
-		memcpy(r.category[r.tables + i], "not known", 10);
+		r.cell[r.tables + i] = (hel_span){0, 1};
 	for (size_t row = 0; row < 2; row++) {
 		size_t unknown = 0;
 		fuzz_expect(hel_schema_apply(s, &r, row, HEL_UNKNOWN_IS_MISSING, dense, hots,
 					     &unknown) == HEL_OK);
-		for (size_t k = 0; k < hot_count; k++)
-			fuzz_expect(hots[k] < onehots || hots[k] == HEL_NO_HOT);
+		expect_words(s, hots, onehots);
 		for (size_t k = 0; k < r.dense; k++)
 			fuzz_expect(fabs(dense[k]) <= s->clip);
 		hel_features_fill(features, s, dense, hots, 2);
@@ -39,6 +56,8 @@ static void try_apply(const hel_schema *s)
 	hel_free(dense);
 	hel_free(features);
 	hel_free(hots);
+	r.entry = NULL;
+	r.text = NULL;
 	hel_records_clear(&r);
 }
 

@@ -80,7 +80,7 @@ static hel_dlrm *make_model(hel_samples *s, hel_activation_kind kind)
 	c.top[2] = 1;
 	c.top_layers = 3;
 	make_cohort(&r, 200, 1);
-	assert_ok(hel_schema_fit(&schema, &hel_dataset_heart, &r, NULL, r.count, 3, 0));
+	assert_ok(hel_schema_fit(&schema, hel_dataset_by_name("heart"), &r, NULL, r.count, 3, 0));
 	assert_ok(hel_dlrm_new(&m, &c, schema, 5));
 	assert_ok(hel_samples_new(s, m->schema, &r, NULL, r.count, HEL_UNKNOWN_IS_ERROR));
 	hel_records_clear(&r);

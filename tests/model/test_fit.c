@@ -34,7 +34,7 @@ static int teardown(void **state)
 
 static hel_dlrm_config config(void)
 {
-	hel_dlrm_config c = hel_dlrm_config_for(&hel_dataset_criteo);
+	hel_dlrm_config c = hel_dlrm_config_for(hel_dataset_by_name("criteo"));
 	c.embedding_dim = 4;
 	c.bottom[0] = 4;
 	c.top[0] = 16;
@@ -298,7 +298,8 @@ static hel_status whole_way(const char *data, const char *path)
 	k.training.validation = 0.3;
 	const hel_split split = hel_dlrm_split(&k);
 	unlink(path);
-	TRY(hel_cache_open(&c, &scan, &made, path, &hel_dataset_criteo, &data, 1, 0, NULL));
+	TRY(hel_cache_open(&c, &scan, &made, path, hel_dataset_by_name("criteo"), &data, 1, 0,
+			   NULL));
 	TRY(hel_schema_learn(&s, c, &split, &k.plan, k.clip, NULL));
 	TRY(hel_dlrm_new(&m, &k, s, 1));
 	s = NULL;

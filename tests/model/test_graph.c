@@ -16,7 +16,8 @@ static hel_records cohort;
 static hel_schema *make_schema(uint32_t base)
 {
 	hel_schema *s;
-	assert_ok(hel_schema_fit(&s, &hel_dataset_heart, &cohort, NULL, cohort.count, 3, base));
+	assert_ok(
+	    hel_schema_fit(&s, hel_dataset_by_name("heart"), &cohort, NULL, cohort.count, 3, base));
 	return s;
 }
 

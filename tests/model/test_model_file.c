@@ -12,7 +12,7 @@ static hel_dlrm *make_model(void)
 	hel_dlrm *m;
 	hel_dlrm_config c = hel_dlrm_config_default();
 	make_cohort(&r, 100, 1);
-	assert_ok(hel_schema_fit(&s, &hel_dataset_heart, &r, NULL, r.count, 3, 0));
+	assert_ok(hel_schema_fit(&s, hel_dataset_by_name("heart"), &r, NULL, r.count, 3, 0));
 	assert_ok(hel_dlrm_new(&m, &c, s, 9));
 	hel_records_clear(&r);
 	return m;

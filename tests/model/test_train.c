@@ -18,7 +18,7 @@ static hel_dlrm *make_model(const hel_records *r, hel_activation act, uint32_t b
 	c.top_layers = 3;
 	hel_schema *s;
 	hel_dlrm *m;
-	assert_ok(hel_schema_fit(&s, &hel_dataset_heart, r, NULL, r->count, 3, base));
+	assert_ok(hel_schema_fit(&s, hel_dataset_by_name("heart"), r, NULL, r->count, 3, base));
 	assert_ok(hel_dlrm_new(&m, &c, s, 5));
 	return m;
 }

@@ -70,7 +70,8 @@ static inline void make_model(const char *file, const char *name, unsigned seed,
 	const hel_compile_options options = {.name = name, .max_log_n = 13, .no_monomials = true};
 	if (width)
 		config.top[0] = width;
-	assert_ok(hel_schema_fit(&schema, &hel_dataset_heart, &records, NULL, ROWS, 3, 0));
+	assert_ok(
+	    hel_schema_fit(&schema, hel_dataset_by_name("heart"), &records, NULL, ROWS, 3, 0));
 	assert_ok(hel_dlrm_new(&model, &config, schema, seed));
 	assert_ok(hel_compile(&program, &report, model, &options));
 	assert_ok(hel_program_write(&w, program));

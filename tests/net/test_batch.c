@@ -26,7 +26,8 @@ static int world_make(void **state)
 	uint32_t hots[8];
 	make_cohort(&records, ROWS, 1);
 	config.top[0] = 3;
-	assert_ok(hel_schema_fit(&schema, &hel_dataset_heart, &records, NULL, ROWS, 3, 0));
+	assert_ok(
+	    hel_schema_fit(&schema, hel_dataset_by_name("heart"), &records, NULL, ROWS, 3, 0));
 	assert_ok(hel_dlrm_new(&model, &config, schema, 1));
 	for (size_t i = 0; i < ROWS; i++) {
 		assert_ok(hel_schema_apply(model->schema, &records, i, HEL_UNKNOWN_IS_ERROR, dense,
@@ -345,7 +346,7 @@ static void test_public_calls(void **state)
 	uint32_t hots[8];
 	hel_records few;
 	parties_open(&p, 2);
-	assert_ok(hel_records_parse(&few, &hel_dataset_heart, "few", text, strlen(text)));
+	assert_ok(hel_records_parse(&few, hel_dataset_by_name("heart"), "few", text, strlen(text)));
 	assert_ok(hel_client_count(&count, p.client, text, strlen(text)));
 	assert_int_equal(count, 3);
 	assert_ok(hel_client_query_batch(&query, &size, p.client, text, strlen(text), 0, count));

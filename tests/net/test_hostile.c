@@ -1,6 +1,7 @@
 /* Whatever a manifest says, a server cannot tell from what a client does what its record holds: the
  * manifest is refused before any record is read, or 1,000 records of every kind give the same
  * requests, byte for byte as long, in the same order. The commands, too. */
+#include "../features/vocabulary.h"
 #include "features/coding.h"
 #include "net/client/client_inside.h"
 #include "recorder.h"
@@ -30,8 +31,8 @@ static hel_schema *honest_schema(void)
 	assert_ok(hel_schema_new(&s, 5, 8));
 	strcpy(s->dataset, "heart");
 	s->clip = 3;
-	for (size_t i = 0; i < hel_dataset_heart.columns; i++) {
-		const hel_column *column = &hel_dataset_heart.column[i];
+	for (size_t i = 0; i < hel_dataset_by_name("heart")->columns; i++) {
+		const hel_column *column = &hel_dataset_by_name("heart")->column[i];
 		if (column->kind == HEL_DENSE) {
 			hel_dense_field *d = &s->dense[dense++];
 			strcpy(d->name, column->name);
@@ -40,11 +41,8 @@ static hel_schema *honest_schema(void)
 		} else if (column->kind == HEL_CATEGORICAL) {
 			hel_table_field *t = &s->table[tables++];
 			strcpy(t->name, column->name);
-			t->values = 4;
 			t->digits = 1;
-			t->value = hel_alloc(1000, sizeof *t->value);
-			for (uint32_t v = 0; v < t->values; v++)
-				snprintf(t->value[v], HEL_VALUE_MAX, "%u", v);
+			list_values(t, 4, "%u");
 		}
 	}
 	return s;
@@ -88,9 +86,8 @@ static void draft_end(hel_writer *w, draft *d)
 static void one_known_value(draft *d)
 {
 	for (size_t t = 0; t < d->s->table_count; t++) {
-		for (uint32_t v = 0; v < 4; v++)
-			snprintf(d->s->table[t].value[v], HEL_VALUE_MAX, "zz%u", v);
-		strcpy(d->s->table[t].value[0], "1");
+		const char *const values[] = {"1", "zz1", "zz2", "zz3"};
+		assert_ok(hel_table_list(&d->s->table[t], values, 4));
 	}
 }
 
@@ -103,10 +100,7 @@ static void nothing_known(draft *d)
 
 static void many_values(draft *d)
 {
-	hel_table_field *t = &d->s->table[3];
-	t->values = 1000;
-	for (uint32_t v = 0; v < t->values; v++)
-		snprintf(t->value[v], HEL_VALUE_MAX, "%015u", v);
+	list_values(&d->s->table[3], 1000, "%015u");
 	d->input[0].layout = (hel_layout){11, 11, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 1041};
 }
 
@@ -333,8 +327,8 @@ static void random_record(char *out, size_t size, hel_prng *g)
 					     "-1e308",	  "1e-320", "100",  "-9",   "600",
 					     "599.99999", "160",    "1e15", "99.5", "40.001"};
 	size_t n = 0;
-	for (size_t i = 0; i < hel_dataset_heart.columns; i++) {
-		const hel_column_kind kind = hel_dataset_heart.column[i].kind;
+	for (size_t i = 0; i < hel_dataset_by_name("heart")->columns; i++) {
+		const hel_column_kind kind = hel_dataset_by_name("heart")->column[i].kind;
 		if (kind == HEL_LABEL)
 			continue;
 		const char *cell = kind == HEL_DENSE ? pick(g, number, HEL_ARRAY_LEN(number))

@@ -1,5 +1,6 @@
 /* Models whose bounds are measured: whatever a record does to the values, the client gets the
  * model's score or an error. */
+#include "../features/vocabulary.h"
 #include "../testing.h"
 #include "compile/bounds.h"
 #include "compile/compile.h"
@@ -29,17 +30,16 @@ static hel_schema *plain_schema(void)
 	strcpy(s->dataset, "heart");
 	s->clip = CLIP;
 	size_t dense = 0, tables = 0;
-	for (size_t i = 0; i < hel_dataset_heart.columns; i++) {
-		const hel_column *column = &hel_dataset_heart.column[i];
+	for (size_t i = 0; i < hel_dataset_by_name("heart")->columns; i++) {
+		const hel_column *column = &hel_dataset_by_name("heart")->column[i];
 		if (column->kind == HEL_DENSE) {
 			strcpy(s->dense[dense].name, column->name);
 			s->dense[dense++].deviation = 1;
 		} else if (column->kind == HEL_CATEGORICAL) {
 			hel_table_field *t = &s->table[tables++];
 			strcpy(t->name, column->name);
-			t->values = t->digits = 1;
-			t->value = hel_alloc(1, sizeof *t->value);
-			strcpy(t->value[0], "1");
+			t->digits = 1;
+			list_values(t, 1, "%u");
 		}
 	}
 	return s;
@@ -137,9 +137,14 @@ static void retire(deployed *d)
 static hel_status score_of(double *logit, const deployed *d, double sum)
 {
 	double value[DENSE];
-	char category[TABLES][HEL_VALUE_MAX] = {{0}};
+	hel_span cell[TABLES] = {{0}};
 	uint8_t label = 0;
-	const hel_records records = {1, DENSE, TABLES, value, category, &label, false};
+	const hel_records records = {.count = 1,
+				     .dense = DENSE,
+				     .tables = TABLES,
+				     .value = value,
+				     .cell = cell,
+				     .label = &label};
 	hel_writer query = {0}, result = {0};
 	hel_score score = {0};
 	for (size_t i = 0; i < DENSE; i++)

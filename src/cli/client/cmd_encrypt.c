@@ -1,6 +1,8 @@
 /* encrypt: records to a query. */
 #include "party.h"
 
+#define INPUT_MAX ((size_t)1 << 32)
+
 /* Which records of the file: the one of --row, --rows from there on, or all that one query holds.
  */
 static hel_status choose_records(size_t *first, size_t *count, const hel_args *args,
@@ -24,6 +26,15 @@ static hel_status choose_records(size_t *first, size_t *count, const hel_args *a
 	*count = rows;
 done:
 	return st;
+}
+
+/* Records that --row and --rows speak of. */
+static size_t least_of(const hel_args *args)
+{
+	uint64_t row = 1, rows = 1;
+	const bool ok = hel_arg_number(&row, args, "row", 1, UINT32_MAX, 1) == HEL_OK &&
+			hel_arg_number(&rows, args, "rows", 1, 1 << HEL_MAX_LOG_BATCH, 1) == HEL_OK;
+	return ok ? row + rows - 1 : 1; /* choose_records says what is wrong */
 }
 
 /* To the user alone: the query is written, and should be sent, whatever its records hold. */
@@ -50,14 +61,16 @@ static hel_status run_encrypt(const hel_args *args, json_t *out)
 	hel_client *c = NULL;
 	hel_records records = {0};
 	hel_writer w = {0};
-	size_t first = 0, count = 0;
+	uint8_t *text = NULL;
+	size_t first = 0, count = 0, size = 0;
 	const char *input = hel_arg(args, "input");
 	const bool own = hel_arg(args, "key");
 	if (own == (hel_arg(args, "public-key") != NULL))
 		FAIL(HEL_EINVAL, "give either --key (your own secret.key) or --public-key (of the "
 				 "one who may read the result)");
 	TRY(own ? hel_cli_client(&c, args) : hel_cli_contributor(&c, args));
-	TRY(hel_records_read(&records, hel_client_dataset(c), &input, 1));
+	TRY(hel_input_read(input, INPUT_MAX, &text, &size));
+	TRY(hel_client_records(&records, c, input, (const char *)text, size, least_of(args)));
 	TRY(choose_records(&first, &count, args, c, &records));
 	TRY(hel_client_encrypt(&w, c, &records, first, count));
 	tell_doubts(args, out, c, &records, first, count);
@@ -73,6 +86,7 @@ static hel_status run_encrypt(const hel_args *args, json_t *out)
 done:
 	hel_writer_clear(&w);
 	hel_records_clear(&records);
+	hel_free_secret(text, size);
 	hel_client_free(c);
 	return st;
 }

@@ -13,6 +13,7 @@ typedef struct question {
 	uint8_t *text;
 	size_t size;
 	hel_records records;
+	uint64_t least; /* records that must be there, where they are not counted yet */
 	size_t first, count;
 } question;
 
@@ -229,12 +230,16 @@ static hel_status read_question(question *w, const hel_args *args)
 {
 	hel_status st = HEL_OK;
 	size_t records;
+	bool exact;
 	const char *input = hel_arg(args, "input");
 	if (!input)
 		FAIL(HEL_EINVAL, "--input is missing");
 	TRY(hel_input_read(input, INPUT_MAX, &w->text, &w->size));
-	TRY(hel_client_check_input(&records, input, (const char *)w->text, w->size));
-	TRY(choose_records(w, args, records));
+	TRY(hel_client_check_input(&records, &exact, input, (const char *)w->text, w->size));
+	if (exact)
+		TRY(choose_records(w, args, records));
+	else /* which line is a header, the model's columns say */
+		TRY(hel_arg_number(&w->least, args, "row", 1, records, 1));
 done:
 	return st;
 }
@@ -244,8 +249,9 @@ static hel_status read_records(query_run *q)
 {
 	hel_status st = HEL_OK;
 	question *w = &q->question;
-	TRY(hel_records_parse(&w->records, hel_client_dataset(q->client), hel_arg(q->args, "input"),
-			      (const char *)w->text, w->size));
+	TRY(hel_client_records(&w->records, q->client, hel_arg(q->args, "input"),
+			       (const char *)w->text, w->size,
+			       w->count ? w->first + w->count : w->least));
 	TRY(choose_records(w, q->args, w->records.count));
 done:
 	return st;

@@ -61,13 +61,9 @@ static hel_status typical_new(typical *t, const hel_args *args, const hel_dlrm *
 	hel_status st = HEL_OK;
 	size_t paths;
 	const char *const *path = hel_arg_all(args, "data", &paths);
-	const hel_dataset *set = hel_dataset_by_name(m->schema->dataset);
+	const hel_dataset *set = m->schema->set;
 	if (!paths)
 		goto done;
-	if (!set) {
-		st = HEL_EFORMAT;
-		goto done;
-	}
 	TRY(hel_records_read(&t->records, set, path, paths));
 	TRY(hel_samples_new(&t->samples, m->schema, &t->records, NULL, t->records.count,
 			    HEL_UNKNOWN_IS_MISSING));

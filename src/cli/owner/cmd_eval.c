@@ -257,10 +257,8 @@ static hel_status run_eval(const hel_args *args, json_t *out)
 	if (models > 1 && strcmp(dataset, j[1].m->schema->dataset) != 0)
 		FAIL(HEL_EINVAL, "%.200s reads rows of '%s', the model those of '%s'",
 		     hel_arg(args, "against"), j[1].m->schema->dataset, dataset);
-	const hel_dataset *set = hel_dataset_by_name(dataset);
-	if (!set)
-		FAIL(HEL_EFORMAT, "the model's data set '%s' is unknown", dataset);
-	if (set->hashed) {
+	const hel_dataset *set = j[0].m->schema->set;
+	if (!set->small) {
 		TRY(score_rows(j, models, args, out, set));
 		what = hel_arg(args, "held-out") ? "test" : what;
 		report = json_object();
@@ -281,7 +279,7 @@ static hel_status run_eval(const hel_args *args, json_t *out)
 	}
 	if (j->unknown)
 		hel_say(args, "%zu categories unknown, taken as missing\n", j->unknown);
-	if (!set->hashed)
+	if (set->small)
 		json_object_set_new(out, "unknown_categories",
 				    json_integer((json_int_t)j->unknown));
 done:

@@ -10,13 +10,16 @@ static ssize_t write_to_stream(void *stream, const char *bytes, size_t size)
 static hel_status run_synth(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
-	const hel_dataset *set;
+	const hel_dataset *set = NULL;
 	uint64_t rows, seed;
 	uint8_t bytes[HEL_SEED_BYTES] = {0};
 	hel_prng g;
 	hel_stream *stream = NULL;
 	FILE *f = NULL;
 	TRY(hel_cli_dataset(&set, args, "heart"));
+	if (!set->synthesise)
+		FAIL(HEL_EUNSUPPORTED, "only built-in data sets have look-alikes: %s",
+		     hel_dataset_names());
 	TRY(hel_arg_number(&rows, args, "rows", 1, 10000000000, 303));
 	TRY(hel_arg_number(&seed, args, "seed", 0, UINT64_MAX, 1));
 	memcpy(bytes, &seed, sizeof seed);
@@ -37,6 +40,7 @@ done:
 	if (f)
 		fclose(f);
 	hel_stream_free(stream);
+	hel_dataset_drop(set);
 	return st;
 }
 

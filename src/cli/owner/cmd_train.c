@@ -77,7 +77,7 @@ static hel_status refuse_one_class(const hel_records *r)
 static hel_status run_train(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
-	const hel_dataset *set;
+	const hel_dataset *set = NULL;
 	hel_records records = {0};
 	hel_samples samples = {0};
 	hel_schema *schema = NULL;
@@ -89,7 +89,7 @@ static hel_status run_train(const hel_args *args, json_t *out)
 	uint32_t base;
 	TRY(hel_cli_dataset(&set, args, "heart"));
 	TRY(hel_cli_config(&config, args, set));
-	if (set->hashed) {
+	if (!set->small) {
 		st = hel_cli_train_rows(args, out, set, &config);
 		goto done;
 	}
@@ -115,8 +115,9 @@ static hel_status run_train(const hel_args *args, json_t *out)
 	json_object_update_new(
 	    out, hel_report_metrics(args, "trained on all rows", &metrics, samples.count));
 	hel_report_far(args, out, samples.far);
-	hel_say(args, "%zu parameters, written to %s\nThe published data of this form: %s\n",
-		m->parameters, hel_arg(args, "out"), set->credit);
+	hel_say(args, "%zu parameters, written to %s\n", m->parameters, hel_arg(args, "out"));
+	if (*set->credit)
+		hel_say(args, "The published data of this form: %s\n", set->credit);
 	json_object_set_new(out, "parameters", json_integer((json_int_t)m->parameters));
 done:
 	hel_free(logits);
@@ -124,12 +125,13 @@ done:
 	hel_schema_free(schema);
 	hel_samples_clear(&samples);
 	hel_records_clear(&records);
+	hel_dataset_drop(set);
 	return st;
 }
 
 const hel_command hel_command_train = {
     .name = "train",
-    .summary = "Train a model on published data files",
+    .summary = "Train a model on data files",
     .option =
 	{HEL_DATASET_OPTION,
 	 HEL_DATA_OPTION,

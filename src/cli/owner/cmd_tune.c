@@ -298,13 +298,10 @@ static hel_status run_tune(const hel_args *args, json_t *out)
 	json_error_t error;
 	char path[HEL_PATH_MAX];
 	uint64_t rows;
-	const char *name = hel_arg(args, "dataset");
 	TRY_ALLOC(t, hel_alloc(1, sizeof *t));
 	t->args = args;
-	t->set = hel_dataset_by_name(name ? name : "criteo");
-	if (!t->set)
-		FAIL(HEL_EINVAL, "%s", hel_error_detail());
-	if (!t->set->hashed)
+	TRY(hel_cli_dataset(&t->set, args, "criteo"));
+	if (t->set->small)
 		FAIL(HEL_EUNSUPPORTED,
 		     "tune is for data sets read as a stream; compare networks for "
 		     "'%s' with 'train --cv'",
@@ -356,6 +353,7 @@ done:
 			hel_free(t->candidate[i].placement);
 		hel_free(t->label);
 		hel_cache_free(t->cache);
+		hel_dataset_drop(t->set);
 	}
 	hel_free(t);
 	hel_free(text);
@@ -366,7 +364,7 @@ done:
 const hel_command hel_command_tune = {
     .name = "tune",
     .summary = "Compare networks and embedding compression: AUC against encrypted cost",
-    .option = {{"dataset", "NAME", "data set (default criteo)", false, false},
+    .option = {{"dataset", "NAME|FILE", "data set (default criteo) or columns.json", false, false},
 	       {"data", "FILE", "published data files", true, true},
 	       {"out", "DIR", "where config.json, tune.json and tune.svg go", true, false},
 	       {"config", "FILE", "what candidates change (JSON); default: the data set's", false,

@@ -5,9 +5,23 @@
 
 hel_status hel_cli_dataset(const hel_dataset **out, const hel_args *args, const char *otherwise)
 {
-	const char *name = hel_arg(args, "dataset");
-	*out = hel_dataset_by_name(name ? name : otherwise);
-	return *out ? HEL_OK : HEL_EINVAL;
+	hel_status st = HEL_OK;
+	const char *name = hel_arg(args, "dataset") ? hel_arg(args, "dataset") : otherwise;
+	uint8_t *text = NULL;
+	size_t size;
+	hel_dataset *set;
+	if (!strpbrk(name, "./")) {
+		*out = hel_dataset_by_name(name);
+		return *out ? HEL_OK : HEL_EINVAL;
+	}
+	TRY(hel_input_read(name, HEL_SCHEMA_TEXT_MAX, &text, &size));
+	st = hel_dataset_from_json(&set, (const char *)text, size);
+	if (st != HEL_OK)
+		FAIL(st, "%s: %s", name, hel_error_detail());
+	*out = set;
+done:
+	hel_free(text);
+	return st;
 }
 
 hel_status hel_cli_records(hel_records *out, const hel_args *args, const char *option,
@@ -30,12 +44,7 @@ hel_status hel_cli_model_and_samples(hel_dlrm **m, hel_samples *samples,
 	hel_status st = HEL_OK;
 	hel_records records = {0};
 	TRY(hel_dlrm_load(m, hel_arg(args, "model")));
-	const hel_dataset *set = hel_dataset_by_name((*m)->schema->dataset);
-	if (!set) {
-		st = HEL_EFORMAT;
-		goto done;
-	}
-	TRY(hel_cli_records(&records, args, option, set, labelled));
+	TRY(hel_cli_records(&records, args, option, (*m)->schema->set, labelled));
 	if (stamp)
 		hel_records_stamp(stamp, &records);
 	TRY(hel_samples_new(samples, (*m)->schema, &records, NULL, records.count, policy));

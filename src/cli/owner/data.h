@@ -10,11 +10,13 @@
 
 #define HEL_DATASET_OPTION                                                                         \
 	{                                                                                          \
-		"dataset", "NAME", "data set: heart (default) or criteo", false, false             \
+		"dataset", "NAME|FILE",                                                            \
+		    "data set: heart (default), criteo, or a columns.json (docs/data.md)", false,  \
+		    false                                                                          \
 	}
 #define HEL_DATA_OPTION                                                                            \
 	{                                                                                          \
-		"data", "FILE", "published data files", true, true                                 \
+		"data", "FILE", "data files", true, true                                           \
 	}
 #define HEL_ROWS_OPTIONS                                                                           \
 	{"cache", "FILE", "keep the rows in binary for the next run", false, false},               \
@@ -26,7 +28,8 @@
 		"model", "DIR", "a trained model", true, false                                     \
 	}
 
-/** The data set of --dataset. */
+/** The data set of --dataset: a built-in one, or that of a file, which has a '.' or '/' in its
+ * name; to be dropped. */
 HEL_CHECKED hel_status hel_cli_dataset(const hel_dataset **out, const hel_args *args,
 				       const char *otherwise);
 /** The records of all files of an option.

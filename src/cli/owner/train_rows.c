@@ -1,4 +1,4 @@
-/* Training on data sets read as a stream (criteo). */
+/* Training on data sets read as a stream (all but small ones). */
 #include "train_rows.h"
 #include "base/temporary.h"
 #include "cli/report.h"
@@ -150,7 +150,9 @@ hel_status hel_cli_train_rows(const hel_args *args, json_t *out, const hel_datas
 	hel_fit_forget(t.checkpoint, config); /* done: neither is needed again */
 	if (!hel_arg(args, "cache"))
 		unlink(path);
-	hel_say(args, "written to %s\nThe published data of this form: %s\n", dir, set->credit);
+	hel_say(args, "written to %s\n", dir);
+	if (*set->credit)
+		hel_say(args, "The published data of this form: %s\n", set->credit);
 	json_object_set_new(out, "peak_rss_bytes", json_integer((json_int_t)hel_peak_rss()));
 done:
 	hel_cache_free(t.cache);

@@ -13,7 +13,7 @@ struct hel_client {
 	hel_manifest *manifest;
 	hel_params *params;
 	hel_schema *schema;
-	const hel_dataset *set;
+	const hel_dataset *set; /* the schema's */
 	hel_secret_key *secret;
 	uint8_t
 	    id[HEL_CLIENT_ID_BYTES]; /* its name in queries and results: the key's, or an alias */
@@ -43,9 +43,15 @@ HEL_CHECKED hel_status hel_client_write_public(hel_writer *w, const hel_client *
  * cut. */
 HEL_CHECKED hel_status hel_client_encrypt(hel_writer *w, const hel_client *c,
 					  const hel_records *records, size_t first, size_t count);
-/** hel_input_check() of a file that has a name. */
-HEL_CHECKED hel_status hel_client_check_input(size_t *records, const char *name, const char *text,
-					      size_t size);
+/** hel_input_check() of a file that has a name; exact: the data set is a built-in one, and the
+ * count knows a header from a record. */
+HEL_CHECKED hel_status hel_client_check_input(size_t *records, bool *exact, const char *name,
+					      const char *text, size_t size);
+/** The records of a text as the client's data set reads them, at least `least`. Where the manifest
+ *  brought the columns along, it could say of which records nothing comes; so all are taken, and
+ * what is not as described counts as missing (hel_records_take). */
+HEL_CHECKED hel_status hel_client_records(hel_records *out, const hel_client *c, const char *name,
+					  const char *text, size_t size, size_t least);
 /** What of record number `row` its query does not carry as it is. */
 void hel_client_compare(hel_doubts *out, const hel_client *c, const hel_records *records,
 			size_t row);

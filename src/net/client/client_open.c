@@ -45,9 +45,11 @@ static hel_status read_manifest(hel_client *c, const void *bytes, size_t size)
 	TRY(hel_manifest_read(&c->manifest, bytes, size));
 	const hel_manifest *m = c->manifest;
 	TRY(hel_schema_from_json(&c->schema, m->schema, strlen(m->schema)));
-	c->set = hel_dataset_by_name(c->schema->dataset);
+	c->set = c->schema->set;
 	if (!c->set)
-		FAIL(HEL_EFORMAT, "%s", hel_error_detail());
+		FAIL(HEL_EFORMAT,
+		     "the manifest's data set '%s' is not known, and it has no 'columns'",
+		     c->schema->dataset);
 	const size_t width = hel_features_width(c->schema, m->degree);
 	if (width != m->features)
 		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema %zu", m->features,

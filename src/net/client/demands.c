@@ -84,36 +84,10 @@ static hel_status check_sizes(const hel_client *c)
 
 /* --- the schema -------------------------------------------------------------------------- */
 
-static hel_status wrong_column(const hel_client *c, const char *found, const char *expected)
-{
-	return hel_fail(HEL_EFORMAT, "the manifest's schema names column '%.40s', %s has '%.40s'",
-			found, c->set->name, expected);
-}
-
 /* Its columns are the data set's: records that can be read can be applied. */
 static hel_status check_columns(const hel_client *c)
 {
-	const hel_schema *s = c->schema;
-	size_t dense = 0, tables = 0;
-	for (size_t i = 0; i < c->set->columns; i++) {
-		const hel_column *column = &c->set->column[i];
-		const bool is_dense = column->kind == HEL_DENSE;
-		if (column->kind == HEL_LABEL)
-			continue;
-		const size_t at = is_dense ? dense++ : tables++;
-		const char *name = at >= (is_dense ? s->dense_count : s->table_count) ? "none"
-				   : is_dense ? s->dense[at].name
-					      : s->table[at].name;
-		if (strcmp(name, column->name) != 0)
-			return wrong_column(c, name, column->name);
-		if (!is_dense && s->table[at].hashed != c->set->hashed)
-			return hel_fail(HEL_EFORMAT, "the manifest's schema hashes %s, %s does not",
-					name, c->set->name);
-	}
-	return dense == s->dense_count && tables == s->table_count
-		   ? HEL_OK
-		   : hel_fail(HEL_EFORMAT, "the manifest's schema has more columns than %s",
-			      c->set->name);
+	return hel_schema_fits(c->schema, c->set);
 }
 
 /* --- inputs ------------------------------------------------------------------------------ */

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define MOST_RECORDS ((size_t)1 << 32) /* of one text */
+
 hel_status hel_client_check_count(const hel_client *c, size_t count)
 {
 	const size_t most = hel_client_batch(c);
@@ -116,10 +118,17 @@ done:
 	return st;
 }
 
+hel_status hel_client_records(hel_records *out, const hel_client *c, const char *name,
+			      const char *text, size_t size, size_t least)
+{
+	return c->set->implied ? hel_records_parse(out, c->set, name, text, size)
+			       : hel_records_take(out, c->set, name, text, size, least);
+}
+
 hel_status hel_client_count(size_t *count, const hel_client *c, const char *text, size_t size)
 {
 	hel_records records = {0};
-	hel_status st = hel_records_parse(&records, c->set, "input", text, size);
+	hel_status st = hel_client_records(&records, c, "input", text, size, 1);
 	if (st == HEL_OK)
 		*count = records.count;
 	hel_records_clear(&records);
@@ -132,7 +141,8 @@ hel_status hel_client_query_batch(uint8_t **query, size_t *query_size, const hel
 	hel_status st = HEL_OK;
 	hel_records records = {0};
 	hel_writer w = {0};
-	TRY(hel_records_parse(&records, c->set, "input", text, size));
+	TRY(hel_client_check_count(c, count));
+	TRY(hel_client_records(&records, c, "input", text, size, first + count));
 	TRY(hel_client_encrypt(&w, c, &records, first, count));
 	*query = w.bytes;
 	*query_size = w.size;
@@ -168,27 +178,29 @@ static void doubt(hel_doubts *d, size_t row, const char *format, ...)
 
 static void compare_category(hel_doubts *d, const hel_table_field *t, const char *text, size_t row)
 {
-	char known[96] = "";
-	if (!*text || t->hashed || hel_table_row(t, text))
+	char known[96] = "", shown[HEL_EXCERPT_MAX];
+	if (t->hashed || hel_table_row(t, text))
 		return;
 	for (uint32_t i = 0; i < t->values && i < 4; i++)
-		snprintf(known + strlen(known), sizeof known - strlen(known), "%s ", t->value[i]);
+		if (strlen(t->value[i]) < sizeof known / 4 - 1)
+			snprintf(known + strlen(known), sizeof known - strlen(known), "%s ",
+				 t->value[i]);
 	d->unknown++;
 	doubt(d, row, "unknown category '%s' for %s, sent as missing; known: %s%sor ? for missing",
-	      text, t->name, known, t->values > 4 ? "... " : "");
+	      hel_excerpt(shown, text), t->name, known, t->values > 4 ? "... " : "");
 }
 
 static void compare_number(hel_doubts *d, const hel_schema *s, size_t column, double v, size_t row,
-			   bool log_dense)
+			   const hel_column *c)
 {
 	const hel_dense_field *f = &s->dense[column];
-	const double cut = s->clip * f->deviation, low = f->mean - cut, high = f->mean + cut;
+	const double cut = s->clip * f->deviation, low = fmax(f->mean - cut, f->low),
+		     high = fmin(f->mean + cut, f->high);
 	if (isnan(v) || (v >= low && v <= high))
 		return;
 	d->cut++;
 	doubt(d, row, "%s is %.6g, the model knows %.6g to %.6g: cut to that", f->name,
-	      log_dense ? expm1(v) : v, log_dense ? expm1(low) : low,
-	      log_dense ? expm1(high) : high);
+	      hel_column_raw(c, v), hel_column_raw(c, low), hel_column_raw(c, high));
 }
 
 void hel_client_compare(hel_doubts *out, const hel_client *c, const hel_records *records,
@@ -196,12 +208,24 @@ void hel_client_compare(hel_doubts *out, const hel_client *c, const hel_records 
 {
 	const hel_schema *s = c->schema;
 	*out = (hel_doubts){0};
-	for (size_t i = 0; i < s->table_count; i++)
-		compare_category(out, &s->table[i], records->category[row * s->table_count + i],
-				 row);
+	if (records->state[row] & HEL_RECORD_UNREADABLE) {
+		out->unknown++;
+		doubt(out, row, "it cannot be read, and is sent as missing: %s",
+		      records->unreadable);
+	}
+	if (records->state[row] & HEL_RECORD_CUT) {
+		out->cut++;
+		doubt(out, row,
+		      "a bag has more entries or larger weights than the model takes: cut");
+	}
+	for (size_t i = 0; i < s->table_count; i++) {
+		const hel_span cell = hel_records_cell(records, row, i);
+		for (size_t k = cell.first; k < cell.first + cell.count; k++)
+			compare_category(out, &s->table[i], hel_records_text(records, k), row);
+	}
 	for (size_t i = 0; i < s->dense_count; i++)
 		compare_number(out, s, i, records->value[row * s->dense_count + i], row,
-			       c->set->log_dense);
+			       hel_dataset_nth(c->set, HEL_DENSE, i));
 }
 
 hel_status hel_client_doubts(hel_doubts *out, const hel_client *c, const char *text, size_t size,
@@ -209,7 +233,8 @@ hel_status hel_client_doubts(hel_doubts *out, const hel_client *c, const char *t
 {
 	hel_status st = HEL_OK;
 	hel_records records = {0};
-	TRY(hel_records_parse(&records, c->set, "input", text, size));
+	TRY(hel_client_records(&records, c, "input", text, size,
+			       HEL_MIN(record, MOST_RECORDS) + 1));
 	if (record >= records.count)
 		FAIL(HEL_EINVAL, "record %zu of %zu", record + 1, records.count);
 	hel_client_compare(out, c, &records, record);
@@ -218,11 +243,23 @@ done:
 	return st;
 }
 
-hel_status hel_client_check_input(size_t *records, const char *name, const char *text, size_t size)
+/* Whether it has the form of one of the built-in data sets, whatever its values are. */
+static bool looks_built_in(const char *text, size_t size)
+{
+	const hel_dataset *set;
+	for (size_t i = 0; (set = hel_dataset_number(i)); i++)
+		if (hel_records_look_like(set, text, size))
+			return true;
+	return false;
+}
+
+hel_status hel_client_check_input(size_t *records, bool *exact, const char *name, const char *text,
+				  size_t size)
 {
 	char why[400] = "";
 	size_t n = 0;
 	const hel_dataset *set;
+	*exact = true;
 	for (size_t i = 0; (set = hel_dataset_number(i)); i++) {
 		hel_records found = {0};
 		const hel_status st = hel_records_parse(&found, set, name, text, size);
@@ -234,10 +271,14 @@ hel_status hel_client_check_input(size_t *records, const char *name, const char 
 				      set->name, hel_error_detail());
 		n = HEL_MIN(n, sizeof why - 1);
 	}
-	return hel_fail(HEL_EDATA, "%s holds no records of a known data set (%s)", name, why);
+	*exact = false;
+	return looks_built_in(text, size)
+		   ? hel_fail(HEL_EDATA, "%s holds no records of a known data set (%s)", name, why)
+		   : hel_records_count(records, name, text, size);
 }
 
 hel_status hel_input_check(size_t *records, const char *text, size_t size)
 {
-	return hel_client_check_input(records, "input", text, size);
+	bool exact;
+	return hel_client_check_input(records, &exact, "input", text, size);
 }

@@ -35,20 +35,28 @@ typedef struct hel_stored {
 	size_t stride[2];
 	const uint8_t *data; /* not aligned */
 	bool taken;
+	bool outside; /* its name does not begin as the model's tensors do */
 } hel_stored;
 
 typedef struct hel_checkpoint {
 	size_t count, room;
 	hel_stored *tensor;    /* in the file's order */
-	char *prefix;	       /* that all names had, and lost: "module."; "" */
+	char *prefix;	       /* that the model's tensors had, and lost: "model."; "" */
 	bool ordered;	       /* the file keeps the order in which a model holds them */
 	const char *container; /* for people */
 	void *index;	       /* finds names */
 } hel_checkpoint;
 
-/** Reads the table of contents; `bytes` are borrowed until clear.
+/** Reads the table of contents; `bytes` are borrowed until clear. What wrappers put into names is
+ *  taken off. Of several dictionaries in a file of torch.save, that under `key` is taken (NULL: the
+ *  only one, or the one of a usual name).
  *  @retval HEL_EFORMAT, HEL_ETRUNC, HEL_ELIMIT, HEL_EUNSUPPORTED name what is wrong. */
-HEL_CHECKED hel_status hel_checkpoint_open(hel_checkpoint *out, const uint8_t *bytes, size_t size);
+HEL_CHECKED hel_status hel_checkpoint_open(hel_checkpoint *out, const uint8_t *bytes, size_t size,
+					   const char *key);
+/** The model's tensors are those whose names begin with `prefix`, which is taken off; then they can
+ * be found.
+ *  @retval HEL_EFORMAT two are called the same. */
+HEL_CHECKED hel_status hel_checkpoint_below(hel_checkpoint *c, const char *prefix);
 void hel_checkpoint_clear(hel_checkpoint *c);
 
 /** NULL where there is none of this name. */
@@ -78,7 +86,8 @@ HEL_CHECKED hel_status hel_checkpoint_index(hel_checkpoint *c);
 size_t hel_element_bytes(hel_element element);
 /** The contents of a container; checkpoint.c knows them by their first bytes. */
 bool hel_checkpoint_is_torch(const uint8_t *bytes, size_t size);
-HEL_CHECKED hel_status hel_checkpoint_torch(hel_checkpoint *c, const uint8_t *bytes, size_t size);
+HEL_CHECKED hel_status hel_checkpoint_torch(hel_checkpoint *c, const uint8_t *bytes, size_t size,
+					    const char *key);
 HEL_CHECKED hel_status hel_checkpoint_safetensors(hel_checkpoint *c, const uint8_t *bytes,
 						  size_t size);
 

@@ -32,6 +32,7 @@ typedef struct torch_file {
 	char root[NAME_MOST]; /* of the archive's entries: "archive/" */
 	storage *storage;     /* old files */
 	size_t storages, visited;
+	const char *key; /* of the dictionary that is wanted; NULL: unsaid */
 } torch_file;
 
 /* --- storages ---------------------------------------------------------------------------- */
@@ -325,7 +326,12 @@ static hel_status take_all(torch_file *f)
 {
 	hel_status st = HEL_OK;
 	const hel_pickle_value *root = &f->p.value[f->p.root];
-	if (!is_state_dict(&f->p, root) && !is_module(&f->p, root))
+	if (f->key) {
+		root = hel_pickle_get(&f->p, root, f->key);
+		if (!root || (!is_state_dict(&f->p, root) && !is_module(&f->p, root)))
+			FAIL(HEL_EFORMAT, "weights: no dictionary of tensors under '%.60s'",
+			     f->key);
+	} else if (!is_state_dict(&f->p, root) && !is_module(&f->p, root))
 		TRY(choose(&root, &f->p, root));
 	if (is_module(&f->p, root))
 		TRY(walk_module(f, "", root, 0));
@@ -440,10 +446,11 @@ bool hel_checkpoint_is_torch(const uint8_t *bytes, size_t size)
 		(size > sizeof old_magic && memcmp(bytes, old_magic, sizeof old_magic) == 0));
 }
 
-hel_status hel_checkpoint_torch(hel_checkpoint *c, const uint8_t *bytes, size_t size)
+hel_status hel_checkpoint_torch(hel_checkpoint *c, const uint8_t *bytes, size_t size,
+				const char *key)
 {
 	hel_status st = HEL_OK;
-	torch_file f = {.out = c};
+	torch_file f = {.out = c, .key = key};
 	c->container = "torch.save";
 	c->ordered = true;
 	TRY(bytes[0] == 'P' ? read_archive(&f, bytes, size) : read_old(&f, bytes, size));

@@ -15,30 +15,57 @@ static const hel_form *const forms[] = {&hel_form_dlrm, &hel_form_torchrec, &hel
 
 /* --- what it is ---------------------------------------------------------------------------- */
 
-static bool looks_like(const hel_form *form, const hel_checkpoint *c)
+/* What stands before a root of the form in a tensor's name, or SIZE_MAX. */
+static size_t before_root(const hel_form *form, const char *name)
 {
-	for (size_t i = 0; i < HEL_ARRAY_LEN(form->roots) && form->roots[i]; i++)
-		if (hel_checkpoint_has(c, form->roots[i]))
-			return true;
-	return false;
+	for (const char *at = name; at; at = strchr(at, '.')) {
+		at += at > name;
+		for (size_t i = 0; i < HEL_ARRAY_LEN(form->roots) && form->roots[i]; i++)
+			if (strncmp(at, form->roots[i], strlen(form->roots[i])) == 0)
+				return (size_t)(at - name);
+	}
+	return SIZE_MAX;
 }
 
-static hel_status recognise(const hel_form **out, const hel_importer *im)
+/* The form of the first tensor that is of one, and what stands before all of its names. */
+static hel_status recognise(const hel_form **out, hel_importer *im)
 {
-	char known[256] = "";
-	for (size_t i = 0; i < HEL_ARRAY_LEN(forms); i++) {
-		if (looks_like(forms[i], &im->file)) {
-			*out = forms[i];
-			return HEL_OK;
+	hel_status st = HEL_OK;
+	char known[256] = "", *prefix = NULL;
+	const char *said = hel_import_said(&im->config, "prefix");
+	*out = NULL;
+	for (size_t i = 0; i < im->file.count; i++) {
+		const char *name = im->file.tensor[i].name;
+		for (size_t k = 0; k < HEL_ARRAY_LEN(forms); k++) {
+			const size_t n = before_root(forms[k], name);
+			if (n == SIZE_MAX || hel_import_ignores(&im->config, name) ||
+			    (said && (strlen(said) != n || strncmp(said, name, n) != 0)))
+				continue;
+			if (prefix && (strlen(prefix) != n || strncmp(prefix, name, n) != 0))
+				FAIL(HEL_EUNSUPPORTED,
+				     "weights: both '%.60s' and '%.*s' stand before the names of a "
+				     "model: --config must say \"prefix\": one of them",
+				     prefix, (int)HEL_MIN(n, (size_t)60), name);
+			if (!prefix)
+				TRY_ALLOC(prefix, hel_alloc(n + 1, 1));
+			memcpy(prefix, name, n);
+			*out = *out ? *out : forms[k];
+			break;
 		}
-		snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
-			 forms[i]->name);
 	}
-	return hel_fail(HEL_EUNSUPPORTED,
-			"weights: tensors such as '%s%.60s' are of no form that is known (%s); "
-			"docs/import.md lists their names, docs/models.md says how to write a "
-			"graph of one's own",
-			im->file.prefix, im->file.tensor[0].name, known);
+	for (size_t k = 0; k < HEL_ARRAY_LEN(forms); k++)
+		snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", k ? ", " : "",
+			 forms[k]->name);
+	if (!*out)
+		FAIL(HEL_EUNSUPPORTED,
+		     "weights: tensors such as '%.80s' are of no form that is known (%s); "
+		     "docs/import.md lists their names, docs/models.md says how to write a graph "
+		     "of one's own",
+		     im->file.tensor[0].name, known);
+	TRY(hel_checkpoint_below(&im->file, prefix));
+done:
+	hel_free(prefix);
+	return st;
 }
 
 /* A bias belongs to a weight. */
@@ -60,7 +87,8 @@ static hel_status check_all_taken(const hel_importer *im, const hel_form *form)
 	hel_status st = HEL_OK;
 	for (size_t i = 0; i < im->file.count; i++) {
 		const hel_stored *t = &im->file.tensor[i];
-		if (t->taken || hel_import_ignores(&im->config, t->name))
+		if (t->taken || hel_import_ignores(&im->config, t->name) ||
+		    (t->outside && hel_import_said(&im->config, "prefix")))
 			continue;
 		TRY(check_bias(im, t->name));
 		const char *reason = form->reason ? form->reason(t->name) : NULL;
@@ -186,7 +214,8 @@ static hel_status importer_new(hel_importer **out, hel_import_report *report,
 	TRY_ALLOC(im->wide, hel_alloc(HEL_MAX_TABLES, sizeof *im->wide));
 	TRY_ALLOC(im->order, hel_alloc(HEL_MAX_TABLES, sizeof *im->order));
 	TRY(read_schema(im, schema));
-	TRY(hel_checkpoint_open(&im->file, weights, size));
+	TRY(hel_checkpoint_open(&im->file, weights, size,
+				hel_import_said(&im->config, "state_dict")));
 	hel_hash(hash, weights, size);
 	memcpy(im->salt, hash, sizeof im->salt);
 	*out = im;
@@ -194,6 +223,17 @@ static hel_status importer_new(hel_importer **out, hel_import_report *report,
 done:
 	importer_free(im);
 	return st;
+}
+
+/* What a record says and the model does not read. */
+static void tell_unread(hel_importer *im)
+{
+	size_t i = 0;
+	while (i < im->b.g->nodes && im->b.g->node[i].kind != HEL_NODE_DENSE)
+		i++;
+	if (i == im->b.g->nodes && im->schema->dense_count)
+		hel_importer_say(im, "the schema's %zu dense columns are not read by the model",
+				 im->schema->dense_count);
 }
 
 /* Of models that no builder makes the graph says all; that of a chain describes itself. */
@@ -206,6 +246,7 @@ static hel_status make_model(hel_dlrm **out, hel_importer *im)
 	c.clip = im->schema->clip;
 	TRY(im->b.status);
 	TRY(hel_graph_check(im->b.g));
+	tell_unread(im);
 	TRY(hel_dlrm_of_graph(out, &c, im->b.g, im->schema, HEL_MAX_PARAMETERS));
 	im->b.g = NULL;
 	im->schema = NULL;

@@ -125,11 +125,18 @@ static hel_status check_texts(const json_t *o, const char *key)
 	return HEL_OK;
 }
 
+static hel_status check_text(const json_t *o, const char *key)
+{
+	const json_t *v = json_object_get(o, key);
+	return v && !json_is_string(v) ? wrong(key, "a text") : HEL_OK;
+}
+
 static hel_status check_keys(const json_t *o)
 {
 	static const char *const known[] = {
 	    "architecture", "activation",	"bottom_last_activation", "interaction", "ignore",
-	    "qr_operation", "interaction_self", "batchnorm_eps",	  "output",	 "tables"};
+	    "qr_operation", "interaction_self", "batchnorm_eps",	  "output",	 "tables",
+	    "prefix",	    "state_dict"};
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)o, key, value)
@@ -191,6 +198,8 @@ static hel_status config_from(hel_import_config *c)
 	TRY(numbers_from(c, o));
 	TRY(check_texts(o, "ignore"));
 	TRY(check_texts(o, "tables"));
+	TRY(check_text(o, "prefix"));
+	TRY(check_text(o, "state_dict"));
 done:
 	return st;
 }
@@ -213,6 +222,11 @@ hel_status hel_import_config_read(hel_import_config *out, const char *text, size
 done:
 	hel_import_config_clear(&c);
 	return st;
+}
+
+const char *hel_import_said(const hel_import_config *c, const char *key)
+{
+	return json_string_value(json_object_get(c->root, key));
 }
 
 void hel_import_config_clear(hel_import_config *c)

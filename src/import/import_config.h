@@ -39,6 +39,8 @@ hel_import_config hel_import_config_default(void);
 HEL_CHECKED hel_status hel_import_config_read(hel_import_config *out, const char *text,
 					      size_t size);
 void hel_import_config_clear(hel_import_config *c);
+/** "prefix" or "state_dict": a text; NULL where it is not said. */
+const char *hel_import_said(const hel_import_config *c, const char *key);
 /** A tensor that the owner wants left out ("ignore": names, or what they begin with). */
 bool hel_import_ignores(const hel_import_config *c, const char *name);
 

@@ -65,7 +65,7 @@ done:
 
 const hel_form hel_form_pytorch_fm = {
     .name = "pytorch-fm",
-    .roots = {"embedding.embedding.", "linear.fc."},
+    .roots = {"embedding.embedding.", "linear.fc.", "mlp.mlp."},
     .import = import,
     .reason = reason,
 };

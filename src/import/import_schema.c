@@ -42,7 +42,8 @@ static hel_status check_values(const hel_importer *im, size_t table, const char 
 				    HEL_EFORMAT,
 				    "schema: value %zu, '%.20s', can be in no record: %s", i, text,
 				    reason);
-			json_string_set((json_t *)value, canonical);
+			if (strcmp(canonical, text) != 0)
+				json_string_set((json_t *)value, canonical);
 			empty += !*canonical;
 		}
 		null += json_is_null(value);
@@ -53,23 +54,32 @@ static hel_status check_values(const hel_importer *im, size_t table, const char 
 	return HEL_OK;
 }
 
-/* Texts that are in no other row. */
+/* Texts that are in no other row: an open hash table of their numbers, since there may be millions.
+ */
 static hel_status check_distinct(const json_t *values, const char *name)
 {
 	hel_status st = HEL_OK;
-	json_t *seen = json_object(), *value;
-	size_t i;
+	const size_t count = json_array_size(values);
+	size_t room = 64, i;
+	uint32_t *place = NULL; /* 1 + number, 0: empty */
+	const json_t *value;
+	while (room < 2 * count)
+		room *= 2;
+	TRY_ALLOC(place, hel_alloc(room, sizeof *place));
 	json_array_foreach((json_t *)values, i, value)
 	{
 		const char *text = json_string_value(value);
 		if (!text || !*text)
 			continue;
-		if (json_object_get(seen, text))
-			FAIL(HEL_EFORMAT, "schema: %s lists '%s' twice", name, text);
-		json_object_set_new_nocheck(seen, text, json_true());
+		size_t at = hel_mix(hel_value_hash(text, strlen(text))) & (room - 1);
+		for (; place[at]; at = (at + 1) & (room - 1))
+			if (strcmp(text,
+				   json_string_value(json_array_get(values, place[at] - 1))) == 0)
+				FAIL(HEL_EFORMAT, "schema: %s lists '%s' twice", name, text);
+		place[at] = (uint32_t)i + 1;
 	}
 done:
-	json_decref(seen);
+	hel_free(place);
 	return st;
 }
 

@@ -169,16 +169,29 @@ hel_stored hel_stored_transposed(const hel_stored *t)
 	return out;
 }
 
+/* As they lie in memory: most files. */
+static void read_floats(float *out, const hel_stored *t, size_t row)
+{
+	memcpy(out, t->data + row * t->stride[0] * sizeof(float), t->columns * sizeof(float));
+}
+
 hel_status hel_stored_rows(float *out, const hel_stored *t, size_t first, size_t count)
 {
-	for (size_t r = first; r < first + count; r++)
-		for (size_t k = 0; k < t->columns; k++, out++) {
-			*out = element_at(t, r * t->stride[0] + k * t->stride[1]);
-			if (!isfinite(*out))
-				return hel_fail(HEL_EFORMAT,
-						"weights: '%.80s' holds a value that is not "
-						"finite, at [%zu, %zu]",
-						t->name, r, k);
+	const bool floats = t->element == HEL_F32 && (t->stride[1] == 1 || t->columns == 1);
+	for (size_t r = first; r < first + count; r++, out += t->columns) {
+		bool finite = true;
+		if (floats)
+			read_floats(out, t, r);
+		for (size_t k = 0; k < t->columns; k++) {
+			if (!floats)
+				out[k] = element_at(t, r * t->stride[0] + k * t->stride[1]);
+			finite &= isfinite(out[k]) != 0;
 		}
+		if (!finite)
+			return hel_fail(HEL_EFORMAT,
+					"weights: '%.80s' holds a value that is not finite, in row "
+					"%zu",
+					t->name, r);
+	}
 	return HEL_OK;
 }

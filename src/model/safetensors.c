@@ -5,12 +5,17 @@
 
 #define HEADER_MAX ((size_t)16 << 20)
 
+static void to_hex(char out[2 * HEL_HASH_BYTES + 1], const uint8_t hash[HEL_HASH_BYTES])
+{
+	for (size_t i = 0; i < HEL_HASH_BYTES; i++)
+		sprintf(out + 2 * i, "%02x", hash[i]);
+}
+
 void hel_hash_hex(char out[2 * HEL_HASH_BYTES + 1], const void *bytes, size_t size)
 {
 	uint8_t hash[HEL_HASH_BYTES];
 	hel_hash(hash, bytes, size);
-	for (size_t i = 0; i < HEL_HASH_BYTES; i++)
-		sprintf(out + 2 * i, "%02x", hash[i]);
+	to_hex(out, hash);
 }
 
 hel_status hel_safetensors_write(const hel_dlrm *m, const char *path,
@@ -18,6 +23,8 @@ hel_status hel_safetensors_write(const hel_dlrm *m, const char *path,
 {
 	hel_status st = HEL_OK;
 	hel_writer w = {0};
+	hel_stream *stream = NULL;
+	uint8_t bytes[HEL_HASH_BYTES];
 	char *text = NULL;
 	json_t *header = json_object();
 	for (size_t i = 0; i < m->tensors; i++) {
@@ -39,12 +46,15 @@ hel_status hel_safetensors_write(const hel_dlrm *m, const char *path,
 	hel_write_bytes(&w, text, size);
 	for (size_t i = size; i < padded; i++)
 		hel_write_u8(&w, ' ');
-	for (size_t i = 0; i < m->parameters; i++)
-		hel_write_f32(&w, m->parameter[i]);
 	TRY(w.status);
-	hel_hash_hex(hash, w.bytes, w.size);
-	TRY(hel_file_write(path, w.bytes, w.size, 0644));
+	TRY(hel_stream_new(&stream, path, 0644));
+	TRY(hel_stream_write(stream, w.bytes, w.size));
+	TRY(hel_stream_write(stream, m->parameter, m->parameters * sizeof(float)));
+	hel_stream_hash(stream, bytes);
+	to_hex(hash, bytes);
+	TRY(hel_stream_finish(stream, NULL, 0));
 done:
+	hel_stream_free(stream);
 	free(text);
 	json_decref(header);
 	hel_writer_clear(&w);

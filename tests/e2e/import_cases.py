@@ -169,6 +169,15 @@ extra = dict(state, **{"loss.pos_weight": torch.ones(1)})
 safetensors(extra, "w.st")
 same("a tensor left out", {"ignore": ["loss."]}, "w.st", expected)
 
+other = {"ema." + k: v + 1 for k, v in state.items()}
+safetensors(dict({"model." + k: v for k, v in state.items()}, **{"criterion.weight": torch.ones(2)}), "w.st", sorted)
+same("beside a loss", {"ignore": ["criterion"]}, "w.st", expected)
+safetensors(dict(other, **{"model." + k: v for k, v in state.items()}), "w.st")
+same("beside an average", {"prefix": "model."}, "w.st", expected)
+refuse("an average and a model", dict(other, **{"model." + k: v for k, v in state.items()}), None, '"prefix"', "'ema.'", "'model.'")
+torch.save({"ema": {k: v + 1 for k, v in state.items()}, "net": state}, "w.pt")
+same("two dictionaries", {"state_dict": "net"}, "w.pt", expected)
+
 # --- TorchRec
 for dim in (1, 3, 64):
     check("TorchRec, %d" % dim, TorchRecDLRM(sizes, numbered, dim, [13, 7], [9, 5, 1]), says="above the diagonal")

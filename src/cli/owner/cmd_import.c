@@ -1,7 +1,12 @@
 /* import: a model trained elsewhere becomes a helrm model. */
+#include "base/mapping.h"
 #include "cli/cli.h"
 #include "import/import.h"
 #include "model/model_file.h"
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static void tell(const hel_args *args, json_t *out, const hel_dlrm *m, const hel_import_report *r)
 {
@@ -26,29 +31,65 @@ static void tell(const hel_args *args, json_t *out, const hel_dlrm *m, const hel
 	json_object_set_new(out, "collisions", json_integer((json_int_t)r->collisions));
 }
 
+/* Regular files are mapped: they may be larger than what a model keeps of them. */
+typedef struct weights {
+	hel_mapping *mapping;
+	uint8_t *copy;
+	const uint8_t *bytes;
+	size_t size;
+} weights;
+
+static hel_status weights_open(weights *w, const char *path)
+{
+	hel_status st = HEL_OK;
+	struct stat info;
+	const int fd = strcmp(path, "-") == 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && !fstat(fd, &info) && S_ISREG(info.st_mode) && info.st_size > 0) {
+		w->size = (size_t)info.st_size;
+		TRY(hel_mapping_open(&w->mapping, fd, w->size));
+		w->bytes = hel_mapping_bytes(w->mapping);
+	} else {
+		TRY(hel_input_read(path, HEL_FILE_MAX, &w->copy, &w->size));
+		w->bytes = w->copy;
+	}
+done:
+	if (fd >= 0)
+		close(fd);
+	return st;
+}
+
+static void weights_close(weights *w)
+{
+	hel_mapping_close(w->mapping);
+	hel_free(w->copy);
+}
+
 static hel_status run_import(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
-	uint8_t *weights = NULL, *schema = NULL, *text = NULL;
-	size_t weights_size, schema_size, size;
+	weights w = {0};
+	uint8_t *schema = NULL, *text = NULL;
+	size_t schema_size, size;
 	hel_import_report report;
 	hel_import_config config = hel_import_config_default();
 	hel_dlrm *m = NULL;
 	const char *option = hel_arg(args, "safetensors") ? "safetensors" : "weights";
 	if (!hel_arg(args, option))
 		FAIL(HEL_EINVAL, "--weights FILE is missing");
-	TRY(hel_arg_file(&weights, &weights_size, args, option));
+	TRY(weights_open(&w, hel_arg(args, option)));
 	TRY(hel_arg_file(&schema, &schema_size, args, "schema"));
 	if (hel_arg(args, "config")) {
 		TRY(hel_arg_file(&text, &size, args, "config"));
 		TRY(hel_import_config_read(&config, (const char *)text, size));
 	}
-	TRY(hel_import(&m, &report, &config, (hel_text){(const char *)schema, schema_size}, weights,
-		       weights_size));
+	TRY(hel_import(&m, &report, &config, (hel_text){(const char *)schema, schema_size}, w.bytes,
+		       w.size));
+	if (w.mapping && hel_mapping_damaged(w.mapping))
+		FAIL(HEL_EIO, "%s was cut off, or cannot be read", hel_arg(args, option));
 	TRY(hel_dlrm_save(m, hel_arg(args, "out")));
 	tell(args, out, m, &report);
 done:
-	hel_free(weights);
+	weights_close(&w);
 	hel_free(schema);
 	hel_free(text);
 	hel_import_config_clear(&config);

@@ -159,7 +159,7 @@ done:
 
 /* --- all of it --------------------------------------------------------------------------- */
 
-static hel_status read_schema(hel_importer *im, hel_text text)
+static hel_status read_schema(hel_importer *im, const hel_dataset *given, hel_text text)
 {
 	hel_status st = HEL_OK;
 	json_error_t error;
@@ -169,10 +169,7 @@ static hel_status read_schema(hel_importer *im, hel_text text)
 	if (!json_is_object(im->schema_json))
 		FAIL(HEL_EFORMAT, "schema, line %d: %s", error.line,
 		     im->schema_json ? "expected a JSON object" : error.text);
-	const char *name = json_string_value(json_object_get(im->schema_json, "dataset"));
-	im->set = name ? hel_dataset_by_name(name) : NULL;
-	if (!im->set)
-		FAIL(HEL_EFORMAT, "schema: 'dataset' must be one of: %s", hel_dataset_names());
+	TRY(hel_importer_dataset(im, given));
 done:
 	return st;
 }
@@ -190,6 +187,7 @@ static void importer_free(hel_importer *im)
 	hel_tower_clear(&im->cross);
 	hel_graph_free(im->b.g);
 	hel_schema_free(im->schema);
+	hel_dataset_drop(im->set);
 	hel_checkpoint_clear(&im->file);
 	json_decref(im->schema_json);
 	hel_free(im->source);
@@ -200,8 +198,8 @@ static void importer_free(hel_importer *im)
 }
 
 static hel_status importer_new(hel_importer **out, hel_import_report *report,
-			       const hel_import_config *config, hel_text schema,
-			       const uint8_t *weights, size_t size)
+			       const hel_import_config *config, const hel_dataset *given,
+			       hel_text schema, const uint8_t *weights, size_t size)
 {
 	hel_status st = HEL_OK;
 	hel_importer *im = NULL;
@@ -213,7 +211,7 @@ static hel_status importer_new(hel_importer **out, hel_import_report *report,
 	TRY_ALLOC(im->table, hel_alloc(HEL_MAX_TABLES, sizeof *im->table));
 	TRY_ALLOC(im->wide, hel_alloc(HEL_MAX_TABLES, sizeof *im->wide));
 	TRY_ALLOC(im->order, hel_alloc(HEL_MAX_TABLES, sizeof *im->order));
-	TRY(read_schema(im, schema));
+	TRY(read_schema(im, given, schema));
 	TRY(hel_checkpoint_open(&im->file, weights, size,
 				hel_import_said(&im->config, "state_dict")));
 	hel_hash(hash, weights, size);
@@ -257,14 +255,14 @@ done:
 }
 
 hel_status hel_import(hel_dlrm **out, hel_import_report *report, const hel_import_config *config,
-		      hel_text schema, const uint8_t *weights, size_t size)
+		      const hel_dataset *set, hel_text schema, const uint8_t *weights, size_t size)
 {
 	hel_status st = HEL_OK;
 	hel_importer *im = NULL;
 	hel_dlrm *m = NULL;
 	const hel_form *form;
 	*report = (hel_import_report){0};
-	TRY(importer_new(&im, report, config, schema, weights, size));
+	TRY(importer_new(&im, report, config, set, schema, weights, size));
 	TRY(recognise(&form, im));
 	TRY(form->import(im));
 	TRY(check_all_taken(im, form));

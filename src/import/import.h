@@ -28,7 +28,7 @@ typedef struct hel_text {
  *  @retval HEL_EUNSUPPORTED names the tensor that is not understood, why, and what would help; or
  *  the word that must be said in the configuration where there are two readings. */
 HEL_CHECKED hel_status hel_import(hel_dlrm **out, hel_import_report *report,
-				  const hel_import_config *config, hel_text schema,
-				  const uint8_t *weights, size_t size);
+				  const hel_import_config *config, const hel_dataset *set,
+				  hel_text schema, const uint8_t *weights, size_t size);
 
 #endif

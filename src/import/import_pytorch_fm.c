@@ -44,9 +44,7 @@ static hel_status import(hel_importer *im)
 		   *weights = hel_checkpoint_find(&im->file, "linear.fc.weight");
 	const hel_factorization f = {.bias = hel_checkpoint_find(&im->file, "linear.bias"),
 				     .has_wide = weights != NULL};
-	im->tables = json_array_size(json_object_get(im->schema_json, "tables"));
-	if (im->tables > HEL_MAX_TABLES)
-		FAIL(HEL_ELIMIT, "more than %d tables", HEL_MAX_TABLES);
+	im->tables = im->set->tables;
 	if (!vectors)
 		FAIL(HEL_EFORMAT, "weights: tensor 'embedding.embedding.weight' is missing");
 	TRY(cut(im->table, im, vectors));

@@ -12,6 +12,12 @@ static const json_t *values_of(const hel_importer *im, size_t table)
 			       "values");
 }
 
+static const json_t *missing_of(const hel_importer *im, size_t table)
+{
+	return json_object_get(json_array_get(json_object_get(im->schema_json, "tables"), table),
+			       "missing");
+}
+
 /* Every row has one value: a text, which becomes what a record's cell becomes, "" for missing, null
  * for all that are not listed. */
 static hel_status check_values(const hel_importer *im, size_t table, const char *name)
@@ -142,9 +148,9 @@ static hel_status check_keys(const json_t *object, const char *where, const char
 
 static hel_status check_all_keys(const json_t *schema)
 {
-	static const char *const root[] = {"dataset", "clip", "dense", "tables", NULL},
+	static const char *const root[] = {"dataset", "columns", "clip", "dense", "tables", NULL},
 				 *const dense[] = {"name", "mean", "deviation", NULL},
-				 *const table[] = {"name", "values", NULL};
+				 *const table[] = {"name", "values", "missing", NULL};
 	hel_status st = HEL_OK;
 	const json_t *o;
 	size_t i;
@@ -157,13 +163,48 @@ done:
 	return st;
 }
 
+/* The schema lists the data set's columns of a kind, in their order; or none, where all that is to
+ * be said of them is what they are. */
+static hel_status check_names(const hel_importer *im, hel_column_kind kind, const json_t *listed,
+			      size_t count)
+{
+	const char *what = kind == HEL_DENSE ? "dense" : "table";
+	for (size_t i = 0; listed && i < count; i++) {
+		const hel_column *c = hel_dataset_nth(im->set, kind, i);
+		const char *name =
+		    json_string_value(json_object_get(json_array_get(listed, i), "name"));
+		if (!name || strcmp(name, c->name) != 0)
+			return hel_fail(HEL_EFORMAT,
+					"schema: %s column %zu is '%.40s', expected '%s'", what, i,
+					name ? name : "?", c->name);
+	}
+	if (listed && json_array_size(listed) != count)
+		return hel_fail(HEL_EFORMAT, "schema: %zu %s columns, '%s' has %zu",
+				json_array_size(listed), what, im->set->name, count);
+	return HEL_OK;
+}
+
+static hel_status standardise(hel_dense_field *f, const json_t *o, bool listed)
+{
+	const json_t *mean = json_object_get(o, "mean"),
+		     *deviation = json_object_get(o, "deviation");
+	f->mean = json_number_value(mean);
+	f->deviation = listed ? json_number_value(deviation) : 1;
+	if (listed &&
+	    (!json_is_number(mean) || !json_is_number(deviation) || !hel_dense_is_plausible(f)))
+		return hel_fail(HEL_EFORMAT,
+				"schema: %s needs numbers 'mean' (at most 1e15) and 'deviation' "
+				"(1e-9 to 1e15): 0 and 1 when the model takes values as they are",
+				f->name);
+	return HEL_OK;
+}
+
 static hel_status make_schema(hel_schema **out, const hel_importer *im)
 {
 	hel_status st = HEL_OK;
 	hel_schema *s = NULL;
 	const json_t *dense = json_object_get(im->schema_json, "dense"),
 		     *tables = json_object_get(im->schema_json, "tables");
-	size_t d = 0, t = 0;
 	TRY(check_all_keys(im->schema_json));
 	TRY(hel_schema_of(&s, im->set));
 	const json_t *clip = json_object_get(im->schema_json, "clip");
@@ -172,37 +213,10 @@ static hel_status make_schema(hel_schema **out, const hel_importer *im)
 		FAIL(HEL_EFORMAT,
 		     "schema: 'clip' must be a number above 0 and up to 1000: the range "
 		     "of standardised values that clients send");
-	for (size_t i = 0; i < im->set->columns; i++) {
-		const hel_column *c = &im->set->column[i];
-		if (c->kind == HEL_LABEL || c->kind == HEL_IGNORED)
-			continue;
-		const json_t *o = json_array_get(c->kind == HEL_DENSE ? dense : tables,
-						 c->kind == HEL_DENSE ? d : t);
-		const char *name = json_string_value(json_object_get(o, "name"));
-		if (!name || strcmp(name, c->name) != 0)
-			FAIL(HEL_EFORMAT, "schema: %s column %zu is '%.40s', expected '%s'",
-			     c->kind == HEL_DENSE ? "dense" : "table", c->kind == HEL_DENSE ? d : t,
-			     name ? name : "?", c->name);
-		if (c->kind == HEL_CATEGORICAL) {
-			t++;
-			continue;
-		}
-		hel_dense_field *f = &s->dense[d++];
-		const json_t *mean = json_object_get(o, "mean"),
-			     *deviation = json_object_get(o, "deviation");
-		f->mean = json_number_value(mean);
-		f->deviation = json_number_value(deviation);
-		if (!json_is_number(mean) || !json_is_number(deviation) ||
-		    !hel_dense_is_plausible(f))
-			FAIL(HEL_EFORMAT,
-			     "schema: %s needs numbers 'mean' (at most 1e15) and 'deviation' (1e-9 "
-			     "to "
-			     "1e15): 0 and 1 when the model takes values as they are",
-			     name);
-	}
-	if (d != json_array_size(dense) || t != json_array_size(tables))
-		FAIL(HEL_EFORMAT, "schema: %zu dense columns and %zu tables, '%s' has %zu and %zu",
-		     json_array_size(dense), json_array_size(tables), im->set->name, d, t);
+	TRY(check_names(im, HEL_DENSE, dense, im->set->dense));
+	TRY(check_names(im, HEL_CATEGORICAL, tables, im->set->tables));
+	for (size_t i = 0; i < s->dense_count; i++)
+		TRY(standardise(&s->dense[i], json_array_get(dense, i), dense != NULL));
 	memcpy(s->salt, im->salt, sizeof s->salt);
 	*out = s;
 	s = NULL;
@@ -211,13 +225,55 @@ done:
 	return st;
 }
 
+/* Ids need no list: row i is that of all ids that are i modulo the number of rows. "missing" is the
+ * row of a missing one. */
+static hel_status check_ids(const hel_importer *im, size_t table, const hel_table_field *t)
+{
+	const json_t *missing = missing_of(im, table);
+	size_t least, most;
+	hel_table_rows(&least, &most, &im->table[table]);
+	if (values_of(im, table))
+		return hel_fail(HEL_EFORMAT, "schema: %s is of ids: no 'values' are listed",
+				t->name);
+	if (t->base < least || t->base > most)
+		return hel_fail(HEL_EFORMAT, "schema: %s is of ids modulo %u, %s has %zu rows",
+				t->name, t->base, im->table[table].name, most);
+	if (missing && (!json_is_integer(missing) || json_integer_value(missing) < 0 ||
+			json_integer_value(missing) >= t->base))
+		return hel_fail(HEL_EFORMAT, "schema: 'missing' of %s must be a row's number",
+				t->name);
+	return HEL_OK;
+}
+
+/* Several of its values add up in the model; products of theirs would not. */
+static hel_status check_bag(const hel_importer *im, size_t table, const hel_table_field *t)
+{
+	return t->bag.limit > 1 && im->table[table].form == HEL_TABLE_MULT
+		   ? hel_fail(
+			 HEL_EUNSUPPORTED,
+			 "'%s' multiplies rows by quotient and remainder, and %s is a bag: the "
+			 "product of two sums is no sum of rows; train with qr_operation add, or "
+			 "one value a cell",
+			 im->table[table].name, t->name)
+		   : HEL_OK;
+}
+
 static hel_status fill_vocabularies(hel_importer *im, hel_schema *s)
 {
 	hel_status st = HEL_OK;
-	for (size_t t = 0; t < s->table_count; t++) {
-		TRY(check_values(im, t, s->table[t].name));
-		TRY(s->table[t].hashed ? hashed_vocabulary(im, s, t)
-				       : text_vocabulary(im, &s->table[t], t));
+	for (size_t i = 0; i < s->table_count; i++) {
+		hel_table_field *t = &s->table[i];
+		TRY(check_bag(im, i, t));
+		if (t->modulo) {
+			TRY(check_ids(im, i, t));
+			continue;
+		}
+		if (missing_of(im, i))
+			FAIL(HEL_EFORMAT,
+			     "schema: 'missing' of %s: only ids have it, \"\" is listed otherwise",
+			     t->name);
+		TRY(check_values(im, i, t->name));
+		TRY(t->hashed ? hashed_vocabulary(im, s, i) : text_vocabulary(im, t, i));
 	}
 done:
 	return st;
@@ -238,12 +294,13 @@ done:
 
 size_t hel_importer_dense(const hel_importer *im)
 {
-	return json_array_size(json_object_get(im->schema_json, "dense"));
+	return im->set->dense;
 }
 
 size_t hel_importer_column_rows(const hel_importer *im, size_t table)
 {
-	return json_array_size(values_of(im, table));
+	const hel_column *c = hel_dataset_nth(im->set, HEL_CATEGORICAL, table);
+	return c->values == HEL_MODULO ? c->modulo : json_array_size(values_of(im, table));
 }
 
 /* --- rows ------------------------------------------------------------------------------ */
@@ -260,16 +317,35 @@ static uint32_t row_of(const hel_schema *s, size_t table, const char *text)
 	return hel_table_row(t, text);
 }
 
+/* Row 0 is the missing value's, then those of the ids. */
+static hel_status id_rows(float *to, const hel_importer *im, const hel_source *source)
+{
+	hel_status st = HEL_OK;
+	const uint32_t rows = im->schema->table[source->column].base;
+	const size_t dim = source->table->width;
+	const json_t *missing = missing_of(im, source->column);
+	for (size_t i = 0; i < rows; i++)
+		TRY(hel_table_read(to + (i + 1) * dim, source->table, i));
+	if (missing)
+		TRY(hel_table_read(to, source->table, (size_t)json_integer_value(missing)));
+	im->report->no_missing_row += !missing;
+done:
+	return st;
+}
+
 /* Row 0 is the missing value's; hashed tables end in the row of all others. Where the model has no
- * row for either, the other one serves, and zero where it has neither. */
+ * row for either, the other one serves, and zero where it has neither; an empty bag is zero. */
 hel_status hel_importer_rows(float *to, const hel_importer *im, const hel_source *source)
 {
 	hel_status st = HEL_OK;
 	const size_t column = source->column, dim = source->table->width,
 		     rows = hel_table_width(&im->schema->table[column]);
+	const hel_table_field *t = &im->schema->table[column];
 	const json_t *values = values_of(im, column), *value;
 	size_t i, missing = SIZE_MAX, other = SIZE_MAX;
 	uint8_t *seen = NULL;
+	if (t->modulo)
+		return id_rows(to, im, source);
 	TRY_ALLOC(seen, hel_alloc(rows, 1));
 	json_array_foreach((json_t *)values, i, value)
 	{
@@ -284,11 +360,12 @@ hel_status hel_importer_rows(float *to, const hel_importer *im, const hel_source
 		if (!seen[row]++)
 			TRY(hel_table_read(to + row * dim, source->table, i));
 	}
+	const bool empty_bag = t->bag.limit && t->hashed && missing == SIZE_MAX;
 	const size_t first = missing == SIZE_MAX ? other : missing,
 		     last = other == SIZE_MAX ? missing : other;
-	if (first != SIZE_MAX)
+	if (first != SIZE_MAX && !empty_bag)
 		TRY(hel_table_read(to, source->table, first));
-	if (last != SIZE_MAX && im->schema->table[column].hashed)
+	if (last != SIZE_MAX && t->hashed)
 		TRY(hel_table_read(to + (rows - 1) * dim, source->table, last));
 	im->report->no_missing_row += first == SIZE_MAX;
 done:

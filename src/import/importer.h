@@ -23,8 +23,8 @@ typedef struct hel_importer {
 	hel_checkpoint file;
 	hel_import_config config;
 	hel_import_report *report;
-	json_t *schema_json; /* as given */
-	const hel_dataset *set;
+	json_t *schema_json;	      /* as given */
+	const hel_dataset *set;	      /* owned */
 	uint8_t salt[HEL_SALT_BYTES]; /* of the schema: what the weights hash to */
 	hel_schema *schema;
 	hel_builder b;
@@ -49,6 +49,9 @@ extern const hel_form hel_form_dlrm, hel_form_torchrec, hel_form_deepctr, hel_fo
 
 void hel_importer_say(hel_importer *im, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/** im->set: `given`, or what the schema says.
+ *  @retval HEL_EFORMAT it says nothing that is known. */
+HEL_CHECKED hel_status hel_importer_dataset(hel_importer *im, const hel_dataset *given);
 /** The schema, with a vocabulary for each of im->table[0 .. im->tables); begins the graph.
  *  @retval HEL_EFORMAT its columns are not those of the tables; by name. */
 HEL_CHECKED hel_status hel_importer_columns(hel_importer *im);

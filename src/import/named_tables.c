@@ -98,19 +98,13 @@ done:
 	return st;
 }
 
-/* The schema's column of a table: of the same name, but for TorchRec's "t_". */
+/* The column of a table: of the same name, but for TorchRec's "t_". */
 static size_t column_named(const hel_importer *im, const char *name)
 {
-	const json_t *tables = json_object_get(im->schema_json, "tables"), *o;
-	size_t i;
-	json_array_foreach((json_t *)tables, i, o)
-	{
-		const char *column = json_string_value(json_object_get(o, "name"));
-		if (column && (strcmp(column, name) == 0 ||
-			       (strncmp(name, "t_", 2) == 0 && strcmp(column, name + 2) == 0)))
-			return i;
-	}
-	return SIZE_MAX;
+	const hel_column *c = hel_dataset_column(im->set, name);
+	if (!c && strncmp(name, "t_", 2) == 0)
+		c = hel_dataset_column(im->set, name + 2);
+	return c && c->kind == HEL_CATEGORICAL ? c->nth : SIZE_MAX;
 }
 
 static bool names_match(const hel_importer *im, const found *f, size_t count)

@@ -1,6 +1,6 @@
 """Checkpoints of every form with random weights and odd shapes: import_cases.py HELRM. Each is imported and
 scored by helrm, and by PyTorch in double precision; then what must be refused, and how it is said."""
-import json, math, os, subprocess, sys
+import json, math, random, subprocess, sys
 import torch
 from torch import nn
 from import_models import DLRM, DeepCTR, PytorchFM, TorchRecDLRM, sequential, settle
@@ -34,9 +34,9 @@ def safetensors(state, path, order=lambda names: names):
     open(path, "wb").write(len(text).to_bytes(8, "little") + text + b"".join(parts))
 
 
-def run(config, weights, schema="schema.json"):
+def run(config, weights, options=("--schema", "schema.json")):
     json.dump(config, open("config.json", "w"))
-    command = [helrm, "import", "--weights", weights, "--schema", schema, "--out", "model"]
+    command = [helrm, "import", "--weights", weights, *options, "--out", "model"]
     return subprocess.run(command + (["--config", "config.json"] if config is not None else []),
                           capture_output=True, text=True)
 
@@ -51,23 +51,25 @@ def fail(what, said):
     print("FAILED: %s: %s" % (what, said.strip()))
 
 
-def scores():
-    p = subprocess.run([helrm, "predict", "--model", "model", "--input", "rows.txt", "--json"],
+def scores(records):
+    p = subprocess.run([helrm, "predict", "--model", "model", "--input", records, "--json"],
                        capture_output=True, text=True)
+    if p.returncode:
+        fail("predict", p.stderr)
     return [x["logit"] for x in json.loads(p.stdout)["predictions"]]
 
 
-def same(what, config, weights, expected, says=None):
+def same(what, config, weights, expected, says=None, options=("--schema", "schema.json"), records="rows.txt"):
     """Imported, it scores as expected."""
     global cases, worst
     cases += 1
-    p = run(config, weights)
+    p = run(config, weights, options)
     if p.returncode:
         return fail(what, p.stderr)
     if says and says not in p.stdout:
         return fail(what, "does not say '%s': %s" % (says, p.stdout))
     spread = (max(expected) - min(expected)) / 2
-    apart = max(abs(a - b) / max(abs(b), spread) for a, b in zip(scores(), expected))
+    apart = max(abs(a - b) / max(abs(b), spread) for a, b in zip(scores(records), expected))
     worst = max(worst, apart)
     if not apart < 1e-5 or not spread > 1e-4:
         fail(what, "apart by %.3g, relative; logits spread by %.3g" % (apart, 2 * spread))
@@ -90,12 +92,12 @@ def check(what, model, config=None, says=None):
     same(what, config, "w.pt", expected, says)
 
 
-def refuse(what, state, config, *words):
+def refuse(what, state, config, *words, options=("--schema", "schema.json")):
     """Refused by one line that has these words."""
     global cases
     cases += 1
     safetensors(state, "w.pt")
-    p = run(config, "w.pt")
+    p = run(config, "w.pt", options)
     if p.returncode == 0 or p.stderr.count("\n") != 1 or not all(w in p.stderr for w in words):
         fail(what, "rc %d, %s" % (p.returncode, p.stderr or p.stdout))
 
@@ -215,6 +217,115 @@ check("pytorch-fm, no BatchNorm", PytorchFM(sizes, 4, [9], norm=False), {"archit
 check("pytorch-fm, wide and deep", PytorchFM(sizes, 4, [9, 5], pairs=False), {"architecture": "wide-deep"})
 check("pytorch-fm, FM", PytorchFM(sizes, 6, []))
 check("pytorch-fm, FNN", PytorchFM(sizes, 4, [9, 5], pairs=False, linear=False))
+
+# --- data sets of one's own
+random.seed(2)
+
+
+def own(columns, tables, dense=None, clip=100):
+    """columns.json, and a schema that lists what is to be listed; options for both."""
+    json.dump({"helrm_columns": 1, "name": "own", "columns": columns + [{"name": "y", "kind": "label"}]}, open("columns.json", "w"))
+    schema = {"clip": clip, "tables": tables}
+    if dense is not None:
+        schema["dense"] = dense
+    json.dump(schema, open("own.json", "w"))
+    return ("--dataset", "columns.json", "--schema", "own.json")
+
+
+def write(header, rows):
+    open("own.csv", "w").write("\n".join(",".join(str(c) for c in r) for r in [header] + rows) + "\n")
+
+
+def ids_case(what, make, numbers, dense_count, config=None, says=None, count=40):
+    """Tables of ids modulo their size, dense values as they are."""
+    columns = [{"name": "d%d" % i, "kind": "dense"} for i in range(dense_count)]
+    columns += [{"name": "cat_%d" % i, "kind": "category", "values": "modulo", "modulo": n} for i, n in enumerate(numbers)]
+    options = own(columns, [{"name": "cat_%d" % i} for i in range(len(numbers))])
+    x = torch.randn(count, dense_count)
+    ids = torch.randint(0, 10**9, (count, len(numbers)))
+    write([c["name"] for c in columns], [["%.9g" % v for v in x[r].tolist()] + ids[r].tolist() for r in range(count)])
+    model = settle(make(numbers))
+    with torch.no_grad():
+        expected = model.double()(x.double(), ids % torch.tensor(numbers, dtype=torch.long)).tolist()
+    torch.save(model.float().state_dict(), "w.pt")
+    same(what, config, "w.pt", expected, says, options, "own.csv")
+    return options
+
+
+n200 = [random.randint(1, 50) for _ in range(200)]
+ids_case("200 tables, dot", lambda n: DLRM(n, 3, [4, 3], [6, 1], "dot"), n200, 4)
+ids_case("200 tables, cat, no dense", lambda n: DLRM(n, 2, [], [6, 1], "cat"), n200, 0)
+ids_case("200 tables, DeepFM", lambda n: PytorchFM(n, 4, [9]), n200, 0, {"architecture": "deepfm"})
+for op in ("cat", "dot"):
+    ids_case("1 table, " + op, lambda n: DLRM(n, 5, [2, 5], [6, 1], op), [7], 2)
+ids_case("1 table, no dense, one layer", lambda n: DLRM(n, 64, [], [1], "cat"), [7], 0)
+ids_case("dot without dense", lambda n: DLRM(n, 4, [], [5, 1], "dot"), [7, 9, 11], 0)
+ids_case("no tables", lambda n: DLRM([], 4, [3, 4], [5, 1], "cat"), [], 3)
+ids_case("200,000 rows", lambda n: DLRM(n, 16, [2, 16], [6, 1], "dot"), [200000, 3], 2)
+ids_case("QR of 100,003 ids", lambda n: DLRM(n, 4, [2, 4], [6, 1], "dot", qr="mult"), [100003, 50, 3], 2, {"qr_operation": "mult"})
+ids_case("TorchRec DCN, 2 tables", lambda n: TorchRecDLRM(n, numbered[:2], 4, [3, 5], [6, 1], 2, 3), [40, 50], 3)
+ids_case("pytorch-fm, FM of 2", lambda n: PytorchFM(n, 3, []), [40, 50], 0)
+make31 = lambda op: (lambda n: DLRM(n, 16, [4, 16], [8, 1], op))
+for op in ("cat", "dot"):
+    options = ids_case("31 tables of 16, " + op, make31(op), [5] * 31, 4, {"interaction": op})
+refuse("31 tables of 16, unsaid", make31("dot")([5] * 31).state_dict(), None, '"interaction": "cat" or "dot"', options=options)
+refuse("a table of another size", make31("dot")([6] * 31).state_dict(), {"interaction": "dot"}, "modulo 5, emb_l.0 has 6 rows", options=options)
+
+# dense values as TorchRec preprocesses them: ln(x + 3), missing ones 0; ids of a missing value: row 1
+options = own([{"name": "a", "kind": "dense", "log": 3, "least": -2, "missing": 0}, {"name": "cat_0", "kind": "category", "values": "modulo", "modulo": 5}],
+              [{"name": "cat_0", "missing": 1}])
+m = settle(TorchRecDLRM([5], numbered[:1], 3, [1], [4, 1]))
+raw = [[7, 12], [-1, 3], ["", 4], [100000, ""], [0, 5]]
+write(["a", "cat_0"], raw)
+with torch.no_grad():
+    expected = m.double()(torch.log(torch.tensor([[float(r[0] or 0)] for r in raw]) + 3).double(),
+                          torch.tensor([[r[1] % 5 if r[1] != "" else 1] for r in raw])).tolist()
+torch.save(m.float().state_dict(), "w.pt")
+same("ln(x + 3), missing ids", None, "w.pt", expected, None, options, "own.csv")
+
+# bags: sum and mean of what a cell lists; an empty one is zero
+for pool in ("sum", "mean"):
+    options = own([{"name": "user", "kind": "category", "values": "modulo", "modulo": 9},
+                   {"name": "genres", "kind": "bag", "values": "modulo", "modulo": 12, "limit": 5, "pool": pool}],
+                  [{"name": "user"}, {"name": "genres"}])
+    m = settle(DLRM([9, 12], 4, [], [5, 1], "dot"))
+    bags = [[random.randint(0, 99) for _ in range(random.randint(0, 5))] for _ in range(40)]
+    users = [random.randint(0, 99) for _ in bags]
+    write(["user", "genres"], [[u, "|".join(map(str, b))] for u, b in zip(users, bags)])
+    expected = []
+    with torch.no_grad():
+        m.double()
+        for u, b in zip(users, bags):
+            v = m.emb_l[1].weight[[i % 12 for i in b]]
+            v = (v.sum(0) if pool == "sum" else v.mean(0)) if b else torch.zeros(4, dtype=torch.float64)
+            pair = (m.emb_l[0].weight[u % 9] * v).sum().view(1, 1)
+            expected.append(m.top_l[:-1](pair).item())
+    torch.save(m.float().state_dict(), "w.pt")
+    same("bags, " + pool, None, "w.pt", expected, None, options, "own.csv")
+state = DLRM([9, 12], 4, [], [5, 1], "dot").state_dict()
+state.update({"emb_l.1.weight_q": torch.randn(3, 4), "emb_l.1.weight_r": torch.randn(4, 4)})
+del state["emb_l.1.weight"]
+refuse("a bag of products", state, {"qr_operation": "mult"}, "emb_l.1", "genres is a bag", options=options)
+
+# columns that only the schema lists, and a part of Criteo's
+json.dump({"dataset": "films", "clip": 10, "dense": [{"name": "age", "mean": 30, "deviation": 12}],
+           "tables": [{"name": "film", "values": ["a b", "Łódź", "x" * 100, None]}]}, open("own.json", "w"))
+m = settle(DLRM([4], 3, [1, 3], [5, 1], "cat"))
+write(["film", "age"], [["a b", 20], ["Łódź", 42], ["x" * 100, 30], ["a b", 99]])
+with torch.no_grad():
+    expected = m.double()(torch.tensor([[(a - 30) / 12] for a in (20, 42, 30, 99)], dtype=torch.float64), torch.tensor([[0], [1], [2], [0]])).tolist()
+torch.save(m.float().state_dict(), "w.pt")
+same("columns of the schema", {"interaction": "cat"}, "w.pt", expected, "as the schema lists its columns", ("--schema", "own.json"), "own.csv")
+json.dump(dict(schema, dense=schema["dense"][:2], tables=schema["tables"][3:5]), open("own.json", "w"))
+m = settle(DLRM(sizes[3:5], 3, [2, 3], [5, 1], "dot"))
+with torch.no_grad():
+    expected = m.double()(dense[:, :2].double(), ids[:, 3:5]).tolist()
+torch.save(m.float().state_dict(), "w.pt")
+same("a part of Criteo's columns", None, "w.pt", expected, "of whose columns 35 are ignored", ("--schema", "own.json"))
+json.dump(dict(schema, dataset="crieto"), open("own.json", "w"))
+refuse("a mistyped data set", DLRM(sizes, 2, [13, 2], [1]).state_dict(), None, "must be 'criteo'", options=("--schema", "own.json"))
+json.dump(dict(schema, tables=[{"name": "T%d" % i, "values": ["a", None]} for i in range(200)]), open("own.json", "w"))
+refuse("columns of another data set", DLRM([2] * 200, 2, [13, 2], [1]).state_dict(), None, "no column 'T0'", "--dataset columns.json", options=("--schema", "own.json"))
 
 # --- two readings, and what is not taken
 refuse("DeepFM or wide-deep", DeepCTR(sizes, names, 4, 13, [9]).state_dict(), None, '"architecture": "deepfm" or "wide-deep"')

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	char *text = (char *)fuzz_copy(schema, length);
 	uint8_t *weights = fuzz_copy(r.at, hel_reader_left(&r));
-	if (hel_import(&m, &report, &config, (hel_text){text, length}, weights,
+	if (hel_import(&m, &report, &config, NULL, (hel_text){text, length}, weights,
 		       hel_reader_left(&r)) == HEL_OK) {
 		double logit, *dense = hel_alloc(m->schema->dense_count + 1, sizeof *dense);
 		uint32_t *hots = hel_alloc(hel_schema_hots(m->schema) + 1, sizeof *hots);

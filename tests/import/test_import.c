@@ -75,7 +75,7 @@ static hel_status import(hel_dlrm **m, hel_import_report *r, const foreign *f, c
 	hel_writer w;
 	const hel_import_config c = hel_import_config_default();
 	finish(&w, f);
-	hel_status st = hel_import(m, r, &c, (hel_text){s, strlen(s)}, w.bytes, w.size);
+	hel_status st = hel_import(m, r, &c, NULL, (hel_text){s, strlen(s)}, w.bytes, w.size);
 	hel_writer_clear(&w);
 	return st;
 }
@@ -309,7 +309,7 @@ static void test_refuses(void **state)
 	    {"[3]", "[1, 3]", "top_l.0.bias", true, HEL_EFORMAT},
 	    {"\"heart\"", "\"lung\"", "'dataset' must be", false, HEL_EFORMAT},
 	    {"\"clip\": 4", "\"clap\": 4", "unknown key 'clap'", false, HEL_EFORMAT},
-	    {"\"age\"", "\"sage\"", "'sage', expected 'age'", false, HEL_EFORMAT},
+	    {"\"age\"", "\"sage\"", "'heart' has no column 'sage'", false, HEL_EFORMAT},
 	    {"\"deviation\": 10", "\"deviation\": 0", "deviation", false, HEL_EFORMAT},
 	    {"\"deviation\": 10", "\"deviation\": 1e-300", "deviation", false, HEL_EFORMAT},
 	    {"\"deviation\": 10", "\"deviation\": 1e300", "deviation", false, HEL_EFORMAT},
@@ -319,7 +319,7 @@ static void test_refuses(void **state)
 	    {"\"4\", \"2\"", "\"4\", 2", "neither null nor a text", false, HEL_EFORMAT},
 	    {"\"4\", \"2\"", "null, null", "twice", false, HEL_EFORMAT},
 	    {"{\"name\": \"sex\", \"values\": [\"1\", \"0\", \"\", \"a\", \"b\"]},", "",
-	     "table column 0 is 'cp'", false, HEL_EFORMAT},
+	     "the weights have 8 tables, the schema 7", false, HEL_EFORMAT},
 	};
 	hel_prng g;
 	foreign f, bad;

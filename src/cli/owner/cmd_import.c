@@ -1,6 +1,7 @@
 /* import: a model trained elsewhere becomes a helrm model. */
 #include "base/mapping.h"
 #include "cli/cli.h"
+#include "data.h"
 #include "import/import.h"
 #include "model/model_file.h"
 #include <fcntl.h>
@@ -73,6 +74,7 @@ static hel_status run_import(const hel_args *args, json_t *out)
 	hel_import_report report;
 	hel_import_config config = hel_import_config_default();
 	hel_dlrm *m = NULL;
+	const hel_dataset *set = NULL;
 	const char *option = hel_arg(args, "safetensors") ? "safetensors" : "weights";
 	if (!hel_arg(args, option))
 		FAIL(HEL_EINVAL, "--weights FILE is missing");
@@ -82,14 +84,17 @@ static hel_status run_import(const hel_args *args, json_t *out)
 		TRY(hel_arg_file(&text, &size, args, "config"));
 		TRY(hel_import_config_read(&config, (const char *)text, size));
 	}
-	TRY(hel_import(&m, &report, &config, (hel_text){(const char *)schema, schema_size}, w.bytes,
-		       w.size));
+	if (hel_arg(args, "dataset"))
+		TRY(hel_cli_dataset(&set, args, ""));
+	TRY(hel_import(&m, &report, &config, set, (hel_text){(const char *)schema, schema_size},
+		       w.bytes, w.size));
 	if (w.mapping && hel_mapping_damaged(w.mapping))
 		FAIL(HEL_EIO, "%s was cut off, or cannot be read", hel_arg(args, option));
 	TRY(hel_dlrm_save(m, hel_arg(args, "out")));
 	tell(args, out, m, &report);
 done:
 	weights_close(&w);
+	hel_dataset_drop(set);
 	hel_free(schema);
 	hel_free(text);
 	hel_import_config_clear(&config);
@@ -105,6 +110,7 @@ const hel_command hel_command_import = {
 		false, false},
 	       {"safetensors", "FILE", "the same", false, false},
 	       {"schema", "FILE", "columns, and the value of every table row (JSON)", true, false},
+	       {"dataset", "NAME|FILE", "data set, where the schema does not say it", false, false},
 	       {"out", "DIR", "where the model goes", true, false},
 	       {"config", "FILE", "what names and shapes do not tell (JSON): activation, ...",
 		false, false}},

@@ -258,6 +258,11 @@ static bool number_of(double *out, hel_cell c)
 	return isfinite(*out);
 }
 
+bool hel_cell_number(double *out, hel_cell cell)
+{
+	return number_of(out, cell);
+}
+
 static bool is_missing(const hel_dataset *set, hel_cell c)
 {
 	double v;
@@ -492,7 +497,7 @@ static const char *text_of_number(char number[40], double v)
 }
 
 /* What a value that is neither array nor object would be as a cell. */
-static hel_cell cell_of_value(char number[40], const hel_json_value *v)
+hel_cell hel_value_cell(char number[40], const hel_json_value *v)
 {
 	const char *text = "";
 	const hel_json_kind kind = v ? v->kind : HEL_JSON_NULL;
@@ -536,7 +541,7 @@ static bool add_values(bag_cell *b, const hel_json_value *all)
 			return BECAUSE("%s: the weight of '%.20s' is not a number", b->c->name,
 				       v->name);
 		if (!(weights ? add_entry(b, hel_cell_of(v->name, strlen(v->name)), v->number)
-			      : add_piece(b, cell_of_value(number, v))))
+			      : add_piece(b, hel_value_cell(number, v))))
 			return false;
 	}
 	return true;
@@ -625,7 +630,7 @@ static bool read_value(const hel_row_sink *sink, const hel_dataset *set, const h
 		return add_values(&b, v);
 	}
 	return check_value(c, v, reason) &&
-	       read_cell(sink, set, c, cell_of_value(number, v), reason);
+	       read_cell(sink, set, c, hel_value_cell(number, v), reason);
 }
 
 bool hel_read_object(const hel_row_sink *sink, const hel_dataset *set, const hel_json_value *object,
@@ -639,7 +644,7 @@ bool hel_read_object(const hel_row_sink *sink, const hel_dataset *set, const hel
 	for (size_t i = 0; i < set->columns; i++) {
 		const hel_column *c = &set->column[i];
 		const hel_json_value *v = hel_json_member(object, c->name);
-		if (!v && must_be_there(c))
+		if (!v && must_be_there(c) && set->implied)
 			return BECAUSE("column '%s' is missing", c->name);
 		if (!read_value(sink, set, c, v, reason))
 			return false;

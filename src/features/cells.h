@@ -65,6 +65,10 @@ bool hel_read_cells(const hel_row_sink *sink, const hel_row_form *form, const he
 bool hel_read_object(const hel_row_sink *sink, const hel_dataset *set, const hel_json_value *object,
 		     char reason[HEL_REASON_MAX]);
 
+/** A finite number. */
+bool hel_cell_number(double *out, hel_cell cell);
+/** What a value of JSON that is neither array nor object would be as a cell; NULL: missing. */
+hel_cell hel_value_cell(char number[40], const hel_json_value *v);
 /** One value of a category or bag: its canonical text, "" when missing. */
 bool hel_cell_category(char out[HEL_VALUE_MAX], const hel_dataset *set, const hel_column *c,
 		       hel_cell cell, char reason[HEL_REASON_MAX]);

@@ -1,5 +1,6 @@
 /* Criteo Kaggle train.txt and Criteo 1TB day files: label, 13 counts, 26 hexadecimal codes. */
 #include "dataset.h"
+#include "synthetic.h"
 #include <math.h>
 #include <string.h>
 
@@ -35,28 +36,6 @@ static const float dense_weight[DENSE] = {0.3f, 0.1f, 0,    -0.1f, -0.1f, -0.1f,
 static const uint8_t table_missing[TABLES] = {
     [2] = 3,   [3] = 3,	 [5] = 12,  [11] = 3, [15] = 3,	 [18] = 44,
     [19] = 44, [20] = 3, [21] = 76, [23] = 3, [24] = 44, [25] = 44};
-
-static double unit(uint64_t *state)
-{
-	return (double)(hel_mix((*state)++) >> 11) * 0x1p-53;
-}
-
-/* A rank from 0, Zipf's law of exponent 1.1: the inverse of its continuous distribution. */
-static uint32_t zipf(uint64_t *state, uint32_t values)
-{
-	const double s = 1.1, top = pow((double)values + 1, 1 - s) - 1;
-	const uint32_t rank = (uint32_t)(pow(1 + unit(state) * top, 1 / (1 - s)) - 1);
-	return HEL_MIN(rank, values - 1);
-}
-
-/* What value `rank` of a table adds to the logit: known, because it is a hash. */
-static double effect(size_t table, uint32_t rank)
-{
-	uint64_t state = hel_mix(table << 32 | rank);
-	/* near normal: the sum of four uniform numbers */
-	double sum = unit(&state) + unit(&state) + unit(&state) + unit(&state) - 2;
-	return 0.45 * sum;
-}
 
 /* The planted click model: a logit that is the sum of all effects; 26 % clicks. */
 static void synthesise(FILE *out, size_t rows, hel_prng *g)

@@ -22,7 +22,7 @@
 #define HEL_MAX_MISSING 16
 
 /** Those that are compiled in, and have a generator of look-alikes. */
-#define HEL_DATASET_LIST(X) X(heart) X(criteo)
+#define HEL_DATASET_LIST(X) X(heart) X(criteo) X(movies) X(clicks)
 
 /** Which values a category can have. */
 #define HEL_VALUES_LIST(X)                                                                         \

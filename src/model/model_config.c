@@ -52,6 +52,8 @@ hel_dlrm_config hel_dlrm_config_default(void)
 hel_dlrm_config hel_dlrm_config_for(const hel_dataset *set)
 {
 	hel_dlrm_config c = hel_dlrm_config_default();
+	if (!set->dense)
+		c.bottom_layers = 0;
 	if (set->small)
 		return c;
 	c.embedding_dim = c.bottom[0] = 16;

@@ -11,6 +11,10 @@ static hel_status shape(hel_node *n, const hel_graph *g)
 	TRY(hel_node_arity(n, 1, 1));
 	if (!n->width || n->width > HEL_MAX_WIDTH)
 		TRY(hel_node_fail(n, "'width' must be a whole number from 1 to %d", HEL_MAX_WIDTH));
+	if (!hel_input_width(n, g, 0))
+		TRY(hel_node_fail(n,
+				  "its input is empty: without dense columns, no layers over them "
+				  "(\"bottom\": [])"));
 	n->rows[0] = n->width;
 	n->columns[0] = hel_input_width(n, g, 0);
 	n->rows[1] = n->bias ? n->width : 0;

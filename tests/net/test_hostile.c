@@ -188,6 +188,7 @@ static void a_column_less(draft *d)
 static void a_table_less(draft *d)
 {
 	hel_free(d->s->table[7].value);
+	hel_free(d->s->table[7].text);
 	d->s->table_count--;
 	d->input[0].layout.width = 40;
 }

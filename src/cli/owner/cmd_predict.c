@@ -33,6 +33,9 @@ static hel_status run_predict(const hel_args *args, json_t *out)
 				      json_pack("{s:f, s:f}", "logit", logit, "probability", p));
 	}
 	hel_report_far(args, out, samples.far);
+	if (samples.unknown)
+		hel_say(args, "%zu categories unknown, taken as missing\n", samples.unknown);
+	json_object_set_new(out, "unknown_categories", json_integer((json_int_t)samples.unknown));
 	st = HEL_OK;
 	if (!scored)
 		FAIL(HEL_ERANGE, "no row has a finite score: the model's weights are too large");

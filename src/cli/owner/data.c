@@ -47,6 +47,8 @@ hel_status hel_cli_model_and_samples(hel_dlrm **m, hel_samples *samples,
 	TRY(hel_cli_records(&records, args, option, (*m)->schema->set, labelled));
 	if (stamp)
 		hel_records_stamp(stamp, &records);
+	if (!(*m)->schema->set->small) /* rare values are the missing one's, as in training */
+		policy = HEL_UNKNOWN_IS_MISSING;
 	TRY(hel_samples_new(samples, (*m)->schema, &records, NULL, records.count, policy));
 done:
 	hel_records_clear(&records);

@@ -176,7 +176,10 @@ static void doubt(hel_doubts *d, size_t row, const char *format, ...)
 	va_end(args);
 }
 
-static void compare_category(hel_doubts *d, const hel_table_field *t, const char *text, size_t row)
+/* Of a data set that is read as a stream the missing value's row is rare values', too: nothing is
+ * wrong with one. */
+static void compare_category(hel_doubts *d, const hel_client *c, const hel_table_field *t,
+			     const char *text, size_t row)
 {
 	char known[96] = "", shown[HEL_EXCERPT_MAX];
 	if (t->hashed || hel_table_row(t, text))
@@ -185,7 +188,7 @@ static void compare_category(hel_doubts *d, const hel_table_field *t, const char
 		if (strlen(t->value[i]) < sizeof known / 4 - 1)
 			snprintf(known + strlen(known), sizeof known - strlen(known), "%s ",
 				 t->value[i]);
-	d->unknown++;
+	d->unknown += c->set->small;
 	doubt(d, row, "unknown category '%s' for %s, sent as missing; known: %s%sor ? for missing",
 	      hel_excerpt(shown, text), t->name, known, t->values > 4 ? "... " : "");
 }
@@ -221,7 +224,7 @@ void hel_client_compare(hel_doubts *out, const hel_client *c, const hel_records 
 	for (size_t i = 0; i < s->table_count; i++) {
 		const hel_span cell = hel_records_cell(records, row, i);
 		for (size_t k = cell.first; k < cell.first + cell.count; k++)
-			compare_category(out, &s->table[i], hel_records_text(records, k), row);
+			compare_category(out, c, &s->table[i], hel_records_text(records, k), row);
 	}
 	for (size_t i = 0; i < s->dense_count; i++)
 		compare_number(out, s, i, records->value[row * s->dense_count + i], row,
@@ -248,7 +251,7 @@ static bool looks_built_in(const char *text, size_t size)
 {
 	const hel_dataset *set;
 	for (size_t i = 0; (set = hel_dataset_number(i)); i++)
-		if (hel_records_look_like(set, text, size))
+		if (set->implied && hel_records_look_like(set, text, size))
 			return true;
 	return false;
 }
@@ -262,6 +265,8 @@ hel_status hel_client_check_input(size_t *records, bool *exact, const char *name
 	*exact = true;
 	for (size_t i = 0; (set = hel_dataset_number(i)); i++) {
 		hel_records found = {0};
+		if (!set->implied) /* as any other that a manifest describes */
+			continue;
 		const hel_status st = hel_records_parse(&found, set, name, text, size);
 		*records = st == HEL_OK ? found.count : 0;
 		hel_records_clear(&found);

@@ -16,7 +16,7 @@ typedef struct task {
 	const hel_progress *owner;
 	char what[64], note[64];
 	double start, advanced, fraction; /* advanced: when the fraction last grew */
-	double from, to;		  /* the part of the whole that steps are of */
+	hel_progress_span part;		  /* of the whole, that steps are of */
 } task;
 
 static struct {
@@ -169,19 +169,43 @@ void hel_progress_begin(hel_progress *p, const char *what)
 	if (!t && state.count < HEL_ARRAY_LEN(state.at))
 		t = &state.at[state.count++];
 	if (t) {
-		*t = (task){.owner = p, .start = p->start, .advanced = p->start, .to = 1};
+		*t = (task){.owner = p, .start = p->start, .advanced = p->start, .part = {0, 1}};
 		snprintf(t->what, sizeof t->what, "%s", what);
 	}
 	pthread_mutex_unlock(&state.lock);
 }
 
-void hel_progress_part(hel_progress *p, double from, double to)
+/* Under the lock. */
+static void advance(task *t, double whole)
+{
+	if (whole <= t->fraction)
+		return;
+	t->fraction = fmin(whole, 1);
+	t->advanced = hel_clock();
+}
+
+hel_progress_span hel_progress_within(hel_progress *p, double from, double to)
+{
+	hel_progress_span before = {0, 1};
+	pthread_mutex_lock(&state.lock);
+	task *t = find(p);
+	if (t) {
+		before = t->part;
+		const double width = before.to - before.from;
+		t->part = (hel_progress_span){before.from + from * width, before.from + to * width};
+		advance(t, t->part.from);
+	}
+	pthread_mutex_unlock(&state.lock);
+	return before;
+}
+
+void hel_progress_leave(hel_progress *p, hel_progress_span before)
 {
 	pthread_mutex_lock(&state.lock);
 	task *t = find(p);
 	if (t) {
-		t->from = from;
-		t->to = to;
+		advance(t, t->part.to);
+		t->part = before;
 	}
 	pthread_mutex_unlock(&state.lock);
 }
@@ -190,13 +214,10 @@ void hel_progress_note(hel_progress *p, double fraction, const char *note)
 {
 	pthread_mutex_lock(&state.lock);
 	task *t = find(p);
-	const double whole = t ? t->from + fraction * (t->to - t->from) : 0;
-	if (t && whole > t->fraction) {
-		t->fraction = fmin(whole, 1);
-		t->advanced = hel_clock();
-	}
-	if (t)
+	if (t) {
+		advance(t, t->part.from + fraction * (t->part.to - t->part.from));
 		snprintf(t->note, sizeof t->note, "%s", note);
+	}
 	pthread_mutex_unlock(&state.lock);
 }
 

@@ -18,8 +18,14 @@ typedef struct hel_progress {
 } hel_progress;
 
 void hel_progress_begin(hel_progress *p, const char *what);
-/** From here on steps count from 0 to 1 within this part of the whole: for work within work. */
-void hel_progress_part(hel_progress *p, double from, double to);
+/** From here on steps count from 0 to 1 within this part of what they counted within before, which
+ *  is returned: for work within work. */
+typedef struct hel_progress_span {
+	double from, to; /* of the whole */
+} hel_progress_span;
+hel_progress_span hel_progress_within(hel_progress *p, double from, double to);
+/** The part is done: steps count within what they counted within before. */
+void hel_progress_leave(hel_progress *p, hel_progress_span before);
 /** How far it is, from 0 to 1; less than before changes nothing. p may be NULL. */
 void hel_progress_step(hel_progress *p, double fraction);
 /** The same with a few words of how it goes. */

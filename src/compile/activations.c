@@ -203,8 +203,9 @@ done:
 	return st;
 }
 
-#define WIDEN 1.5 /* margins, until bounds can be proved ... */
-#define WIDEST 40 /* ... and this far */
+#define FIT_SHARE 0.1 /* of a compilation's time */
+#define WIDEN 1.5     /* margins, until bounds can be proved ... */
+#define WIDEST 40     /* ... and this far */
 
 /* A wider range, and the model fitted to it. */
 typedef struct widening {
@@ -242,11 +243,14 @@ hel_status hel_compile_approximated(hel_program **out, hel_compile_report *repor
 	TRY(hel_dlrm_logits(trained, m, o.records, o.pool));
 	TRY(hel_activations_fit(m, choice, o.records, o.pool));
 	TRY(compare(fidelity, m, trained, o.records, o.pool));
+	hel_progress_step(o.progress, FIT_SHARE);
 	if (!o.accept_loss) /* before minutes of planning */
 		TRY(hel_fidelity_check(fidelity, m));
 	o.widen = o.proved_only ? widen : NULL;
 	o.widen_arg = &w;
+	const hel_progress_span all = hel_progress_within(o.progress, FIT_SHARE, 1);
 	TRY(hel_compile(&p, report, m, &o));
+	hel_progress_leave(o.progress, all);
 	TRY(compare(fidelity, m, trained, o.records, o.pool));
 	if (!o.accept_loss)
 		TRY(hel_fidelity_check(fidelity, m));

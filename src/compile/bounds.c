@@ -11,6 +11,9 @@
 #define SPREAD_RECORDS 256  /* the spread of logits is measured on */
 #define CONSTANT 0x1p-20    /* spread of logits over the largest: they do not vary */
 #define CHECK_TOLERANCE 0x1p-14
+/* of a dry run's time: records run in the clear; the rest predicts errors, by two runs of each */
+#define SAMPLES_SHARE 0.2
+#define MEASURED_SHARE 0.5
 
 static void ranges_clear(hel_ranges *r)
 {
@@ -198,11 +201,15 @@ hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 	size_t count;
 	TRY(ranges_new(&ranges, s, p->manifest->degree));
 	TRY(sample_features(&samples, &count, &apart, p, s, m, given, false));
+	hel_progress_step(progress, SAMPLES_SHARE);
 	st = hel_shape_run(out, p, params, &ranges, samples, count);
 	*measured = st == HEL_ERANGE && !proved_only;
 	if (!*measured)
 		goto done;
+	const hel_progress_span all =
+	    hel_progress_within(progress, SAMPLES_SHARE, SAMPLES_SHARE + MEASURED_SHARE);
 	TRY(measure(&ranges.measured, p, s, given, false, MEASURED_RECORDS, progress));
+	hel_progress_leave(progress, all);
 	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
 	TRY(check_room(out, params, given));
 done:
@@ -212,6 +219,24 @@ done:
 	}
 	ranges_clear(&ranges);
 	hel_free(samples);
+	return st;
+}
+
+hel_status hel_key_bytes(size_t *bytes, const hel_program *p, const hel_params *params)
+{
+	hel_status st = HEL_OK;
+	hel_ranges any = {0}; /* no value has a bound that could be too large */
+	hel_shape shape = {0};
+	TRY_ALLOC(any.feature, hel_alloc(p->manifest->features, sizeof *any.feature));
+	TRY_ALLOC(any.group, hel_alloc(p->manifest->features, sizeof *any.group));
+	TRY_ALLOC(any.measured, hel_alloc(p->ops, sizeof *any.measured));
+	TRY(hel_shape_run(&shape, p, params, &any, NULL, 0));
+	*bytes = 0;
+	for (uint32_t i = 0; i < shape.keys; i++)
+		*bytes += hel_switch_key_bytes(params, &shape.key[i]);
+done:
+	hel_shape_clear(&shape);
+	ranges_clear(&any);
 	return st;
 }
 

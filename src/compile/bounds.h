@@ -23,6 +23,8 @@ HEL_CHECKED hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_pro
 				   const hel_params *params, const hel_dlrm *m, const hel_schema *s,
 				   const hel_samples *given, bool proved_only,
 				   hel_progress *progress);
+/** What a client uploads once for a program: known before a dry run, which takes longer. */
+HEL_CHECKED hel_status hel_key_bytes(size_t *bytes, const hel_program *p, const hel_params *params);
 /** Of a model's logits on records (random ones, as errors are predicted for, where none are given):
  * their standard deviation, and the largest. A model whose logits hardly vary has the largest's
  * size as spread, one whose logits are all 0 a spread of 1.

@@ -1,7 +1,9 @@
 /* Candidates are tried on random numbers (hel_linear_check), which shows in which slots they are
  * right: measured, not argued. */
 #include "check.h"
+#include "base/random.h"
 #include "transform.h"
+#include "verdicts.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,14 +16,21 @@
 /* The result's slots show errors of this many sums where a packing is found that does. */
 #define INDEPENDENT_SUMS 8
 
-/* The packing a candidate's computed source has. */
-static const hel_packing *parent_packing(const planner *p, const hel_stage *s, const candidate *c,
-					 size_t source)
+/* The state a candidate's computed source is in. */
+static const state *parent_of(const planner *p, const hel_stage *s, const candidate *c,
+			      size_t source)
 {
 	size_t n = 0;
 	for (size_t k = 0; k < source; k++)
 		n += s->source[k].stage >= 0;
-	return &state_at(p, s->source[source].stage, c->parent[n])->packing;
+	return state_at(p, s->source[source].stage, c->parent[n]);
+}
+
+/* Imaginary parts of its result hold garbage. */
+static bool is_imaginary(const planner *p, size_t stage, const candidate *c)
+{
+	return (c->blocks && hel_blocks_is_complex(c->blocks) && !(c->folds & conjugate_bit(p))) ||
+	       p->s->stage[stage].then == HEL_THEN_PRODUCT;
 }
 
 /* Packs a fresh source into ciphertexts over the index bits of `mask`. */
@@ -81,13 +90,11 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 	k->baby_bits = c->baby_bits;
 	k->giant_bits = c->diagonals & ~c->baby_bits;
 	k->fold_radix = c->fold_radix;
-	k->imaginary =
-	    (c->blocks && hel_blocks_is_complex(c->blocks) && !(c->folds & conjugate_bit(p))) ||
-	    s->then == HEL_THEN_PRODUCT;
+	k->imaginary = is_imaginary(p, stage, c);
 	for (size_t i = 0, computed = 0; i < s->sources; i++)
 		if (s->source[i].stage >= 0) {
 			add_computed(k, c, i, computed++);
-			parent[i] = parent_packing(p, s, c, i);
+			parent[i] = &parent_of(p, s, c, i)->packing;
 		} else if (c->blocks)
 			add_lookups(k, c);
 		else
@@ -105,22 +112,42 @@ done:
 	return st;
 }
 
-/* All outputs somewhere; the last stage: its one output everywhere, so that no slot of the result
- * holds anything else. */
-static bool acceptable(const planner *p, size_t stage, const hel_packing *k, bool *complete)
+static hel_verdict judge(const planner *p, const hel_packing *k)
 {
 	const size_t slots = (size_t)1 << p->log_slots;
 	/* what slots hold: anything, zero, the elements */
 	uint8_t *held = (uint8_t *)p->scratch, *element = held - HEL_SLOT_ANY;
 	size_t found = 0;
-	memset(held, 0, k->rows - HEL_SLOT_ANY);
+	memset(held, 0, k->rows + (size_t)-HEL_SLOT_ANY);
 	for (size_t q = 0; q < slots; q++)
 		element[k->result[q]] = 1;
 	for (size_t e = 0; e < k->rows; e++)
 		found += element[e];
-	*complete = !element[HEL_SLOT_ANY];
-	const bool everywhere = *complete && !element[HEL_SLOT_ZERO] && found == element[0];
-	return found == k->rows && (everywhere || stage + 1 < p->s->count);
+	hel_verdict v = {.outputs = found == k->rows, .complete = !element[HEL_SLOT_ANY]};
+	v.everywhere = v.complete && !element[HEL_SLOT_ZERO] && found == element[0];
+	v.result = v.outputs ? hel_digest(k->result, slots) : 0;
+	return v;
+}
+
+/* All that the verdict on a candidate depends on; 0 of lookups, which are few. */
+static uint64_t key_of(const planner *p, size_t stage, const candidate *c)
+{
+	const hel_stage *s = &p->s->stage[stage];
+	if (c->blocks)
+		return 0;
+	uint64_t key = hel_mix(p->log_slots | (uint64_t)s->rows << 8);
+	key = hel_mix(key ^ (c->out | (uint64_t)c->folds << 32));
+	key = hel_mix(key ^ (s->sources << 1 | (s->then == HEL_THEN_POLYNOMIAL)));
+	for (size_t i = 0, computed = 0; i < s->sources; i++) {
+		const state *x = s->source[i].stage < 0 ? NULL : parent_of(p, s, c, i);
+		const uint32_t diagonals =
+		    x ? hel_diagonals_beside(c, computed++) : hel_fresh_diagonals(s, c);
+		const uint32_t mask = x ? hel_layout_mask(&x->packing.out) : c->folds | diagonals;
+		key = hel_mix(key ^ (x ? x->result ^ hel_mix(x->columns) : s->source[i].width));
+		key = hel_mix(key ^ (x ? x->packing.rows : SIZE_MAX));
+		key = hel_mix(key ^ (diagonals | (uint64_t)mask << 32));
+	}
+	return key;
 }
 
 static size_t most_states(const planner *p, size_t stage)
@@ -128,8 +155,17 @@ static size_t most_states(const planner *p, size_t stage)
 	return p->readers[stage] > 1 ? p->shared_states : HEL_MAX_STATES;
 }
 
+/* Which numbers the next stage takes an output for. */
+static uint64_t columns_of(const hel_blocks *b, size_t rows)
+{
+	uint64_t all = 1;
+	for (size_t e = 0; e < rows; e++)
+		all = hel_mix(all ^ (uint32_t)hel_blocks_column(b, e));
+	return all;
+}
+
 /* The state that a candidate's result is, with all that it stands on. */
-static void add_state(planner *p, size_t stage, const hel_packing *k, bool complete,
+static void add_state(planner *p, size_t stage, const hel_packing *k, const hel_verdict *v,
 		      const candidate *c)
 {
 	const hel_stage_source *from[HEL_MAX_PARENTS];
@@ -151,39 +187,41 @@ static void add_state(planner *p, size_t stage, const hel_packing *k, bool compl
 	    .inputs = c->inputs,
 	    .own_inputs = c->inputs - before,
 	    .chosen = chosen,
-	    .complete = complete,
+	    .complete = v->complete,
+	    .result = v->result,
+	    .columns = c->blocks ? columns_of(c->blocks, k->rows) : 0,
 	    .packing = *k,
 	};
 }
 
-/* Keeps a packing unless it is no better than those that are kept: candidates come cheapest first.
- * Complete layouts (right in every slot) have places of their own, for sums need them, and no
- * layout may take all places. */
-static bool keep(planner *p, size_t stage, hel_packing *k, bool complete, const candidate *c)
+/* Whether a packing is of use: all outputs somewhere; the last stage: its one output everywhere, so
+ * that no slot of the result holds anything else. And whether it is better than those that are
+ * kept: candidates come cheapest first. Complete layouts (right in every slot) have places of their
+ * own, for sums need them, and no layout may take all places. */
+static bool worth_keeping(const planner *p, size_t stage, const hel_verdict *v, const candidate *c,
+			  bool imaginary)
 {
-	const size_t bytes = sizeof(int32_t) << p->log_slots;
+	const size_t most = most_states(p, stage);
 	size_t rivals = 0, alike = 0;
+	if (!v->outputs || (!v->everywhere && stage + 1 == p->s->count))
+		return false;
+	if (most == 1 && imaginary) /* not all can read it */
+		return false;
 	for (size_t i = 0; i < p->count[stage]; i++) {
 		const state *x = state_at(p, (int)stage, (int)i);
-		if (x->complete != complete || x->packing.imaginary != k->imaginary)
+		if (x->complete != v->complete || x->packing.imaginary != imaginary)
 			continue;
 		rivals++;
 		alike += hel_layout_mask(&x->packing.out) == c->out;
-		if (memcmp(x->packing.result, k->result, bytes) == 0)
+		if (x->result == v->result)
 			return false;
 	}
-	const size_t most = most_states(p, stage);
-	if (most == 1 && k->imaginary) /* not all can read it */
-		return false;
-	if (rivals >= HEL_MAX(most / 4, 1) || alike >= MAX_ALIKE || p->count[stage] >= most)
-		return false;
-	add_state(p, stage, k, complete, c);
-	return true;
+	return rivals < HEL_MAX(most / 4, 1) && alike < MAX_ALIKE && p->count[stage] < most;
 }
 
 /* The same with the conjugate of a product added, which leaves no garbage in imaginary parts. */
-static hel_status keep_conjugated(planner *p, size_t stage, const hel_packing *k, bool complete,
-				  candidate c)
+static hel_status add_conjugated(planner *p, size_t stage, const hel_packing *k,
+				 const hel_verdict *v, candidate c)
 {
 	hel_status st = HEL_OK;
 	const unsigned level = hel_stage_end(p->s, stage) + 1;
@@ -199,10 +237,40 @@ static hel_status keep_conjugated(planner *p, size_t stage, const hel_packing *k
 	TRY_ALLOC(copy.result, hel_alloc_raw((size_t)1 << p->log_slots, sizeof *copy.result));
 	memcpy(copy.source, k->source, k->sources * sizeof *copy.source);
 	memcpy(copy.result, k->result, sizeof *copy.result << p->log_slots);
-	if (keep(p, stage, &copy, complete, &c))
-		copy = (hel_packing){0};
+	add_state(p, stage, &copy, v, &c);
+	copy = (hel_packing){0};
 done:
 	hel_packing_clear(&copy);
+	return st;
+}
+
+/* Tries a candidate, unless one like it was tried before and is of no use here. */
+static hel_status check_one(bool *kept, hel_verdict *v, planner *p, size_t stage,
+			    const candidate *c)
+{
+	hel_status st = HEL_OK;
+	hel_packing k = {0};
+	const bool product = p->s->stage[stage].then == HEL_THEN_PRODUCT;
+	const bool imaginary = is_imaginary(p, stage, c);
+	const uint64_t key = key_of(p, stage, c);
+	const bool known = key && hel_verdicts_find(v, p->verdicts, key);
+	*kept = false;
+	if (known && !worth_keeping(p, stage, v, c, imaginary) &&
+	    !(product && worth_keeping(p, stage, v, c, false)))
+		goto done;
+	TRY(try_candidate(&k, p, stage, c));
+	*v = judge(p, &k);
+	if (key && !known)
+		TRY(hel_verdicts_add(p->verdicts, key, v));
+	if (product && worth_keeping(p, stage, v, c, false))
+		TRY(add_conjugated(p, stage, &k, v, *c));
+	if (worth_keeping(p, stage, v, c, imaginary)) {
+		add_state(p, stage, &k, v, c);
+		k = (hel_packing){0};
+		*kept = true;
+	}
+done:
+	hel_packing_clear(&k);
 	return st;
 }
 
@@ -264,8 +332,8 @@ static hel_status check_all(planner *p, const candidates *f, size_t stage, bool 
 	tries t = {.layouts = 0};
 	for (size_t i = 0; i < f->count; i++) {
 		const candidate *c = &f->at[i];
-		hel_packing k;
-		bool complete;
+		hel_verdict v;
+		bool kept;
 		if (p->count[stage] == most_states(p, stage) ||
 		    (t.kept[true] && c->value > TOO_DEAR * f->at[0].value))
 			break;
@@ -273,16 +341,10 @@ static hel_status check_all(planner *p, const candidates *f, size_t stage, bool 
 			continue;
 		if (!worth_trying(&t, c) && p->count[stage])
 			continue;
-		TRY(try_candidate(&k, p, stage, c));
-		if (p->s->stage[stage].then == HEL_THEN_PRODUCT &&
-		    acceptable(p, stage, &k, &complete))
-			TRY(keep_conjugated(p, stage, &k, complete, *c));
-		if (!acceptable(p, stage, &k, &complete) || !keep(p, stage, &k, complete, c))
-			hel_packing_clear(&k);
-		else if (stage + 1 == p->s->count && p->count[stage] == 2)
+		TRY(check_one(&kept, &v, p, stage, c));
+		if (kept && stage + 1 == p->s->count && p->count[stage] == 2)
 			break; /* the best, and the runner-up */
-		else
-			t.kept[complete]++;
+		t.kept[v.complete] += kept;
 	}
 done:
 	return st;

@@ -74,9 +74,6 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	TRY_ALLOC(manifest->model, hel_strdup(o->name ? o->name : "model"));
 	const hel_schema *schema = hel_plan_schema(c->plan, c->stages);
 	TRY(hel_schema_to_json(&manifest->schema, schema));
-	manifest->params = c->params->spec;
-	manifest->degree = (uint8_t)c->stages->degree;
-	manifest->log_batch = (uint8_t)c->plan->log_batch;
 	manifest->samples = HEL_MAX(SAMPLES, SAMPLES_PER_RECORD << manifest->log_batch);
 	manifest->unit = c->way.unit;
 	manifest->spread = spread;
@@ -93,8 +90,6 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->keys = r->shape.keys;
 	TRY_ALLOC(manifest->key, hel_alloc(manifest->keys, sizeof *manifest->key));
 	memcpy(manifest->key, r->shape.key, manifest->keys * sizeof *manifest->key);
-	for (uint32_t i = 0; i < manifest->keys; i++)
-		r->key_bytes += hel_switch_key_bytes(c->params, &manifest->key[i]);
 	r->log_qp = c->params->log_qp;
 	r->log_qp_limit = hel_security_limit(c->params->spec.log_n);
 	r->machine = hel_cost_model_for(o->machine, hel_cost_bytes(r->shape.cost));
@@ -131,14 +126,17 @@ static hel_objective objective_of(hel_goal goal)
 	return (hel_objective){1e-10, 8e-9, 1e-11};
 }
 
-/* The program and what it shows of itself: bytes of queries, weights and runs. */
+/* The program and what it shows of itself: bytes of keys, queries, weights and runs. */
 static hel_status draft(hel_program **out, hel_compile_report *r, const choice *c)
 {
 	hel_status st = HEL_OK;
 	hel_program *p = NULL;
 	size_t weights, run;
 	TRY(hel_emit(&p, c->stages, c->plan, c->params));
-	const hel_manifest *m = p->manifest;
+	hel_manifest *m = p->manifest;
+	m->params = c->params->spec;
+	m->degree = (uint8_t)c->stages->degree;
+	m->log_batch = (uint8_t)c->plan->log_batch;
 	bool fits = m->inputs <= HEL_MAX_INPUTS && p->ops <= HEL_MAX_OPS &&
 		    p->vectors <= HEL_MAX_VECTORS && m->features <= HEL_MAX_FEATURES;
 	for (uint32_t i = 0; i < p->ops; i++)
@@ -148,6 +146,7 @@ static hel_status draft(hel_program **out, hel_compile_report *r, const choice *
 	for (uint32_t i = 0; i < m->inputs; i++)
 		r->query_bytes += c->params->limbs[m->input[i].level] *
 				  hel_packed_size(c->params->ring.n, HEL_PRIME_BITS);
+	TRY(hel_key_bytes(&r->key_bytes, p, c->params));
 	TRY(hel_ckks_weight_bytes(&weights, p, c->params));
 	TRY(hel_ckks_run_bytes(&run, p, c->params, 1));
 	r->memory_bytes = weights + run;
@@ -158,7 +157,7 @@ done:
 	return st;
 }
 
-/* What a dry run adds: keys, bounds, precision; and the plan in words. */
+/* What a dry run adds: bounds, precision; and the plan in words. */
 static hel_status finish(hel_program *p, hel_compile_report *report, const search *found,
 			 const hel_dlrm *m, const hel_compile_options *options)
 {
@@ -224,21 +223,18 @@ done:
 	return st;
 }
 
-/* The program for what was found. *over: it exceeds a limit, for which the objective was raised. A
- * dry run takes longer than all before: it is made of what keeps within limits so far, or is the
- * last. */
+/* The program for what was found. *over: it exceeds a limit, for which the objective was raised; a
+ * dry run, which takes longer than all before, is made of what keeps within limits. */
 static hel_status build(hel_program **out, bool *over, hel_compile_report *report, search *found,
 			const hel_dlrm *m, const hel_compile_options *options,
-			hel_objective *objective, bool last)
+			hel_objective *objective)
 {
 	hel_status st = HEL_OK;
 	hel_program *p = NULL;
 	TRY(draft(&p, report, &found->best));
 	*over = tighten(objective, report, options);
-	if (!*over || last) {
+	if (!*over)
 		TRY(finish_proved(&p, report, found, m, options));
-		*over |= tighten(objective, report, options);
-	}
 	*out = p;
 	p = NULL;
 done:
@@ -282,6 +278,15 @@ static search_options search_for(const hel_dlrm *m, const hel_compile_options *o
 				.progress = o->progress};
 }
 
+#define PLANNING_SHARE 0.6 /* of an attempt's time */
+#define NEXT_SHARE 0.6	   /* of what remains, for what may not be the last of its kind */
+
+static hel_progress_span one_more(hel_progress *progress, unsigned number)
+{
+	return hel_progress_within(progress, 1 - pow(1 - NEXT_SHARE, number),
+				   1 - pow(1 - NEXT_SHARE, number + 1));
+}
+
 /* The best program within the limits, for which the objective is raised; *out stays NULL when
  * nothing fits. */
 static hel_status compile_with(hel_program **out, hel_compile_report *report,
@@ -292,13 +297,17 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report,
 	hel_program *p = NULL;
 	*out = NULL;
 	so->one_hot = false;
-	for (unsigned attempts = 0;;) {
-		const bool last = attempts == MAX_ATTEMPTS;
+	for (unsigned attempts = 0, tries = 0;;) {
 		bool over = false;
+		const hel_progress_span all = one_more(so->progress, tries++);
+		const hel_progress_span this = hel_progress_within(so->progress, 0, PLANNING_SHARE);
 		TRY(hel_search(&found, so));
+		hel_progress_leave(so->progress, this);
 		if (!found.best.plan)
 			goto done;
-		st = build(&p, &over, report, &found, so->model, options, &so->objective, last);
+		hel_progress_within(so->progress, PLANNING_SHARE, 1);
+		st = build(&p, &over, report, &found, so->model, options, &so->objective);
+		hel_progress_leave(so->progress, all);
 		if ((st == HEL_ERANGE || st == HEL_EUNSUPPORTED) &&
 		    (found.best.way.grid || found.best.way.powers)) {
 			/* bounds of one-hot entries are closer, and were not asked to be left */
@@ -309,7 +318,7 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report,
 		TRY(st);
 		if (!over)
 			break;
-		if (last)
+		if (attempts++ == MAX_ATTEMPTS)
 			FAIL(
 			    HEL_ELIMIT,
 			    "no plan was found within the limits; the closest has keys of %.1f MB, "
@@ -319,7 +328,6 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report,
 		start_over(&found, report);
 		hel_program_free(p);
 		p = NULL;
-		attempts++;
 	}
 	*out = p;
 	p = NULL;
@@ -364,12 +372,15 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 	memset(report, 0, sizeof *report);
 	TRY(hel_logit_spread(&so.spread, &largest, m, options->records));
 	so.unit = unit_of(so.spread, largest);
-	hel_progress_part(options->progress, 0, 0.6);
+	TRY(hel_verdicts_new(&so.verdicts));
+	const hel_progress_span all = one_more(options->progress, 0);
 	TRY(compile_with(&p, report, options, &so));
+	hel_progress_leave(options->progress, all);
 	if (p && p->manifest->bits < (wanted_bits(options->bits))) {
 		so.precise = true;
-		hel_progress_part(options->progress, 0.6, 1);
+		hel_progress_within(options->progress, NEXT_SHARE, 1);
 		st = compile_with(&q, &precise, options, &so);
+		hel_progress_leave(options->progress, all);
 		/* more precise keys are larger; and what does not fit with them fits without */
 		if (st == HEL_ELIMIT || st == HEL_ERANGE || st == HEL_EUNSUPPORTED)
 			st = HEL_OK;
@@ -392,6 +403,7 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 	*out = p;
 	p = NULL;
 done:
+	hel_verdicts_free(so.verdicts);
 	hel_program_free(p);
 	hel_program_free(q);
 	hel_compile_report_clear(&precise);
@@ -408,7 +420,9 @@ static hel_status compile_any_batch(hel_program **out, hel_compile_report *repor
 	hel_program *best = NULL, *p = NULL;
 	hel_compile_report r = {0};
 	for (options.log_batch = 0; options.log_batch <= HEL_MAX_LOG_BATCH; options.log_batch++) {
+		const hel_progress_span all = one_more(options.progress, options.log_batch);
 		st = compile_batch(&p, &r, m, &options);
+		hel_progress_leave(options.progress, all);
 		if (best && (st == HEL_EUNSUPPORTED || st == HEL_ELIMIT || st == HEL_ERANGE)) {
 			st = HEL_OK;
 			break;

@@ -147,13 +147,14 @@ static hel_status plan_all(planner *p)
 
 hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
 			unsigned log_batch, const hel_objective *objective,
-			const hel_cost_model *machine)
+			const hel_cost_model *machine, hel_verdicts *verdicts)
 {
 	hel_status st = HEL_OK;
 	hel_plan *plan = NULL;
 	planner p = {.price = hel_pricing_of(s, params, objective, machine),
 		     .s = s,
 		     .params = params,
+		     .verdicts = verdicts,
 		     .log_slots = params->spec.log_n - 1u - log_batch};
 	if (log_batch + HEL_MIN_LOG_SLOTS + 1 > params->spec.log_n)
 		FAIL(HEL_EUNSUPPORTED, "2^%u records do not fit the slots of N = 2^%u", log_batch,

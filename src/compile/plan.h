@@ -2,7 +2,7 @@
 #ifndef HEL_PLAN_H
 #define HEL_PLAN_H
 
-#include "packing.h"
+#include "verdicts.h"
 #include "vm/cost.h"
 
 /** Why a stage is packed as it is: the best result with another layout or another baby/giant split,
@@ -30,11 +30,12 @@ typedef struct hel_objective {
 } hel_objective;
 
 /** The cheapest packing of all stages, found by dynamic programming over result layouts. Every
- *  candidate is checked slot by slot (hel_linear_check).
+ *  candidate is checked slot by slot (hel_linear_check), unless `verdicts` of earlier plans says
+ *  that it is of no use.
  *  @retval HEL_EUNSUPPORTED a layer has more outputs than a record has slots. */
 HEL_CHECKED hel_status hel_plan_new(hel_plan **out, const hel_stages *s, const hel_params *params,
 				    unsigned log_batch, const hel_objective *objective,
-				    const hel_cost_model *machine);
+				    const hel_cost_model *machine, hel_verdicts *verdicts);
 /** The schema that clients are told: the model's, with the codings of the plan. */
 const hel_schema *hel_plan_schema(const hel_plan *plan, const hel_stages *s);
 void hel_plan_free(hel_plan *plan);

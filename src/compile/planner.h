@@ -5,6 +5,7 @@
 #define HEL_PLANNER_H
 
 #include "price.h"
+#include "verdicts.h"
 
 #define HEL_MAX_STATES 128 /* kept per stage, a quarter of each kind */
 
@@ -18,6 +19,8 @@ typedef struct state {
 	size_t inputs, own_inputs;
 	int16_t *chosen; /* of each stage: the state that this one stands on, itself included; -1 */
 	bool complete;	 /* no slot of the result holds garbage */
+	uint64_t result; /* hel_digest of it */
+	uint64_t columns; /* of a lookup: which of them outputs are, the same way; 0 */
 	hel_packing packing;
 } state;
 
@@ -35,6 +38,7 @@ typedef struct planner {
 	hel_blocks **blocks; /* of all candidates that were considered: theirs to borrow */
 	size_t ways, room;
 	int32_t *scratch;
+	hel_verdicts *verdicts; /* borrowed */
 } planner;
 
 static inline uint32_t all_bits(const planner *p)

@@ -4,6 +4,7 @@
 #include "features/coding.h"
 #include "vm/digit_size.h"
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 void hel_choice_clear(choice *c)
@@ -44,7 +45,8 @@ static hel_status try_way(choice *out, const search_options *o, unsigned log_n, 
 	TRY(hel_choose_digits(&c.params, &chain, o->precise, o->machine));
 	if (!c.params)
 		goto done;
-	st = hel_plan_new(&c.plan, c.stages, c.params, o->log_batch, &o->objective, o->machine);
+	st = hel_plan_new(&c.plan, c.stages, c.params, o->log_batch, &o->objective, o->machine,
+			  o->verdicts);
 	if (st == HEL_EUNSUPPORTED) {
 		st = HEL_OK;
 		goto done;
@@ -67,13 +69,15 @@ static const struct {
 } travels[] = {{false, 0},  {true, 0},	{false, 8},  {true, 8},
 	       {false, 24}, {true, 24}, {false, 64}, {true, 64}};
 
-#define EXACT_WAYS 8u /* for each of them */
+#define EXACT_WAYS 8u	/* for each of them */
+#define EXACT_SHARE 0.3 /* of a ring's time, where the others are tried */
 #define WAYS (EXACT_WAYS * HEL_ARRAY_LEN(travels))
 
 typedef struct ways_job {
 	const search_options *options;
 	unsigned log_n;
-	size_t first; /* way */
+	size_t first, count; /* ways */
+	atomic_size_t tried;
 	choice choice[WAYS];
 } ways_job;
 
@@ -102,10 +106,9 @@ static bool differs(const ways_job *j, size_t way)
 	return more && grid;
 }
 
-static hel_status plan_way(void *arg, size_t number)
+static hel_status plan_way(ways_job *j, size_t i)
 {
-	ways_job *j = arg;
-	const size_t i = j->first + number, tables = j->options->model->schema->table_count;
+	const size_t tables = j->options->model->schema->table_count;
 	const hel_way way = {.monomials = i & 1,
 			     .fuse = !(i & 2),
 			     .sum = !(i & 4),
@@ -119,6 +122,28 @@ static hel_status plan_way(void *arg, size_t number)
 	    (way.fuse && (j->options->no_fusion || coded)))
 		return HEL_OK;
 	return try_way(&j->choice[i], j->options, j->log_n, way);
+}
+
+static hel_status plan_next(void *arg, size_t number)
+{
+	ways_job *j = arg;
+	const hel_status st = plan_way(j, j->first + number);
+	hel_progress_step(j->options->progress,
+			  (double)(atomic_fetch_add(&j->tried, 1) + 1) / (double)j->count);
+	return st;
+}
+
+/* Plans some of the ways, as a part of all work on a ring. */
+static hel_status plan_ways(ways_job *j, size_t first, size_t count, double from, double to)
+{
+	j->first = first;
+	j->count = count;
+	j->tried = 0;
+	hel_progress *progress = j->options->progress;
+	const hel_progress_span ring = hel_progress_within(progress, from, to);
+	const hel_status st = hel_pool_try(j->options->pool, count, plan_next, j);
+	hel_progress_leave(progress, ring);
+	return st;
 }
 
 /* What an upload is worth as a share of the best plan; all of it when there is none. */
@@ -162,14 +187,11 @@ static hel_status try_ring(search *found, const search_options *o, unsigned log_
 	ways_job *j = NULL;
 	TRY_ALLOC(j, hel_alloc(1, sizeof *j));
 	*j = (ways_job){.options = o, .log_n = log_n};
-	/* a guess: which rings fit is not known before */
-	hel_progress_step(o->progress, (log_n - 12) / 6.0);
-	TRY(hel_pool_try(o->pool, EXACT_WAYS, plan_way, j));
+	TRY(plan_ways(j, 0, EXACT_WAYS, 0, EXACT_SHARE));
 	*fits = keep_best(found, j);
 	if (o->model->schema->table_count && !o->one_hot &&
 	    upload_share(&found->best, &o->objective) > UPLOAD_SHARE) {
-		j->first = EXACT_WAYS;
-		TRY(hel_pool_try(o->pool, WAYS - EXACT_WAYS, plan_way, j));
+		TRY(plan_ways(j, EXACT_WAYS, WAYS - EXACT_WAYS, EXACT_SHARE, 1));
 		*fits |= keep_best(found, j);
 	}
 done:
@@ -179,12 +201,19 @@ done:
 	return st;
 }
 
+#define FIRST_SHARE 0.35 /* of a search's time, for the smallest ring that fits */
+
 hel_status hel_search(search *found, const search_options *o)
 {
 	hel_status st = HEL_OK;
 	for (unsigned log_n = 12, rings = 0; log_n <= o->max_log_n && rings < 2; log_n++) {
 		bool fits = false;
+		/* rings that do not fit take no time, the last one twice that of the one before */
+		const hel_progress_span all = hel_progress_within(
+		    o->progress, rings ? FIRST_SHARE : 0, rings ? 1 : FIRST_SHARE);
 		TRY(try_ring(found, o, log_n, &fits));
+		if (fits)
+			hel_progress_leave(o->progress, all);
 		rings += fits; /* the smallest ring that fits, and the next in case it needs less */
 	}
 done:

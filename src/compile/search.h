@@ -27,6 +27,7 @@ typedef struct search_options {
 	const hel_coding *coding; /* per table; HEL_CODINGS: what is best; NULL: for all */
 	double unit;		  /* of the result, see hel_way */
 	double spread;		  /* of logits: what bits are relative to */
+	hel_verdicts *verdicts;	  /* of all searches for one model so far */
 	hel_pool *pool;		  /* NULL: one thread; the result is the same */
 	hel_progress *progress;	  /* may be NULL */
 } search_options;

@@ -2,19 +2,14 @@
 #include "transform.h"
 #include <string.h>
 
-/* Where the elements of a fresh source stand; rows that a block does not have are zero. */
-static void map_fresh(int32_t *map, const hel_packing_source *from, const hel_blocks *b,
+/* Where the elements of a fresh source stand; of blocks, those that a column says are there. */
+static void map_fresh(int32_t *map, const hel_packing_source *from, const int32_t *column,
 		      bool imaginary, size_t slots)
 {
-	const unsigned piece = b ? hel_blocks_source(b, from->offset).codes->log_piece : 0;
 	hel_layout_map(map, &from->layout, imaginary);
-	for (size_t q = 0; b && q < slots; q++)
-		if (map[q] >= 0) {
-			const size_t block = (size_t)map[q] >> piece;
-			const size_t row = (size_t)map[q] & (((size_t)1 << piece) - 1);
-			if (row >= hel_blocks_rows(b, from->offset, block).width)
-				map[q] = HEL_SLOT_ZERO;
-		}
+	for (size_t q = 0; column && q < slots; q++)
+		if (map[q] >= 0 && column[map[q]] < 0)
+			map[q] = HEL_SLOT_ZERO;
 }
 
 /* A value's copies along folds over bits that are not its own would be added up: one remains. */
@@ -25,19 +20,23 @@ static void map_computed(int32_t *map, const hel_packing *parent, uint32_t folds
 		map[q] = q & others ? HEL_SLOT_ANY : parent->result[q];
 }
 
-/* Which elements of a source matter: rows that are there, outputs of blocks that are used. */
-static void fill_columns(int32_t *column, size_t width, const hel_packing_source *from,
-			 const hel_blocks *rows, const hel_blocks *outputs)
+/* Which elements of a source matter: rows of blocks that are there ... */
+static void fill_rows(int32_t *column, size_t width, const hel_packing_source *from,
+		      const hel_blocks *b)
 {
-	const unsigned piece = rows ? hel_blocks_source(rows, from->offset).codes->log_piece : 0;
+	const unsigned piece = hel_blocks_source(b, from->offset).codes->log_piece;
+	for (size_t first = 0; first < width; first += (size_t)1 << piece) {
+		const size_t rows = hel_blocks_rows(b, from->offset, first >> piece).width;
+		for (size_t e = first; e < HEL_MIN(width, first + ((size_t)1 << piece)); e++)
+			column[e] = e - first < rows ? (int32_t)e : -1;
+	}
+}
+
+/* ... outputs of blocks that are used. */
+static void fill_outputs(int32_t *column, size_t width, const hel_blocks *b)
+{
 	for (size_t e = 0; e < width; e++)
-		if (outputs)
-			column[e] = hel_blocks_column(outputs, e);
-		else
-			column[e] = (e & (((size_t)1 << piece) - 1)) <
-					    hel_blocks_rows(rows, from->offset, e >> piece).width
-					? (int32_t)e
-					: -1;
+		column[e] = hel_blocks_column(b, e);
 }
 
 /* Elements whose columns are told: of blocks, up to two in each slot. */
@@ -64,32 +63,32 @@ static void fill_source(hel_transform *p, const hel_stage *s, const hel_packing 
 	const size_t slots = p->t.slots;
 	hel_linear_source *to = &p->source[i];
 	*to = (hel_linear_source){.map = map, .diagonals = from->diagonals};
+	if (k->blocks) {
+		to->blocks = true;
+		to->log_blocks = (uint8_t)k->blocks->shape.log_blocks;
+		to->log_piece =
+		    (uint8_t)hel_blocks_source(k->blocks, from->offset).codes->log_piece;
+		fill_rows(columns, from->layout.width, from, k->blocks);
+	} else
+		to->stride = whole->width;
+	if (column_room(k, parent, slots))
+		to->column = columns;
 	if (same_slots(k, i)) {
 		to->map = to[-1].map;
 		to->imaginary = to[-1].imaginary;
 		to->width = to[-1].width;
 	} else if (from->fresh) {
-		map_fresh(map, from, k->blocks, false, slots);
+		map_fresh(map, from, to->column, false, slots);
 		if (hel_layout_is_complex(&from->layout)) {
-			map_fresh(map + slots, from, k->blocks, true, slots);
+			map_fresh(map + slots, from, to->column, true, slots);
 			to->imaginary = map + slots;
 		}
 		to->width = from->layout.width;
 	} else {
 		map_computed(map, parent, k->folds, slots);
 		to->width = parent->rows;
-	}
-	if (k->blocks) {
-		to->blocks = true;
-		to->log_blocks = (uint8_t)k->blocks->shape.log_blocks;
-		to->log_piece =
-		    (uint8_t)hel_blocks_source(k->blocks, from->offset).codes->log_piece;
-	} else {
-		to->stride = whole->width;
-	}
-	if (column_room(k, parent, slots)) {
-		to->column = columns;
-		fill_columns(columns, to->width, from, k->blocks, parent ? parent->blocks : NULL);
+		if (parent->blocks)
+			fill_outputs(columns, to->width, parent->blocks);
 	}
 }
 

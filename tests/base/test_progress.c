@@ -37,10 +37,17 @@ static void test_line(void **state)
 	assert_string_equal("working: 25 %, about 7 s left", line());
 	now += 100; /* later than the pace promised: nobody says "0 s left" */
 	assert_string_equal("working: 25 %, 109 s so far", line());
-	hel_progress_part(&p, 0.5, 0.75);
-	hel_progress_step(&p, 0.4); /* of a quarter, after the first half */
+	const hel_progress_span whole = hel_progress_within(&p, 0.5, 0.75);
+	const hel_progress_span quarter = hel_progress_within(&p, 0.2, 0.6);
+	hel_progress_step(&p, 0.5); /* 0.4 of a quarter, after the first half */
 	assert_string_equal("working: 60 %, about 73 s left", line());
-	hel_progress_part(&p, 0, 1);
+	hel_progress_leave(&p, quarter); /* 0.6 of it, without having said so */
+	assert_string_equal("working: 65 %, about 59 s left", line());
+	hel_progress_step(&p, 0.8); /* of the quarter again */
+	assert_string_equal("working: 70 %, about 47 s left", line());
+	hel_progress_leave(&p, whole);
+	assert_string_equal("working: 75 %, about 36 s left", line());
+	hel_progress_leave(NULL, hel_progress_within(NULL, 0, 1));
 	hel_progress_step(NULL, 0.5);
 	hel_progress_note(&p, 1, "writing");
 	assert_string_equal("working: 100 %, writing, 109 s so far", line());

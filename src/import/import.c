@@ -81,6 +81,55 @@ static hel_status check_bias(const hel_importer *im, const char *name)
 			      HEL_MIN(before, 80), name);
 }
 
+/* Layers that are listed are in the file. */
+static hel_status check_layers(const hel_importer *im)
+{
+	const json_t *layers = json_object_get(im->config.root, "layers"), *list;
+	const char *key;
+	char prefix[HEL_NAME_MAX];
+	json_object_foreach((json_t *)layers, key, list)
+	{
+		snprintf(prefix, sizeof prefix, "%.60s.", key);
+		if (!hel_checkpoint_has(&im->file, prefix))
+			return hel_fail(
+			    HEL_EFORMAT,
+			    "import config: 'layers' lists '%.60s', of which the weights "
+			    "have nothing",
+			    key);
+	}
+	return HEL_OK;
+}
+
+/* Layers that are kept in parts, or are none that is known: what they are, and what would help. */
+static hel_status check_kinds(const hel_importer *im)
+{
+	static const struct {
+		const char *part, *what;
+	} kinds[] = {
+	    {".weight_orig", "a pruned or spectrally normalised layer; call prune.remove or "
+			     "remove_spectral_norm, and save it again"},
+	    {".weight_g", "a weight_norm; call remove_weight_norm, and save it again"},
+	    {".parametrizations.",
+	     "a parametrised layer; call remove_parametrizations, and save it "
+	     "again"},
+	    {".in_proj_weight", "attention, whose softmax no polynomial is"},
+	    {".weight_ih_l", "a recurrent layer"},
+	    {".weight_hh_l", "a recurrent layer"},
+	    {".lora_A", "an adapter; merge it into the weights, and save them again"},
+	    {".zero_point", "a quantised layer; save it before it is quantised"},
+	    {"._packed_params", "a quantised layer; save it before it is quantised"},
+	};
+	for (size_t i = 0; i < im->file.count; i++) {
+		const char *name = im->file.tensor[i].name;
+		for (size_t k = 0; k < HEL_ARRAY_LEN(kinds); k++)
+			if (strstr(name, kinds[k].part) && !hel_import_ignores(&im->config, name))
+				return hel_fail(HEL_EUNSUPPORTED,
+						"tensor '%.80s' is not supported: it is of %s",
+						name, kinds[k].what);
+	}
+	return HEL_OK;
+}
+
 /* What nobody took would change scores. */
 static hel_status check_all_taken(const hel_importer *im, const hel_form *form)
 {
@@ -264,6 +313,8 @@ hel_status hel_import(hel_dlrm **out, hel_import_report *report, const hel_impor
 	*report = (hel_import_report){0};
 	TRY(importer_new(&im, report, config, set, schema, weights, size));
 	TRY(recognise(&form, im));
+	TRY(check_kinds(im));
+	TRY(check_layers(im));
 	TRY(form->import(im));
 	TRY(check_all_taken(im, form));
 	TRY(make_model(&m, im));

@@ -85,14 +85,10 @@ static void take_arguments(json_t *o)
 	}
 }
 
-/* {"kind": "relu"}, or "relu" alone; "identity" is none. */
-static hel_status activation_from(hel_import_config *c, const json_t *v)
+hel_status hel_import_activation(hel_activation *out, bool *none, const json_t *v)
 {
 	hel_status st = HEL_OK;
-	json_t *o = NULL;
-	if (!v)
-		return st;
-	o = json_is_string(v) ? json_pack("{s:O}", "kind", v) : json_copy((json_t *)v);
+	json_t *o = json_is_string(v) ? json_pack("{s:O}", "kind", v) : json_copy((json_t *)v);
 	const char *kind = json_string_value(json_object_get(o, "kind"));
 	if (!kind)
 		TRY(wrong("activation", "a word, or an object with 'kind'"));
@@ -100,17 +96,33 @@ static hel_status activation_from(hel_import_config *c, const json_t *v)
 	json_object_set_new(o, "kind", json_string(kind));
 	take_arguments(o);
 	kind = json_string_value(json_object_get(o, "kind"));
-	if (kind && strcmp(kind, "prelu") == 0)
+	if (strcmp(kind, "prelu") == 0)
 		FAIL(HEL_EUNSUPPORTED,
 		     "import config: the slopes of 'prelu' are tensors of the file, and are read "
 		     "from it; the activation named here is that of all other layers");
-	c->activation_said = true;
-	c->no_activation = kind && strcmp(kind, "identity") == 0;
-	if (!c->no_activation)
-		TRY(hel_activation_read(&c->activation, o));
+	*none = strcmp(kind, "identity") == 0;
+	if (!*none)
+		TRY(hel_activation_read(out, o));
 done:
 	json_decref(o);
 	return st;
+}
+
+/* {"bot_l": ["Linear", "ReLU", ...]} */
+static hel_status check_layers(const json_t *o)
+{
+	const json_t *layers = json_object_get(o, "layers"), *list;
+	const char *key;
+	if (layers && !json_is_object(layers))
+		return wrong("layers", "an object of arrays: what is in each nn.Sequential");
+	json_object_foreach((json_t *)layers, key, list) if (!json_is_array(list)) return wrong(
+	    "layers", "an object of arrays: what is in each nn.Sequential");
+	return HEL_OK;
+}
+
+const json_t *hel_import_layers(const hel_import_config *c, const char *prefix)
+{
+	return json_object_get(json_object_get(c->root, "layers"), prefix);
 }
 
 static hel_status check_texts(const json_t *o, const char *key)
@@ -134,9 +146,11 @@ static hel_status check_text(const json_t *o, const char *key)
 static hel_status check_keys(const json_t *o)
 {
 	static const char *const known[] = {
-	    "architecture", "activation",	"bottom_last_activation", "interaction", "ignore",
-	    "qr_operation", "interaction_self", "batchnorm_eps",	  "output",	 "tables",
-	    "prefix",	    "state_dict"};
+	    "architecture",	"activation",	 "bottom_last_activation",
+	    "interaction",	"ignore",	 "qr_operation",
+	    "interaction_self", "batchnorm_eps", "output",
+	    "tables",		"layers",	 "order",
+	    "prefix",		"state_dict"};
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)o, key, value)
@@ -173,14 +187,20 @@ static hel_status numbers_from(hel_import_config *c, const json_t *o)
 
 static hel_status config_from(hel_import_config *c)
 {
-	static const char *const interactions[] = {"cat", "dot", NULL}, *const operations[] = {
-									    "mult", "add", "concat",
-									    NULL};
+	static const char *const interactions[] = {"cat", "dot", NULL};
+	static const char *const operations[] = {"mult", "add", "concat", NULL};
+	static const char *const orders[] = {"lower", "upper", NULL};
 	hel_status st = HEL_OK;
 	const json_t *o = c->root;
 	int number;
 	TRY(check_keys(o));
-	TRY(activation_from(c, json_object_get(o, "activation")));
+	c->activation_said = json_object_get(o, "activation");
+	if (c->activation_said)
+		TRY(hel_import_activation(&c->activation, &c->no_activation,
+					  json_object_get(o, "activation")));
+	TRY(check_layers(o));
+	TRY(word(&number, o, "order", orders));
+	c->order = (hel_order)number;
 	TRY(yes(&c->bottom_last_activation, o, "bottom_last_activation"));
 	TRY(yes(&c->interaction_self, o, "interaction_self"));
 	TRY(word(&number, o, "interaction", interactions));

@@ -16,6 +16,7 @@ typedef enum hel_qr_operation {
 	HEL_QR_ADD,
 	HEL_QR_CONCAT
 } hel_qr_operation;
+typedef enum hel_order { HEL_ORDER_UNSAID, HEL_ORDER_LOWER, HEL_ORDER_UPPER } hel_order;
 typedef enum hel_yes { HEL_YES_UNSAID, HEL_YES, HEL_NO } hel_yes;
 
 /** Every word may be left unsaid. */
@@ -26,6 +27,7 @@ typedef struct hel_import_config {
 	hel_yes bottom_last_activation, interaction_self;
 	hel_interaction interaction;
 	hel_qr_operation qr_operation;
+	hel_order order;	       /* of pairs */
 	hel_architecture architecture; /* HEL_ARCHITECTURES: unsaid */
 	double batchnorm_eps;
 	int output; /* the row of the last layer, -1: unsaid */
@@ -39,6 +41,11 @@ hel_import_config hel_import_config_default(void);
 HEL_CHECKED hel_status hel_import_config_read(hel_import_config *out, const char *text,
 					      size_t size);
 void hel_import_config_clear(hel_import_config *c);
+/** An activation by PyTorch's name or ours, in a text or an object; *none: the identity.
+ *  @retval HEL_EFORMAT it is none that is known. */
+HEL_CHECKED hel_status hel_import_activation(hel_activation *out, bool *none, const json_t *v);
+/** What the owner says is in the nn.Sequential called `prefix`: an array; NULL: unsaid. */
+const json_t *hel_import_layers(const hel_import_config *c, const char *prefix);
 /** "prefix" or "state_dict": a text; NULL where it is not said. */
 const char *hel_import_said(const hel_import_config *c, const char *key);
 /** A tensor that the owner wants left out ("ignore": names, or what they begin with). */

@@ -129,6 +129,21 @@ static size_t find_readings(reading out[MAX_READINGS], const hel_importer *im)
 	return count;
 }
 
+/* The number of inputs is that of pairs, but some vector is as wide as no other. */
+static hel_status check_dot_widths(const hel_importer *im, size_t bottom)
+{
+	const size_t takes = hel_tower_inputs(&im->top), n = im->tables;
+	for (size_t i = 0; i < n; i++)
+		if (im->table[i].width != bottom &&
+		    (takes == bottom + n * (n + 1) / 2 || takes == bottom + (n + 1) * (n + 2) / 2))
+			return hel_fail(
+			    HEL_EFORMAT,
+			    "%s takes the products of all pairs, but '%s' has dimension %zu "
+			    "and the dense part %zu: they have no product",
+			    im->top.step[0].name, im->table[i].name, im->table[i].width, bottom);
+	return HEL_OK;
+}
+
 static hel_status none_fits(const hel_importer *im)
 {
 	const hel_import_config *c = &im->config;
@@ -136,6 +151,9 @@ static hel_status none_fits(const hel_importer *im)
 		     bottom =
 			 im->bottom.count ? hel_tower_outputs(&im->bottom) : hel_importer_dense(im);
 	size_t cat = bottom;
+	const hel_status widths = check_dot_widths(im, bottom);
+	if (widths != HEL_OK)
+		return widths;
 	for (size_t i = 0; i < im->tables; i++)
 		cat += width_of(&im->table[i], c->qr_operation == HEL_QR_CONCAT);
 	return hel_fail(HEL_EFORMAT,
@@ -201,7 +219,9 @@ static void build(hel_importer *im, reading r)
 	for (uint32_t t = 0; t < im->tables; t++)
 		hel_group_join(&in, hel_importer_embed(im, t, &im->table[t], "emb_l"));
 	if (r.dot) {
-		const hel_node dot = {.kind = HEL_NODE_DOT, .self = r.self};
+		const hel_node dot = {.kind = HEL_NODE_DOT,
+				      .self = r.self,
+				      .upper = im->config.order == HEL_ORDER_UPPER};
 		const uint32_t pairs = hel_build(b, dot, &in, "pairs");
 		in = r.dense ? hel_group_of_two(in.node[0], pairs) : hel_group_of(pairs);
 	}
@@ -218,8 +238,9 @@ static void tell(hel_importer *im, reading r)
 	}
 	const size_t quotients =
 	    of_form[HEL_TABLE_MULT] + of_form[HEL_TABLE_ADD] + of_form[HEL_TABLE_CONCAT];
-	hel_importer_say(im, "interaction: %s%s", r.dot ? "dot" : "cat",
-			 r.self ? ", each vector with itself too" : "");
+	hel_importer_say(im, "interaction: %s%s%s", r.dot ? "dot" : "cat",
+			 r.self ? ", each vector with itself too" : "",
+			 im->config.order == HEL_ORDER_UPPER ? ", pairs above the diagonal" : "");
 	if (quotients)
 		hel_importer_say(im, "quotient-remainder tables: %zu, written out in full",
 				 quotients);
@@ -228,7 +249,8 @@ static void tell(hel_importer *im, reading r)
 				 of_form[HEL_TABLE_PROJECTED]);
 	if (pooled)
 		hel_importer_say(im, "tables with weighted pooling: %zu, multiplied out", pooled);
-	if (im->bottom.count && !im->config.no_activation)
+	if (im->bottom.count && !im->config.no_activation &&
+	    im->bottom.step[im->bottom.count - 1].after == HEL_AFTER_USUAL)
 		hel_importer_say(im, "after the last bottom layer: %s%s",
 				 im->config.bottom_last_activation == HEL_NO ? "none"
 									     : "the activation",

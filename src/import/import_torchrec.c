@@ -93,7 +93,8 @@ static void build(hel_importer *im, size_t cross, bool dot)
 		hel_group_join(
 		    &in, hel_importer_embed(im, im->order[i], &im->table[im->order[i]], "emb"));
 	if (dot) {
-		const hel_node pairs = {.kind = HEL_NODE_DOT, .upper = true};
+		const hel_node pairs = {.kind = HEL_NODE_DOT,
+					.upper = im->config.order != HEL_ORDER_LOWER};
 		in = hel_group_of_two(in.node[0], hel_build(b, pairs, &in, "pairs"));
 	}
 	uint32_t x = hel_build_gather(b, HEL_NODE_CONCAT, &in, "interaction");
@@ -152,7 +153,10 @@ static hel_status import(hel_importer *im)
 		hel_importer_say(im, "interaction: %zu cross layers (DLRM_DCN)", cross);
 	else
 		hel_importer_say(im, "interaction: %s",
-				 pairs ? "dot, pairs above the diagonal" : "cat");
+				 pairs ? im->config.order == HEL_ORDER_LOWER
+					     ? "dot, pairs below the diagonal"
+					     : "dot, pairs above the diagonal"
+				       : "cat");
 	build(im, cross, pairs);
 	hel_importer_tell(im);
 done:

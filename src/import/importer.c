@@ -28,6 +28,20 @@ uint32_t hel_importer_embed(hel_importer *im, uint32_t column, hel_foreign_table
 	return node;
 }
 
+/* A sigmoid after the layers that give the logit is the client's. */
+static bool is_activated(const hel_importer *im, const hel_step *s, bool ends, bool last)
+{
+	switch (s->after) {
+	case HEL_AFTER_NONE:
+		return false;
+	case HEL_AFTER_OWN:
+		return !ends || last || s->activation.kind != HEL_ACT_SIGMOID;
+	case HEL_AFTER_USUAL:
+		break;
+	}
+	return !im->config.no_activation && (!ends || last);
+}
+
 uint32_t hel_importer_tower(hel_importer *im, uint32_t x, const hel_tower *t, bool last,
 			    const char *name)
 {
@@ -36,11 +50,12 @@ uint32_t hel_importer_tower(hel_importer *im, uint32_t x, const hel_tower *t, bo
 		const hel_step *s = &t->step[i];
 		snprintf(node, sizeof node, "%s.%zu", name, 2 * i);
 		x = hel_importer_linear(im, x, &s->layer, node);
-		if (im->config.no_activation || (i + 1 == t->count && !last && !s->learned))
-			continue;
 		snprintf(node, sizeof node, "%s.%zu", name, 2 * i + 1);
-		x = hel_build_activation(&im->b, x,
-					 s->learned ? s->activation : im->config.activation, node);
+		if (is_activated(im, s, i + 1 == t->count, last))
+			x = hel_build_activation(&im->b, x,
+						 s->after == HEL_AFTER_OWN ? s->activation
+									   : im->config.activation,
+						 node);
 	}
 	return x;
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static void layer_clear(hel_layer *l)
 {
@@ -218,7 +219,7 @@ hel_status hel_step_slope(hel_tower *t, size_t step, const hel_checkpoint *c, co
 	TRY(hel_stored_rows(&slope, weight, 0, 1));
 	if (fabsf(slope) > 1000)
 		FAIL(HEL_EFORMAT, "weights: '%s.weight' is a slope of %g", name, (double)slope);
-	t->step[step].learned = true;
+	t->step[step].after = HEL_AFTER_OWN;
 	t->step[step].activation = (hel_activation){HEL_ACT_LEAKY_RELU, (double)slope, 0};
 	t->learned++;
 done:
@@ -245,6 +246,7 @@ typedef struct reader {
 	size_t entries;
 	normalisation pending; /* of an activation: folded into the layer after it */
 	char pending_name[HEL_NAME_MAX];
+	const json_t *listed; /* what stands at each number; NULL: unsaid */
 } reader;
 
 /* "PREFIX.NUMBER SUFFIX.part": the number, or -1. */
@@ -300,6 +302,94 @@ done:
 	return st;
 }
 
+/* --- what is listed ---------------------------------------------------------------------- */
+
+static const char *word_at(const reader *r, size_t number)
+{
+	const json_t *v = json_array_get(r->listed, number);
+	const char *text = json_string_value(json_is_object(v) ? json_object_get(v, "kind") : v);
+	return text ? text : "";
+}
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+	while (*words && strcasecmp(word, *words) != 0)
+		words++;
+	return *words != NULL;
+}
+
+/* Whether an activation is listed from `first` to before `end`; it is that of the last layer. */
+static hel_status take_listed(bool *found, reader *r, size_t first, size_t end)
+{
+	static const char *const nothing[] = {"dropout", "flatten", "identity", NULL};
+	hel_status st = HEL_OK;
+	*found = false;
+	for (size_t i = first; i < end; i++) {
+		hel_activation act = {HEL_ACT_RELU, 0, 0};
+		bool none = false;
+		if (is_one_of(word_at(r, i), nothing))
+			continue;
+		TRY(hel_import_activation(&act, &none, json_array_get(r->listed, i)));
+		if (*found || !r->t->count || r->pending.width)
+			FAIL(HEL_EUNSUPPORTED,
+			     "import config: 'layers' lists '%s' at %s.%zu, and no layer right "
+			     "before it",
+			     word_at(r, i), r->prefix, i);
+		*found = true;
+		r->t->step[r->t->count - 1].after = HEL_AFTER_OWN;
+		r->t->step[r->t->count - 1].activation = act;
+	}
+done:
+	return st;
+}
+
+/* What has weights is listed as what it is. */
+static hel_status check_listed(const reader *r)
+{
+	static const char *const words[][4] = {
+	    [LINEAR] = {"linear", NULL},
+	    [NORMALISATION] = {"batchnorm1d", "batchnorm", NULL},
+	    [SLOPES] = {"prelu", NULL},
+	};
+	for (size_t i = 0; i < r->entries; i++)
+		if (!is_one_of(word_at(r, r->entry[i].number), words[r->entry[i].sort]))
+			return hel_fail(
+			    HEL_EFORMAT,
+			    "import config: 'layers' lists '%.40s' at %s.%u, the weights have "
+			    "%s",
+			    word_at(r, r->entry[i].number), r->prefix, r->entry[i].number,
+			    words[r->entry[i].sort][0]);
+	for (size_t i = 0, k = 0; i < json_array_size(r->listed); i++) {
+		const bool stored = k < r->entries && r->entry[k].number == i;
+		k += stored;
+		if (!stored && is_one_of(word_at(r, i), (const char *const[]){"linear", "prelu",
+									      "batchnorm1d", NULL}))
+			return hel_fail(
+			    HEL_EFORMAT,
+			    "import config: 'layers' lists '%.40s' at %s.%zu, where the "
+			    "weights have nothing",
+			    word_at(r, i), r->prefix, i);
+	}
+	return HEL_OK;
+}
+
+/* --- one after the other ------------------------------------------------------------------ */
+
+/* Whether nothing but what is folded stands between an entry and the one before it. */
+static hel_status follows(bool *out, reader *r, size_t i)
+{
+	hel_status st = HEL_OK;
+	bool activated = false;
+	const entry *e = &r->entry[i];
+	*out = i && !r->apart && (r->config->no_activation || e->number == e[-1].number + 1);
+	if (r->listed) {
+		TRY(take_listed(&activated, r, i ? e[-1].number + 1 : 0, e->number));
+		*out = i && !activated;
+	}
+done:
+	return st;
+}
+
 static void name_of(char out[HEL_NAME_MAX], const reader *r, const entry *e)
 {
 	snprintf(out, HEL_NAME_MAX, "%s.%u%s", r->prefix, e->number, r->suffix);
@@ -349,38 +439,60 @@ static hel_status take_normalisation(reader *r, size_t i, const char *name, bool
 		     r->pending_name);
 	TRY(read_normalisation(&r->pending, r->c, name, r->config->batchnorm_eps));
 	snprintf(r->pending_name, sizeof r->pending_name, "%s", name);
-	if (i + 1 == r->entries || r->entry[i + 1].number != r->entry[i].number + 1)
+	if (i + 1 == r->entries)
 		FAIL(HEL_EUNSUPPORTED,
-		     "'%s' is a normalisation with something on both sides of it: which is the "
-		     "activation and which a dropout is not known; fold it into the layer before",
+		     "'%s' normalises the last layer's activations, and no layer follows it; fold "
+		     "it "
+		     "into what reads them",
 		     name);
+	if (!r->listed && r->entry[i + 1].number != r->entry[i].number + 1)
+		FAIL(HEL_EUNSUPPORTED,
+		     "'%s' is a normalisation with something on both sides of it, of which either "
+		     "may be the activation: --config must say \"layers\": {\"%s\": [\"Linear\", "
+		     "\"ReLU\", ...]}",
+		     name, r->prefix);
 done:
 	return st;
 }
 
+static hel_status take_entry(reader *r, size_t i)
+{
+	hel_status st = HEL_OK;
+	const entry *e = &r->entry[i];
+	const hel_tower *t = r->t;
+	char name[HEL_NAME_MAX];
+	bool next;
+	name_of(name, r, e);
+	TRY(follows(&next, r, i));
+	const bool joined = next && e[-1].sort != SLOPES && !r->pending.width;
+	if (e->sort == LINEAR)
+		TRY(take_layer(r, name, joined));
+	else if (e->sort == NORMALISATION)
+		TRY(take_normalisation(r, i, name, joined));
+	else if (next && t->count)
+		TRY(hel_step_slope(r->t, t->count - 1, r->c, name));
+	else
+		FAIL(HEL_EUNSUPPORTED,
+		     "'%s' is a PReLU, or a normalisation, and no layer stands before it", name);
+done:
+	return st;
+}
+
+/* What is listed is all that there is: without an activation behind it a layer has none. */
 static hel_status take_entries(reader *r)
 {
 	hel_status st = HEL_OK;
-	for (size_t i = 0; i < r->entries; i++) {
-		const entry *e = &r->entry[i];
-		const hel_tower *t = r->t;
-		char name[HEL_NAME_MAX];
-		name_of(name, r, e);
-		/* nothing stands between it and what is before it */
-		const bool follows = i && !r->apart &&
-				     (r->config->no_activation || e->number == e[-1].number + 1),
-			   joined = follows && e[-1].sort != SLOPES && !r->pending.width;
-		if (e->sort == LINEAR)
-			TRY(take_layer(r, name, joined));
-		else if (e->sort == NORMALISATION)
-			TRY(take_normalisation(r, i, name, joined));
-		else if (follows && t->count)
-			TRY(hel_step_slope(r->t, t->count - 1, r->c, name));
-		else
-			FAIL(HEL_EUNSUPPORTED,
-			     "'%s' is a PReLU, or a normalisation, and no layer stands before it",
-			     name);
-	}
+	bool activated = true;
+	if (r->listed)
+		TRY(check_listed(r));
+	for (size_t i = 0; i < r->entries; i++)
+		TRY(take_entry(r, i));
+	if (r->listed && r->entries)
+		TRY(take_listed(&activated, r, r->entry[r->entries - 1].number + 1,
+				json_array_size(r->listed)));
+	hel_step *last = r->t->count ? &r->t->step[r->t->count - 1] : NULL;
+	if (last && !activated && last->after == HEL_AFTER_USUAL)
+		last->after = HEL_AFTER_NONE;
 done:
 	return st;
 }
@@ -392,6 +504,7 @@ hel_status hel_tower_read(hel_tower *t, const hel_checkpoint *c, const hel_impor
 	reader r = {
 	    .t = t, .c = c, .config = config, .prefix = prefix, .suffix = suffix, .apart = apart};
 	TRY_ALLOC(r.entry, hel_alloc(HEL_MAX_FOREIGN_LAYERS + 1, sizeof *r.entry));
+	r.listed = hel_import_layers(config, prefix);
 	TRY(find_entries(&r));
 	TRY(take_entries(&r));
 done:

@@ -19,12 +19,18 @@ typedef struct hel_layer {
 	float *weight, *bias;
 } hel_layer;
 
+typedef enum hel_after {
+	HEL_AFTER_USUAL, /* the configuration's activation; after a last layer as the form says */
+	HEL_AFTER_NONE,
+	HEL_AFTER_OWN /* one of its own: a PReLU in the file, or what "layers" lists */
+} hel_after;
+
 /** A layer and what follows it. */
 typedef struct hel_step {
 	hel_layer layer;
 	char name[HEL_NAME_MAX]; /* for messages */
-	bool learned;		 /* the activation is in the file: PReLU */
-	hel_activation activation;
+	hel_after after;
+	hel_activation activation; /* of its own */
 } hel_step;
 
 typedef struct hel_tower {
@@ -34,7 +40,8 @@ typedef struct hel_tower {
 } hel_tower;
 
 /** What is called PREFIX.N[SUFFIX].weight: with numbers that tell of activations (nn.Sequential),
- *  or, `apart`, with an activation after each. The tower may have no layer.
+ *  or, `apart`, with an activation after each. The configuration's "layers" say it better. The
+ * tower may have no layer.
  *  @retval HEL_EUNSUPPORTED a normalisation of samples, a PReLU of several slopes; by name.
  *  @retval HEL_EFORMAT layers do not fit each other; where numbers leave two readings. */
 HEL_CHECKED hel_status hel_tower_read(hel_tower *t, const hel_checkpoint *c,

@@ -1,6 +1,6 @@
 """Checkpoints of every form with random weights and odd shapes: import_cases.py HELRM. Each is imported and
 scored by helrm, and by PyTorch in double precision; then what must be refused, and how it is said."""
-import json, math, random, subprocess, sys
+import io, json, math, os, pickle, random, struct, subprocess, sys, zipfile
 import torch
 from torch import nn
 from import_models import DLRM, DeepCTR, PytorchFM, TorchRecDLRM, sequential, settle
@@ -131,6 +131,17 @@ check("two layers in a row", m, says="multiplied out")
 m = DLRM(sizes, 4, [13, 8, 4], [5, 1], "dot")
 m.bot_l = nn.Sequential(nn.BatchNorm1d(13), nn.Linear(13, 8), nn.ReLU(), nn.BatchNorm1d(8), nn.Linear(8, 4), nn.ReLU())
 check("BatchNorm before layers", m, says="folded into a layer: 2")
+m = DLRM(sizes, 4, [13, 8, 4], [5, 1], "dot")
+m.bot_l = nn.Sequential(nn.Linear(13, 8), nn.ReLU(), nn.BatchNorm1d(8), nn.Dropout(0.1), nn.Linear(8, 4), nn.Dropout(0.1), nn.Linear(4, 4), nn.Tanh())
+check("layers that are listed", m, {"layers": {"bot_l": ["Linear", "ReLU", "BatchNorm1d", "Dropout", "Linear", "Dropout", "Linear", "Tanh"],
+                                               "top_l": ["Linear", "ReLU", "Linear", "Sigmoid"]}})
+state = m.state_dict()
+refuse("BatchNorm between two", state, None, "bot_l.2", '"layers"')
+refuse("another list of layers", state, {"layers": {"bot_l": ["Linear", "ReLU", "Linear"]}}, "'Linear' at bot_l.2")
+refuse("a list of no layers", state, {"layers": {"bott_l": ["Linear"]}}, "bott_l")
+m = DLRM(sizes, 4, [13, 8, 4], [5, 1], "dot")
+m.bot_l = nn.Sequential(nn.Linear(13, 8), nn.GELU(), nn.Linear(8, 4))
+check("listed, no last activation", m, {"layers": {"bot_l": ["Linear", {"kind": "GELU"}, "Linear"]}})
 for kind, act in {"leaky_relu": nn.LeakyReLU, "GELU": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
                   "hardswish": nn.Hardswish, "hardsigmoid": nn.Hardsigmoid, "hardtanh": nn.Hardtanh, "relu6": nn.ReLU6,
                   "elu": nn.ELU, "selu": nn.SELU, "mish": nn.Mish, "softplus": nn.Softplus, "identity": nn.Identity}.items():
@@ -336,6 +347,8 @@ refuse("LayerNorm", dict(state, **{"bot_l.1.weight": torch.ones(4), "bot_l.1.bia
 refuse("several slopes", dict(state, **{"bot_l.1.weight": torch.ones(4)}), None, "bot_l.1.weight", "one slope")
 refuse("a tensor of nobody", dict(state, head=torch.ones(4)), None, "'head'", "ignore")
 refuse("of no form", {"encoder.weight": torch.ones(4, 4)}, None, "encoder.weight", "no form that is known")
+refuse("weight_norm", dict(state, **{"bot_l.0.weight_g": torch.ones(4, 1), "bot_l.0.weight_v": torch.ones(4, 13)}), None, "bot_l.0.weight_g", "remove_weight_norm")
+refuse("dimensions without a product", DLRM(sizes, 4, [13, 5], [5, 1], "cat").state_dict() | {"top_l.0.weight": torch.ones(5, 5 + 27 * 26 // 2)}, None, "'emb_l.0' has dimension 4")
 refuse("integers", dict(state, **{"bot_l.0.bias": torch.ones(4).long()}), None, "bot_l.0.bias", "I64")
 refuse("not finite", dict(state, **{"bot_l.0.bias": torch.full((4,), float("nan"))}), None, "bot_l.0.bias", "not finite")
 refuse("another interaction", state, {"interaction": "dot"}, "top_l.0", "as the configuration says")
@@ -347,5 +360,77 @@ refuse("a cross layer too few inputs", {k: (v[:-1] if "W_kernels" in k else v)
                                         for k, v in TorchRecDLRM(sizes, numbered, 2, [13], [9, 1], 1, 2).state_dict().items()}, None, "crossnet")
 refuse("another model of DeepCTR", dict(DeepCTR(sizes, names, 2, 13, [4]).state_dict(), **{"cin.conv1ds.0.weight": torch.ones(2, 2, 1)}),
        {"architecture": "deepfm"}, "cin.conv1ds.0.weight", "DeepCTR-Torch")
+# --- hostile and damaged files: one line each, and nothing is executed
+def refuse_file(what, data, *words):
+    global cases
+    cases += 1
+    open("w.pt", "wb").write(data)
+    p = run(None, "w.pt")
+    if p.returncode not in (2, 4, 6) or p.stderr.count("\n") != 1 or not all(w in p.stderr for w in words):
+        fail(what, "rc %d, %s" % (p.returncode, p.stderr or p.stdout))
+
+
+def archive(pickle, method=zipfile.ZIP_STORED, storages=()):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as z:
+        z.writestr("a/data.pkl", pickle)
+        for k, data in enumerate(storages):
+            z.writestr("a/data/%d" % k, data)
+    return out.getvalue()
+
+
+class Bomb:
+    def __reduce__(self):
+        import os
+        return (os.system, ("touch executed",))
+
+
+def tensor(shape, stride, offset=0, key=b"0", kind=b"FloatStorage"):
+    num = lambda v: b"J" + struct.pack("<i", v)
+    tup = lambda vs: b"(" + b"".join(map(num, vs)) + b"t"
+    text = lambda t: b"X" + struct.pack("<I", len(t)) + t
+    return (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text(b"storage") + b"ctorch\n" + kind + b"\n" + text(key) + text(b"cpu") + num(4)
+            + b"tQ" + num(offset) + tup(shape) + tup(stride) + b"\x89NtR")
+
+
+def state_of(t):
+    return b"\x80\x02}X\x0e\x00\x00\x00top_l.0.weight" + t + b"s."
+
+
+refuse_file("os.system in a pickle", archive(pickle.dumps({"state_dict": Bomb()})), "no state_dict")
+refuse_file("os.system beside tensors", archive(pickle.dumps({"top_l.0.weight": Bomb()})), "no state_dict")
+if os.path.exists("executed"):
+    fail("a pickle", "was executed")
+refuse_file("an empty file", b"", "ends too early")
+refuse_file("a text", b"hello, this is no checkpoint at all", "safetensors")
+refuse_file("a compressed archive", archive(pickle.dumps({}), zipfile.ZIP_DEFLATED), "compressed")
+refuse_file("a bomb of zeros", archive(b"\0" * (1 << 20), zipfile.ZIP_DEFLATED), "compressed")
+refuse_file("no pickle", archive(b"").replace(b"data.pkl", b"data.pql"), "no data.pkl")
+refuse_file("a huge shape", archive(state_of(tensor([2**31 - 1, 2**31 - 1], [2**31 - 1, 1])), storages=[b"\0" * 16]), "top_l.0.weight", "storage")
+refuse_file("a repeated element", archive(state_of(tensor([65536, 65536], [0, 0])), storages=[b"\0" * 16]), "does not lie within")
+refuse_file("beyond the storage", archive(state_of(tensor([2, 2], [2, 1], 1)), storages=[b"\0" * 16]), "does not lie within")
+refuse_file("negative sizes", archive(state_of(tensor([-1, 2], [2, 1])), storages=[b"\0" * 16]), "does not lie within")
+refuse_file("no storage", archive(state_of(tensor([2, 2], [2, 1]))), "storage '0' is missing")
+refuse_file("quantised", archive(state_of(tensor([2, 2], [2, 1], kind=b"QInt8Storage")), storages=[b"\0" * 16]), "QInt8Storage")
+loop = {}
+loop["state_dict"] = loop
+refuse_file("a dictionary in itself", archive(pickle.dumps(loop, 2)), "no state_dict")
+deep = b"\x80\x02" + b"(" * 100000 + b"t" * 100000 + b"."
+refuse_file("tuples in tuples", archive(deep), "no state_dict")
+refuse_file("an opcode of no checkpoint", archive(b"\x80\x02i__main__\nX\n."), "opcode 0x69")
+refuse_file("a storage changed", (lambda d: d[:d.rindex(b"\x07" * 16)] + b"\x08" + d[d.rindex(b"\x07" * 16) + 1:])(
+    archive(state_of(tensor([2, 2], [2, 1])), storages=[b"\x07" * 16])), "damaged")
+torch.save({"state_dict": DLRM(sizes, 1, [13, 1], [1]).state_dict()}, "good.pt")
+good = open("good.pt", "rb").read()
+for n in range(20):
+    refuse_file("cut at %d of 20" % n, good[:len(good) * n // 20])
+wild = random.Random(7)
+for n in range(20):  # wherever it falls: taken (names of no use, padding) or refused in a line
+    cases += 1
+    at = wild.randrange(len(good))
+    open("w.pt", "wb").write(good[:at] + bytes([wild.randrange(256)]) + good[at + 1:])
+    p = run(None, "w.pt")
+    if p.returncode not in (0, 4, 6) or p.stderr.count("\n") != (p.returncode != 0):
+        fail("byte %d changed" % at, "rc %d, %s" % (p.returncode, p.stderr))
 print("%d cases, %d failed; worst relative difference of logits %.2g" % (cases, failures, worst))
 sys.exit(failures != 0)

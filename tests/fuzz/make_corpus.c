@@ -318,6 +318,18 @@ static void make_checkpoint(void)
 	}
 }
 
+static void make_import_config(void)
+{
+	save_text("import_config/all.json",
+		  "{\"activation\": {\"kind\": \"LeakyReLU\", \"negative_slope\": 0.2}, "
+		  "\"bottom_last_activation\": false,\n \"interaction\": \"dot\", "
+		  "\"interaction_self\": true, \"qr_operation\": \"mult\", \"order\": \"upper\", "
+		  "\"architecture\": \"deepfm\",\n \"tables\": [\"t_a\", \"t_b\"], \"layers\": "
+		  "{\"bot_l\": [\"Linear\", \"ReLU\"]}, \"output\": 1,\n \"batchnorm_eps\": 1e-3, "
+		  "\"prefix\": \"model.\", \"state_dict\": \"net\", \"ignore\": [\"loss\"]}\n");
+	save_text("import_config/word.json", "{\"activation\": \"gelu\"}");
+}
+
 /* Weights of a foreign model and what their rows stand for. */
 static void make_import(void)
 {
@@ -673,6 +685,7 @@ int main(int argc, char **argv)
 	make_calibration();
 	make_rows();
 	make_checkpoint();
+	make_import_config();
 	make_import();
 	make_weights();
 	make_manifests();

@@ -1,5 +1,7 @@
-/* Bounds that know groups: of the features of one group at most one is not 0, so that in a linear
- * function of a record a group adds what its largest weight allows, not all its weights together.
+/* Bounds that know groups: of the features of one group |feature| / range add up to at most 1 (one
+ * entry of a table is 1; those of a bag share its reach), so that in a linear function of a record
+ * a group adds what its largest weight allows, not all its weights together: the function is
+ * largest where one of them has it all.
  *
  * Followed from a linear op on inputs through rotations, per slot and group: the largest |weight|
  * with which one sight of one feature enters. A slot may see a feature several times (copies of it

@@ -1,5 +1,5 @@
-/* onehot.h -- bounds that know that one entry of a table is set; and what the shape machine, which
- * shape.c and onehot.c share, knows of a value.
+/* onehot.h -- bounds that know how much of a table is set: one entry, or a bag; and what the shape
+ * machine, which shape.c and onehot.c share, knows of a value.
  */
 #ifndef HEL_VM_ONEHOT_H
 #define HEL_VM_ONEHOT_H

@@ -24,9 +24,9 @@ typedef struct hel_shape {
 	hel_shape_layer *layer; /* one per layer of the program */
 } hel_shape;
 
-/** What records can be: |feature i| <= feature[i], and of the features of one group (group[i], or
- *  HEL_NO_GROUP, HEL_COSINE) at most one is not 0. groups: how many; 0: groups are not looked at.
- */
+/** What records can be: |feature i| <= feature[i], and the shares |feature i| / feature[i] of one
+ *  group (group[i], or HEL_NO_GROUP, HEL_COSINE) add up to at most 1. groups: how many; 0: groups
+ *  are not looked at. */
 typedef struct hel_ranges {
 	double *feature;
 	uint32_t *group, groups;

@@ -78,6 +78,31 @@ static const char hashed_schema[] =
     "  {\"name\": \"C3\", \"base\": 7, \"digits\": 1, \"known\": 0, \"print_bits\": 0, "
     "\"prints\": \"\"}]}\n";
 
+/* Everything that a description of columns can say. */
+#define COLUMNS                                                                                    \
+	"{\"helrm_columns\": 1, \"name\": \"films\", \"credit\": \"nobody\", \"separator\": "      \
+	"\"|\", "                                                                                  \
+	"\"missing\": [\"NA\", -1], \"columns\": ["                                                \
+	"{\"name\": \"user\", \"kind\": \"category\", \"values\": \"modulo\", \"modulo\": 5, "     \
+	"\"ids\": \"hexadecimal\"},"                                                               \
+	"{\"name\": \"film\", \"kind\": \"category\", \"text\": \"number\"},"                      \
+	"{\"name\": \"genres\", \"kind\": \"bag\", \"limit\": 3, \"weight\": 2, \"pool\": "        \
+	"\"mean\", "                                                                               \
+	"\"over_limit\": \"error\", \"separator\": \"json\", \"values\": \"hashed\"},"             \
+	"{\"name\": \"age\", \"kind\": \"dense\", \"log\": 3, \"least\": -2, \"missing\": 0, "     \
+	"\"quantiles\": [0.01, 0.99], \"whole\": true, \"zero_is_missing\": true},"                \
+	"{\"name\": \"note\", \"kind\": \"ignore\"},"                                              \
+	"{\"name\": \"rating\", \"kind\": \"label\", \"above\": 3.5}]}"
+
+static const char columns_schema[] =
+    "{\"dataset\": \"films\", \"columns\": " COLUMNS
+    ", \"clip\": 3, \"dense\": [{\"name\": \"age\", "
+    "\"mean\": 1, \"deviation\": 2, \"low\": 0.5, \"high\": 4}], \"tables\": ["
+    "{\"name\": \"user\", \"base\": 5, \"digits\": 1, \"modulo\": true},"
+    "{\"name\": \"film\", \"base\": 0, \"digits\": 1, \"values\": [\"1\", \"a film\"]},"
+    "{\"name\": \"genres\", \"base\": 4, \"digits\": 2, \"known\": 1, \"print_bits\": 10, "
+    "\"prints\": \"BQA=\"}], \"salt\": \"000102030405060708090a0b0c0d0e0f\"}";
+
 static const char coded_schema[] =
     "{\"dataset\": \"criteo\", \"clip\": 3, \"salt\": \"000102030405060708090a0b0c0d0e0f\",\n"
     " \"dense\": [{\"name\": \"I1\", \"mean\": 1, \"deviation\": 2}], \"tables\": [\n"
@@ -153,6 +178,15 @@ static void make_texts(void)
 	    " \"evaluations\": 2, \"patience\": 2, \"test\": 5}}");
 	save_text("schema/hashed.json", hashed_schema);
 	save_text("schema/coded.json", coded_schema);
+	save_text("schema/columns.json", columns_schema);
+	save_text("columns/all.json", COLUMNS);
+	save_text(
+	    "columns/small.json",
+	    "{\"helrm_columns\": 1, \"name\": \"s\", \"small\": true, \"columns\": ["
+	    "{\"name\": \"a\", \"kind\": \"bag\", \"limit\": 2, \"pool\": \"max\"},"
+	    "{\"name\": \"y\", \"kind\": \"label\", \"positive\": \"1\", \"negative\": \"0\"}]}");
+	save_text("columns/heart.json", hel_builtin_heart.text);
+	save_text("columns/movies.json", hel_builtin_movies.text);
 	snprintf(model, sizeof model, "{\"helrm_model\": 1, \"config\": %s, \"schema\": %s}",
 		 config, schema);
 	save_text("model/model.json", model);
@@ -407,6 +441,26 @@ static void make_weights(void)
 }
 
 /* Secure, so that a client accepts it: 90 bits of primes at 2^12. */
+/* One that brings its columns along. */
+static void make_manifest_of_columns(hel_manifest m)
+{
+	char schema_text[sizeof columns_schema];
+	hel_input input = {
+	    .layout = {.log_slots = 11, .bits = 5, .position = {3, 4, 5, 6, 7}, .width = 20}};
+	hel_writer w = {0};
+	hel_client *c;
+	m.schema = memcpy(schema_text, columns_schema, sizeof columns_schema);
+	m.degree = 1;
+	m.features = 1 + 6 + 3 + 10;
+	m.inputs = 1;
+	m.input = &input;
+	OK(hel_manifest_write(&w, &m));
+	OK(hel_client_open(&c, w.bytes, w.size, NULL, NULL));
+	hel_client_free(c);
+	save_body("manifest/columns.bin", &w);
+	hel_writer_clear(&w);
+}
+
 static void make_manifests(void)
 {
 	hel_piece piece[] = {{0, 4}, {9, 3}};
@@ -444,6 +498,7 @@ static void make_manifests(void)
 	hel_client_free(c);
 	save_body("manifest/two_inputs.bin", &w);
 	save("container/manifest.bin", w.bytes, w.size);
+	make_manifest_of_columns(m);
 	w.size = 0;
 	m.log_batch = 3;
 	memcpy(input[0].layout.position, (uint8_t[]){0, 8, 7}, 3);

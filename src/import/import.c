@@ -130,21 +130,46 @@ static hel_status check_kinds(const hel_importer *im)
 	return HEL_OK;
 }
 
+static hel_status refuse(const hel_form *form, const hel_stored *t)
+{
+	const char *reason = form->reason ? form->reason(t->name) : NULL;
+	return hel_fail(HEL_EUNSUPPORTED, "tensor '%.80s' is not supported: %s", t->name,
+			reason ? reason
+			       : "no part of this form; if scores do not depend on it, --config "
+				 "'{\"ignore\": [NAME]}' leaves it out");
+}
+
+static bool left_out(const hel_importer *im, const hel_stored *t)
+{
+	return hel_import_ignores(&im->config, t->name) ||
+	       (t->outside && hel_import_said(&im->config, "prefix"));
+}
+
+/* A tensor of another model than the form's is named before shapes are found not to fit. */
+static hel_status check_parts(const hel_importer *im, const hel_form *form)
+{
+	for (size_t i = 0; i < im->file.count; i++) {
+		const hel_stored *t = &im->file.tensor[i];
+		size_t k = 0;
+		while (k < HEL_ARRAY_LEN(form->parts) && form->parts[k] &&
+		       strncmp(t->name, form->parts[k], strlen(form->parts[k])) != 0)
+			k++;
+		if ((k == HEL_ARRAY_LEN(form->parts) || !form->parts[k]) && !left_out(im, t))
+			return refuse(form, t);
+	}
+	return HEL_OK;
+}
+
 /* What nobody took would change scores. */
 static hel_status check_all_taken(const hel_importer *im, const hel_form *form)
 {
 	hel_status st = HEL_OK;
 	for (size_t i = 0; i < im->file.count; i++) {
 		const hel_stored *t = &im->file.tensor[i];
-		if (t->taken || hel_import_ignores(&im->config, t->name) ||
-		    (t->outside && hel_import_said(&im->config, "prefix")))
+		if (t->taken || left_out(im, t))
 			continue;
 		TRY(check_bias(im, t->name));
-		const char *reason = form->reason ? form->reason(t->name) : NULL;
-		FAIL(HEL_EUNSUPPORTED, "tensor '%.80s' is not supported: %s", t->name,
-		     reason ? reason
-			    : "no part of this form; if scores do not depend on it, --config "
-			      "'{\"ignore\": [NAME]}' leaves it out");
+		TRY(refuse(form, t));
 	}
 done:
 	return st;
@@ -314,6 +339,7 @@ hel_status hel_import(hel_dlrm **out, hel_import_report *report, const hel_impor
 	TRY(importer_new(&im, report, config, set, schema, weights, size));
 	TRY(recognise(&form, im));
 	TRY(check_kinds(im));
+	TRY(check_parts(im, form));
 	TRY(check_layers(im));
 	TRY(form->import(im));
 	TRY(check_all_taken(im, form));

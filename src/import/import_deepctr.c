@@ -105,6 +105,8 @@ done:
 const hel_form hel_form_deepctr = {
     .name = "DeepCTR-Torch",
     .roots = {"embedding_dict.", "linear_model."},
+    .parts = {"embedding_dict.", "linear_model.", "dnn.linears.", "dnn.bn.",
+	      "dnn.activation_layers.", "dnn_linear.", "out.bias"},
     .import = import,
     .reason = reason,
 };

@@ -285,5 +285,6 @@ done:
 const hel_form hel_form_dlrm = {
     .name = "facebookresearch/dlrm",
     .roots = {"bot_l.", "emb_l.", "top_l.", "v_W_l."},
+    .parts = {"bot_l.", "emb_l.", "top_l.", "v_W_l."},
     .import = import,
 };

@@ -64,6 +64,7 @@ done:
 const hel_form hel_form_pytorch_fm = {
     .name = "pytorch-fm",
     .roots = {"embedding.embedding.", "linear.fc.", "mlp.mlp."},
+    .parts = {"embedding.embedding.weight", "linear.fc.weight", "linear.bias", "mlp.mlp."},
     .import = import,
     .reason = reason,
 };

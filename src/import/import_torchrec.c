@@ -166,6 +166,8 @@ done:
 const hel_form hel_form_torchrec = {
     .name = "TorchRec",
     .roots = {"sparse_arch.", "dense_arch.", "inter_arch.", "over_arch."},
+    .parts = {"sparse_arch.embedding_bag_collection.embedding_bags.", "dense_arch.model._mlp.",
+	      "inter_arch.crossnet.", "over_arch.model."},
     .import = import,
     .reason = reason,
 };

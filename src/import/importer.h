@@ -39,6 +39,7 @@ typedef struct hel_importer {
 typedef struct hel_form {
 	const char *name;
 	const char *roots[4]; /* some tensor's name begins so */
+	const char *parts[8]; /* every tensor's name begins with one of these */
 	hel_status (*import)(hel_importer *im);
 	/* Why a tensor that was not taken is not understood, and what would help; NULL: nothing
 	 * known */

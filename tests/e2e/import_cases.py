@@ -432,5 +432,11 @@ for n in range(20):  # wherever it falls: taken (names of no use, padding) or re
     p = run(None, "w.pt")
     if p.returncode not in (0, 4, 6) or p.stderr.count("\n") != (p.returncode != 0):
         fail("byte %d changed" % at, "rc %d, %s" % (p.returncode, p.stderr))
+fields = {"embedding.embedding.weight": torch.ones(sum(sizes), 2), "mlp.mlp.0.weight": torch.ones(9, 52), "mlp.mlp.0.bias": torch.ones(9)}
+refuse("pytorch-fm's DCN", dict(fields, **{"cn.w.0.weight": torch.ones(1, 52), "cn.b.0": torch.ones(52), "linear.weight": torch.ones(1, 61),
+                                           "linear.bias": torch.ones(1)}), None, "cn.w.0.weight", "pytorch-fm")
+refuse("pytorch-fm's field-aware machine", dict(fields, **{"ffm.embeddings.0.weight": torch.ones(sum(sizes), 2)}), None, "ffm.embeddings.0.weight")
+refuse("TorchRec's projection", dict(TorchRecDLRM(sizes, numbered, 2, [13], [9, 1]).state_dict(),
+                                     **{"inter_arch.interaction_branch1.model._mlp.0._linear.weight": torch.ones(4, 54)}), None, "DLRM_Projection")
 print("%d cases, %d failed; worst relative difference of logits %.2g" % (cases, failures, worst))
 sys.exit(failures != 0)

@@ -17,6 +17,11 @@ json_t *hel_report_auc(double auc)
 	return isfinite(auc) ? json_real(auc) : json_null();
 }
 
+json_t *hel_report_accuracy(const hel_metrics *m)
+{
+	return isfinite(m->auc) ? json_real(m->accuracy) : json_null();
+}
+
 json_t *hel_report_metrics(const hel_args *args, const char *what, const hel_metrics *m,
 			   uint64_t rows)
 {
@@ -28,8 +33,8 @@ json_t *hel_report_metrics(const hel_args *args, const char *what, const hel_met
 		hel_say(args, "%s: %llu rows, one class: AUC undefined, log loss %.4f\n", what,
 			(unsigned long long)rows, m->log_loss);
 	return json_pack("{s:I, s:o, s:o, s:f}", "rows", (json_int_t)rows, "accuracy",
-			 both ? json_real(m->accuracy) : json_null(), "auc", hel_report_auc(m->auc),
-			 "log_loss", m->log_loss);
+			 hel_report_accuracy(m), "auc", hel_report_auc(m->auc), "log_loss",
+			 m->log_loss);
 }
 
 void hel_report_far(const hel_args *args, json_t *out, uint64_t far)

@@ -17,5 +17,7 @@ json_t *hel_report_metrics(const hel_args *args, const char *what, const hel_met
 void hel_report_far(const hel_args *args, json_t *out, uint64_t far);
 /** An AUC, null where it is undefined. */
 json_t *hel_report_auc(double auc);
+/** An accuracy, null for records of one class. */
+json_t *hel_report_accuracy(const hel_metrics *m);
 
 #endif

@@ -11,16 +11,27 @@
 
 /* --- lines ------------------------------------------------------------------------ */
 
-bool hel_skip_mark(const char **text, size_t *size)
+const char *hel_skip_mark(const char **text, size_t *size)
 {
-	const uint8_t *p = (const uint8_t *)*text;
-	if (*size >= 2 && ((p[0] == 0xff && p[1] == 0xfe) || (p[0] == 0xfe && p[1] == 0xff)))
-		return false;
-	if (*size >= 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf) {
-		*text += 3;
-		*size -= 3;
+	static const struct {
+		const char *name, *bytes;
+		size_t count;
+	} mark[] = {/* a mark before what it starts with */
+		    {"UTF-32", "\xff\xfe\0\0", 4},
+		    {"UTF-32", "\0\0\xfe\xff", 4},
+		    {"UTF-16", "\xff\xfe", 2},
+		    {"UTF-16", "\xfe\xff", 2},
+		    {NULL, "\xef\xbb\xbf", 3}};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(mark); i++) {
+		if (*size < mark[i].count || memcmp(*text, mark[i].bytes, mark[i].count) != 0)
+			continue;
+		if (!mark[i].name) {
+			*text += mark[i].count;
+			*size -= mark[i].count;
+		}
+		return mark[i].name;
 	}
-	return true;
+	return NULL;
 }
 
 static bool is_blank(char c, char separator)

@@ -24,8 +24,8 @@ typedef struct hel_row_form {
 	bool labelled;			  /* there is a column of labels */
 } hel_row_form;
 
-/** Steps over a byte order mark. false: a text in UTF-16, which is not read. */
-bool hel_skip_mark(const char **text, size_t *size);
+/** Steps over a byte order mark. NULL, or the encoding of a text that is not read: "UTF-16". */
+const char *hel_skip_mark(const char **text, size_t *size);
 /** The text without blanks at both ends. */
 hel_cell hel_cell_of(const char *text, size_t size);
 /** Nothing but blanks, and no separator: not a row. */

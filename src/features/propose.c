@@ -194,8 +194,10 @@ static hel_status read_file(proposer *p, char *text)
 		ended = got == 0;
 		size += (size_t)got;
 		char *at = text, *end = text + size;
-		if (first && !p->line && !hel_skip_mark((const char **)&at, &(size_t){size}))
-			FAIL(HEL_EDATA, "%s is UTF-16, expected UTF-8", p->path);
+		const char *foreign =
+		    first && !p->line ? hel_skip_mark((const char **)&at, &(size_t){size}) : NULL;
+		if (foreign)
+			FAIL(HEL_EDATA, "%s is %s, expected UTF-8", p->path, foreign);
 		for (char *next; at < end; at = next) {
 			char *newline = memchr(at, '\n', (size_t)(end - at));
 			if (!newline && !ended)

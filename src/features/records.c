@@ -334,8 +334,9 @@ static hel_status parse(parser *p, const char *text, size_t size)
 {
 	hel_status st = HEL_OK;
 	char *copy = NULL;
-	if (!hel_skip_mark(&text, &size))
-		FAIL(HEL_EDATA, "%s is UTF-16, expected UTF-8", p->file);
+	const char *foreign = hel_skip_mark(&text, &size);
+	if (foreign)
+		FAIL(HEL_EDATA, "%s is %s, expected UTF-8", p->file, foreign);
 	if (memchr(text, 0, size))
 		FAIL(HEL_EDATA, "%s contains a zero byte: not a text file", p->file);
 	TRY_ALLOC(copy, hel_alloc(size + 1, 1));
@@ -393,8 +394,9 @@ hel_status hel_records_count(size_t *out, const char *name, const char *text, si
 	hel_status st = HEL_OK;
 	hel_json *json = NULL;
 	size_t count = 0, blank = 0;
-	if (!hel_skip_mark(&text, &size))
-		FAIL(HEL_EDATA, "%s is UTF-16, expected UTF-8", name);
+	const char *foreign = hel_skip_mark(&text, &size);
+	if (foreign)
+		FAIL(HEL_EDATA, "%s is %s, expected UTF-8", name, foreign);
 	if (memchr(text, 0, size))
 		FAIL(HEL_EDATA, "%s contains a zero byte: not a text file", name);
 	while (blank < size && strchr(" \t\r\n", text[blank]))
@@ -454,7 +456,7 @@ bool hel_records_look_like(const hel_dataset *set, const char *text, size_t size
 {
 	hel_json *json = NULL;
 	const char *end = text + size, *stop;
-	if (!hel_skip_mark(&text, &size))
+	if (hel_skip_mark(&text, &size))
 		return false;
 	while (text < end && strchr(" \t\r\n", *text) && *text != set->separator)
 		text++;

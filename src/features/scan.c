@@ -422,8 +422,9 @@ static hel_status learn_columns(scanner *s, size_t *skip, size_t *line)
 	char reason[HEL_REASON_MAX], *copy = NULL;
 	const char *text = s->text[s->reading], *p = text;
 	size_t size = s->size[s->reading], count;
-	if (!hel_skip_mark(&p, &size))
-		FAIL(HEL_EDATA, "%s is UTF-16, expected UTF-8", s->path);
+	const char *foreign = hel_skip_mark(&p, &size);
+	if (foreign)
+		FAIL(HEL_EDATA, "%s is %s, expected UTF-8", s->path, foreign);
 	const char *end = p + size, *next = p, *stop = p;
 	for (*line = 0; next < end; ++*line) {
 		const char *newline = memchr(next, '\n', (size_t)(end - next));

@@ -237,8 +237,9 @@ static hel_status read_schema(hel_importer *im, const hel_dataset *given, hel_te
 {
 	hel_status st = HEL_OK;
 	json_error_t error;
-	if (!hel_skip_mark(&text.at, &text.size))
-		FAIL(HEL_EFORMAT, "schema: UTF-16, expected UTF-8");
+	const char *foreign = hel_skip_mark(&text.at, &text.size);
+	if (foreign)
+		FAIL(HEL_EFORMAT, "schema: %s, expected UTF-8", foreign);
 	im->schema_json = json_loadb(text.at, text.size, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(im->schema_json))
 		FAIL(HEL_EFORMAT, "schema, line %d: %s", error.line,

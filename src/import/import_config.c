@@ -229,8 +229,9 @@ hel_status hel_import_config_read(hel_import_config *out, const char *text, size
 	hel_status st = HEL_OK;
 	json_error_t error;
 	hel_import_config c = hel_import_config_default();
-	if (!hel_skip_mark(&text, &size))
-		FAIL(HEL_EFORMAT, "import config: UTF-16, expected UTF-8");
+	const char *foreign = hel_skip_mark(&text, &size);
+	if (foreign)
+		FAIL(HEL_EFORMAT, "import config: %s, expected UTF-8", foreign);
 	c.root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
 	if (!c.root)
 		FAIL(HEL_EFORMAT, "import config, line %d: %s", error.line, error.text);

@@ -146,6 +146,11 @@ hel_auc_text hel_auc_says(double auc)
 	return text;
 }
 
+hel_auc_text hel_accuracy_says(const hel_metrics *m)
+{
+	return hel_auc_says(isfinite(m->auc) ? m->accuracy : NAN);
+}
+
 /* DeLong's variance: that of the placements' mean in each class. */
 double hel_auc_error(const double *a, const double *b, const uint8_t *labels, size_t count)
 {

@@ -38,6 +38,8 @@ typedef struct hel_auc_text {
 	char at[16];
 } hel_auc_text;
 hel_auc_text hel_auc_says(double auc);
+/** An accuracy, which says as little of one class: who always names it is always right. */
+hel_auc_text hel_accuracy_says(const hel_metrics *m);
 
 /** What one sample contributes to the AUC: the share of the other class it is ranked right against
  *  (DeLong, DeLong, Clarke-Pearson 1988), in [count]. */

@@ -314,8 +314,9 @@ hel_status hel_dlrm_config_update(hel_dlrm_config *c, const char *text, size_t s
 	hel_status st = HEL_OK;
 	json_error_t error;
 	json_t *root = NULL;
-	if (!hel_skip_mark(&text, &size))
-		FAIL(HEL_EFORMAT, "model config: UTF-16, expected UTF-8");
+	const char *foreign = hel_skip_mark(&text, &size);
+	if (foreign)
+		FAIL(HEL_EFORMAT, "model config: %s, expected UTF-8", foreign);
 	root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
 	if (!root)
 		FAIL(HEL_EFORMAT, "model config, line %d: %s", error.line, error.text);

@@ -124,6 +124,22 @@ static hel_status read_extent(extent *out, const char *name, const json_t *entry
 	return HEL_OK;
 }
 
+/* Texts by name, says the format. */
+static hel_status check_metadata(const json_t *o)
+{
+	const char *name;
+	json_t *value;
+	if (!json_is_object(o))
+		return hel_fail(HEL_EFORMAT, "weights: __metadata__ is no JSON object");
+	json_object_foreach((json_t *)o, name, value)
+	{
+		if (!json_is_string(value))
+			return hel_fail(HEL_EFORMAT, "weights: __metadata__ '%.60s' is no text",
+					name);
+	}
+	return HEL_OK;
+}
+
 static hel_status check_extents(const json_t *header, uint64_t size)
 {
 	hel_status st = HEL_OK;
@@ -135,7 +151,9 @@ static hel_status check_extents(const json_t *header, uint64_t size)
 	TRY_ALLOC(e, hel_alloc(json_object_size(header) + 1, sizeof *e));
 	json_object_foreach((json_t *)header, name, entry)
 	{
-		if (strcmp(name, "__metadata__") != 0)
+		if (strcmp(name, "__metadata__") == 0)
+			TRY(check_metadata(entry));
+		else
 			TRY(read_extent(&e[count++], name, entry));
 	}
 	qsort(e, count, sizeof *e, by_begin);

@@ -1,5 +1,6 @@
 /* One grammar, two readers: what scan.c makes of a hundred thousand mutated rows and what records.c
  * makes of each of them. */
+#include "features/cells.h"
 #include "features/hash.h"
 #include "rowfile.h"
 #include <math.h>
@@ -106,8 +107,43 @@ static void test_readers_agree(void **state)
 	free(good);
 }
 
+static void test_marks(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		size_t size, skipped;
+		const char *encoding;
+	} cases[] = {
+	    {"a", 1, 0, NULL},
+	    {"", 0, 0, NULL},
+	    {"\xef\xbb\xbf"
+	     "6",
+	     4, 3, NULL},
+	    {"\xef\xbb", 2, 0, NULL},
+	    {"\xff\xfe"
+	     "6\0",
+	     4, 0, "UTF-16"},
+	    {"\xfe\xff\0006", 4, 0, "UTF-16"},
+	    {"\xff\xfe\0\0006\0\0\0", 8, 0, "UTF-32"},
+	    {"\0\0\xfe\xff\0\0\0006", 8, 0, "UTF-32"},
+	};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(cases); i++) {
+		const char *text = cases[i].bytes;
+		size_t size = cases[i].size;
+		const char *encoding = hel_skip_mark(&text, &size);
+		if (cases[i].encoding)
+			assert_string_equal(cases[i].encoding, encoding);
+		else
+			assert_null(encoding);
+		assert_int_equal(cases[i].skipped, text - cases[i].bytes);
+		assert_int_equal(cases[i].size - cases[i].skipped, size);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_readers_agree)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_marks),
+					   cmocka_unit_test(test_readers_agree)};
 	return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);
 }

@@ -50,6 +50,15 @@ static void test_strict(void **state)
 	    "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
 	    "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
 	    "GET /healthz HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+	    /* lines that end with LF alone, that go on, without a name, with a zero byte */
+	    "GET /healthz HTTP/1.1\nHost: a\r\n\r\n",
+	    "GET /healthz HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
+	    "GET /healthz HTTP/1.1\nHost: a\nX: b\n\n",
+	    "GET /healthz HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n",
+	    "GET /healthz HTTP/1.1\r\nHost: a\r\nX: b\r\n\tc\r\nY: d\r\n\r\n",
+	    "GET /healthz HTTP/1.1\r\nHost: a\r\n: b\r\nX: b\r\n\r\n",
+	    "GET /healthz HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n",
+	    "GET /healthz HTTP/1.1\r\n: b\r\nHost: a\r\n\r\n",
 	};
 	for (size_t i = 0; i < HEL_ARRAY_LEN(ambiguous); i++) {
 		const int status = raw(s.port, ambiguous[i], &closed);
@@ -65,6 +74,11 @@ static void test_strict(void **state)
 	assert_int_equal(200, raw(s.port, "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n", &closed));
 	assert_false(closed);
 	assert_int_equal(200, raw(s.port, "GET /healthz HTTP/1.0\r\n\r\n", &closed));
+	assert_int_equal(200, raw(s.port,
+				  "GET /healthz?a=%20b&c HTTP/1.1\r\nHost:a  \r\nX:\r\nY: \t b "
+				  "\t\r\nCookie: a=b; c=d\r\nAccept: */*\r\n\r\n",
+				  &closed));
+	assert_false(closed);
 	server_stop(&s);
 }
 

@@ -404,6 +404,47 @@ static void test_registry_of_another_shape(void **state)
 	assert_status(HEL_EVERSION, hel_store_open(&store, &settings, &counters));
 }
 
+/* A file that is no database, or no longer one, is kept under another name, each under its own. */
+static void test_registry_of_junk(void **state)
+{
+	(void)state;
+	static const char *const aside[] = {"registry.sqlite.unusable",
+					    "registry.sqlite.unusable.2"};
+	char path[128], junk[8192], read_back[sizeof junk];
+	struct stat info;
+	for (size_t i = 0; i < HEL_ARRAY_LEN(aside); i++) {
+		open_store();
+		hel_keyset_release(store, make_ready(&somebody));
+		close_store();
+		memset(junk, 'a' + (int)i, sizeof junk);
+		if (i) /* the head of a database, then junk */
+			memcpy(junk, "SQLite format 3", 16);
+		snprintf(path, sizeof path, "%s/data/registry.sqlite", temp_dir);
+		assert_ok(hel_file_write(path, junk, sizeof junk, 0600));
+		open_store();
+		assert_int_equal(0, sessions());
+		hel_keyset_release(store, make_ready(&somebody));
+		close_store();
+		open_store(); /* and the new one lasts */
+		assert_int_equal(1, sessions());
+		close_store();
+		snprintf(path, sizeof path, "%s/data/%s", temp_dir, aside[i]);
+		assert_int_equal(0, stat(path, &info));
+		assert_int_equal(sizeof junk, info.st_size);
+		FILE *f = fopen(path, "rb");
+		assert_non_null(f);
+		assert_int_equal(sizeof junk, fread(read_back, 1, sizeof read_back, f));
+		fclose(f);
+		assert_memory_equal(junk, read_back, sizeof junk);
+	}
+	/* what cannot be moved away ends the start: a folder in its place */
+	snprintf(path, sizeof path, "%s/data/registry.sqlite", temp_dir);
+	assert_int_equal(0, unlink(path));
+	assert_int_equal(0, mkdir(path, 0700));
+	assert_status(HEL_EIO, hel_store_open(&store, &settings, &counters));
+	assert_int_equal(0, rmdir(path));
+}
+
 /* --- damage ------------------------------------------------------------------------------- */
 
 static void path_of(char out[256], const hel_keyset *k, const char *suffix)
@@ -521,6 +562,7 @@ int main(void)
 	    cmocka_unit_test_setup(test_bad_rows, fresh),
 	    cmocka_unit_test_setup(test_rows_against_parameters, fresh),
 	    cmocka_unit_test_setup(test_registry_of_another_shape, fresh),
+	    cmocka_unit_test_setup(test_registry_of_junk, fresh),
 	    cmocka_unit_test_setup(test_lost, fresh),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -7,12 +7,12 @@
 
 static json_t *row_json(const hel_args *args, unsigned degree, const hel_fidelity *f)
 {
-	hel_say(args, "%6u  %-6s  %.4f  %9.3g  %9.3g  %6.1f  %zu\n", degree,
-		hel_auc_says(f->fitted.auc).at, f->fitted.accuracy, f->distance, f->largest,
-		f->bits, f->differ);
-	return json_pack("{s:i, s:o, s:f, s:f, s:f, s:f, s:I}", "degree", (int)degree, "auc",
-			 hel_report_auc(f->fitted.auc), "accuracy", f->fitted.accuracy, "distance",
-			 f->distance, "largest_change", f->largest, "bits", f->bits,
+	hel_say(args, "%6u  %-6s  %-6s  %9.3g  %9.3g  %6.1f  %zu\n", degree,
+		hel_auc_says(f->fitted.auc).at, hel_accuracy_says(&f->fitted).at, f->distance,
+		f->largest, f->bits, f->differ);
+	return json_pack("{s:i, s:o, s:o, s:f, s:f, s:f, s:I}", "degree", (int)degree, "auc",
+			 hel_report_auc(f->fitted.auc), "accuracy", hel_report_accuracy(&f->fitted),
+			 "distance", f->distance, "largest_change", f->largest, "bits", f->bits,
 			 "decisions_differ", (json_int_t)f->differ);
 }
 
@@ -36,18 +36,19 @@ static hel_status run_approximate(const hel_args *args, json_t *out)
 				    fit && *fit == 'c' ? HEL_INTERPOLATION : HEL_LEAST_SQUARES,
 				    &samples, args->pool));
 	hel_say(args,
-		"%s by polynomials, %zu records: as trained AUC %s, accuracy %.4f, spread "
+		"%s by polynomials, %zu records: as trained AUC %s, accuracy %s, spread "
 		"of logits %.3g\n"
 		"degree     AUC  accuracy  distance    largest    bits  decisions that differ\n",
 		hel_activation_name(kind), row->rows, hel_auc_says(row->trained.auc).at,
-		row->trained.accuracy, row->spread);
+		hel_accuracy_says(&row->trained).at, row->spread);
 	for (unsigned d = 2; d <= HEL_MAX_APPROXIMATION; d++)
 		json_array_append_new(rows, row_json(args, d, &row[d - 2]));
-	json_object_update_new(
-	    out,
-	    json_pack("{s:s, s:I, s:o, s:f, s:f, s:O}", "activation", hel_activation_name(kind),
-		      "rows", (json_int_t)row->rows, "auc", hel_report_auc(row->trained.auc),
-		      "accuracy", row->trained.accuracy, "spread", row->spread, "degrees", rows));
+	json_object_update_new(out,
+			       json_pack("{s:s, s:I, s:o, s:o, s:f, s:O}", "activation",
+					 hel_activation_name(kind), "rows", (json_int_t)row->rows,
+					 "auc", hel_report_auc(row->trained.auc), "accuracy",
+					 hel_report_accuracy(&row->trained), "spread", row->spread,
+					 "degrees", rows));
 done:
 	json_decref(rows);
 	hel_free(row);

@@ -83,22 +83,22 @@ static hel_status report_fit(const hel_args *args, json_t *out, const hel_fideli
 	const char *name = hel_activation_name(m->config.activation.kind);
 	hel_say(args,
 		"%s by polynomials of degree %u over %.2f times the values seen in %zu records:\n"
-		"  AUC %s -> %s, accuracy %.4f -> %.4f, log loss %.4f -> %.4f\n"
+		"  AUC %s -> %s, accuracy %s -> %s, log loss %.4f -> %.4f\n"
 		"  largest change of a logit %.3g of a spread of %.3g (%.1f bits), %zu decisions "
 		"differ\n"
 		"written: %s (the model as it is evaluated)\n",
 		name, c->degree, c->margin, f->rows, hel_auc_says(f->trained.auc).at,
-		hel_auc_says(f->fitted.auc).at, f->trained.accuracy, f->fitted.accuracy,
-		f->trained.log_loss, f->fitted.log_loss, f->largest, f->spread, f->bits, f->differ,
-		path);
-	json_object_set_new(out, "activation",
-			    json_pack("{s:s, s:i, s:f, s:o, s:o, s:f, s:f, s:f, s:f, s:I}", "kind",
-				      name, "degree", (int)c->degree, "margin", c->margin, "auc",
-				      hel_report_auc(f->trained.auc), "auc_polynomial",
-				      hel_report_auc(f->fitted.auc), "accuracy",
-				      f->trained.accuracy, "accuracy_polynomial",
-				      f->fitted.accuracy, "largest_change", f->largest, "spread",
-				      f->spread, "decisions_differ", (json_int_t)f->differ));
+		hel_auc_says(f->fitted.auc).at, hel_accuracy_says(&f->trained).at,
+		hel_accuracy_says(&f->fitted).at, f->trained.log_loss, f->fitted.log_loss,
+		f->largest, f->spread, f->bits, f->differ, path);
+	json_object_set_new(
+	    out, "activation",
+	    json_pack("{s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:f, s:f, s:I}", "kind", name, "degree",
+		      (int)c->degree, "margin", c->margin, "auc", hel_report_auc(f->trained.auc),
+		      "auc_polynomial", hel_report_auc(f->fitted.auc), "accuracy",
+		      hel_report_accuracy(&f->trained), "accuracy_polynomial",
+		      hel_report_accuracy(&f->fitted), "largest_change", f->largest, "spread",
+		      f->spread, "decisions_differ", (json_int_t)f->differ));
 done:
 	return st;
 }

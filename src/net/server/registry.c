@@ -107,21 +107,32 @@ done:
 	return st;
 }
 
+/* The first name of PATH.unusable, PATH.unusable.2 ... that nothing has: what was put aside before
+ * stays. */
+static void name_aside(char *out, size_t size, const char *path)
+{
+	snprintf(out, size, "%s.unusable", path);
+	for (unsigned n = 2; access(out, F_OK) == 0; n++)
+		snprintf(out, size, "%s.unusable.%u", path, n);
+}
+
 /* Its sessions are left out: their clients will upload again. */
 static hel_status put_aside(hel_registry *r, const char *path)
 {
-	char aside[4096], from[4096], why[256];
+	char aside[4096], from[4096], to[4112], why[256];
 	static const char *const suffix[] = {"", "-wal", "-shm"};
 	snprintf(why, sizeof why, "%s", hel_error_detail());
 	sqlite3_close(r->db);
 	r->db = NULL;
+	name_aside(aside, sizeof aside, path);
 	for (size_t i = 0; i < HEL_ARRAY_LEN(suffix); i++) {
 		snprintf(from, sizeof from, "%s%s", path, suffix[i]);
-		snprintf(aside, sizeof aside, "%s.unusable%s", path, suffix[i]);
-		if (rename(from, aside) && !i)
+		snprintf(to, sizeof to, "%s%s", aside, suffix[i]);
+		if (rename(from, to) && !i)
 			return hel_fail(HEL_EIO, "cannot put %s aside: %s", path, strerror(errno));
 	}
-	hel_log("error", "registry_put_aside", "{s:s, s:s}", "file", path, "reason", why);
+	hel_log("error", "registry_put_aside", "{s:s, s:s, s:s, s:s}", "file", path, "as", aside,
+		"reason", why, "left_out", "all sessions: their clients upload again");
 	return HEL_OK;
 }
 
@@ -132,7 +143,7 @@ hel_status hel_registry_open(hel_registry **out, const char *path)
 	TRY_ALLOC(r, hel_alloc(1, sizeof *r));
 	pthread_mutex_init(&r->lock, NULL);
 	st = open_file(r, path);
-	if (st == HEL_EIO && r->other_shape) {
+	if (st == HEL_EFORMAT || (st == HEL_EIO && r->other_shape)) {
 		TRY(put_aside(r, path));
 		st = open_file(r, path);
 	}

@@ -64,9 +64,18 @@ static void find_route(hel_request *r, const char *url, const char *method)
 /* What a head says about where it ends and whom it is for must be said once and plainly: servers
  * and proxies that read it differently would take one client's bytes for another's request. */
 typedef struct head {
-	unsigned hosts, lengths, encodings;
-	bool odd_name, odd_value, odd_length;
+	unsigned lines, hosts, lengths, encodings;
+	bool odd_name, odd_value, odd_length, odd_line;
+	const char *end; /* of the text before; NULL: lines are not looked at */
 } head;
+
+/* libmicrohttpd 0.9.75 (Debian 12) ends texts in place, where a line had CR and LF: what follows
+ * otherwise had a bare LF, a zero byte, a nameless header or a line that goes on between. Later
+ * ones refuse these themselves (http.c). */
+static bool lines_are_in_place(void)
+{
+	return strcmp(MHD_get_version(), "0.9.75") == 0;
+}
 
 static bool is_token(const char *text)
 {
@@ -85,10 +94,15 @@ static bool goes_on(const char *name, const char *framing)
 }
 
 static enum MHD_Result look_at_header(void *arg, enum MHD_ValueKind kind, const char *name,
-				      const char *value)
+				      size_t name_size, const char *value, size_t value_size)
 {
 	head *h = arg;
 	(void)kind;
+	(void)name_size;
+	h->odd_line |= h->end && name != h->end + 2;
+	if (h->end)
+		h->end = value ? value + value_size : NULL;
+	h->lines++;
 	h->odd_name |= !is_token(name) || goes_on(name, MHD_HTTP_HEADER_CONTENT_LENGTH) ||
 		       goes_on(name, MHD_HTTP_HEADER_TRANSFER_ENCODING);
 	h->odd_value |= value && strpbrk(value, "\r\n\v\f");
@@ -110,12 +124,18 @@ static void refuse_head(hel_request *r, unsigned status, const char *code, const
 /* The announced length; a body without one is refused. */
 static void read_head(hel_request *r, const char *version)
 {
-	head h = {0};
-	MHD_get_connection_values(r->connection, MHD_HEADER_KIND, look_at_header, &h);
+	head h = {.end = lines_are_in_place() ? version + strlen(version) : NULL};
+	MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, look_at_header, &h);
+	/* a line without a name ends the head there, where an empty one should */
+	h.odd_line |= h.lines && h.end && (h.end[2] || h.end[3]);
 	const char *length = hel_request_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	const bool needs_host = strcmp(version, MHD_HTTP_VERSION_1_0) != 0;
 	if (h.odd_name)
 		refuse_head(r, 400, "malformed", "a header's name is no word");
+	else if (h.odd_line)
+		refuse_head(r, 400, "malformed",
+			    "a line of the head does not end with CR and LF, goes "
+			    "on in the next one, or has no name");
 	else if (h.odd_value)
 		refuse_head(r, 400, "malformed", "a header holds the end of a line");
 	else if (h.hosts > 1 || (needs_host && !h.hosts))

@@ -2,10 +2,9 @@
  * avx2/vector.h; the tests have one in plain C). Included by one file per instruction set; gives
  * `KERNELS(name)`.
  *
- * A `wide` register holds 64-bit numbers: those of even lanes in one register, those of odd lanes
- * in another. Where WIDE_HALVES is defined, for "even" and "odd" read "of the lower half" and "of
- * the upper half": what mul_wide multiplies there. Ranges stand at each function; asserts check
- * them in debug builds.
+ * A `wide` holds 64-bit numbers in two registers: of even and of odd lanes, or, where WIDE_HALVES
+ * is defined, of the lower and of the upper half. Ranges stand at each function; asserts check them
+ * in debug builds.
  */
 #ifndef LANES
 #error "include a vocabulary first"
@@ -55,43 +54,55 @@ INLINE vec canonical(vec v, const modulus *m)
 	return once(once(v, m->q2), m->q);
 }
 
-/* --- Shoup's product: any v, w < q: v*w mod q in [0, 2q) (Harvey 2014) -------------- */
-
-INLINE vec shoup(vec v, vec w, vec ws, const modulus *m)
-{
-	vec high = high_words(mul_wide(v, ws), mul_wide(odd(v), odd(ws)));
-	return minus(mul_low(v, w), mul_low(high, m->q));
-}
-
-/* w, ws: the same number in even and odd lanes */
-INLINE vec shoup_all(vec v, vec w, vec ws, const modulus *m)
-{
-	vec high = high_words(mul_wide(v, ws), mul_wide(odd(v), ws));
-	return minus(mul_low(v, w), mul_low(high, m->q));
-}
-
-/* --- 64-bit accumulators and Montgomery's reduction ------------------------------------ */
+/* --- products of 64 bits ---------------------------------------------------------------- */
 
 typedef struct wide {
-	vec even, odd;
+	vec first, second;
 } wide;
 
-INLINE wide wide_zero(void)
+INLINE vec high_words(wide v)
 {
-	return (wide){all(0), all(0)};
-}
-
-/* acc + x*y; y_odd: y's odd lanes in even places */
-INLINE wide multiply_add(wide acc, vec x, vec x_odd, vec y, vec y_odd)
-{
-	return (wide){plus_wide(acc.even, mul_wide(x, y)),
-		      plus_wide(acc.odd, mul_wide(x_odd, y_odd))};
+	return high_words_of(v.first, v.second);
 }
 
 INLINE wide product(vec x, vec y)
 {
-	return (wide){mul_wide(x, y), mul_wide(odd(x), odd(y))};
+#ifdef WIDE_HALVES
+	return (wide){mul_lower(x, y), mul_upper(x, y)};
+#else
+	return (wide){mul_even(x, y), mul_even(odd(x), odd(y))};
+#endif
 }
+
+/* c: the same number in all lanes */
+INLINE wide product_all(vec x, vec c)
+{
+#ifdef WIDE_HALVES
+	return product(x, c);
+#else
+	return (wide){mul_even(x, c), mul_even(odd(x), c)};
+#endif
+}
+
+INLINE wide sum(wide a, wide b)
+{
+	return (wide){plus_wide(a.first, b.first), plus_wide(a.second, b.second)};
+}
+
+/* --- Shoup's product: any v, w < q: v*w mod q in [0, 2q) (Harvey 2014) -------------- */
+
+INLINE vec shoup(vec v, vec w, vec ws, const modulus *m)
+{
+	return minus(mul_low(v, w), mul_low(high_words(product(v, ws)), m->q));
+}
+
+/* w, ws: the same number in all lanes */
+INLINE vec shoup_all(vec v, vec w, vec ws, const modulus *m)
+{
+	return minus(mul_low(v, w), mul_low(high_words(product_all(v, ws)), m->q));
+}
+
+/* --- 64-bit accumulators and Montgomery's reduction ------------------------------------ */
 
 /* acc of `terms` products of numbers below 2^30 with numbers below q, so that its high word is
  * below terms * q / 4: acc / 2^32 mod q, in (0, 4q). With more than 12 terms one step is needed
@@ -99,16 +110,16 @@ INLINE wide product(vec x, vec y)
 INLINE vec reduce_lazy(wide acc, size_t terms, const modulus *m)
 {
 #ifdef WIDE_HALVES
-	const wide t = product(mul_low(low_words(acc.even, acc.odd), m->qinv), m->q);
-#else /* low words lie in even lanes, ready for mul_wide */
-	const wide t = {mul_wide(mul_wide(acc.even, m->qinv), m->q),
-			mul_wide(mul_wide(acc.odd, m->qinv), m->q)};
+	const wide t = product_all(mul_low(low_words_of(acc.first, acc.second), m->qinv), m->q);
+#else /* low words lie in even lanes already */
+	const wide t = {mul_even(mul_even(acc.first, m->qinv), m->q),
+			mul_even(mul_even(acc.second, m->qinv), m->q)};
 #endif
-	vec high = high_words(acc.even, acc.odd);
+	vec high = high_words(acc);
 	BELOW(high, 4 * m->one);
 	if (terms > 12)
 		high = once(high, m->q2);
-	return minus(plus(high, m->q), high_words(t.even, t.odd));
+	return minus(plus(high, m->q), high_words(t));
 }
 
 /* The same in [0, q); up to four terms leave it below 2q. */
@@ -122,7 +133,7 @@ INLINE vec reduce(wide acc, size_t terms, const modulus *m)
 INLINE wide fold(wide acc, const modulus *m)
 {
 	const vec high = all_wide(m->one << 32), high2 = all_wide(m->one << 33);
-	return (wide){once(once(acc.even, high2), high), once(once(acc.odd, high2), high)};
+	return (wide){once(once(acc.first, high2), high), once(once(acc.second, high2), high)};
 }
 
 /* --- NTT --------------------------------------------------------------------------------- */
@@ -444,10 +455,8 @@ static void tensor(uint32_t *const d[3], const uint32_t *const a[2], const uint3
 		const vec a0 = reduce(product(load(a[0] + i), r2), 1, m);
 		const vec a1 = reduce(product(load(a[1] + i), r2), 1, m);
 		const vec b0 = load(b[0] + i), b1 = load(b[1] + i);
-		const vec b0_odd = odd(b0), a1_odd = odd(a1);
 		store(d[0] + i, reduce(product(a0, b0), 1, m));
-		store(d[1] + i,
-		      reduce(multiply_add(product(a0, b1), a1, a1_odd, b0, b0_odd), 2, m));
+		store(d[1] + i, reduce(sum(product(a0, b1), product(a1, b0)), 2, m));
 		store(d[2] + i, reduce(product(a1, b1), 1, m));
 	}
 }
@@ -481,21 +490,18 @@ INLINE void key_product_of(uint32_t *r0, uint32_t *r1, const hel_key_terms *term
 	const modulus mod = modulus_of(p), *m = &mod;
 	const vec factor = all(terms->factor);
 	for (uint32_t i = 0; i < p->n; i += LANES) {
-		wide acc0 = wide_zero(), acc1 = acc0;
-		if (terms->base) {
-			const vec x = load(terms->base + i);
-			acc0 = (wide){mul_wide(x, factor), mul_wide(odd(x), factor)};
-		}
+		wide acc0 = {all(0), all(0)}, acc1 = acc0;
+		if (terms->base)
+			acc0 = product_all(load(terms->base + i), factor);
 		for (size_t k = 0, room = HEL_MAX_TERMS - 1; k < count; k++, room--) {
 			if (!room) {
 				acc0 = fold(acc0, m);
 				acc1 = fold(acc1, m);
 				room = HEL_MAX_TERMS - 4;
 			}
-			const vec x = load(terms->x[k] + i), x_odd = odd(x);
-			const vec y0 = load(terms->y0[k] + i), y1 = load(terms->y1[k] + i);
-			acc0 = multiply_add(acc0, x, x_odd, y0, odd(y0));
-			acc1 = multiply_add(acc1, x, x_odd, y1, odd(y1));
+			const vec x = load(terms->x[k] + i);
+			acc0 = sum(acc0, product(x, load(terms->y0[k] + i)));
+			acc1 = sum(acc1, product(x, load(terms->y1[k] + i)));
 		}
 		vec v0 = reduce(acc0, count + 1, m), v1 = reduce(acc1, count + 1, m);
 		if (perm) {
@@ -535,17 +541,14 @@ INLINE void convert_of(uint32_t *r, const hel_conversion *x, size_t count, const
 	const vec last = all(x->last), start = all_wide((uint64_t)x->last << 32);
 	for (uint32_t i = 0; i < p->n; i += LANES) {
 		wide acc = {start, start};
-		if (x->u) {
-			const vec u = load(x->u + i);
-			acc = (wide){mul_wide(u, last), mul_wide(odd(u), last)};
-		}
+		if (x->u)
+			acc = product_all(load(x->u + i), last);
 		for (size_t j = 0, room = HEL_MAX_TERMS - 4; j < count; j++, room--) {
 			if (!room) {
 				acc = fold(acc, m);
 				room = HEL_MAX_TERMS - 4;
 			}
-			const vec y = load(x->y + j * p->n + i), c = all(x->c[j]);
-			acc = multiply_add(acc, y, odd(y), c, c);
+			acc = sum(acc, product_all(load(x->y + j * p->n + i), all(x->c[j])));
 		}
 		store(r + i, reduce_lazy(acc, count + 4, m));
 	}
@@ -594,12 +597,10 @@ static void lower(uint32_t *r, const hel_division *d, uint32_t *work, const hel_
 static void quotient(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t count, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i += LANES) {
-		vec sum = all(1u << 23);
-		for (size_t j = 0; j < count; j++) {
-			const vec v = load(y + j * n + i), f = all(inv[j]);
-			sum = plus(sum, high_words(mul_wide(v, f), mul_wide(odd(v), f)));
-		}
-		store(u + i, shift_right(sum, 24));
+		vec v = all(1u << 23);
+		for (size_t j = 0; j < count; j++)
+			v = plus(v, high_words(product_all(load(y + j * n + i), all(inv[j]))));
+		store(u + i, shift_right(v, 24));
 	}
 }
 
@@ -610,9 +611,8 @@ static void residues(uint32_t *r, const uint32_t *high, const uint32_t *low, hel
 	const modulus mod = modulus_of(p), *m = &mod;
 	const vec f_low = all(f.low), f_high = all(f.high), middle = all(f.middle);
 	for (uint32_t i = 0; i < p->n; i += LANES) {
-		const vec h = load(high + i), l = load(low + i);
-		wide acc = {mul_wide(h, f_high), mul_wide(odd(h), f_high)};
-		acc = multiply_add(acc, l, odd(l), f_low, f_low);
+		const wide acc =
+		    sum(product_all(load(high + i), f_high), product_all(load(low + i), f_low));
 		store(r + i, once(minus(plus(reduce(acc, 6, m), m->q), middle), m->q));
 	}
 }

@@ -7,8 +7,9 @@
 #ifdef __FAST_MATH__
 #error "helrm needs exact IEEE arithmetic: compile it without -ffast-math and -Ofast"
 #endif
-#if __SIZEOF_POINTER__ < 8 || !defined(__SIZEOF_INT128__)
-#error "helrm needs a 64-bit target: sizes and products of residues take 64 and 128 bits"
+#if (__SIZEOF_POINTER__ < 8 && !defined(__wasm32__)) || !defined(__SIZEOF_INT128__)
+#error                                                                                             \
+    "helrm needs a 64-bit target: sizes and products of residues take 64 and 128 bits; a client also runs in 32-bit WebAssembly"
 #endif
 
 #include "base/bytes.h"

@@ -162,16 +162,16 @@ static void from_montgomery(const hel_params *p, uint32_t *out, const uint32_t *
 	p->ring.k->mont_mul(out, in, one, p->ring.at + prime, 1);
 }
 
-size_t hel_switch_key_bytes(const hel_params *p, const hel_key_request *r)
+uint64_t hel_switch_key_bytes(const hel_params *p, const hel_key_request *r)
 {
-	return 8 + key_rows(p, r) * hel_packed_size(p->ring.n, HEL_PRIME_BITS);
+	return 8 + (uint64_t)key_rows(p, r) * hel_packed_size(p->ring.n, HEL_PRIME_BITS);
 }
 
 #define HEAD_BYTES (HEL_HASH_BYTES + HEL_CLIENT_ID_BYTES + HEL_SEED_BYTES + 4)
 
-size_t hel_keys_file_bytes(const hel_params *p, const hel_key_request *requests, size_t count)
+uint64_t hel_keys_file_bytes(const hel_params *p, const hel_key_request *requests, size_t count)
 {
-	size_t bytes = HEL_CONTAINER_OVERHEAD + HEAD_BYTES;
+	uint64_t bytes = HEL_CONTAINER_OVERHEAD + HEAD_BYTES;
 	for (size_t i = 0; i < count; i++)
 		bytes += hel_switch_key_bytes(p, &requests[i]);
 	return bytes;

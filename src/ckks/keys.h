@@ -21,9 +21,9 @@ const hel_bconv *hel_key_special(const hel_params *p, uint32_t galois);
 /** Digits of a key: rows of (15). */
 size_t hel_key_digits(const hel_params *p, const hel_key_request *request);
 /** Bytes of one key on the wire. */
-size_t hel_switch_key_bytes(const hel_params *p, const hel_key_request *request);
+uint64_t hel_switch_key_bytes(const hel_params *p, const hel_key_request *request);
 /** Bytes of a whole file of keys. */
-size_t hel_keys_file_bytes(const hel_params *p, const hel_key_request *requests, size_t count);
+uint64_t hel_keys_file_bytes(const hel_params *p, const hel_key_request *requests, size_t count);
 /** What stands in front of the keys' residues in a file. */
 void hel_keys_write_head(hel_writer *w, const hel_params *p, const uint8_t *client,
 			 const uint8_t *seed, const hel_key_request *requests, size_t count);

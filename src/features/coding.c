@@ -106,9 +106,9 @@ static bool has_constant(const hel_schema *s)
 	return false;
 }
 
-size_t hel_features_width(const hel_schema *s, unsigned degree)
+uint64_t hel_features_width(const hel_schema *s, unsigned degree)
 {
-	size_t n = hel_features_dense(s, degree) + has_constant(s);
+	uint64_t n = hel_features_dense(s, degree) + has_constant(s);
 	for (size_t i = 0; i < s->table_count; i++)
 		n += hel_table_features(&s->table[i]);
 	return n;
@@ -116,7 +116,8 @@ size_t hel_features_width(const hel_schema *s, unsigned degree)
 
 uint32_t hel_features_ranges(double *range, uint32_t *group, const hel_schema *s, unsigned degree)
 {
-	const size_t dense = hel_features_dense(s, degree), width = hel_features_width(s, degree);
+	const size_t dense = hel_features_dense(s, degree);
+	const size_t width = (size_t)hel_features_width(s, degree);
 	uint32_t groups = 0;
 	size_t at = dense;
 	for (size_t i = 0; i < width; i++) {
@@ -200,7 +201,7 @@ static void fill_table(double *out, const hel_table_field *t, const uint32_t *ho
 void hel_features_fill(double *out, const hel_schema *s, const double *dense, const uint32_t *hots,
 		       unsigned degree)
 {
-	const size_t n = s->dense_count, all = hel_features_width(s, degree);
+	const size_t n = s->dense_count, all = (size_t)hel_features_width(s, degree);
 	uint32_t first = 0, local[HEL_MAX_DIGITS];
 	double *const end = out + all;
 	memcpy(out, dense, n * sizeof *out);

@@ -27,7 +27,7 @@ bool hel_table_can_be(const hel_table_field *t, hel_coding coding, uint32_t size
 size_t hel_table_features(const hel_table_field *t);
 /** The client's feature vector: dense values; with degree 2 all products x_i x_j, i <= j, in
  *  lexicographic order; then those of all tables; then, if any is GRID, a 1. */
-size_t hel_features_width(const hel_schema *s, unsigned degree);
+uint64_t hel_features_width(const hel_schema *s, unsigned degree);
 /** Where those of the first table begin. */
 size_t hel_features_dense(const hel_schema *s, unsigned degree);
 size_t hel_monomials(size_t dense);

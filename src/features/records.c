@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_FILE ((size_t)1 << 32)
+#define MAX_FILE ((size_t)UINT32_MAX)
 
 void hel_records_clear(hel_records *r)
 {

@@ -68,20 +68,42 @@ static inline vec mul_low(vec a, vec b)
 }
 
 #ifdef WIDE_HALVES
-#define OF_PAIR(i) ((i) / 2) /* where mul_wide finds the operands of lanes i, i + 1 */
-#define ODD(i) (LANES / 2 + (i) % (LANES / 2))
-#define PAIR_OF(i) ((i) % (LANES / 2) * 2) /* and where a lane's product is */
-#define IS_ODD(i) ((i) >= LANES / 2)
+#define SECOND(i)                                                                                  \
+	((i) >= LANES / 2) /* does the wide number of a lane lie in the second register? */
+#define PLACE(i) ((i) % (LANES / 2) * 2) /* where does it begin there? */
+
+static inline vec mul_lower(vec a, vec b)
+{
+	EACH_WIDE((uint64_t)a.at[i / 2] * b.at[i / 2]);
+}
+
+static inline vec mul_upper(vec a, vec b)
+{
+	EACH_WIDE((uint64_t)a.at[(LANES + i) / 2] * b.at[(LANES + i) / 2]);
+}
+
+static inline vec low_words_of(vec lower, vec upper)
+{
+	EACH((SECOND(i) ? upper : lower).at[PLACE(i)]);
+}
 #else
-#define OF_PAIR(i) (i)
-#define ODD(i) ((i) | 1)
-#define PAIR_OF(i) ((i) & ~1)
-#define IS_ODD(i) ((i)&1)
+#define SECOND(i) ((i)&1)
+#define PLACE(i) ((i) & ~1)
+
+static inline vec mul_even(vec a, vec b)
+{
+	EACH_WIDE((uint64_t)a.at[i] * b.at[i]);
+}
+
+static inline vec odd(vec v)
+{
+	EACH(v.at[i | 1]);
+}
 #endif
 
-static inline vec mul_wide(vec a, vec b)
+static inline vec high_words_of(vec first, vec second)
 {
-	EACH_WIDE((uint64_t)a.at[OF_PAIR(i)] * b.at[OF_PAIR(i)]);
+	EACH((SECOND(i) ? second : first).at[PLACE(i) + 1]);
 }
 
 static inline vec plus_wide(vec a, vec b)
@@ -89,23 +111,6 @@ static inline vec plus_wide(vec a, vec b)
 	EACH_WIDE(((uint64_t)a.at[i + 1] << 32 | a.at[i]) +
 		  ((uint64_t)b.at[i + 1] << 32 | b.at[i]));
 }
-
-static inline vec odd(vec v)
-{
-	EACH(v.at[ODD(i)]);
-}
-
-static inline vec high_words(vec even_wide, vec odd_wide)
-{
-	EACH((IS_ODD(i) ? odd_wide : even_wide).at[PAIR_OF(i) + 1]);
-}
-
-#ifdef WIDE_HALVES
-static inline vec low_words(vec even_wide, vec odd_wide)
-{
-	EACH((IS_ODD(i) ? odd_wide : even_wide).at[PAIR_OF(i)]);
-}
-#endif
 
 static inline void transpose(vec *u, vec *v, int t)
 {

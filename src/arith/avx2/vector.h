@@ -56,7 +56,7 @@ static inline vec mul_low(vec a, vec b)
 }
 
 /* 64-bit products of the even lanes. */
-static inline vec mul_wide(vec a, vec b)
+static inline vec mul_even(vec a, vec b)
 {
 	return _mm256_mul_epu32(a, b);
 }
@@ -73,7 +73,7 @@ static inline vec odd(vec v)
 }
 
 /* The high words of 64-bit numbers that belong to even and to odd lanes, in their lanes. */
-static inline vec high_words(vec even_wide, vec odd_wide)
+static inline vec high_words_of(vec even_wide, vec odd_wide)
 {
 	return _mm256_blend_epi32(odd(even_wide), odd_wide, 0xAA);
 }

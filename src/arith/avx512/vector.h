@@ -54,7 +54,7 @@ static inline vec mul_low(vec a, vec b)
 	return _mm512_mullo_epi32(a, b);
 }
 
-static inline vec mul_wide(vec a, vec b)
+static inline vec mul_even(vec a, vec b)
 {
 	return _mm512_mul_epu32(a, b);
 }
@@ -69,7 +69,7 @@ static inline vec odd(vec v)
 	return _mm512_shuffle_epi32(v, (_MM_PERM_ENUM)0xF5);
 }
 
-static inline vec high_words(vec even_wide, vec odd_wide)
+static inline vec high_words_of(vec even_wide, vec odd_wide)
 {
 	return _mm512_mask_shuffle_epi32(odd_wide, 0x5555, even_wide, (_MM_PERM_ENUM)0xF5);
 }

@@ -6,7 +6,6 @@
 #include <arm_neon.h>
 
 #define LANES 4
-/* products are of lower halves (umull) and of upper halves (umull2) */
 #define WIDE_HALVES
 
 typedef uint32x4_t vec;
@@ -56,9 +55,14 @@ static inline vec mul_low(vec a, vec b)
 	return vmulq_u32(a, b);
 }
 
-static inline vec mul_wide(vec a, vec b)
+static inline vec mul_lower(vec a, vec b)
 {
 	return vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vget_low_u32(b)));
+}
+
+static inline vec mul_upper(vec a, vec b)
+{
+	return vreinterpretq_u32_u64(vmull_high_u32(a, b));
 }
 
 static inline vec plus_wide(vec a, vec b)
@@ -66,19 +70,14 @@ static inline vec plus_wide(vec a, vec b)
 	return vreinterpretq_u32_u64(vaddq_u64(vreinterpretq_u64_u32(a), vreinterpretq_u64_u32(b)));
 }
 
-static inline vec odd(vec v)
+static inline vec high_words_of(vec lower, vec upper)
 {
-	return vcombine_u32(vget_high_u32(v), vget_high_u32(v));
+	return vuzp2q_u32(lower, upper);
 }
 
-static inline vec high_words(vec even_wide, vec odd_wide)
+static inline vec low_words_of(vec lower, vec upper)
 {
-	return vuzp2q_u32(even_wide, odd_wide);
-}
-
-static inline vec low_words(vec even_wide, vec odd_wide)
-{
-	return vuzp1q_u32(even_wide, odd_wide);
+	return vuzp1q_u32(lower, upper);
 }
 
 static inline __attribute__((always_inline)) void transpose(vec *u, vec *v, int t)

@@ -50,10 +50,10 @@ static hel_status read_manifest(hel_client *c, const void *bytes, size_t size)
 		FAIL(HEL_EFORMAT,
 		     "the manifest's data set '%s' is not known, and it has no 'columns'",
 		     c->schema->dataset);
-	const size_t width = hel_features_width(c->schema, m->degree);
+	const uint64_t width = hel_features_width(c->schema, m->degree);
 	if (width != m->features)
-		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema %zu", m->features,
-		     width);
+		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema %llu", m->features,
+		     (unsigned long long)width);
 	TRY(hel_params_new(&c->params, &m->params));
 	TRY(hel_client_check_demands(c));
 done:

@@ -7,8 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-#define KEYS_BYTES_MAX ((size_t)4 << 30)
-#define QUERY_BYTES_MAX ((size_t)1 << 30)
+#define KEYS_BYTES_MAX ((uint64_t)4 << 30)
+#define QUERY_BYTES_MAX ((uint64_t)1 << 30)
 #define FEATURES_MAX ((uint64_t)1 << 27) /* of a whole batch */
 
 /* How often one feature may be sent: the compiler sends it once for each stage and block that reads
@@ -39,7 +39,7 @@ static hel_status check_sparse(const hel_manifest *m)
 static hel_status check_keys(const hel_client *c)
 {
 	const hel_manifest *m = c->manifest;
-	size_t keys = 0;
+	uint64_t keys = 0;
 	for (uint32_t i = 0; i < m->keys; i++) {
 		const uint32_t galois = m->key[i].galois;
 		if (!hel_key_stays(galois) && !(galois & 1))
@@ -59,21 +59,24 @@ static hel_status check_keys(const hel_client *c)
 	return keys <= KEYS_BYTES_MAX
 		   ? HEL_OK
 		   : hel_fail(HEL_ELIMIT,
-			      "the manifest asks for %zu MB of keys; at most %zu are accepted",
-			      keys >> 20, KEYS_BYTES_MAX >> 20);
+			      "the manifest asks for %llu MB of keys; at most %llu are accepted",
+			      (unsigned long long)keys >> 20,
+			      (unsigned long long)KEYS_BYTES_MAX >> 20);
 }
 
 static hel_status check_sizes(const hel_client *c)
 {
 	const hel_manifest *m = c->manifest;
-	size_t query = 0;
+	uint64_t query = 0;
 	for (uint32_t i = 0; i < m->inputs; i++)
 		query += c->params->limbs[m->input[i].level] *
 			 hel_packed_size(c->params->ring.n, HEL_PRIME_BITS);
 	if (query > QUERY_BYTES_MAX)
 		return hel_fail(HEL_ELIMIT,
-				"the manifest asks for %zu MB per query; at most %zu are accepted",
-				query >> 20, QUERY_BYTES_MAX >> 20);
+				"the manifest asks for %llu MB per query; at most %llu are "
+				"accepted",
+				(unsigned long long)query >> 20,
+				(unsigned long long)QUERY_BYTES_MAX >> 20);
 	if ((uint64_t)m->features << m->log_batch > FEATURES_MAX)
 		return hel_fail(HEL_ELIMIT, "the manifest asks for %u features of %zu records",
 				m->features, (size_t)1 << m->log_batch);

@@ -59,6 +59,23 @@ HEL_API HEL_CHECKED hel_status hel_access_keys(const hel_access *access, const h
 								 size_t size),
 					       void *arg);
 
+typedef struct hel_keys_source hel_keys_source; /**< An upload that is being generated. */
+
+/** The same upload for callers that cannot wait inside a call, as in a browser: they take the next
+ *  piece when they want it. The client outlives it, under the name it has now.
+ *  @retval HEL_EPARAMS access and client have different parameters. */
+HEL_API HEL_CHECKED hel_status hel_access_keys_begin(hel_keys_source **out,
+						     const hel_access *access,
+						     const hel_client *client);
+/** The next piece, borrowed until the next call; *size is 0 at the end.
+ *  - Cost: one row of a key, about a millisecond.
+ *  @retval HEL_ENOMEM out of memory. */
+HEL_API HEL_CHECKED hel_status hel_access_keys_next(const uint8_t **bytes, size_t *size,
+						    hel_keys_source *keys);
+/** Wipes and frees.
+ *  NULL is fine. */
+HEL_API void hel_access_keys_end(hel_keys_source *keys);
+
 #ifdef __cplusplus
 }
 #endif

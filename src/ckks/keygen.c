@@ -155,50 +155,6 @@ done:
 	return st;
 }
 
-/* A file on its way out: what was put so far is hashed. */
-typedef struct key_file {
-	hel_put put;
-	void *arg;
-	crypto_generichash_state hash;
-	hel_writer w;
-} key_file;
-
-static hel_status flush(key_file *f)
-{
-	hel_status st = f->w.status;
-	TRY(st);
-	crypto_generichash_update(&f->hash, f->w.bytes, f->w.size);
-	st = f->put(f->arg, f->w.bytes, f->w.size);
-	f->w.size = 0;
-done:
-	return st;
-}
-
-static hel_status stream_one(key_file *f, const hel_secret_key *secret, const uint8_t *seed,
-			     const uint8_t *error_seed, const hel_key_request *request,
-			     uint32_t *row)
-{
-	hel_status st = HEL_OK;
-	const hel_params *p = secret->params;
-	const size_t n = p->ring.n, limbs = p->limbs[request->level];
-	const size_t rows = limbs + hel_key_special(p, request->galois)->count;
-	key_maker m;
-	TRY(key_maker_init(&m, secret, request->galois, error_seed));
-	for (size_t d = 0; d < hel_key_digits(p, request); d++) {
-		hel_sample_gauss(m.error, n, &m.g);
-		for (size_t l = 0; l < rows; l++) {
-			hel_key_row_expand(row + n, p, seed, request->galois, d,
-					   hel_prime_of_limb(p, limbs, l));
-			make_row(&m, row, row + n, limbs, d, l);
-			hel_residues_write(&f->w, row, 1, n, n);
-			TRY(flush(f));
-		}
-	}
-done:
-	key_maker_clear(&m);
-	return st;
-}
-
 /* A seed from the secret, the nonce, the whole list of requests, and what it is for. */
 static void derive(uint8_t out[HEL_SEED_BYTES], const hel_secret_key *secret, const uint8_t *nonce,
 		   const hel_key_request *requests, size_t count, uint32_t use)
@@ -216,34 +172,145 @@ static void derive(uint8_t out[HEL_SEED_BYTES], const hel_secret_key *secret, co
 	hel_wipe(&h, sizeof h);
 }
 
+/* A file on its way out: what was given away so far is hashed. */
+struct hel_keys_source {
+	const hel_secret_key *secret;
+	uint8_t nonce[HEL_SEED_BYTES], seed[HEL_SEED_BYTES];
+	hel_key_request *request;
+	size_t count;
+	crypto_generichash_state hash;
+	hel_writer w; /* the last piece */
+	uint32_t *row;
+	key_maker maker; /* of the key that is being made */
+	bool begun, making, ended;
+	size_t key, digit, limb; /* the next row */
+};
+
+void hel_keys_source_free(hel_keys_source *s)
+{
+	if (!s)
+		return;
+	if (s->making)
+		key_maker_clear(&s->maker);
+	hel_writer_clear(&s->w);
+	hel_free(s->row);
+	hel_free(s->request);
+	hel_secret_free(s);
+}
+
+hel_status hel_keys_source_new(hel_keys_source **out, const hel_secret_key *secret,
+			       const uint8_t client[HEL_CLIENT_ID_BYTES],
+			       const uint8_t nonce[HEL_SEED_BYTES], const hel_key_request *requests,
+			       size_t count)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = secret->params;
+	hel_keys_source *s = NULL;
+	for (size_t i = 0; i < count; i++)
+		TRY(hel_key_request_check(p, &requests[i]));
+	TRY_ALLOC(s, hel_secret_alloc(1, sizeof *s));
+	s->secret = secret;
+	s->count = count;
+	memcpy(s->nonce, nonce, sizeof s->nonce);
+	TRY_ALLOC(s->request, hel_alloc(count, sizeof *requests));
+	memcpy(s->request, requests, count * sizeof *requests);
+	TRY_ALLOC(s->row, hel_alloc(2 * p->ring.n, sizeof *s->row));
+	crypto_generichash_init(&s->hash, NULL, 0, HEL_HASH_BYTES);
+	derive(s->seed, secret, nonce, requests, count, 0);
+	hel_container_begin_sized(&s->w, HEL_KIND_EVALUATION_KEYS,
+				  hel_keys_file_bytes(p, requests, count));
+	hel_keys_write_head(&s->w, p, client, s->seed, requests, count);
+	TRY(s->w.status);
+	*out = s;
+	s = NULL;
+done:
+	hel_keys_source_free(s);
+	return st;
+}
+
+static hel_status begin_key(hel_keys_source *s)
+{
+	uint8_t error_seed[HEL_SEED_BYTES];
+	derive(error_seed, s->secret, s->nonce, s->request, s->count, (uint32_t)s->key + 1);
+	hel_status st = key_maker_init(&s->maker, s->secret, s->request[s->key].galois, error_seed);
+	hel_wipe(error_seed, sizeof error_seed);
+	s->making = true;
+	return st;
+}
+
+/* Writes the next row, and turns to the one after it. */
+static hel_status write_row(hel_keys_source *s)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = s->secret->params;
+	const hel_key_request *request = &s->request[s->key];
+	const size_t n = p->ring.n, limbs = p->limbs[request->level];
+	if (!s->making)
+		TRY(begin_key(s));
+	if (!s->limb)
+		hel_sample_gauss(s->maker.error, n, &s->maker.g);
+	hel_key_row_expand(s->row + n, p, s->seed, request->galois, s->digit,
+			   hel_prime_of_limb(p, limbs, s->limb));
+	make_row(&s->maker, s->row, s->row + n, limbs, s->digit, s->limb);
+	hel_residues_write(&s->w, s->row, 1, n, n);
+	if (++s->limb == limbs + hel_key_special(p, request->galois)->count) {
+		s->limb = 0;
+		s->digit++;
+	}
+	if (s->digit == hel_key_digits(p, request)) {
+		key_maker_clear(&s->maker);
+		s->making = false;
+		s->digit = 0;
+		s->key++;
+	}
+	st = s->w.status;
+done:
+	return st;
+}
+
+hel_status hel_keys_source_next(const uint8_t **bytes, size_t *size, hel_keys_source *s)
+{
+	hel_status st = HEL_OK;
+	uint8_t hash[HEL_HASH_BYTES];
+	if (s->begun)
+		s->w.size = 0;
+	if (s->ended) {
+		*size = 0;
+		goto done;
+	}
+	if (s->begun)
+		TRY(write_row(s));
+	crypto_generichash_update(&s->hash, s->w.bytes, s->w.size);
+	if (s->key == s->count) { /* with the last row, or a head without any */
+		crypto_generichash_final(&s->hash, hash, sizeof hash);
+		hel_write_bytes(&s->w, hash, sizeof hash);
+		TRY(s->w.status);
+		s->ended = true;
+	}
+	s->begun = true;
+	*bytes = s->w.bytes;
+	*size = s->w.size;
+done:
+	return st;
+}
+
 hel_status hel_keys_stream(const hel_secret_key *secret, const uint8_t client[HEL_CLIENT_ID_BYTES],
 			   const uint8_t nonce[HEL_SEED_BYTES], const hel_key_request *requests,
 			   size_t count, hel_put put, void *arg)
 {
 	hel_status st = HEL_OK;
-	const hel_params *p = secret->params;
-	key_file f = {.put = put, .arg = arg};
-	uint8_t seed[HEL_SEED_BYTES], error_seed[HEL_SEED_BYTES], hash[HEL_HASH_BYTES];
-	uint32_t *row = NULL;
-	for (size_t i = 0; i < count; i++)
-		TRY(hel_key_request_check(p, &requests[i]));
-	crypto_generichash_init(&f.hash, NULL, 0, HEL_HASH_BYTES);
-	TRY_ALLOC(row, hel_alloc(2 * p->ring.n, sizeof *row));
-	derive(seed, secret, nonce, requests, count, 0);
-	hel_container_begin_sized(&f.w, HEL_KIND_EVALUATION_KEYS,
-				  hel_keys_file_bytes(p, requests, count));
-	hel_keys_write_head(&f.w, p, client, seed, requests, count);
-	TRY(flush(&f));
-	for (size_t i = 0; i < count; i++) {
-		derive(error_seed, secret, nonce, requests, count, (uint32_t)i + 1);
-		TRY(stream_one(&f, secret, seed, error_seed, &requests[i], row));
+	hel_keys_source *s = NULL;
+	const uint8_t *bytes;
+	size_t size;
+	TRY(hel_keys_source_new(&s, secret, client, nonce, requests, count));
+	for (;;) {
+		TRY(hel_keys_source_next(&bytes, &size, s));
+		if (!size)
+			break;
+		TRY(put(arg, bytes, size));
 	}
-	crypto_generichash_final(&f.hash, hash, sizeof hash);
-	st = put(arg, hash, sizeof hash);
 done:
-	hel_wipe(error_seed, sizeof error_seed);
-	hel_writer_clear(&f.w);
-	hel_free(row);
+	hel_keys_source_free(s);
 	return st;
 }
 

@@ -14,6 +14,17 @@ const uint8_t *hel_secret_key_client(const hel_secret_key *key);
  *  tell that two names are of one key. */
 void hel_secret_key_alias(uint8_t out[HEL_CLIENT_ID_BYTES], const hel_secret_key *key,
 			  const char *server, const uint8_t nonce[HEL_SEED_BYTES]);
+/** A whole file of keys, made row by row: the same bytes as hel_keys_stream, for those who cannot
+ *  wait inside a call. The secret key outlives it. */
+typedef struct hel_keys_source hel_keys_source; /* helrm/access.h shows it to clients */
+HEL_CHECKED hel_status hel_keys_source_new(hel_keys_source **out, const hel_secret_key *secret,
+					   const uint8_t client[HEL_CLIENT_ID_BYTES],
+					   const uint8_t nonce[HEL_SEED_BYTES],
+					   const hel_key_request *requests, size_t count);
+/** The next bytes, borrowed until the next call; *size is 0 at the end. */
+HEL_CHECKED hel_status hel_keys_source_next(const uint8_t **bytes, size_t *size,
+					    hel_keys_source *source);
+void hel_keys_source_free(hel_keys_source *source);
 /** Generates a whole file of keys row by row into `put`; memory: a few polynomials. `client`:
  * the name in its head. Deterministic: equal secrets, nonces and requests give equal bytes, so that
  * an upload can be resumed. A nonce must never serve two key sets of one secret; other requests

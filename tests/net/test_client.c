@@ -1,5 +1,6 @@
 /* The client library: the secret at rest, what an access promises, keys that stream, expand and
  * map. */
+#include "base/json.h"
 #include "ckks/secret.h"
 #include "fixture.h"
 #include <helrm/refresh.h>
@@ -83,6 +84,24 @@ static void test_keys(void **state)
 	assert_ok(hel_access_keys(b, c, append, &other));
 	assert_int_equal(first.size, hel_access_keys_size(a, c));
 	assert_memory_equal(first.bytes, again.bytes, first.size); /* resumable */
+	hel_keys_source *source; /* piece by piece: the same bytes; ended early: nothing is lost */
+	const uint8_t *piece;
+	size_t taken = 0, size;
+	assert_ok(hel_access_keys_begin(&source, a, c));
+	for (int end = 0; !end; taken += size) {
+		assert_ok(hel_access_keys_next(&piece, &size, source));
+		assert_true(size <= first.size - taken);
+		assert_memory_equal(piece, first.bytes + taken, size);
+		end = !size;
+	}
+	assert_int_equal(taken, first.size);
+	assert_ok(hel_access_keys_next(&piece, &size, source));
+	assert_int_equal(size, 0);
+	hel_access_keys_end(source);
+	assert_ok(hel_access_keys_begin(&source, a, c));
+	for (int i = 0; i < 3; i++)
+		assert_ok(hel_access_keys_next(&piece, &size, source));
+	hel_access_keys_end(source);
 	size_t same = 0; /* another access, other randomness */
 	for (size_t i = first.size / 2; i < first.size; i++)
 		same += first.bytes[i] == other.bytes[i];
@@ -109,6 +128,66 @@ static void test_keys(void **state)
 	hel_writer_clear(&expanded);
 	hel_access_free(a);
 	hel_access_free(b);
+	hel_client_free(c);
+}
+
+/* A record of which all is missing but one column. */
+static void one_value(char *out, size_t size, const hel_json_value *columns, const char *name,
+		      const char *value)
+{
+	size_t n = 0;
+	for (const hel_json_value *v = columns->first; v; v = v->next) {
+		const char *column = hel_json_text(v, "name");
+		n += (size_t)snprintf(out + n, size - n, "%s\"%s\": %s", n ? ", " : "{", column,
+				      strcmp(column, name) == 0 ? value : "null");
+	}
+	snprintf(out + n, size - n, "}");
+}
+
+/* What the form says is what doubts say: at a bound there are none, beyond it one. */
+static void test_columns(void **state)
+{
+	(void)state;
+	uint8_t *text;
+	size_t size, numbers = 0, categories = 0;
+	hel_json *json;
+	hel_client *c = open_model("models/heart.helm", NULL);
+	assert_ok(hel_client_columns(&text, &size, c));
+	assert_ok(hel_json_read(&json, text, strlen((char *)text)));
+	const hel_json_value *root = hel_json_root(json);
+	assert_string_equal("heart", hel_json_text(root, "dataset"));
+	const hel_json_value *list = hel_json_member(root, "columns");
+	assert_int_equal(list->count, 13); /* UCI's 13 attributes */
+	for (const hel_json_value *v = list->first; v; v = v->next) {
+		char record[512], value[64];
+		hel_doubts doubts;
+		const char *name = hel_json_text(v, "name");
+		const hel_json_value *values = hel_json_member(v, "values");
+		if (values) {
+			assert_string_equal("category", hel_json_text(v, "kind"));
+			snprintf(value, sizeof value, "\"%s\"", values->first->text);
+			one_value(record, sizeof record, list, name, value);
+			assert_ok(hel_client_doubts(&doubts, c, record, strlen(record), 0));
+			assert_int_equal(doubts.unknown, 0);
+			categories++;
+			continue;
+		}
+		assert_string_equal("number", hel_json_text(v, "kind"));
+		for (int side = 0; side < 4; side++) {
+			const double edge = hel_json_member(v, side & 1 ? "high" : "low")->number;
+			const double beyond = side < 2 ? -1e-6 : 1e-6;
+			snprintf(value, sizeof value, "%.17g",
+				 edge + (side & 1 ? beyond : -beyond) * fabs(edge));
+			one_value(record, sizeof record, list, name, value);
+			assert_ok(hel_client_doubts(&doubts, c, record, strlen(record), 0));
+			assert_int_equal(doubts.cut, side < 2 ? 0 : 1);
+		}
+		numbers++;
+	}
+	assert_int_equal(numbers + categories, 13);
+	assert_true(numbers && categories);
+	hel_json_free(json);
+	hel_bytes_free(text, size);
 	hel_client_free(c);
 }
 
@@ -322,10 +401,10 @@ static void test_urls(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_secret),	   cmocka_unit_test(test_keys),
-	    cmocka_unit_test(test_access),	   cmocka_unit_test(test_pin),
-	    cmocka_unit_test(test_names),	   cmocka_unit_test(test_urls),
-	    cmocka_unit_test(test_sparse_demands),
+	    cmocka_unit_test(test_secret),  cmocka_unit_test(test_keys),
+	    cmocka_unit_test(test_columns), cmocka_unit_test(test_access),
+	    cmocka_unit_test(test_pin),	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_urls),    cmocka_unit_test(test_sparse_demands),
 	};
 	return cmocka_run_group_tests(tests, world_make, world_remove);
 }

@@ -126,14 +126,41 @@ uint64_t hel_access_keys_size(const hel_access *a, const hel_client *c)
 	return hel_keys_file_bytes(hel_client_params(c), a->request, a->count);
 }
 
+static hel_status check_parameters(const hel_access *a, const hel_client *c)
+{
+	return c->secret && memcmp(a->fingerprint, c->params->fingerprint, HEL_HASH_BYTES) == 0
+		   ? HEL_OK
+		   : hel_fail(HEL_EPARAMS, "these keys are for other parameters than the client's");
+}
+
 hel_status hel_access_keys(const hel_access *a, const hel_client *c, hel_put put, void *arg)
 {
 	uint8_t client[HEL_CLIENT_ID_BYTES];
-	if (!c->secret || memcmp(a->fingerprint, c->params->fingerprint, HEL_HASH_BYTES) != 0)
-		return hel_fail(HEL_EPARAMS,
-				"these keys are for other parameters than the client's");
+	hel_status st = check_parameters(a, c);
+	if (st != HEL_OK)
+		return st;
 	hel_access_client(client, a, c);
 	return hel_keys_stream(c->secret, client, a->nonce, a->request, a->count, put, arg);
+}
+
+hel_status hel_access_keys_begin(hel_keys_source **out, const hel_access *a, const hel_client *c)
+{
+	uint8_t client[HEL_CLIENT_ID_BYTES];
+	hel_status st = check_parameters(a, c);
+	if (st != HEL_OK)
+		return st;
+	hel_access_client(client, a, c);
+	return hel_keys_source_new(out, c->secret, client, a->nonce, a->request, a->count);
+}
+
+hel_status hel_access_keys_next(const uint8_t **bytes, size_t *size, hel_keys_source *keys)
+{
+	return hel_keys_source_next(bytes, size, keys);
+}
+
+void hel_access_keys_end(hel_keys_source *keys)
+{
+	hel_keys_source_free(keys);
 }
 
 /* --- texts ------------------------------------------------------------------------------- */

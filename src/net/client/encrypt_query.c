@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define MOST_RECORDS ((size_t)1 << 32) /* of one text */
+#define MOST_RECORDS ((size_t)1 << 31) /* of one text */
 
 hel_status hel_client_check_count(const hel_client *c, size_t count)
 {

@@ -1,0 +1,2 @@
+/* All of the module is libhelrm-client. */
+#include <helrm/client.h>

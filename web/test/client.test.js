@@ -1,0 +1,157 @@
+// The package under node against a real server. HELRM_PACKAGE: where tools/web put it.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { proxy, readFileSync, run, serve, writeFileSync } from "./server.js";
+
+const at = resolve(process.env.HELRM_PACKAGE ?? "build-wasm/package");
+const load = (file) => import(pathToFileURL(join(at, "src", file)).href);
+const { HelrmError, fetchManifest, listModels, open } = await load("index.js");
+const { Core } = await load("core.js");
+const { STATUS } = await load("module.js");
+
+let server, manifest;
+// under node a test that failed must not keep its servers
+before(async () => {
+  server = await serve();
+  manifest = await fetchManifest(server.url, "heart");
+});
+after(() => server.stop());
+
+const close = (score, clear, within = 1e-3) =>
+  assert.ok(Math.abs(score.logit - clear.logit) < within, `${score.logit}, in the clear ${JSON.stringify(clear)}`);
+
+test("statuses are those of the header", () => {
+  const header = readFileSync(new URL("../../include/helrm/status.h", import.meta.url), "utf8");
+  assert.deepEqual(STATUS, [...header.matchAll(/X\(HEL_(\w+), "/g)].map((m) => m[1]));
+});
+
+for (const simd of [true, false])
+  test(`heart, end to end, ${simd ? "SIMD128" : "scalar"}: the clear prediction`, async () => {
+    const { Module } = await load("module.js"), { Access, Model, newSecret } = await load("library.js"), { Server } = await load("server.js");
+    const m = await Module.load({ simd }), model = new Model(m, manifest, null, newSecret(m)), access = new Access(model);
+    const to = new Server(server.url);
+    await to.open(access);
+    access.use();
+    await to.upload(access);
+    for (const n of [0, 100, 200]) {
+      const { record, clear } = server.record(n), text = JSON.stringify([record]);
+      close(model.scores(await to.predict(access, "heart", model.query(text, 0, 1)), 1)[0], clear);
+    }
+    await to.forget(access);
+  });
+
+test("nothing of the secret is sent, and what is broken off goes on where it stood", async () => {
+  let cuts = 0, sizes = [];
+  const between = await proxy(server.url, {
+    cut: (request, got) => request.method === "PATCH" && (sizes.push(got), cuts < 2 && got > 700000 && ++cuts),
+  });
+  const secret = crypto.getRandomValues(new Uint8Array(32)), client = await open(manifest, { secret }), steps = [];
+  const session = await client.createSession(between.url, { progress: (done) => steps.push(done) });
+  assert.equal(cuts, 2);
+  assert.equal(steps.at(-1), session.bytes);
+  for (let i = 1; i < steps.length; i++) assert.ok(steps[i] >= steps[i - 1]);
+  const { record, clear } = server.record(5), score = await client.query(record), seen = between.seen();
+  close(score, clear);
+  assert.ok(score.bits > 10 && score.queryBytes > 10000);
+  // 8 bytes of the secret anywhere, as they are, in hexadecimal or base64; the numbers of the record
+  for (let i = 0; i + 8 <= 32; i++) {
+    const part = Buffer.from(secret.subarray(i, i + 8));
+    for (const form of [part, part.toString("hex"), part.toString("base64").slice(0, 10)])
+      assert.equal(seen.indexOf(form), -1, "a part of the secret was sent");
+  }
+  assert.equal(seen.indexOf(JSON.stringify(record).slice(1, 30)), -1);
+  await client.close({ forget: true });
+  await between.stop();
+});
+
+test("a session goes on with its access", async () => {
+  const secret = crypto.getRandomValues(new Uint8Array(32)), first = await open(manifest, { secret });
+  const { access } = await first.createSession(server.url);
+  await first.close();
+  let sent = 0;
+  const again = await open(manifest, { secret, pin: first.pin });
+  await again.createSession(server.url, { access, count: ({ sent: bytes = 0 }) => (sent += bytes) });
+  assert.equal(sent, 0); // neither keys nor a new session
+  const { record, clear } = server.record(9);
+  close(await again.query(record), clear);
+  await again.close({ forget: true });
+  // forgotten there: keys are sent anew
+  const anew = await open(manifest, { secret });
+  const session = await anew.createSession(server.url, { access });
+  assert.notEqual(session.access, access);
+  close(await anew.query(record), clear);
+  await anew.close({ forget: true });
+});
+
+test("refusals: pin, damage, records, aborts, addresses", async () => {
+  const refused = (code, detail) => (e) => e instanceof HelrmError && e.code === code && detail.test(e.detail);
+  await assert.rejects(open(manifest, { pin: "00".repeat(32) }), refused("EMODEL", /pinned before/));
+  await assert.rejects(open(manifest, { pin: "0" }), refused("EINVAL", /32 bytes/));
+  const damaged = manifest.slice();
+  damaged[500] ^= 1;
+  await assert.rejects(open(damaged), refused("EHASH", /checksum/));
+  await assert.rejects(open(manifest, { secret: new Uint8Array(31) }), refused("EINVAL", /32 bytes/));
+  const client = await open(manifest);
+  await assert.rejects(client.createSession("http://example.org"), refused("EINVAL", /https/));
+  await assert.rejects(client.createSession(server.url, { signal: AbortSignal.abort() }), refused("aborted", /asked/));
+  const stop = new AbortController();
+  await assert.rejects(client.createSession(server.url, { signal: stop.signal, progress: () => stop.abort() }), refused("aborted", /asked/));
+  await assert.rejects(client.createSession("http://127.0.0.1:9", { patience: 0.5 }), refused("network", /no answer/));
+  await assert.rejects(client.query({}), refused("EINVAL", /createSession/));
+  await client.createSession(server.url);
+  await assert.rejects(client.query({ age: "?" }), refused("EDATA", /missing/));
+  const { record } = server.record(3);
+  const doubtful = await client.query({ ...record, age: 1000 });
+  assert.equal(doubtful.doubts.cut, 1);
+  assert.match(doubtful.doubts.text, /age is 1000/);
+  await assert.rejects(fetchManifest(server.url, "nothing"), refused("no_model", /answers 404/));
+  await client.close({ forget: true });
+});
+
+test("hostile manifests: every one of the corpus ends in an error or a client", async () => {
+  const { readdirSync } = await import("node:fs"), corpus = new URL("../../tests/fuzz/corpus/manifest/", import.meta.url);
+  let clients = 0;
+  for (const name of readdirSync(corpus)) {
+    const bytes = readFileSync(new URL(name, corpus));
+    for (let i = 0; i < 40; i++) {
+      const changed = Uint8Array.from(bytes);
+      if (i) changed[(i * 7919) % changed.length] ^= 1 << i % 8;
+      try {
+        await (await open(changed)).close();
+        clients++;
+      } catch (e) { assert.ok(e instanceof HelrmError && e.code !== "internal", String(e)); }
+    }
+  }
+  assert.ok(clients >= 0);
+});
+
+test("the secret's file is that of helrm query, both ways", async () => {
+  const secret = crypto.getRandomValues(new Uint8Array(32)), file = await Core.seal(secret, "correct horse");
+  assert.deepEqual(await Core.unseal(file, "correct horse"), secret);
+  await assert.rejects(Core.unseal(file, "wrong horse"), (e) => e.code === "EDENIED");
+  const state = join(server.at, "state"), { mkdirSync } = await import("node:fs"), words = join(server.at, "words");
+  mkdirSync(state, { mode: 0o700 });
+  writeFileSync(join(state, "secret.key"), file, { mode: 0o600 });
+  writeFileSync(words, "correct horse\n", { mode: 0o600 });
+  const { clear } = server.record(11);
+  const said = JSON.parse(run("query", "--server", server.url, "--model", "heart", "--input", join(server.at, "one.csv"), "--state", state,
+    "--passphrase-file", words, "--json"));
+  close((said.predictions ?? [said])[0], clear);
+  // a file that the command made
+  const theirs = join(server.at, "state2");
+  run("query", "--server", server.url, "--model", "heart", "--input", join(server.at, "one.csv"), "--state", theirs, "--passphrase-file", words);
+  assert.equal((await Core.unseal(readFileSync(join(theirs, "secret.key")), "correct horse")).length, 32);
+});
+
+test("models, columns, and randomness from crypto.getRandomValues alone", async () => {
+  const models = await listModels(server.url), client = await open(manifest), { Module } = await load("module.js");
+  assert.equal(models[0].manifest, client.pin);
+  assert.equal(client.columns.length, 13);
+  assert.deepEqual(client.columns.find((c) => c.name === "sex").values, ["0", "1"]);
+  const names = (await Module.load()).imports.map((i) => i.name);
+  assert.ok(names.includes("helrm_random"));
+  assert.deepEqual(names.filter((n) => /random|entropy|clock|time/.test(n)), ["helrm_random"]);
+  await client.close();
+});

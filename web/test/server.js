@@ -1,0 +1,74 @@
+// A real server with the heart model, for tests: HELRM names the command, and what goes over the wire is recorded.
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const helrm = resolve(process.env.HELRM ?? "build/src/cli/helrm");
+export const run = (...args) => execFileSync(helrm, args, { encoding: "utf8", env: { ...process.env, HELRM_CALIBRATION: "none" } });
+
+/** Trains on synthetic rows, compiles and serves. */
+export async function serve(...flags) {
+  const at = mkdtempSync(join(tmpdir(), "helrm-web-"));
+  mkdirSync(join(at, "models"));
+  run("synth", "--out", join(at, "rows.csv"), "--rows", "303", "--seed", "7");
+  run("train", "--data", join(at, "rows.csv"), "--out", join(at, "model"));
+  run("compile", "--model", join(at, "model"), "--out", join(at, "models/heart"));
+  let log = "";
+  const child = spawn(helrm, ["serve", "--listen", "127.0.0.1:0", "--models", join(at, "models"), "--data", join(at, "data"),
+    "--opens-per-minute", "1000", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+  child.stdout.on("data", (d) => (log += d));
+  child.stderr.on("data", (d) => (log += d));
+  const port = await new Promise((found, failed) => {
+    child.on("exit", () => failed(new Error("the server ended: " + log)));
+    const look = setInterval(() => {
+      const said = /"port": ?(\d+)/.exec(log) ?? /127\.0\.0\.1:(\d+)/.exec(log);
+      if (said && Number(said[1])) (clearInterval(look), found(Number(said[1])));
+    }, 50);
+  });
+  return {
+    at, port, url: `http://127.0.0.1:${port}`, log: () => log,
+    /** Row n of the data, as a record of columns, and its clear score. */
+    record(n) {
+      const cells = readFileSync(join(at, "rows.csv"), "utf8").split("\n")[n].split(","), one = join(at, "one.csv");
+      writeFileSync(one, cells.join(",") + "\n");
+      const clear = JSON.parse(run("predict", "--model", join(at, "model"), "--input", one, "--json"));
+      const names = ["age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang", "oldpeak", "slope", "ca", "thal"];
+      return { record: Object.fromEntries(names.map((name, i) => [name, cells[i] === "?" ? null : cells[i]])), clear: clear.predictions[0] };
+    },
+    stop: () => new Promise((stopped) => {
+      child.removeAllListeners("exit");
+      child.on("exit", () => (rmSync(at, { recursive: true, force: true }), stopped()));
+      child.kill("SIGTERM");
+    }),
+  };
+}
+
+/** A proxy that records all bytes of bodies and heads, and cuts connections when `cut(request, sent)` says so. */
+export async function proxy(target, { cut = () => false } = {}) {
+  const seen = [];
+  const server = http.createServer((request, response) => {
+    const { hostname, port } = new URL(target), body = [];
+    seen.push(Buffer.from(`${request.method} ${request.url}\n${JSON.stringify(request.headers)}\n`));
+    const on = http.request({ hostname, port, method: request.method, path: request.url, headers: { ...request.headers, host: `${hostname}:${port}` } },
+      (answer) => (response.writeHead(answer.statusCode, answer.headers), answer.pipe(response)));
+    on.on("error", () => response.destroy());
+    let got = 0;
+    request.on("data", (d) => {
+      seen.push(d);
+      got += d.length;
+      if (cut(request, got)) (on.destroy(), request.destroy());
+      else on.write(d);
+    });
+    request.on("end", () => on.end());
+    void body;
+  });
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    seen: () => Buffer.concat(seen),
+    stop: () => (server.closeAllConnections(), new Promise((done) => server.close(done))),
+  };
+}
+export { existsSync, readFileSync, writeFileSync };

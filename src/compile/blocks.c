@@ -96,13 +96,34 @@ static size_t one_hot_entries(const hel_blocks *b)
 	return k->coding == HEL_CODING_ONE_HOT ? k->ciphertexts << k->log_piece : 0;
 }
 
-static hel_status assign_blocks(hel_blocks *b)
+/* Part after part of all tables, the largest first: what brings a table's parts together then is
+ * the same rotation for all. */
+static void assign_in_turn(hel_blocks *b, const uint32_t *falling, size_t lows)
+{
+	const size_t tables = b->schema.table_count;
+	bool more = true;
+	for (uint32_t part = 0; more; part++) {
+		more = false;
+		for (size_t i = 0; i < tables; i++) {
+			const size_t parts = parts_of(b, &b->schema.table[falling[i]], lows);
+			if (part >= parts)
+				continue;
+			b->table[b->used] = falling[i];
+			b->part[b->used++] = part;
+			more = true;
+		}
+	}
+}
+
+static hel_status assign_blocks(hel_blocks *b, const uint32_t *falling)
 {
 	hel_status st = HEL_OK;
 	const size_t lows = one_hot_entries(b), blocks = (size_t)1 << b->shape.log_blocks;
 	TRY_ALLOC(b->table, hel_alloc(blocks, sizeof *b->table));
 	TRY_ALLOC(b->part, hel_alloc(blocks, sizeof *b->part));
-	for (uint32_t t = 0; t < b->schema.table_count; t++) {
+	if (falling)
+		assign_in_turn(b, falling, lows);
+	for (uint32_t t = 0; !falling && t < b->schema.table_count; t++) {
 		const size_t parts = parts_of(b, &b->schema.table[t], lows);
 		for (uint32_t i = 0; i < parts; i++) {
 			b->table[b->used] = t;
@@ -140,7 +161,7 @@ hel_status hel_blocks_new(hel_blocks **out, const hel_stages *s, unsigned log_sl
 	b->inputs += shape.selections;
 	if (b->sources > MAX_BLOCK_SOURCES)
 		goto done;
-	TRY(assign_blocks(b));
+	TRY(assign_blocks(b, s->falling));
 	*out = b;
 	b = NULL;
 done:

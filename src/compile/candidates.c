@@ -51,13 +51,14 @@ static uint32_t below_top(uint32_t mask)
 	return mask ? (1u << (31 - __builtin_clz(mask))) - 1 : 0;
 }
 
-/* Every computed source but the main one has few diagonals, or those of the main one. */
-static bool fits_beside(const planner *p, const candidate *c, size_t computed)
+/* Every computed source but the main one has few diagonals. */
+static bool fits_beside(const planner *p, const hel_stage *s, const candidate *c,
+			const hel_stage_source *const *from, size_t computed)
 {
 	bool fits = true;
 	for (size_t k = 0; k < computed; k++)
-		fits &=
-		    hel_shares_giants(c, k) || popcount(hel_diagonals_beside(c, k)) <= p->beside;
+		fits &= !hel_stage_matrices(s, from[k]) || k == c->main ||
+			popcount(hel_diagonals_beside(c, k)) <= p->beside;
 	return fits;
 }
 
@@ -75,11 +76,14 @@ static hel_status place_outputs(candidates *f, planner *p, size_t stage, const c
 	const uint32_t open = all_bits(p) & ~from->folds;
 	/* the bit above a run of folds absorbs their carry */
 	const uint32_t guarded = open & ~(from->folds << 1);
-	const uint32_t choices[] = {lowest(open, j), highest(open, j), highest(guarded, j)};
+	uint32_t choices[3 + 32] = {lowest(open, j), highest(open, j), highest(guarded, j)};
+	size_t count = 3;
+	for (unsigned at = 0; s->in_a_row && at + j <= p->log_slots; at++)
+		choices[count++] = ((1u << j) - 1) << at;
 	for (int spread = 0; spread < (computed && s->map != HEL_MAP_ONES ? 2 : 1); spread++)
-		for (size_t i = 0; i < HEL_ARRAY_LEN(choices); i++) {
+		for (size_t i = 0; i < count; i++) {
 			candidate c = *from;
-			bool again = popcount(choices[i]) != j;
+			bool again = popcount(choices[i]) != j || (choices[i] & ~open);
 			for (size_t k = 0; k < i; k++)
 				again |= choices[k] == choices[i];
 			c.out = choices[i];
@@ -88,7 +92,7 @@ static hel_status place_outputs(candidates *f, planner *p, size_t stage, const c
 				c.folds |= open & ~c.out & ~c.diagonals;
 			c.likely_complete = !(c.folds & all_bits(p) & below_top(c.out));
 			if (again || (spread && c.folds == from->folds) ||
-			    !fits_beside(p, &c, computed))
+			    !fits_beside(p, s, &c, sources, computed))
 				continue;
 			if (computed && hel_stage_fresh_count(s, 1))
 				c.extra = extra_bits(p, s, c.folds);
@@ -215,10 +219,8 @@ done:
 	return st;
 }
 
-/* Adds up what the parents come to, what several stand on once; false where they stand on different
- * states of one stage. */
-static bool combine(candidate *c, const planner *p, const hel_stage_source *const *from,
-		    size_t sources)
+bool hel_candidates_combine(candidate *c, const planner *p, const hel_stage_source *const *from,
+			    size_t sources)
 {
 	for (size_t k = 0; k < sources; k++) {
 		const state *x = state_at(p, from[k]->stage, c->parent[k]);
@@ -290,11 +292,13 @@ static hel_status computed_candidates(candidates *f, planner *p, size_t stage)
 			c.field[k] = hel_layout_mask(&before->packing.out);
 			imaginary |= before->packing.imaginary;
 			c.after_complete &= before->complete;
-			if (popcount(c.field[k]) > popcount(c.field[c.main]))
+			if (!hel_stage_matrices(s, from[c.main]) ||
+			    (hel_stage_matrices(s, from[k]) &&
+			     popcount(c.field[k]) > popcount(c.field[c.main])))
 				c.main = k;
 		}
 		if ((imaginary && (!real || s->map == HEL_MAP_ONES)) ||
-		    !combine(&c, p, from, sources))
+		    !hel_candidates_combine(&c, p, from, sources))
 			continue;
 		c.folds = imaginary ? conjugate_bit(p) : 0;
 		TRY(split_field(f, p, stage, c));

@@ -12,6 +12,10 @@ typedef struct candidates {
 /** All candidates of a stage, whose sources' stages have their states; replaces those of another
  *  stage. */
 HEL_CHECKED hel_status hel_candidates_find(candidates *out, planner *p, size_t stage);
+/** Adds up what the parents come to, what several stand on once; false where they stand on
+ * different states of one stage. from: a stage's computed sources. */
+bool hel_candidates_combine(candidate *c, const planner *p, const hel_stage_source *const *from,
+			    size_t sources);
 void hel_candidates_clear(candidates *c);
 
 #endif

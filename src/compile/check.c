@@ -152,7 +152,8 @@ static uint64_t key_of(const planner *p, size_t stage, const candidate *c)
 
 static size_t most_states(const planner *p, size_t stage)
 {
-	return p->readers[stage] > 1 ? p->shared_states : HEL_MAX_STATES;
+	return p->readers[stage] > 1 && !p->s->stage[stage].in_a_row ? p->shared_states
+								     : HEL_MAX_STATES;
 }
 
 /* Which numbers the next stage takes an output for. */
@@ -192,6 +193,15 @@ static void add_state(planner *p, size_t stage, const hel_packing *k, const hel_
 	    .columns = c->blocks ? columns_of(c->blocks, k->rows) : 0,
 	    .packing = *k,
 	};
+}
+
+void hel_planner_keep(planner *p, size_t stage, const hel_packing *k, const candidate *c)
+{
+	const size_t slots = (size_t)1 << p->log_slots;
+	add_state(p, stage, k,
+		  &(hel_verdict){
+		      .outputs = true, .complete = true, .result = hel_digest(k->result, slots)},
+		  c);
 }
 
 /* Whether a packing is of use: all outputs somewhere; the last stage: its one output everywhere, so

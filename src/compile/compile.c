@@ -271,6 +271,7 @@ static search_options search_for(const hel_dlrm *m, const hel_compile_options *o
 				.machine = o->machine,
 				.max_log_n = o->max_log_n ? o->max_log_n : HEL_LOG_N_MAX,
 				.log_batch = o->log_batch,
+				.scale_bits = SCALE_BITS,
 				.no_monomials = o->no_monomials,
 				.no_fusion = o->no_fusion,
 				.coding = o->coding,
@@ -360,14 +361,54 @@ static hel_status check_bits(const hel_manifest *m, double asked, const hel_samp
 	    floor(10 * m->bits) / 10);
 }
 
+/* Compiles in another way, and takes that over where it is better: faster and precise enough, or,
+ * where nothing is, more precise. */
+static hel_status try_another(hel_program **p, hel_compile_report *report,
+			      const hel_compile_options *options, search_options *so,
+			      hel_progress_span all)
+{
+	hel_status st = HEL_OK;
+	hel_program *q = NULL;
+	hel_compile_report other = {0};
+	const double wanted = wanted_bits(options->bits), bits = (*p)->manifest->bits;
+	hel_progress_within(options->progress, NEXT_SHARE, 1);
+	st = compile_with(&q, &other, options, so);
+	hel_progress_leave(options->progress, all);
+	/* more precise keys are larger; and what does not fit with them fits without */
+	if (st == HEL_ELIMIT || st == HEL_ERANGE || st == HEL_EUNSUPPORTED)
+		st = HEL_OK;
+	TRY(st);
+	if (q && (bits < wanted ? q->manifest->bits > bits
+				: q->manifest->bits >= wanted && other.seconds < report->seconds)) {
+		hel_program *swap = *p;
+		*p = q;
+		q = swap;
+		hel_compile_report_clear(report);
+		*report = other;
+		other = (hel_compile_report){0};
+	}
+done:
+	hel_program_free(q);
+	hel_compile_report_clear(&other);
+	return st;
+}
+
+/* Digits of one prime each, of which there are so many, are slow; levels of fewer bits, where
+ * scores are precise enough with them, leave room for longer ones. */
+#define MANY_DIGITS 8
+
+static bool has_many_digits(const hel_params_spec *s)
+{
+	return s->alpha == 1 && hel_cost_limbs(s, s->levels) > MANY_DIGITS;
+}
+
 /* The best program for one batch size, precise enough where that is possible. */
 static hel_status compile_batch(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				const hel_compile_options *options)
 {
 	hel_status st = HEL_OK;
 	search_options so = search_for(m, options);
-	hel_program *p = NULL, *q = NULL;
-	hel_compile_report precise = {0};
+	hel_program *p = NULL;
 	double largest;
 	memset(report, 0, sizeof *report);
 	TRY(hel_logit_spread(&so.spread, &largest, m, options->records));
@@ -376,27 +417,16 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 	const hel_progress_span all = one_more(options->progress, 0);
 	TRY(compile_with(&p, report, options, &so));
 	hel_progress_leave(options->progress, all);
-	if (p && p->manifest->bits < (wanted_bits(options->bits))) {
-		so.precise = true;
-		hel_progress_within(options->progress, NEXT_SHARE, 1);
-		st = compile_with(&q, &precise, options, &so);
-		hel_progress_leave(options->progress, all);
-		/* more precise keys are larger; and what does not fit with them fits without */
-		if (st == HEL_ELIMIT || st == HEL_ERANGE || st == HEL_EUNSUPPORTED)
-			st = HEL_OK;
-		TRY(st);
-		if (q && q->manifest->bits > p->manifest->bits) {
-			hel_program *swap = p;
-			p = q;
-			q = swap;
-			hel_compile_report_clear(report);
-			*report = precise;
-			precise = (hel_compile_report){0};
-		}
-	}
 	if (!p) {
 		st = explain(&so);
 		goto done;
+	}
+	if (p->manifest->bits < wanted_bits(options->bits)) {
+		so.precise = true;
+		TRY(try_another(&p, report, options, &so, all));
+	} else if (has_many_digits(&p->manifest->params)) {
+		so.scale_bits = SHORT_SCALE_BITS;
+		TRY(try_another(&p, report, options, &so, all));
 	}
 	if (!options->accept_loss)
 		TRY(check_bits(p->manifest, options->bits, options->records));
@@ -405,8 +435,6 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 done:
 	hel_verdicts_free(so.verdicts);
 	hel_program_free(p);
-	hel_program_free(q);
-	hel_compile_report_clear(&precise);
 	if (st != HEL_OK)
 		hel_compile_report_clear(report);
 	return st;

@@ -1,6 +1,7 @@
 #include "emit.h"
 #include "emit_lookup.h"
 #include "features/coding.h"
+#include "pairs.h"
 #include <math.h>
 #include <string.h>
 
@@ -169,6 +170,12 @@ static hel_status add_layer(emitter *e, size_t stage)
 		n += hel_describe_blocks(text + n, sizeof text - (size_t)n, k->blocks);
 	if (s->map == HEL_MAP_ONES)
 		n += snprintf(text + n, sizeof text - (size_t)n, "; no product");
+	else if (k->meets)
+		n += snprintf(text + n, sizeof text - (size_t)n, "; one product of ciphertexts");
+	else if (k->scatter)
+		n += snprintf(text + n, sizeof text - (size_t)n, "; %zu rotations%s",
+			      k->scatter->count,
+			      s->map == HEL_MAP_PAIRS ? ", one product of ciphertexts" : "");
 	else
 		n += snprintf(text + n, sizeof text - (size_t)n, "; %d x %d diagonals", babies,
 			      giants);
@@ -243,9 +250,15 @@ static hel_status add_stage(emitter *e, size_t i)
 		TRY(add_factors(e, i, level));
 	else if (s->map == HEL_MAP_TABLES)
 		TRY(hel_emit_embeddings(e, i, level));
-	else
+	else if (s->map == HEL_MAP_ONES)
 		e->b.value = e->result[s->source[0].stage];
-	if (s->map != HEL_MAP_MATRIX) {
+	else {
+		uint32_t value[2] = {0, 0};
+		for (size_t k = 0; k < s->sources; k++)
+			TRY(stage_at(e, &value[k], (size_t)s->source[k].stage, level));
+		TRY(hel_pairs_emit(e, i, value, level));
+	}
+	if (s->map == HEL_MAP_TABLES || s->map == HEL_MAP_ONES) {
 		TRY(fold(e, i));
 		TRY(hel_emit_unary(&e->b, HEL_OP_RESCALE));
 		TRY(add_bias(e, i, 0, 1));

@@ -6,8 +6,8 @@ hel_status hel_emitter_terms(emitter *e, hel_op *op, const hel_transform *packed
 {
 	hel_status st = HEL_OK;
 	const hel_packing_source *from = &k->source[source];
-	const uint32_t bits = from->giants ? k->baby_bits : from->diagonals;
-	const uint32_t giant_bits = from->giants ? k->giant_bits : 0;
+	const uint32_t giant_bits = from->giants ? from->diagonals & k->giant_bits : 0;
+	const uint32_t bits = from->diagonals & ~giant_bits;
 	int32_t *baby = NULL, *giant = NULL;
 	TRY_ALLOC(baby, hel_alloc((size_t)1 << __builtin_popcount(bits), sizeof *baby));
 	TRY_ALLOC(giant, hel_alloc((size_t)1 << __builtin_popcount(giant_bits), sizeof *giant));

@@ -242,3 +242,8 @@ void hel_expression_scale(hel_expression *e, const double *factor)
 		for (size_t i = 0; i < e->rows * e->part[k].width; i++)
 			e->part[k].matrix[i] *= factor[i / e->part[k].width];
 }
+
+hel_status hel_expression_copy(hel_expression *out, const hel_expression *e)
+{
+	return hel_expression_sum(out, &e, 1, 1);
+}

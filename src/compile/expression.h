@@ -27,6 +27,7 @@ void hel_expression_clear(hel_expression *e);
 /** Elements [first, first + rows) of `of`, which has `width`, times scale, plus bias. */
 HEL_CHECKED hel_status hel_expression_of(hel_expression *out, int of, size_t width, size_t first,
 					 size_t rows, double scale, double bias);
+HEL_CHECKED hel_status hel_expression_copy(hel_expression *out, const hel_expression *e);
 /** weight times e, plus bias unless that is NULL; weight: [rows][e->rows]. */
 HEL_CHECKED hel_status hel_expression_layer(hel_expression *out, const hel_expression *e,
 					    const float *weight, const float *bias, size_t rows);

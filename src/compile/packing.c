@@ -14,5 +14,6 @@ void hel_packing_clear(hel_packing *k)
 {
 	hel_free(k->result);
 	hel_free(k->source);
+	hel_scatter_free(k->scatter);
 	memset(k, 0, sizeof *k);
 }

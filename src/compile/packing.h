@@ -4,6 +4,7 @@
 
 #include "blocks.h"
 #include "prog/prog.h"
+#include "scatter.h"
 
 /* --- masks of slot bits --- */
 
@@ -43,13 +44,15 @@ typedef struct hel_packing_source {
 } hel_packing_source;
 
 typedef struct hel_packing {
-	size_t rows;	    /* of the stage; of a lookup: of all blocks, used or not */
-	hel_layout out;	    /* element order of the result ... */
-	int32_t *result;    /* ... and where it is right: per slot the element, ZERO or ANY */
-	uint32_t folds;	    /* slot bits summed over; bit log_slots: the conjugate is added */
-	bool imaginary;	    /* imaginary parts of the result hold garbage */
-	bool conjugated;    /* of a product: they would, but conjugates are added */
-	hel_blocks *blocks; /* of a lookup */
+	size_t rows;	      /* of the stage; of a lookup: of all blocks, used or not */
+	hel_layout out;	      /* element order of the result ... */
+	int32_t *result;      /* ... and where it is right: per slot the element, ZERO or ANY */
+	uint32_t folds;	      /* slot bits summed over; bit log_slots: the conjugate is added */
+	bool imaginary;	      /* imaginary parts of the result hold garbage */
+	bool conjugated;      /* of a product: they would, but conjugates are added */
+	hel_blocks *blocks;   /* of a lookup */
+	hel_scatter *scatter; /* of HEL_MAP_PLACE and HEL_MAP_PAIRS; owned */
+	bool meets;	      /* of HEL_MAP_MEET */
 	uint32_t baby_bits, giant_bits; /* slot bits of the main diagonals */
 	unsigned fold_radix;		/* slot bits per rotate_sum */
 	size_t sources;

@@ -1,9 +1,10 @@
 /* Packing by dynamic programming: a state is the layout one stage ends in. */
 #include "plan.h"
 #include "check.h"
+#include "pairs.h"
 #include <string.h>
 
-#define MOST_BESIDE 8 /* HEL_BESIDE, where nothing else is right */
+#define MOST_BESIDE 8 /* of several sources, or where nothing else is right */
 
 /* A sum without weights adds garbage, too: only complete layouts may enter. */
 static void drop_incomplete(planner *p, size_t stage)
@@ -64,13 +65,17 @@ static hel_status plan_stage(planner *p, candidates *found, size_t i)
 {
 	hel_status st = HEL_OK;
 	const hel_stage *s = &p->s->stage[i];
+	const hel_stage_source *from[HEL_MAX_PARENTS];
 	if (s->rows > (size_t)1 << p->log_slots)
 		FAIL(HEL_EUNSUPPORTED,
 		     "layer %s has %zu outputs, a ciphertext of N = 2^%u %u slots", s->name,
 		     s->rows, p->params->spec.log_n, 1u << p->log_slots);
 	if (s->map == HEL_MAP_ONES)
 		drop_incomplete(p, i - 1);
-	for (p->beside = HEL_BESIDE; !p->count[i] && p->beside <= MOST_BESIDE;
+	if (s->map >= HEL_MAP_PLACE)
+		TRY(hel_pairs_plan(p, i));
+	p->beside = hel_stage_computed(s, from) > 2 ? MOST_BESIDE : HEL_BESIDE;
+	for (; s->map < HEL_MAP_PLACE && !p->count[i] && p->beside <= MOST_BESIDE;
 	     p->beside += MOST_BESIDE - HEL_BESIDE) {
 		TRY(hel_candidates_find(found, p, i));
 		TRY(hel_check_candidates(p, found, i));

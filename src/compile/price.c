@@ -138,10 +138,8 @@ double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsig
 	const double folds = (double)s->factors * price_folds(c, p, limbs);
 	if (s->map == HEL_MAP_ONES)
 		return folds;
-	size_t main = computed ? 0 : products;
-	for (size_t k = 0; k < computed; k++)
-		if (hel_shares_giants(c, k))
-			main += hel_stage_matrices(s, from[k]);
+	const size_t main = computed ? hel_stage_matrices(s, from[c->main]) : products;
+	const double diagonals = price_diagonals(c, p, limbs, main, s->factors);
 	double terms = (double)main * exp2(popcount(c->diagonals));
 	price x = {.limbs = (double)(fresh * limbs)};
 	if (computed && fresh) {
@@ -150,19 +148,20 @@ double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsig
 		terms += (double)products * (babies + 1);
 	}
 	for (size_t k = 0; k < computed; k++) {
-		const double babies = exp2(popcount(hel_diagonals_beside(c, k))) - 1;
+		const uint32_t beside = hel_diagonals_beside(c, k);
+		const uint32_t giants = hel_shares_giants(c, k) ? c->diagonals & ~c->baby_bits : 0;
 		const double matrices = (double)hel_stage_matrices(s, from[k]);
-		if (hel_shares_giants(c, k))
+		if (k == c->main || matrices == 0)
 			continue;
-		add_hoisted(&x, spec, limbs, babies, matrices);
-		terms += matrices * (babies + 1);
+		add_hoisted(&x, spec, limbs, exp2(popcount(beside & ~giants)) - 1, matrices);
+		terms += matrices * exp2(popcount(beside));
 	}
 	hel_cost_add(&x.cost,
 		     hel_cost_sum(spec, limbs, terms, (double)(fresh + 1), (double)s->factors), 1);
 	hel_cost_add(&x.cost, hel_cost_read(spec, limbs), (double)fresh);
 	hel_cost_add(&x.cost, hel_cost_copy(spec, limbs), (double)fresh);
 	x.weights = terms * (double)limbs;
-	return price_diagonals(c, p, limbs, main, s->factors) + folds + worth(p, x, limbs);
+	return diagonals + folds + worth(p, x, limbs);
 }
 
 /* A product of ciphertexts, relinearised. */
@@ -206,6 +205,51 @@ double hel_price_lookup(candidate *c, const pricing *p, const hel_stage *s, unsi
 		value += worth(p, y, after);
 	}
 	return value + price_folds(c, p, after);
+}
+
+/* Rotations by the cheapest giant step, and the sum of their products. */
+static double price_rotations(hel_scatter *s, const pricing *p, size_t limbs)
+{
+	const hel_params_spec *spec = &p->params->spec;
+	double best = INFINITY;
+	int32_t giant = 1;
+	for (int32_t g = 1; g <= (int32_t)s->slots; g *= 2) {
+		size_t babies, giants;
+		hel_scatter_steps(&babies, &giants, s, g);
+		price x = {.keys = (double)giants, .weights = (double)(s->count * limbs)};
+		add_hoisted(&x, spec, limbs, (double)babies, 1);
+		hel_cost_add(&x.cost, hel_cost_decompose(spec, limbs), (double)giants);
+		hel_cost_add(&x.cost, hel_cost_product(spec, limbs), (double)giants);
+		hel_cost_add(&x.cost, hel_cost_finish(spec, limbs), giants > 0);
+		hel_cost_add(&x.cost, hel_cost_sum(spec, limbs, (double)s->count, 1, 1), 1);
+		const double value = worth(p, x, limbs);
+		if (value < best) {
+			best = value;
+			giant = g;
+		}
+	}
+	s->giant = giant;
+	return best;
+}
+
+double hel_price_scatter(hel_scatter *s, candidate *c, const pricing *p, unsigned level)
+{
+	double value = price_rotations(s, p, p->params->limbs[level]);
+	price x = {.limbs = 0};
+	if (!c->folds)
+		return value;
+	const size_t product = p->params->limbs[level - 1], spread = p->params->limbs[level - 2];
+	add_products(&x, &p->params->spec, product, 1);
+	value += worth(p, x, product) + price_folds(c, p, product);
+	return value + price_folds(c, p, spread);
+}
+
+double hel_price_meet(candidate *c, const pricing *p, unsigned level)
+{
+	const size_t limbs = p->params->limbs[level];
+	price x = {.limbs = 0};
+	add_products(&x, &p->params->spec, limbs, 1);
+	return worth(p, x, limbs) + price_folds(c, p, limbs);
 }
 
 hel_status hel_price_polynomials(double *seconds, const pricing *p)

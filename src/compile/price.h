@@ -49,18 +49,22 @@ static inline uint32_t hel_diagonals_beside(const candidate *c, size_t source)
 {
 	return c->field[source] & ~c->folds;
 }
-/** Another computed source with so many diagonals that it shares the main one's giant steps; it
- *  then must have the same ones. */
+/** The main computed source, or another one with so many diagonals that those among the main one's
+ *  giant steps are giant steps, too. */
 #define HEL_BESIDE 4
 static inline bool hel_shares_giants(const candidate *c, size_t source)
 {
 	return source == c->main ||
-	       (__builtin_popcount(hel_diagonals_beside(c, source)) > HEL_BESIDE &&
-		hel_diagonals_beside(c, source) == c->diagonals);
+	       __builtin_popcount(hel_diagonals_beside(c, source)) > HEL_BESIDE;
 }
 /** Fills in the cheapest baby/giant split and the fold radix; returns what the stage alone is
  *  worth. */
 double hel_price_stage(candidate *c, const pricing *p, const hel_stage *s, unsigned level);
+/** Of HEL_MAP_PLACE, or, with folds, of HEL_MAP_PAIRS; fills in the giant step and the fold radix.
+ */
+double hel_price_scatter(hel_scatter *s, candidate *c, const pricing *p, unsigned level);
+/** Of HEL_MAP_MEET; fills in the fold radix. */
+double hel_price_meet(candidate *c, const pricing *p, unsigned level);
 /** What it is worth to add the conjugate to a product at a level. */
 double hel_price_conjugate(const pricing *p, unsigned level);
 /** The same for a lookup: codes before it, selections after it. */

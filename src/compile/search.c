@@ -41,7 +41,7 @@ static hel_status try_way(choice *out, const search_options *o, unsigned log_n, 
 	const hel_params_spec chain = {.log_n = (uint8_t)log_n,
 				       .levels = (uint8_t)levels,
 				       .primes_per_level = 1,
-				       .scale_bits = SCALE_BITS};
+				       .scale_bits = (uint8_t)o->scale_bits};
 	TRY(hel_choose_digits(&c.params, &chain, o->precise, o->machine));
 	if (!c.params)
 		goto done;

@@ -6,6 +6,7 @@
 #include "plan.h"
 
 #define SCALE_BITS 30
+#define SHORT_SCALE_BITS 28 /* leaves room for longer digits, see compile.c */
 
 /* One complete choice. */
 typedef struct choice {
@@ -22,6 +23,7 @@ typedef struct search_options {
 	const hel_cost_model *machine;
 	unsigned max_log_n, log_batch;
 	bool precise; /* keys: see hel_choose_digits */
+	unsigned scale_bits;
 	bool one_hot; /* no other codings than there must be */
 	bool no_monomials, no_fusion;
 	const hel_coding *coding; /* per table; HEL_CODINGS: what is best; NULL: for all */

@@ -14,6 +14,8 @@ const char *hel_stage_then_name(hel_stage_then then)
 unsigned hel_stage_levels(const hel_stage *s)
 {
 	const unsigned product = s->map != HEL_MAP_ONES;
+	if (s->map == HEL_MAP_PAIRS)
+		return 3; /* shift, product, spread */
 	switch (s->then) {
 	case HEL_THEN_SQUARE:
 	case HEL_THEN_SELECT:
@@ -30,7 +32,7 @@ unsigned hel_stage_levels(const hel_stage *s)
 
 bool hel_stage_is_product(const hel_stage *s)
 {
-	return s->then == HEL_THEN_SQUARE || s->then == HEL_THEN_PRODUCT;
+	return s->then == HEL_THEN_SQUARE || s->then == HEL_THEN_PRODUCT || s->map == HEL_MAP_MEET;
 }
 
 hel_polynomial hel_stage_polynomial(const hel_stage *s)
@@ -89,11 +91,12 @@ size_t hel_stage_fresh_count(const hel_stage *s, uint32_t mask)
 
 void hel_stage_clear(hel_stage *s)
 {
-	for (size_t f = 0; f < s->factors; f++) {
+	for (size_t f = 0; f < HEL_MAX_FACTORS; f++) {
 		for (size_t k = 0; k < s->sources; k++)
 			hel_free(s->source[k].matrix[f]);
 		hel_free(s->bias[f]);
 	}
 	hel_free(s->source);
+	hel_free(s->place);
 	memset(s, 0, sizeof *s);
 }

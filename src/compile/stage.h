@@ -29,6 +29,12 @@ typedef enum hel_stage_map {
 	HEL_MAP_TABLES, /* a lookup: all embedding vectors, one after the other, from its one
 			 * source, the entries of all tables as their codings say */
 	HEL_MAP_ONES,	/* the sum of its one source's slots: no product */
+	HEL_MAP_PLACE,	/* rows of looked-up tables side by side: element d 2^l + b is number d of
+			 * the table in place b */
+	HEL_MAP_PAIRS,	/* inner products of places: element c 2^l + b, of b and b + c + !self
+			 * modulo the number of places (pairs.h) */
+	HEL_MAP_MEET,	/* inner products of its first source + bias, a vector, with all places of
+			 * the second: element b */
 } hel_stage_map;
 
 /** What follows the affine map. */
@@ -51,8 +57,13 @@ typedef struct hel_stage {
 	hel_complex *bias[HEL_MAX_FACTORS];
 	hel_stage_map map;
 	hel_stage_then then;
+	bool in_a_row; /* elements stand in neighbouring slot bits, any: who meets it wants that */
 	const hel_approximation *polynomial; /* of HEL_THEN_POLYNOMIAL; borrowed from the model */
-	unsigned level;			     /* at which its affine maps are taken */
+	/* HEL_MAP_PLACE, HEL_MAP_PAIRS, HEL_MAP_MEET: */
+	size_t places;
+	uint32_t *place; /* the table in each */
+	bool self;	 /* pairs of one and the same, too */
+	unsigned level;	 /* at which its affine maps are taken */
 } hel_stage;
 
 const char *hel_stage_then_name(hel_stage_then then);

@@ -33,6 +33,7 @@ typedef struct hel_stages {
 	size_t dim;	     /* of a row of any table: of all nodes that read it */
 	const float **table; /* per table: [entries][dim]; of `rows` or the model's */
 	float *rows;
+	uint32_t *falling; /* tables by falling size, whose blocks stand so; NULL: in order */
 } hel_stages;
 
 /** Whether a way may differ from the same without what it uses. */
@@ -41,6 +42,10 @@ bool hel_way_differs(const hel_dlrm *m, hel_way way);
  *  there can be; names the node.
  *  @retval HEL_ELIMIT matrices out of proportion: with `fuse`, do without. */
 HEL_CHECKED hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, hel_way way);
+/** A stage behind the others, with room for sources.
+ *  @retval HEL_EUNSUPPORTED there are too many. */
+HEL_CHECKED hel_status hel_stages_add(hel_stage **out, hel_stages *s, const char *name, size_t rows,
+				      size_t factors, size_t sources);
 void hel_stages_free(hel_stages *s);
 /** All levels from the first stage on that leads to the last. */
 unsigned hel_stages_levels(const hel_stages *s);

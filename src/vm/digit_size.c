@@ -6,8 +6,10 @@
 static double chain_bits(const hel_params_spec *s)
 {
 	/* a base of one prime is what is left below levels of exactly their scale */
-	return s->base ? HEL_PRIME_BITS + s->levels * s->primes_per_level * (s->scale_bits + 0.1)
-		       : (double)HEL_PRIME_BITS * (double)hel_cost_limbs(s, s->levels);
+	const double level = s->primes_per_level * (s->scale_bits + 0.1);
+	if (s->base || s->scale_bits < HEL_PRIME_BITS)
+		return HEL_PRIME_BITS * (double)hel_cost_limbs(s, 0) + s->levels * level;
+	return HEL_PRIME_BITS * (double)hel_cost_limbs(s, s->levels);
 }
 
 /* One decomposition, two products and one division at every level. */

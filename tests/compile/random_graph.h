@@ -31,12 +31,12 @@ static inline unsigned multiplied(const hel_graph *g, uint32_t node)
 		       n->kind == HEL_NODE_ACTIVATION);
 }
 
-/* A node that was multiplied less than `depth` times. */
+/* A node with elements that was multiplied less than `depth` times. */
 static inline uint32_t any_node(hel_prng *r, const hel_graph *g, unsigned depth)
 {
 	for (;;) {
 		const uint32_t i = between(r, 0, (uint32_t)g->nodes - 1);
-		if (multiplied(g, i) < depth)
+		if (g->node[i].width && multiplied(g, i) < depth)
 			return i;
 	}
 }

@@ -196,6 +196,47 @@ static void test_random_graphs(void **state)
 	hel_pool_free(pool);
 }
 
+/* Architectures with more than one product on a way: encrypted, over nine tables, so that pairs of
+ * tables are taken in one product of ciphertexts. */
+static void test_architectures(void **state)
+{
+	(void)state;
+	static const char *const config[] = {
+	    "{\"interaction\": \"dot\", \"bottom\": [6, 4], \"bottom_last_activation\": true, "
+	    "\"embedding_dim\": 4, \"activation\": {\"kind\": \"quadratic\", \"a\": 0.3, \"b\": "
+	    "0.5}}",
+	    "{\"interaction\": \"dot\", \"bottom\": [3], \"embedding_dim\": 3, "
+	    "\"interaction_self\": true}",
+	    "{\"interaction\": \"dot\", \"bottom\": [4, 3], \"embedding_dim\": 3, \"activation\": "
+	    "{\"kind\": \"relu\"}}",
+	    "{\"architecture\": \"dcn\", \"cross_layers\": 2, \"top\": [1], \"embedding_dim\": 2}",
+	    "{\"architecture\": \"dcn\", \"cross_layers\": 3, \"top\": [5, 1], \"embedding_dim\": "
+	    "2}",
+	    "{\"architecture\": \"deepfm\", \"embedding_dim\": 3, \"top\": [70, 6, 1]}",
+	    "{\"architecture\": \"two-tower\", \"top\": [8, 4, 1], \"embedding_dim\": 3}",
+	    "{\"architecture\": \"wide-deep\", \"top\": [9, 5, 1], \"embedding_dim\": 2, "
+	    "\"activation\": "
+	    "{\"kind\": \"silu\"}}"};
+	hel_pool *pool = hel_pool_new(2);
+	for (size_t i = 0; i < HEL_ARRAY_LEN(config); i++) {
+		hel_prng g;
+		hel_dlrm_config c;
+		hel_dlrm *m;
+		test_prng(&g, 300 + i);
+		assert_ok(hel_dlrm_config_from_json(&c, config[i], strlen(config[i])));
+		assert_ok(hel_dlrm_new(&m, &c, random_schema(&g, 5, 9, 12), i));
+		hel_samples x = random_samples(&g, m->schema);
+		if (c.activation.kind != HEL_ACT_QUADRATIC && c.activation.kind != HEL_ACT_SQUARE)
+			assert_ok(hel_dlrm_approximate(m, &x, 3, HEL_LEAST_SQUARES, 2));
+		const hel_compile_options o = {.accept_loss = true, .pool = pool};
+		print_message("%s\n", config[i]);
+		assert_int_equal(RAN, check_model(&g, m, &o));
+		hel_samples_clear(&x);
+		hel_dlrm_free(m);
+	}
+	hel_pool_free(pool);
+}
+
 /* More one-hot entries than slots: several ciphertexts. */
 static void test_wide_tables(void **state)
 {
@@ -602,6 +643,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_random_models),
 	    cmocka_unit_test(test_random_graphs),
+	    cmocka_unit_test(test_architectures),
 	    cmocka_unit_test(test_wide_tables),
 	    cmocka_unit_test(test_codings),
 	    cmocka_unit_test(test_small_queries),

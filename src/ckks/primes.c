@@ -118,7 +118,8 @@ static uint32_t take_nearest(uint32_t *candidates, size_t count, double want)
 
 /* Primes and scales together (docs/cryptography.md, 1: squaring doubles any deviation, so each
  * level's primes are those nearest to S^2 / D). Special primes are the largest; level 0 takes the
- * next ones. */
+ * next ones, or, where levels are of one smaller prime each, some as small, with which digits stay
+ * small against special primes. */
 static hel_status choose_uniform(hel_params *p, uint32_t *primes, size_t chain)
 {
 	const hel_params_spec *s = &p->spec;
@@ -127,6 +128,7 @@ static hel_status choose_uniform(hel_params *p, uint32_t *primes, size_t chain)
 	/* level 0: usually one prime more than a level, so that it has head room */
 	const size_t base = hel_spec_primes(s, 0);
 	const size_t top = s->special + base;
+	const bool small = per == 1 && !s->base && s->scale_bits < HEL_PRIME_BITS;
 	size_t found = hel_primes_find(high, top, s->log_n, 1u << HEL_PRIME_BITS);
 	if (found < top)
 		return hel_fail(HEL_EPARAMS, "not enough primes for log_n %u", s->log_n);
@@ -139,10 +141,13 @@ static hel_status choose_uniform(hel_params *p, uint32_t *primes, size_t chain)
 	double ceiling = HEL_MIN((double)high[top - 1], exp2(bits) * (bits < 29.5 ? 1.02 : 1.0));
 	size_t want = HEL_MIN((size_t)512, (size_t)s->levels * per * 2 + 16);
 	found = hel_primes_find(candidates, want, s->log_n, (uint32_t)ceiling);
-	if (found < (size_t)s->levels * per + 1)
+	if (found < (size_t)s->levels * per + (small ? base : 1))
 		return hel_fail(HEL_EPARAMS, "not enough primes of %.0f bits for log_n %u", bits,
 				s->log_n);
-	double middle = candidates[HEL_MIN(found - 1, (size_t)s->levels * per / 2)];
+	const size_t below = small ? base : 0; /* the largest are level 0's */
+	double middle = candidates[HEL_MIN(found - 1, below + (size_t)s->levels * per / 2)];
+	for (size_t i = 0; i < below; i++)
+		primes[i] = take_nearest(candidates, found, ceiling);
 	const double target = per == 1 ? middle : middle * middle;
 	p->scale[s->levels] = target;
 	for (unsigned l = s->levels; l > 0; l--) {

@@ -191,18 +191,56 @@ done:
 	return st;
 }
 
+void hel_precision_clear(hel_precision *x)
+{
+	hel_noise_gains_free(x->gains);
+	x->gains = NULL;
+}
+
+static hel_status precision_new(hel_precision *out, const hel_program *p, const hel_dlrm *m,
+				const hel_schema *s, const hel_samples *given, bool standard)
+{
+	hel_status st = HEL_OK;
+	double *samples = NULL;
+	size_t count;
+	TRY(sample_features(&samples, &count, &out->apart, p, s, m, given, standard));
+	TRY(hel_noise_gains_new(&out->gains, p, samples, count));
+done:
+	hel_free(samples);
+	return st;
+}
+
+hel_status hel_precision_new(hel_precision *out, const hel_program *p, const hel_dlrm *m,
+			     const hel_schema *s, const hel_samples *given)
+{
+	return precision_new(out, p, m, s, given, false);
+}
+
+/* apart is a mean, no deviation */
+static void add_apart(hel_noise *n, const hel_precision *x)
+{
+	n->score = hypot(n->score, x->apart * sqrt(M_PI / 2));
+	n->contributed = hypot(n->contributed, x->apart * sqrt(M_PI / 2));
+}
+
+hel_status hel_precision_noise(hel_noise *out, const hel_precision *x, const hel_program *p,
+			       const hel_params *params)
+{
+	const hel_status st = hel_noise_predict(out, NULL, x->gains, p, params);
+	add_apart(out, x);
+	return st;
+}
+
 hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
-		       const hel_params *params, const hel_dlrm *m, const hel_schema *s,
-		       const hel_samples *given, bool proved_only, hel_progress *progress)
+		       const hel_params *params, const hel_precision *precision,
+		       const hel_schema *s, const hel_samples *given, bool proved_only,
+		       hel_progress *progress)
 {
 	hel_status st = HEL_OK;
 	hel_ranges ranges = {0};
-	double *samples = NULL, apart;
-	size_t count;
 	TRY(ranges_new(&ranges, s, p->manifest->degree));
-	TRY(sample_features(&samples, &count, &apart, p, s, m, given, false));
 	hel_progress_step(progress, SAMPLES_SHARE);
-	st = hel_shape_run(out, p, params, &ranges, samples, count);
+	st = hel_shape_run(out, p, params, &ranges, precision->gains);
 	*measured = st == HEL_ERANGE && !proved_only;
 	if (!*measured)
 		goto done;
@@ -210,15 +248,12 @@ hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
 	    hel_progress_within(progress, SAMPLES_SHARE, SAMPLES_SHARE + MEASURED_SHARE);
 	TRY(measure(&ranges.measured, p, s, given, false, MEASURED_RECORDS, progress));
 	hel_progress_leave(progress, all);
-	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
+	TRY(hel_shape_run(out, p, params, &ranges, precision->gains));
 	TRY(check_room(out, params, given));
 done:
-	if (st == HEL_OK) { /* weights in single precision count, too; apart is a mean */
-		out->noise.score = hypot(out->noise.score, apart * sqrt(M_PI / 2));
-		out->noise.contributed = hypot(out->noise.contributed, apart * sqrt(M_PI / 2));
-	}
+	if (st == HEL_OK)
+		add_apart(&out->noise, precision);
 	ranges_clear(&ranges);
-	hel_free(samples);
 	return st;
 }
 
@@ -230,7 +265,7 @@ hel_status hel_key_bytes(size_t *bytes, const hel_program *p, const hel_params *
 	TRY_ALLOC(any.feature, hel_alloc(p->manifest->features, sizeof *any.feature));
 	TRY_ALLOC(any.group, hel_alloc(p->manifest->features, sizeof *any.group));
 	TRY_ALLOC(any.measured, hel_alloc(p->ops, sizeof *any.measured));
-	TRY(hel_shape_run(&shape, p, params, &any, NULL, 0));
+	TRY(hel_shape_run(&shape, p, params, &any, NULL));
 	*bytes = 0;
 	for (uint32_t i = 0; i < shape.keys; i++)
 		*bytes += hel_switch_key_bytes(params, &shape.key[i]);
@@ -270,8 +305,7 @@ hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_par
 	hel_status st = HEL_OK;
 	hel_schema *s = NULL;
 	hel_ranges ranges = {0};
-	double *samples = NULL, apart;
-	size_t count;
+	hel_precision precision = {NULL};
 	const hel_manifest *m = p->manifest;
 	TRY(hel_schema_from_json(&s, m->schema, strlen(m->schema)));
 	if (m->features != hel_features_width(s, m->degree))
@@ -280,13 +314,13 @@ hel_status hel_program_shape(hel_shape *out, const hel_program *p, const hel_par
 	    (uint64_t)m->inputs << hel_manifest_log_slots(m) > 1u << 27)
 		FAIL(HEL_ELIMIT, "too many features or inputs for a dry run");
 	TRY(ranges_new(&ranges, s, m->degree));
-	TRY(sample_features(&samples, &count, &apart, p, s, NULL, NULL, m->measured));
+	TRY(precision_new(&precision, p, NULL, s, NULL, m->measured));
 	if (m->measured)
 		TRY(measure(&ranges.measured, p, s, NULL, true, SAMPLE_RECORDS, NULL));
-	TRY(hel_shape_run(out, p, params, &ranges, samples, count));
+	TRY(hel_shape_run(out, p, params, &ranges, precision.gains));
 done:
 	ranges_clear(&ranges);
-	hel_free(samples);
+	hel_precision_clear(&precision);
 	hel_schema_free(s);
 	return st;
 }

@@ -14,14 +14,29 @@
 #define HEL_SCORE_ROOM 12
 #define HEL_HEAD_ROOM 4
 
-/** The dry run of a program that m was compiled to; s: the schema clients are told. Bounds are
- * proved for all records that the schema allows; where those do not fit the modulus, *measured
- * becomes true and they are the largest values that records cause. Checks the program against the
- * model on sample records: those given, or random ones. proved_only: bounds are not measured.
+/** How a program takes errors, on records. */
+typedef struct hel_precision {
+	hel_noise_gains *gains;
+	double apart; /* mean |program in the clear - model|: weights are single precision */
+} hel_precision;
+
+/** Of a program that m was compiled to, which it is checked against; s: the schema clients are
+ *  told. Records: those given, or random ones.
+ *  @retval HEL_ERANGE the program does not give what the model gives. */
+HEL_CHECKED hel_status hel_precision_new(hel_precision *out, const hel_program *p,
+					 const hel_dlrm *m, const hel_schema *s,
+					 const hel_samples *given);
+void hel_precision_clear(hel_precision *x);
+/** The errors with any parameters that have the program's levels. */
+HEL_CHECKED hel_status hel_precision_noise(hel_noise *out, const hel_precision *x,
+					   const hel_program *p, const hel_params *params);
+/** The dry run of a program. Bounds are proved for all records that the schema allows; where those
+ * do not fit the modulus, *measured becomes true and they are the largest values that records
+ * cause. proved_only: bounds are not measured.
  *  @retval HEL_ERANGE neither fits. */
 HEL_CHECKED hel_status hel_dry_run(hel_shape *out, bool *measured, const hel_program *p,
-				   const hel_params *params, const hel_dlrm *m, const hel_schema *s,
-				   const hel_samples *given, bool proved_only,
+				   const hel_params *params, const hel_precision *precision,
+				   const hel_schema *s, const hel_samples *given, bool proved_only,
 				   hel_progress *progress);
 /** What a client uploads once for a program: known before a dry run, which takes longer. */
 HEL_CHECKED hel_status hel_key_bytes(size_t *bytes, const hel_program *p, const hel_params *params);

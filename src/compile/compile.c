@@ -4,6 +4,7 @@
 #include "emit.h"
 #include "features/coding.h"
 #include "one_squaring.h"
+#include "scales.h"
 #include "search.h"
 #include "vm/encrypted.h"
 #include <math.h>
@@ -15,7 +16,6 @@
 #define SAMPLES_PER_RECORD 8u /* at least */
 #define MAX_ATTEMPTS 5	      /* to keep within limits */
 #define WANTED_BITS 12.5
-#define BITS_SHORT 0.3 /* of what is wanted, without being refused */
 
 /* Why nothing fits, layer by layer. */
 static hel_status explain(const search_options *o)
@@ -66,8 +66,9 @@ done:
 	return st;
 }
 
-static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const choice *c,
-				double spread, const hel_dlrm *m, const hel_compile_options *o)
+/* What a manifest says of the plan. */
+static hel_status begin_manifest(hel_program *p, const choice *c, double spread,
+				 const hel_compile_options *o)
 {
 	hel_status st = HEL_OK;
 	hel_manifest *manifest = p->manifest;
@@ -77,8 +78,19 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	manifest->samples = HEL_MAX(SAMPLES, SAMPLES_PER_RECORD << manifest->log_batch);
 	manifest->unit = c->way.unit;
 	manifest->spread = spread;
-	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, m, schema, o->records,
-			o->proved_only, o->progress));
+done:
+	return st;
+}
+
+/* And of the dry run. */
+static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const choice *c,
+				const hel_precision *precision, const hel_compile_options *o)
+{
+	hel_status st = HEL_OK;
+	hel_manifest *manifest = p->manifest;
+	TRY(hel_dry_run(&r->shape, &manifest->measured, p, c->params, precision,
+			hel_plan_schema(c->plan, c->stages), o->records, o->proved_only,
+			o->progress));
 	const double unit = manifest->unit, mean = sqrt(2 / M_PI) * unit; /* |error|, Gaussian */
 	manifest->bits = log2(manifest->spread / (mean * r->shape.noise.score));
 	manifest->bits_contributed = log2(manifest->spread / (mean * r->shape.noise.contributed));
@@ -157,16 +169,68 @@ done:
 	return st;
 }
 
+static double wanted_bits(double asked)
+{
+	return asked > 0 ? asked : WANTED_BITS;
+}
+
+/* The program again, for other parameters. */
+static hel_status draft_again(hel_program **p, hel_compile_report *report, const search *found,
+			      const hel_compile_options *o)
+{
+	hel_status st = HEL_OK;
+	hel_program_free(*p);
+	*p = NULL;
+	hel_compile_report_clear(report);
+	TRY(draft(p, report, &found->best));
+	TRY(begin_manifest(*p, &found->best, found->spread, o));
+done:
+	return st;
+}
+
+/* The dry run, with scales and digits for the bits that are wanted; where those exceed a limit, or
+ * values do not fit them, with what was planned. */
+static hel_status run_scaled(hel_program **p, hel_compile_report *report, search *found,
+			     const hel_precision *precision, const hel_compile_options *o)
+{
+	hel_status st = HEL_OK;
+	const hel_manifest *m = (*p)->manifest;
+	const hel_params_spec planned = found->best.params->spec;
+	bool scaled;
+	TRY(hel_choose_scales(&scaled, &found->best, *p, precision,
+			      wanted_bits(o->bits) - HEL_BITS_SHORT, m->spread / m->unit,
+			      o->max_key_bytes, o->machine));
+	if (scaled)
+		TRY(draft_again(p, report, found, o));
+	st = o->max_memory_bytes && report->memory_bytes > o->max_memory_bytes
+		 ? HEL_ERANGE
+		 : fill_manifest(*p, report, &found->best, precision, o);
+	if (st != HEL_ERANGE || !scaled)
+		goto done;
+	hel_params_free(found->best.params);
+	found->best.params = NULL;
+	TRY(hel_params_new(&found->best.params, &planned));
+	TRY(draft_again(p, report, found, o));
+	TRY(fill_manifest(*p, report, &found->best, precision, o));
+done:
+	return st;
+}
+
 /* What a dry run adds: bounds, precision; and the plan in words. */
-static hel_status finish(hel_program *p, hel_compile_report *report, const search *found,
+static hel_status finish(hel_program **p, hel_compile_report *report, search *found,
 			 const hel_dlrm *m, const hel_compile_options *options)
 {
 	hel_status st = HEL_OK;
 	const choice *c = &found->best;
-	TRY(fill_manifest(p, report, c, found->spread, m, options));
-	TRY(hel_plan_explain(&p->plan, c->stages, c->plan, c->params, hel_goal_name(options->goal),
-			     found->seen, found->count));
+	hel_precision precision = {NULL};
+	TRY(begin_manifest(*p, c, found->spread, options));
+	TRY(hel_precision_new(&precision, *p, m, hel_plan_schema(c->plan, c->stages),
+			      options->records));
+	TRY(run_scaled(p, report, found, &precision, options));
+	TRY(hel_plan_explain(&(*p)->plan, c->stages, c->plan, c->params,
+			     hel_goal_name(options->goal), found->seen, found->count));
 done:
+	hel_precision_clear(&precision);
 	return st;
 }
 
@@ -206,7 +270,7 @@ done:
 static hel_status finish_proved(hel_program **p, hel_compile_report *report, search *found,
 				const hel_dlrm *m, const hel_compile_options *options)
 {
-	hel_status st = finish(*p, report, found, m, options);
+	hel_status st = finish(p, report, found, m, options);
 	bool more = true;
 	while (st == HEL_ERANGE && options->widen) {
 		TRY(options->widen(options->widen_arg, &more));
@@ -217,7 +281,7 @@ static hel_status finish_proved(hel_program **p, hel_compile_report *report, sea
 		hel_compile_report_clear(report);
 		TRY(stage_again(&found->best, m));
 		TRY(draft(p, report, &found->best));
-		st = finish(*p, report, found, m, options);
+		st = finish(p, report, found, m, options);
 	}
 done:
 	return st;
@@ -340,14 +404,9 @@ done:
 	return st;
 }
 
-static double wanted_bits(double asked)
-{
-	return asked > 0 ? asked : WANTED_BITS;
-}
-
 static hel_status check_bits(const hel_manifest *m, double asked, const hel_samples *given)
 {
-	if (m->bits >= wanted_bits(asked) - BITS_SHORT)
+	if (m->bits >= wanted_bits(asked) - HEL_BITS_SHORT)
 		return HEL_OK;
 	return hel_fail(
 	    HEL_ELIMIT,
@@ -370,7 +429,8 @@ static hel_status try_another(hel_program **p, hel_compile_report *report,
 	hel_status st = HEL_OK;
 	hel_program *q = NULL;
 	hel_compile_report other = {0};
-	const double wanted = wanted_bits(options->bits), bits = (*p)->manifest->bits;
+	const double wanted = wanted_bits(options->bits) - HEL_BITS_SHORT,
+		     bits = (*p)->manifest->bits;
 	hel_progress_within(options->progress, NEXT_SHARE, 1);
 	st = compile_with(&q, &other, options, so);
 	hel_progress_leave(options->progress, all);
@@ -421,7 +481,7 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 		st = explain(&so);
 		goto done;
 	}
-	if (p->manifest->bits < wanted_bits(options->bits)) {
+	if (p->manifest->bits < wanted_bits(options->bits) - HEL_BITS_SHORT) {
 		so.precise = true;
 		TRY(try_another(&p, report, options, &so, all));
 	} else if (has_many_digits(&p->manifest->params)) {
@@ -538,6 +598,7 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 		TRY(st);
 	st = compile_chain(out, report, squared ? squared : m, &options);
 	report->squares = squares;
+	report->wanted_bits = wanted_bits(options.bits);
 done:
 	hel_dlrm_free(squared);
 	return st;

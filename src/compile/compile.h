@@ -49,12 +49,16 @@ typedef struct hel_compile_options {
 	hel_progress *progress;	       /* a step for each way tried; may be NULL */
 } hel_compile_options;
 
+/** So many bits less than were wanted are still enough. */
+#define HEL_BITS_SHORT 0.3
+
 typedef struct hel_compile_report {
 	hel_shape shape;
 	double log_qp, log_qp_limit;
 	double seconds;		/* predicted, on one thread: query read, run, result written */
 	hel_cost_model machine; /* it was predicted for, and for this run */
 	size_t key_bytes, query_bytes, memory_bytes; /* memory: weights and one run */
+	double wanted_bits;			     /* what was asked for, or the default */
 	size_t squares; /* of a graph that was taken as a network of one squaring; 0: was not */
 } hel_compile_report;
 

@@ -122,6 +122,7 @@ static hel_status measure(hel_lookup *l)
 	hel_manifest *m = l->program->manifest;
 	const hel_method *method = l->method;
 	double *samples = NULL;
+	hel_noise_gains *gains = NULL;
 	hel_ranges ranges = {0};
 	const uint8_t seed[HEL_SEED_BYTES] = "lookup";
 	hel_prng g;
@@ -137,7 +138,8 @@ static hel_status measure(hel_lookup *l)
 	}
 	for (size_t i = 0; i < SAMPLES; i++)
 		TRY(random_codes(samples + i * m->features, l, &g));
-	TRY(hel_shape_run(&l->shape, l->program, l->params, &ranges, samples, SAMPLES));
+	TRY(hel_noise_gains_new(&gains, l->program, samples, SAMPLES));
+	TRY(hel_shape_run(&l->shape, l->program, l->params, &ranges, gains));
 	/* Of an output, relative to the largest one; mean |error| of a Gaussian, as in manifests.
 	 * Slots without weights have hardly any error. */
 	const hel_lane_packing *packing = &l->packing;
@@ -161,6 +163,7 @@ done:
 	hel_free(ranges.feature);
 	hel_free(ranges.measured);
 	hel_free(samples);
+	hel_noise_gains_free(gains);
 	return st;
 }
 

@@ -1,15 +1,17 @@
 /* The digits of key switching: how many primes each has, and how many special primes follow. */
 #include "digit_size.h"
 #include <math.h>
+#include <stdlib.h>
 
 /* A prime lies just below a power of two: bits that the chain without special primes takes. */
 static double chain_bits(const hel_params_spec *s)
 {
 	/* a base of one prime is what is left below levels of exactly their scale */
-	const double level = s->primes_per_level * (s->scale_bits + 0.1);
-	if (s->base || s->scale_bits < HEL_PRIME_BITS)
-		return HEL_PRIME_BITS * (double)hel_cost_limbs(s, 0) + s->levels * level;
-	return HEL_PRIME_BITS * (double)hel_cost_limbs(s, s->levels);
+	const double level = HEL_MIN(s->scale_bits + 0.03, (double)HEL_PRIME_BITS);
+	return s->base ? HEL_PRIME_BITS + s->levels * s->primes_per_level * (s->scale_bits + 0.1)
+	       : s->primes_per_level == 1
+		   ? (double)hel_cost_limbs(s, s->levels) * level
+		   : (double)HEL_PRIME_BITS * (double)hel_cost_limbs(s, s->levels);
 }
 
 /* One decomposition, two products and one division at every level. */
@@ -52,4 +54,33 @@ hel_status hel_choose_digits(hel_params **out, const hel_params_spec *chain, boo
 	if (st == HEL_ESECURITY || st == HEL_EPARAMS)
 		st = HEL_OK; /* not enough primes */
 	return st;
+}
+
+static int cheaper(const void *a, const void *b)
+{
+	const hel_digits *x = a, *y = b;
+	if (x->seconds != y->seconds)
+		return x->seconds < y->seconds ? -1 : 1;
+	return y->spec.scale_bits - x->spec.scale_bits;
+}
+
+size_t hel_digits_list(hel_digits out[HEL_MAX_DIGITS], const hel_params_spec *chain,
+		       const hel_cost_model *machine)
+{
+	size_t count = 0;
+	const double room = hel_security_limit(chain->log_n);
+	for (uint8_t bits = 26; bits <= HEL_PRIME_BITS; bits++)
+		for (unsigned alpha = 1; alpha <= hel_cost_limbs(chain, chain->levels); alpha++)
+			for (unsigned more = 0; more <= 1; more++) {
+				hel_params_spec s = *chain;
+				s.scale_bits = bits;
+				s.alpha = (uint8_t)alpha;
+				s.special = (uint8_t)(alpha + more);
+				if (count == HEL_MAX_DIGITS ||
+				    chain_bits(&s) + HEL_PRIME_BITS * (double)s.special > room)
+					continue;
+				out[count++] = (hel_digits){s, switching_seconds(&s, machine)};
+			}
+	qsort(out, count, sizeof *out, cheaper);
+	return count;
 }

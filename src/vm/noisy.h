@@ -17,11 +17,17 @@ typedef struct hel_noise {
 	double slot;	    /* of a slot's real part: root mean square over slots and records */
 } hel_noise;
 
-/** Predicts errors for `count` feature vectors, one after the other. level[op]: the level before
- *  each op; product[op]: its result is at a product's scale. op: one per op. Seeded. Exact to first
- *  order in errors but for `slot`, which is estimated. Cost: three runs in the clear each. */
-HEL_CHECKED hel_status hel_noise_run(hel_noise *all, hel_noise *op, const hel_program *p,
-				     const hel_params *params, const unsigned *level,
-				     const bool *product, const double *features, size_t count);
+/** What the walk back found, for any parameters. */
+typedef struct hel_noise_gains hel_noise_gains;
+
+/** For `count` feature vectors, one after the other. Seeded. Exact to first order in errors but for
+ *  `slot`, which is estimated. Cost: three runs in the clear each. */
+HEL_CHECKED hel_status hel_noise_gains_new(hel_noise_gains **out, const hel_program *p,
+					   const double *features, size_t count);
+void hel_noise_gains_free(hel_noise_gains *g);
+/** Predicts errors with parameters that have the levels of p's. op: one per op, may be NULL. Cost:
+ *  none to speak of. */
+HEL_CHECKED hel_status hel_noise_predict(hel_noise *all, hel_noise *op, const hel_noise_gains *g,
+					 const hel_program *p, const hel_params *params);
 
 #endif

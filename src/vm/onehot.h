@@ -26,8 +26,6 @@ typedef struct shape_machine {
 	const hel_program *p;
 	const hel_params *params;
 	const hel_ranges *ranges;
-	unsigned *level; /* before each op */
-	bool *product;	 /* of its result */
 	bool *fused, *modular;
 	double **bound; /* kept for every root of a curve, per slot */
 	hel_shape *out;

@@ -42,8 +42,6 @@ static hel_status new_value(shape_machine *s, const hel_op *op, shape_value **ou
 	v->product = product;
 	v->root = (size_t)(op - s->p->op);
 	TRY_ALLOC(v->bound, hel_alloc(s->slots, sizeof *v->bound));
-	s->level[op - s->p->op] = level + (op->kind == HEL_OP_RESCALE);
-	s->product[op - s->p->op] = product;
 	*out = v;
 	v = NULL;
 done:
@@ -593,14 +591,13 @@ static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 }
 
 /* Errors of the result, and the layers' shares. */
-static hel_status predict_errors(const shape_machine *s, const double *samples, size_t count)
+static hel_status predict_errors(const shape_machine *s, const hel_noise_gains *gains)
 {
 	hel_status st = HEL_OK;
 	const hel_program *p = s->p;
 	hel_noise *noise = NULL;
 	TRY_ALLOC(noise, hel_alloc(p->ops, sizeof *noise));
-	TRY(hel_noise_run(&s->out->noise, noise, p, s->params, s->level, s->product, samples,
-			  count));
+	TRY(hel_noise_predict(&s->out->noise, noise, gains, p, s->params));
 	for (size_t i = 0; i < p->ops; i++) {
 		hel_noise *layer = &s->out->layer[p->op[i].layer].noise;
 		layer->score = hypot(layer->score, noise[i].score);
@@ -613,7 +610,7 @@ done:
 }
 
 hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
-			 const hel_ranges *ranges, const double *samples, size_t count)
+			 const hel_ranges *ranges, const hel_noise_gains *gains)
 {
 	hel_status st = HEL_OK;
 	void *value = NULL;
@@ -629,8 +626,6 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	out->head_room = INFINITY;
 	TRY_ALLOC(out->key, hel_alloc(HEL_MAX_KEYS, sizeof *out->key));
 	TRY_ALLOC(out->layer, hel_alloc(p->layers, sizeof *out->layer));
-	TRY_ALLOC(s.level, hel_alloc(p->ops, sizeof *s.level));
-	TRY_ALLOC(s.product, hel_alloc(p->ops, sizeof *s.product));
 	TRY_ALLOC(s.bound, hel_alloc(p->ops, sizeof *s.bound));
 	TRY_ALLOC(s.fused, hel_alloc(p->ops, sizeof *s.fused));
 	TRY_ALLOC(s.modular, hel_alloc(p->ops, sizeof *s.modular));
@@ -643,12 +638,10 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 		     v->product ? ", not rescaled" : "");
 	hel_cost_add(&out->cost, hel_cost_write(&params->spec, params->limbs[0]), 1);
 	out->bound = largest(v->bound, s.slots);
-	if (count)
-		TRY(predict_errors(&s, samples, count));
+	if (gains)
+		TRY(predict_errors(&s, gains));
 done:
 	free_value(&s.base, value);
-	hel_free(s.level);
-	hel_free(s.product);
 	hel_free(s.fused);
 	hel_free(s.modular);
 	for (uint32_t i = 0; s.bound && i < p->ops; i++)

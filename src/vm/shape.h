@@ -33,12 +33,11 @@ typedef struct hel_ranges {
 	double *measured; /* per op, see hel_clear_measure: the bounds, not proved; NULL: proved */
 } hel_ranges;
 
-/** Dry run. samples: `count` typical feature vectors, one after
- *  the other, for which errors are predicted; without any they are not.
+/** Dry run. gains: for which errors are predicted; NULL: they are not.
  *  @retval HEL_ELEVEL  levels run out; the message names the layer.
  *  @retval HEL_ERANGE  a value could exceed the modulus (never with measured bounds). */
 HEL_CHECKED hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params *params,
-				     const hel_ranges *ranges, const double *samples, size_t count);
+				     const hel_ranges *ranges, const hel_noise_gains *gains);
 void hel_shape_clear(hel_shape *s);
 
 #endif

@@ -109,7 +109,7 @@ static void try_machines(const hel_program *p)
 	fuzz_expect(features);
 	for (uint32_t i = 0; i < m->features; i++)
 		features[i] = 1;
-	if (hel_shape_run(&shape, p, params, &(hel_ranges){.feature = features}, NULL, 0) == HEL_OK)
+	if (hel_shape_run(&shape, p, params, &(hel_ranges){.feature = features}, NULL) == HEL_OK)
 		fuzz_expect(shape.bound >= 0 && shape.keys <= HEL_MAX_KEYS);
 	hel_shape_clear(&shape);
 	/* a foreign program may leave different values in different slots, and that is told */

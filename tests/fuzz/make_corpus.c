@@ -582,8 +582,7 @@ static void make_programs(void)
 	for (size_t i = 0; i < HEL_ARRAY_LEN(ops); i++)
 		OK(hel_program_add_op(&p, &ops[i]));
 	hel_shape shape;
-	OK(hel_shape_run(&shape, &p, params, &(hel_ranges){.feature = (double[]){3, 3, 3}}, NULL,
-			 0));
+	OK(hel_shape_run(&shape, &p, params, &(hel_ranges){.feature = (double[]){3, 3, 3}}, NULL));
 	m.key = shape.key;
 	m.keys = shape.keys;
 	hel_writer w = {0};
@@ -596,8 +595,7 @@ static void make_programs(void)
 	hel_params *wider;
 	hel_shape batch;
 	OK(hel_params_new_insecure_test(&wider, &m.params));
-	OK(hel_shape_run(&batch, &p, wider, &(hel_ranges){.feature = (double[]){3, 3, 3}}, NULL,
-			 0));
+	OK(hel_shape_run(&batch, &p, wider, &(hel_ranges){.feature = (double[]){3, 3, 3}}, NULL));
 	m.key = batch.key;
 	OK(hel_program_write(&w, &p));
 	save_body("program/batch.bin", &w);

@@ -18,7 +18,7 @@ static bool count_run(hel_cost *shape_says, hel_params_spec spec, uint64_t seed)
 	for (int i = 0; i < FEATURES; i++)
 		bound[i] = 1;
 	const hel_status fits =
-	    hel_shape_run(&shape, p, params, &(hel_ranges){.feature = bound}, NULL, 0);
+	    hel_shape_run(&shape, p, params, &(hel_ranges){.feature = bound}, NULL);
 	if (fits == HEL_OK) {
 		hel_secret_key *secret;
 		hel_keys *keys;

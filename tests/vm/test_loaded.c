@@ -157,7 +157,7 @@ static void test_same_results(void **state)
 		bound[i] = 0.01;
 		feature[i] = 0.01 * (i % 3 - 1);
 	}
-	assert_ok(hel_shape_run(&shape, program, params, &(hel_ranges){.feature = bound}, NULL, 0));
+	assert_ok(hel_shape_run(&shape, program, params, &(hel_ranges){.feature = bound}, NULL));
 	assert_ok(hel_secret_key_new(&secret, params));
 	assert_ok(hel_keys_generate(&keys, secret, shape.key, shape.keys, NULL));
 	assert_ok(hel_eval_new(&ev, params, keys, pool));

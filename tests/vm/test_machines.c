@@ -51,8 +51,11 @@ static void test_machines_agree(void **state)
 			feature[i] = 2 * hel_prng_unit(&g) - 1;
 		for (unsigned i = 0; i < RUNS * FEATURES; i++)
 			samples[i] = feature[i % (FEATURES * records)];
-		const hel_status fits = hel_shape_run(
-		    &shape, p, params, &(hel_ranges){.feature = bound}, samples, RUNS);
+		hel_noise_gains *gains;
+		assert_ok(hel_noise_gains_new(&gains, p, samples, RUNS));
+		const hel_status fits =
+		    hel_shape_run(&shape, p, params, &(hel_ranges){.feature = bound}, gains);
+		hel_noise_gains_free(gains);
 		if (fits == HEL_ERANGE) { /* its values could outgrow the modulus */
 			hel_params_free(params);
 			hel_program_free(p);
@@ -185,7 +188,7 @@ static void test_shape_refuses(void **state)
 			add(p, (hel_op){.kind = cases[c].kind[i], .value = p->ops - 1});
 		assert_status(
 		    cases[c].status,
-		    hel_shape_run(&shape, p, params, &(hel_ranges){.feature = bound}, NULL, 0));
+		    hel_shape_run(&shape, p, params, &(hel_ranges){.feature = bound}, NULL));
 		hel_program_free(p);
 	}
 	bound[3] = 1e9; /* squared twice: beyond any modulus here */
@@ -199,7 +202,7 @@ static void test_shape_refuses(void **state)
 	add(p, (hel_op){.kind = HEL_OP_INPUT});
 	add(p, (hel_op){.kind = HEL_OP_SQUARE});
 	assert_status(HEL_ERANGE,
-		      hel_shape_run(&shape, p, params, &(hel_ranges){.feature = bound}, NULL, 0));
+		      hel_shape_run(&shape, p, params, &(hel_ranges){.feature = bound}, NULL));
 	assert_non_null(strstr(hel_error_detail(), "the layer"));
 	hel_program_free(p);
 	hel_params_free(params);

@@ -189,9 +189,9 @@ static void test_every_record(void **state)
 		random_space(&s, &g);
 		hel_program *p = random_program(&g, &s, round);
 		assert_ok(hel_params_new_insecure_test(&params, &p->manifest->params));
-		assert_ok(hel_shape_run(&shape, p, params, &s.ranges, NULL, 0));
+		assert_ok(hel_shape_run(&shape, p, params, &s.ranges, NULL));
 		assert_ok(
-		    hel_shape_run(&plain, p, params, &(hel_ranges){.feature = s.bound}, NULL, 0));
+		    hel_shape_run(&plain, p, params, &(hel_ranges){.feature = s.bound}, NULL));
 		for (uint32_t n = 0; record(features, &s, n); n++)
 			run(largest, p, features);
 		for (uint32_t i = 0; i < p->ops; i++) {
@@ -269,7 +269,7 @@ static void test_is_exact_for_a_layer(void **state)
 	add(p, op);
 	add(p, (hel_op){.kind = HEL_OP_RESCALE, .value = 2});
 	assert_ok(hel_params_new_insecure_test(&params, &m->params));
-	assert_ok(hel_shape_run(&shape, p, params, &s.ranges, NULL, 0));
+	assert_ok(hel_shape_run(&shape, p, params, &s.ranges, NULL));
 	print_message("bound %.9g, from the matrix %.9g\n", shape.bound, want);
 	assert_within(shape.bound / want, 1, 1e-6);
 	hel_shape_clear(&shape);

@@ -102,10 +102,13 @@ static void measure_shape(fixture *f)
 		bound[i] = 1;
 	/* a proof there is none */
 	hel_ranges ranges = {.feature = bound};
-	assert_status(HEL_ERANGE, hel_shape_run(&f->shape, f->p, f->params, &ranges, NULL, 0));
+	assert_status(HEL_ERANGE, hel_shape_run(&f->shape, f->p, f->params, &ranges, NULL));
 	assert_ok(hel_clear_measure(largest, f->p, f->features, RUNS));
 	ranges.measured = largest;
-	assert_ok(hel_shape_run(&f->shape, f->p, f->params, &ranges, f->features, RUNS));
+	hel_noise_gains *gains;
+	assert_ok(hel_noise_gains_new(&gains, f->p, f->features, RUNS));
+	assert_ok(hel_shape_run(&f->shape, f->p, f->params, &ranges, gains));
+	hel_noise_gains_free(gains);
 	assert_at_most(f->shape.bound, 0.5 * (1 + 1e-6)); /* of a sine that ends at 1 */
 	hel_free(bound);
 	hel_free(largest);
@@ -354,15 +357,15 @@ static void test_refused(void **state)
 	*p->op[at].factor *= 1.001;
 	assert_status(HEL_EFORMAT, hel_loaded_new(&loaded, p, f.params, NULL));
 	assert_status(HEL_EFORMAT, hel_shape_run(&shape, p, f.params,
-						 &(hel_ranges){.feature = f.features}, NULL, 0));
+						 &(hel_ranges){.feature = f.features}, NULL));
 	*p->op[at].factor /= 1.001;
 	/* above level 0, and with other parameters */
 	p->op[at].value = 0;
 	double *nothing = hel_alloc(p->ops, sizeof *nothing);
 	assert_status(HEL_ELEVEL,
 		      hel_shape_run(&shape, p, f.params,
-				    &(hel_ranges){.feature = f.features, .measured = nothing}, NULL,
-				    0));
+				    &(hel_ranges){.feature = f.features, .measured = nothing},
+				    NULL));
 	hel_free(nothing);
 	hel_params *other;
 	assert_ok(hel_params_new_insecure_test(&other, &(hel_params_spec){LOG_N, 4, 1, 30, 1, 1}));

@@ -304,6 +304,9 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		mf->keys, (double)r.key_bytes / 1e6, (double)r.query_bytes / 1e3, 1e3 * r.seconds,
 		batch > 1 ? "query" : "prediction", mf->bits, (double)r.memory_bytes / 1e6);
 	warn_keys(args, &r);
+	if (mf->bits < r.wanted_bits && mf->bits >= r.wanted_bits - HEL_BITS_SHORT)
+		hel_say(args, "that is near the %.1f bits wanted, and the cheapest plan so near\n",
+			r.wanted_bits);
 	if (mf->bits_model < mf->bits)
 		hel_say(args, "%.1f bits against the model as trained\n", mf->bits_model);
 	if (batch > 1)

@@ -1,0 +1,92 @@
+/* What a program computes does not depend on the scale of its ciphertexts nor on digits: of all
+ * ways the cheapest is taken that leaves the score precise enough. Errors of any of them follow
+ * from one walk through the program (vm/noisy.h). */
+#include "scales.h"
+#include "vm/digit_size.h"
+#include <math.h>
+
+#define NEARLY 0.3 /* bits below the most precise, where none has what is wanted */
+
+static bool same(const hel_params_spec *a, const hel_params_spec *b)
+{
+	return a->scale_bits == b->scale_bits && a->alpha == b->alpha && a->special == b->special;
+}
+
+/* *params stays NULL where there are none of this spec. */
+static hel_status try_params(hel_params **params, const hel_params_spec *spec)
+{
+	const hel_status st = hel_params_new(params, spec);
+	return st == HEL_ESECURITY || st == HEL_EPARAMS ? HEL_OK : st;
+}
+
+static hel_status bits_of(double *bits, const hel_program *p, const hel_params *params,
+			  const hel_precision *precision, double spread)
+{
+	hel_status st = HEL_OK;
+	hel_noise noise;
+	TRY(hel_precision_noise(&noise, precision, p, params));
+	*bits = log2(spread / (sqrt(2 / M_PI) * noise.score));
+done:
+	return st;
+}
+
+static hel_status keys_fit(bool *fit, const hel_program *p, const hel_params *params, size_t most)
+{
+	size_t bytes = 0;
+	const hel_status st = most ? hel_key_bytes(&bytes, p, params) : HEL_OK;
+	*fit = bytes <= most;
+	return st;
+}
+
+hel_status hel_choose_scales(bool *changed, choice *c, const hel_program *p,
+			     const hel_precision *precision, double bits, double spread,
+			     size_t max_key_bytes, const hel_cost_model *machine)
+{
+	hel_status st = HEL_OK;
+	const hel_params_spec planned = c->params->spec;
+	hel_digits *way = NULL;
+	hel_params *params = NULL;
+	double has[HEL_MAX_DIGITS], most = -INFINITY;
+	size_t tried = 0;
+	bool fit = false;
+	*changed = false;
+	if (planned.runs || planned.primes_per_level != 1 || planned.base)
+		goto done;
+	TRY_ALLOC(way, hel_alloc(HEL_MAX_DIGITS, sizeof *way));
+	const size_t ways = hel_digits_list(way, &planned, machine);
+	for (; tried < ways && most < bits; tried++) {
+		has[tried] = -INFINITY;
+		TRY(try_params(&params, &way[tried].spec));
+		if (params)
+			TRY(bits_of(&has[tried], p, params, precision, spread));
+		if (has[tried] >= bits) { /* sizes take longer */
+			TRY(keys_fit(&fit, p, params, max_key_bytes));
+			has[tried] = fit ? has[tried] : -INFINITY;
+		}
+		most = fmax(most, has[tried]);
+		hel_params_free(params);
+		params = NULL;
+	}
+	const double enough = most >= bits ? bits : most - NEARLY;
+	for (size_t i = 0; i < tried; i++) {
+		if (!(has[i] >= enough))
+			continue;
+		if (same(&way[i].spec, &planned))
+			break;
+		TRY(hel_params_new(&params, &way[i].spec));
+		TRY(keys_fit(&fit, p, params, max_key_bytes));
+		if (fit) {
+			hel_params_free(c->params);
+			c->params = params;
+			params = NULL;
+			*changed = true;
+			break;
+		}
+		hel_params_free(params);
+		params = NULL;
+	}
+done:
+	hel_free(way);
+	hel_params_free(params);
+	return st;
+}

@@ -141,7 +141,7 @@ static hel_status refuse(const hel_form *form, const hel_stored *t)
 
 static bool left_out(const hel_importer *im, const hel_stored *t)
 {
-	return hel_import_ignores(&im->config, t->name) ||
+	return t->taken || hel_import_ignores(&im->config, t->name) ||
 	       (t->outside && hel_import_said(&im->config, "prefix"));
 }
 
@@ -216,7 +216,7 @@ static hel_status check_sane(const hel_dlrm *m)
 	TRY_ALLOC(hots, hel_alloc(hel_schema_hots(m->schema), sizeof *hots));
 	hel_prng_init(&g, seed, 0);
 	for (size_t i = 0; i < TRIED_RECORDS; i++) {
-		hel_schema_random(m->schema, &g, dense, hots);
+		hel_import_random(m, &g, dense, hots);
 		TRY(hel_dlrm_logit(&logit, m, dense, hots));
 		if (!(fabs(logit) <= LOGIT_MOST))
 			FAIL(
@@ -340,15 +340,19 @@ hel_status hel_import(hel_dlrm **out, hel_import_report *report, const hel_impor
 	TRY(importer_new(&im, report, config, set, schema, weights, size));
 	TRY(recognise(&form, im));
 	TRY(check_kinds(im));
+	TRY(hel_importer_take_polynomials(im));
 	TRY(check_parts(im, form));
 	TRY(check_layers(im));
 	TRY(form->import(im));
+	TRY(im->b.status);
+	TRY(hel_importer_count_polynomials(im));
 	TRY(check_all_taken(im, form));
 	TRY(make_model(&m, im));
 	im->schema = m->schema; /* rows are numbered by it */
 	st = fill(m, im);
 	im->schema = NULL;
 	TRY(st);
+	TRY(hel_importer_polynomials(m, im));
 	TRY(check_sane(m));
 	*out = m;
 	m = NULL;

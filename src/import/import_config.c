@@ -150,7 +150,7 @@ static hel_status check_keys(const json_t *o)
 	    "interaction",	"ignore",	 "qr_operation",
 	    "interaction_self", "batchnorm_eps", "output",
 	    "tables",		"layers",	 "order",
-	    "prefix",		"state_dict"};
+	    "prefix",		"state_dict",	 "polynomials"};
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)o, key, value)

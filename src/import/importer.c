@@ -65,6 +65,8 @@ static void tell_activation(hel_importer *im)
 	const hel_activation a = im->config.activation;
 	const char *assumed =
 	    im->config.activation_said ? "" : " (assumed; --config says otherwise)";
+	if (json_object_get(im->config.root, "polynomials"))
+		return; /* told once they are read */
 	if (im->config.no_activation)
 		hel_importer_say(im, "activation: none");
 	else if (a.kind == HEL_ACT_QUADRATIC)

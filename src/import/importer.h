@@ -77,6 +77,19 @@ uint32_t hel_importer_embed(hel_importer *im, uint32_t column, hel_foreign_table
  * with `last`. */
 uint32_t hel_importer_tower(hel_importer *im, uint32_t x, const hel_tower *t, bool last,
 			    const char *name);
+/** Takes the tensors that "polynomials" names: no layer has them.
+ *  @retval HEL_EFORMAT an entry that makes no sense, a tensor that is not there. */
+HEL_CHECKED hel_status hel_importer_take_polynomials(hel_importer *im);
+/** Whether there are as many as activations in im->b.g.
+ *  @retval HEL_EFORMAT says how many. */
+HEL_CHECKED hel_status hel_importer_count_polynomials(const hel_importer *im);
+/** A record to try a model on. Polynomials are good for values as standardised ones are, not for
+ *  all that the schema allows: Gaussian dense values where there are any. */
+void hel_import_random(const hel_dlrm *m, hel_prng *g, double *dense, uint32_t *hots);
+/** The model's activations become what "polynomials" says: one for each, in the order in which a
+ *  record meets them, or one for all. Ranges that are not given are what random records reach.
+ *  @retval HEL_EFORMAT of another number; coefficients that are none. */
+HEL_CHECKED hel_status hel_importer_polynomials(hel_dlrm *m, hel_importer *im);
 /** Says which activation was taken, and what was multiplied out and folded. */
 void hel_importer_tell(hel_importer *im);
 /** The last layer gives one logit, or the one that "output" chooses.

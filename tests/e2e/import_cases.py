@@ -3,7 +3,7 @@ scored by helrm, and by PyTorch in double precision; then what must be refused, 
 import io, json, math, os, pickle, random, struct, subprocess, sys, zipfile
 import torch
 from torch import nn
-from import_models import DLRM, DeepCTR, PytorchFM, TorchRecDLRM, sequential, settle
+from import_models import DLRM, DeepCTR, Polynomial, PytorchFM, TorchRecDLRM, sequential, settle
 
 helrm = sys.argv[1]
 torch.set_num_threads(1)
@@ -438,5 +438,35 @@ refuse("pytorch-fm's DCN", dict(fields, **{"cn.w.0.weight": torch.ones(1, 52), "
 refuse("pytorch-fm's field-aware machine", dict(fields, **{"ffm.embeddings.0.weight": torch.ones(sum(sizes), 2)}), None, "ffm.embeddings.0.weight")
 refuse("TorchRec's projection", dict(TorchRecDLRM(sizes, numbered, 2, [13], [9, 1]).state_dict(),
                                      **{"inter_arch.interaction_branch1.model._mlp.0._linear.weight": torch.ones(4, 54)}), None, "DLRM_Projection")
+# --- activations that are trained polynomials
+for degree, bottom in ((1, [13, 8, 4]), (2, [13, 8, 4]), (3, [13, 4]), (7, [13, 4]), (16, [13, 4])):
+    m = DLRM(sizes, 4, bottom, [5, 1] if degree < 4 else [1], "dot", act=lambda: Polynomial(degree))
+    named = [{"tensor": name} for name in m.state_dict() if name.endswith("coefficients")]
+    check("polynomials of degree %d" % degree, m, {"polynomials": named}, "%d of degree up to %d" % (len(named), degree))
+check("polynomials with ranges", m, {"polynomials": [dict(e, range=3 + i) for i, e in enumerate(named)]})
+m = DLRM(sizes, 4, [13, 8, 4], [5, 1], "cat", act=lambda: Polynomial(4, 6.5))
+named = [{"tensor": name, "basis": "chebyshev", "range": 6.5} for name in m.state_dict() if name.endswith("coefficients")]
+check("Chebyshev polynomials", m, {"polynomials": named})
+state = settle(m).state_dict()
+refuse("too few polynomials", state, {"polynomials": named[:2]}, "has 2 entries, the model 3 activations")
+refuse("a tensor of no polynomial", state, {"polynomials": named[:2] + [{"tensor": "top_l.9.coefficients"}]}, "no tensor 'top_l.9.coefficients'")
+refuse("a matrix for a polynomial", {n: v for n, v in state.items() if n != named[0]["tensor"]},
+       {"polynomials": [{"tensor": "bot_l.0.weight"}] + named[1:]}, "'bot_l.0.weight' does not have 8 entries")
+refuse("no range", state, {"polynomials": {"coefficients": [0, 1, 2], "basis": "chebyshev"}}, "need 'range'")
+refuse("a constant", state, {"polynomials": {"coefficients": [3, 0, 0]}}, "tensor 'bot_l.1.coefficients' is not supported")
+refuse("polynomials that nobody named", state, None, "coefficients")
+fixed = [0.25, 0.5, 0.125, -0.015625]
+class Fixed(nn.Module):
+    def forward(self, x):
+        return sum(c * x ** i for i, c in enumerate(fixed))
+m = DLRM(sizes, 4, [13, 8, 4], [5, 1], "cat", act=Fixed)
+check("one polynomial for all, in --config", m, {"polynomials": {"coefficients": fixed}})
+check("in an array, too", m, {"polynomials": [{"coefficients": fixed}] * 3})
+state = m.state_dict()
+refuse("a constant", state, {"polynomials": {"coefficients": [3, 0, 0]}}, "constant polynomial")
+refuse("both", state, {"polynomials": {"coefficients": fixed, "tensor": "top_l.0.bias"}}, "'tensor' (a name) or 'coefficients'")
+refuse("an unknown key", state, {"polynomials": {"coefficients": fixed, "degree": 3}}, "unknown key 'degree'")
+refuse("text", state, {"polynomials": {"coefficients": fixed + ["x"]}}, "no number")
+
 print("%d cases, %d failed; worst relative difference of logits %.2g" % (cases, failures, worst))
 sys.exit(failures != 0)

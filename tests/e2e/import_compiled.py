@@ -3,7 +3,7 @@ schema and rows it takes."""
 import json, re, subprocess, sys
 import torch
 from torch import nn
-from import_models import DLRM, DeepCTR, PytorchFM, TorchRecDLRM, settle
+from import_models import DLRM, DeepCTR, Polynomial, PytorchFM, TorchRecDLRM, settle
 
 helrm = sys.argv[1]
 tables = json.load(open("schema.json"))["tables"]
@@ -23,7 +23,8 @@ def call(*args):
 
 
 def check(what, model, **config):
-    config["activation"] = {"kind": "quadratic", "a": 0.1, "b": 0.5}
+    if "polynomials" not in config:
+        config["activation"] = {"kind": "quadratic", "a": 0.1, "b": 0.5}
     json.dump(config, open("config.json", "w"))
     torch.save(settle(model).state_dict(), "w.pt")
     out = "compiled-" + what
@@ -39,4 +40,6 @@ torch.manual_seed(5)
 check("dlrm", DLRM(sizes, 3, [13, 3], [6, 1], "dot", act=Quadratic))
 check("dcn", TorchRecDLRM(sizes, names, 2, [13], [5, 1], 1, 2, act=Quadratic))
 check("deepctr", DeepCTR(sizes, names, 4, 13, [9], act=Quadratic, norm=True), architecture="deepfm")
+m = DLRM(sizes, 3, [13, 3], [6, 1], "cat", act=lambda: Polynomial(4))
+check("polynomial", m, polynomials=[{"tensor": n} for n in m.state_dict() if n.endswith("coefficients")])
 check("pytorch-fm", PytorchFM(sizes, 4, []))

@@ -55,6 +55,22 @@ class Full(nn.EmbeddingBag):
         return super().forward(ids, per_sample_weights=w)
 
 
+class Polynomial(nn.Module):
+    """c_0 + c_1 x + ... with trained coefficients; chebyshev: of T_k(x / chebyshev)."""
+
+    def __init__(self, degree, chebyshev=0):
+        super().__init__()
+        self.chebyshev = chebyshev
+        self.coefficients = nn.Parameter(torch.randn(degree + 1) / 8.0 ** torch.arange(degree + 1))
+
+    def forward(self, x):
+        t = x / self.chebyshev if self.chebyshev else x
+        terms = [torch.ones_like(t), t]
+        while len(terms) < len(self.coefficients):
+            terms.append(2 * t * terms[-1] - terms[-2] if self.chebyshev else t * terms[-1])
+        return sum(c * v for c, v in zip(self.coefficients, terms))
+
+
 class DLRM(nn.Module):
     """facebookresearch/dlrm, dlrm_s_pytorch.py"""
 

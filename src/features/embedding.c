@@ -1,5 +1,5 @@
 /* Embedding kinds as people write them: full, hash(m), digits(base), digits(base,count),
- * frequent(K), frequent(K)+digits(base), frequent(K)+hash(m). */
+ * frequent(K), frequent(K)+digits(base), frequent(K)+hash(m), rates(B), frequent(K)+rates(B). */
 #include "embedding.h"
 #include "schema.h"
 #include <stdlib.h>
@@ -11,7 +11,8 @@ static hel_status bad_embedding(const char *text)
 	    HEL_EINVAL,
 	    "'%.60s' is no embedding; expected full, hash(ROWS), digits(BASE), "
 	    "digits(BASE,DIGITS), "
-	    "frequent(VALUES), frequent(VALUES)+digits(BASE) or frequent(VALUES)+hash(ROWS)",
+	    "frequent(VALUES), frequent(VALUES)+digits(BASE), frequent(VALUES)+hash(ROWS), "
+	    "rates(BUCKETS) or frequent(VALUES)+rates(BUCKETS)",
 	    text);
 }
 
@@ -61,7 +62,15 @@ hel_status hel_embedding_parse(hel_embedding *out, const char *text)
 		at++;
 	else if (e.own && *at)
 		return bad_embedding(text);
-	if (*at || !e.own) {
+	if (strncmp(at, "rates(", 6) == 0) {
+		const char *tail = at;
+		e.buckets = call_of(tail, "rates", 1, &at);
+		if (!e.buckets || *at)
+			return bad_embedding(text);
+		if (e.buckets > HEL_MAX_BUCKETS)
+			return hel_fail(HEL_EINVAL, "'%.60s': at most %d buckets", text,
+					HEL_MAX_BUCKETS);
+	} else if (*at || !e.own) {
 		const char *tail = at;
 		e.base = digits_of(&e.digits, tail, &at);
 		if (!e.base) {
@@ -85,10 +94,12 @@ void hel_embedding_describe(char *out, size_t size, hel_embedding e)
 {
 	char own[32] = "", tail[32] = "";
 	if (e.own == HEL_ALL_VALUES)
-		snprintf(own, sizeof own, e.base ? "frequent(all)" : "full");
+		snprintf(own, sizeof own, e.base || e.buckets ? "frequent(all)" : "full");
 	else if (e.own)
 		snprintf(own, sizeof own, "frequent(%u)", e.own);
-	if (e.digits > 1)
+	if (e.buckets)
+		snprintf(tail, sizeof tail, "rates(%u)", e.buckets);
+	else if (e.digits > 1)
 		snprintf(tail, sizeof tail, "digits(%u,%u)", e.base, e.digits);
 	else if (e.base)
 		snprintf(tail, sizeof tail, e.digits == 1 ? "hash(%u)" : "digits(%u)", e.base);
@@ -106,5 +117,7 @@ hel_embedding hel_embedding_of(const hel_embedding_plan *plan, const char *table
 	for (size_t i = 0; i < plan->exceptions; i++)
 		if (strcmp(plan->exception[i].table, table) == 0)
 			return plan->exception[i].kind;
-	return values > plan->threshold ? plan->kind : (hel_embedding){.own = HEL_ALL_VALUES};
+	return values > plan->threshold
+		   ? plan->kind
+		   : (hel_embedding){.own = HEL_ALL_VALUES, .buckets = plan->kind.buckets};
 }

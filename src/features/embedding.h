@@ -13,10 +13,11 @@
  *  the number of values asks for; 1: plain hashing). */
 typedef struct hel_embedding {
 	uint32_t own, base, digits;
+	uint32_t buckets; /* of the tail, by click rate (rates.h); then base is 0 */
 } hel_embedding;
 
 /** full, hash(m), digits(base), digits(base,count), frequent(K), frequent(K)+digits(base),
- * frequent(K)+hash(m). */
+ * frequent(K)+hash(m), rates(B), frequent(K)+rates(B). */
 HEL_CHECKED hel_status hel_embedding_parse(hel_embedding *out, const char *text);
 void hel_embedding_describe(char *out, size_t size, hel_embedding e);
 
@@ -24,9 +25,8 @@ void hel_embedding_describe(char *out, size_t size, hel_embedding e);
 
 /** The choice for all tables: `kind` for those with more than `threshold` values, full for the
  *  others, except where a table is named. Values seen fewer than `min_count` times never have a row
- *  of their own. With max_onehot, own rows of tables over the threshold go to the values seen most
- *  often, over all these tables, until that many one-hot entries are used; where that is too
- * little, those of all tables do. */
+ *  of their own. Where the width is above max_onehot, own rows go to the values seen most often,
+ *  over all tables, until that many one-hot entries are used. */
 typedef struct hel_embedding_plan {
 	hel_embedding kind;
 	uint32_t threshold, min_count, max_onehot;

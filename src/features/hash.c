@@ -69,6 +69,15 @@ static void take_prints(hel_schema *s, size_t table, const uint32_t *hash, uint3
 			t->print[t->values++] = t->print[i];
 }
 
+/* Of fingerprints that tell `count` values from others. */
+static unsigned bits_for(uint32_t count)
+{
+	unsigned bits = count ? FALSE_BITS : 0;
+	while (count && (uint64_t)1 << (bits - FALSE_BITS) < count)
+		bits++;
+	return HEL_MIN(bits, 32u);
+}
+
 hel_status hel_table_know(hel_schema *s, size_t table, const uint32_t *hash, uint32_t count,
 			  bool apart)
 {
@@ -76,10 +85,7 @@ hel_status hel_table_know(hel_schema *s, size_t table, const uint32_t *hash, uin
 	hel_table_field *t = &s->table[table];
 	t->hashed = true;
 	TRY_ALLOC(t->print, hel_alloc(HEL_MAX(count, 1u), sizeof *t->print));
-	unsigned bits = count ? FALSE_BITS : 0;
-	while (count && (uint64_t)1 << (bits - FALSE_BITS) < count)
-		bits++;
-	for (bits = HEL_MIN(bits, 32u);; bits++) {
+	for (unsigned bits = bits_for(count);; bits++) {
 		t->print_bits = (uint8_t)bits;
 		take_prints(s, table, hash, count);
 		if (!apart || t->values == count || bits >= 32)
@@ -89,18 +95,54 @@ done:
 	return st;
 }
 
-/* The place of a fingerprint, or `values`. */
-static uint32_t find(const hel_table_field *t, uint32_t print)
+typedef struct rated {
+	uint32_t print;
+	uint8_t bucket;
+} rated;
+
+static int by_print(const void *a, const void *b)
 {
-	uint32_t low = 0, high = t->values;
+	const rated *x = a, *y = b;
+	return x->print == y->print ? x->bucket - y->bucket : x->print > y->print ? 1 : -1;
+}
+
+hel_status hel_table_rate(hel_schema *s, size_t table, const uint32_t *hash, const uint8_t *bucket,
+			  uint32_t count, uint32_t buckets)
+{
+	hel_status st = HEL_OK;
+	hel_table_field *t = &s->table[table];
+	rated *r = NULL;
+	TRY_ALLOC(r, hel_alloc(HEL_MAX(count, 1u), sizeof *r));
+	TRY_ALLOC(t->rated_print, hel_alloc(HEL_MAX(count, 1u), sizeof *t->rated_print));
+	TRY_ALLOC(t->bucket, hel_alloc(HEL_MAX(count, 1u), 1));
+	t->rate_bits = (uint8_t)bits_for(count);
+	for (uint32_t i = 0; i < count; i++)
+		r[i] = (rated){print_of(salted(s, table, hash[i]), t->rate_bits), bucket[i]};
+	qsort(r, count, sizeof *r, by_print);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i && r[i].print == r[i - 1].print)
+			continue;
+		t->rated_print[t->rated] = r[i].print;
+		t->bucket[t->rated++] = r[i].bucket;
+	}
+	t->buckets = count ? buckets : 0;
+done:
+	hel_free(r);
+	return st;
+}
+
+/* The place of a fingerprint in a sorted list, or `count`. */
+static uint32_t find(const uint32_t *list, uint32_t count, uint32_t print)
+{
+	uint32_t low = 0, high = count;
 	while (low < high) {
 		const uint32_t middle = low + (high - low) / 2;
-		if (t->print[middle] < print)
+		if (list[middle] < print)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < t->values && t->print[low] == print ? low : t->values;
+	return low < count && list[low] == print ? low : count;
 }
 
 void hel_table_hots(uint32_t *hots, const hel_schema *s, size_t table, uint32_t first,
@@ -117,9 +159,15 @@ void hel_table_hots(uint32_t *hots, const hel_schema *s, size_t table, uint32_t 
 		return;
 	}
 	const uint64_t h = salted(s, table, hash);
-	const uint32_t known = find(t, print_of(h, t->print_bits));
+	const uint32_t known = find(t->print, t->values, print_of(h, t->print_bits));
 	hots[0] = first + 1 + known; /* of an unknown value: the shared row */
-	if (known < t->values || !t->base)
+	if (known < t->values)
+		return;
+	if (t->buckets) {
+		const uint32_t at = find(t->rated_print, t->rated, print_of(h, t->rate_bits));
+		hots[0] += at < t->rated ? t->bucket[at] : t->buckets;
+	}
+	if (!t->base)
 		return;
 	uint32_t number = (uint32_t)h;
 	for (uint32_t d = 0; d < t->digits; d++) {

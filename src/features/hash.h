@@ -17,6 +17,10 @@ void hel_table_hots(uint32_t *hots, const hel_schema *s, size_t table, uint32_t 
  * unless `apart`: then fingerprints get longer, up to 32 bits. */
 HEL_CHECKED hel_status hel_table_know(hel_schema *s, size_t table, const uint32_t *hash,
 				      uint32_t count, bool apart);
+/** Makes values of hashed table number `table` known by their bucket, below `buckets`. Of two that
+ *  share a fingerprint one counts. */
+HEL_CHECKED hel_status hel_table_rate(hel_schema *s, size_t table, const uint32_t *hash,
+				      const uint8_t *bucket, uint32_t count, uint32_t buckets);
 /** The fingerprint under which a value of hashed table number `table` is known. */
 uint32_t hel_value_print(const hel_schema *s, size_t table, uint32_t hash);
 

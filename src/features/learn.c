@@ -2,6 +2,7 @@
  * all from the training part. */
 #include "learn.h"
 #include "hash.h"
+#include "rates.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,9 @@ typedef struct learner {
 	hel_embedding *kind; /* [table] */
 	double *sums;	     /* [block][dense][3]: count, sum, sum of squares */
 	size_t (*labels)[2]; /* [block]: rows of each class */
+	uint32_t *buckets;   /* [table]: of the tail */
+	uint8_t *clicked;    /* a bit for each row of the cache */
+	double mean;	     /* of the training part's labels */
 } learner;
 
 static hel_status count_word(learner *l, tally *t, size_t word, uint32_t *hash)
@@ -240,7 +244,9 @@ static hel_status sum_block(void *arg, size_t block)
 	for (size_t i = 0; i < b.count; i++) {
 		if (hel_split_of(l->split, (uint64_t)block * HEL_BLOCK_ROWS + i) != HEL_TRAIN)
 			continue;
+		const uint64_t row = (uint64_t)block * HEL_BLOCK_ROWS + i;
 		l->labels[block][b.label[i]]++;
+		l->clicked[row / 8] |= (uint8_t)(b.label[i] << row % 8);
 		for (size_t k = 0; k < b.dense; k++) {
 			const hel_dense_field *d = &l->schema->dense[k];
 			double v = (double)b.value[k * b.count + i];
@@ -320,7 +326,10 @@ static size_t choose(learner *l, uint32_t count)
 			width += f->base ? (size_t)f->base * f->digits : (size_t)l->own[t] + 1;
 			continue;
 		}
-		width += (size_t)l->own[t] + 1 + (f->base ? (size_t)f->base * f->digits : 1);
+		const size_t rated = l->tally[t].used - l->own[t];
+		l->buckets[t] = (uint32_t)HEL_MIN(rated, (size_t)l->kind[t].buckets);
+		width += (size_t)l->own[t] + l->buckets[t] + 1 +
+			 (f->base ? (size_t)f->base * f->digits : 1);
 	}
 	return width;
 }
@@ -332,11 +341,8 @@ static hel_status choose_within(learner *l)
 	uint32_t low = l->plan->min_count, high = UINT32_MAX;
 	if (!budget || choose(l, low) <= budget)
 		return HEL_OK;
-	size_t least = choose(l, high);
-	if (least > budget) {
-		l->all = true;
-		least = choose(l, high);
-	}
+	l->all = true;
+	const size_t least = choose(l, high);
 	if (least > budget)
 		return hel_fail(
 		    HEL_EUNSUPPORTED,
@@ -381,6 +387,126 @@ done:
 	return st;
 }
 
+/* --- rates of the others -------------------------------------------------------------------- */
+
+#define RATED_BYTES                                                                                \
+	((size_t)16 << 20) /* of all fingerprints: a manifest is sent and read whole               \
+			    */
+
+/* Where a tail's values stand, by their hashes: open addressing, place 0 is empty. */
+typedef struct tail {
+	hel_rated *value; /* sorted by hash */
+	size_t count, capacity;
+	uint32_t *place; /* number + 1 */
+} tail;
+
+static int by_value(const void *a, const void *b)
+{
+	const hel_rated *x = a, *y = b;
+	return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+static uint32_t *tail_place(const tail *t, uint32_t hash)
+{
+	size_t i = (size_t)(hel_mix(hash) & (t->capacity - 1));
+	while (t->place[i] && t->value[t->place[i] - 1].hash != hash)
+		i = (i + 1) & (t->capacity - 1);
+	return &t->place[i];
+}
+
+static hel_status tail_of(tail *out, const learner *l, size_t table)
+{
+	hel_status st = HEL_OK;
+	const tally *all = &l->tally[table];
+	tail t = {.count = all->used - l->own[table], .capacity = 16};
+	while (t.capacity < 2 * t.count)
+		t.capacity *= 2;
+	TRY_ALLOC(t.value, hel_alloc(HEL_MAX(t.count, 1), sizeof *t.value));
+	TRY_ALLOC(t.place, hel_alloc(t.capacity, sizeof *t.place));
+	for (size_t i = 0; i < t.count; i++)
+		t.value[i].hash = all->place[l->own[table] + i].hash;
+	qsort(t.value, t.count, sizeof *t.value, by_value);
+	for (size_t i = 0; i < t.count; i++)
+		*tail_place(&t, t.value[i].hash) = (uint32_t)i + 1;
+	*out = t;
+	t = (tail){0};
+done:
+	hel_free(t.value);
+	hel_free(t.place);
+	return st;
+}
+
+static hel_status rate_word(const learner *l, const tail *t, size_t word, uint32_t *hash)
+{
+	hel_status st = HEL_OK;
+	for (size_t b = 0; b < hel_cache_blocks(l->cache); b++) {
+		size_t count;
+		TRY(hel_cache_read_hashes(l->cache, b, word, hash, &count));
+		for (size_t i = 0; i < count; i++) {
+			const uint64_t row = (uint64_t)b * HEL_BLOCK_ROWS + i;
+			const uint32_t at = hash[i] ? *tail_place(t, hash[i]) : 0;
+			if (!at || hel_split_of(l->split, row) != HEL_TRAIN)
+				continue;
+			hel_rated *v = &t->value[at - 1];
+			v->rows[hel_fold_of(row)]++;
+			v->clicks[hel_fold_of(row)] += l->clicked[row / 8] >> row % 8 & 1;
+		}
+	}
+done:
+	return st;
+}
+
+static hel_status rate_table(void *arg, size_t table)
+{
+	hel_status st = HEL_OK;
+	learner *l = arg;
+	uint32_t *hash = NULL;
+	tail t = {0};
+	const hel_column *c = column_of(l, table);
+	if (!l->buckets[table])
+		goto done;
+	TRY(tail_of(&t, l, table));
+	TRY_ALLOC(hash, hel_alloc(HEL_BLOCK_ROWS, sizeof *hash));
+	for (size_t k = 0; k < HEL_MAX(c->bag.limit, 1u); k++)
+		TRY(rate_word(l, &t, c->word + k, hash));
+	TRY(hel_rates_learn(l->schema, table, t.value, t.count, l->buckets[table], l->mean,
+			    l->plan->min_count));
+done:
+	hel_free(hash);
+	hel_free(t.value);
+	hel_free(t.place);
+	return st;
+}
+
+static hel_status learn_rates(learner *l, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	const size_t tables = l->schema->table_count;
+	hel_fold_rates *folds = NULL;
+	size_t rated = 0, rows[2] = {0, 0};
+	for (size_t t = 0; t < tables; t++)
+		rated += l->buckets[t] ? l->tally[t].used - l->own[t] : 0;
+	if (!rated)
+		goto done;
+	if (rated * sizeof(uint32_t) > RATED_BYTES)
+		FAIL(
+		    HEL_ELIMIT,
+		    "rates of %zu values would make a manifest of %zu MB: raise min_count, so that "
+		    "fewer are kept apart",
+		    rated, rated * sizeof(uint32_t) * 4 / 3 >> 20);
+	for (size_t b = 0; b < hel_cache_blocks(l->cache); b++)
+		for (int k = 0; k < 2; k++)
+			rows[k] += l->labels[b][k];
+	l->mean = (double)rows[1] / (double)(rows[0] + rows[1]);
+	TRY_ALLOC(folds, hel_alloc(1, sizeof *folds));
+	l->schema->folds = folds;
+	TRY_ALLOC(folds->table, hel_alloc(tables, sizeof *folds->table));
+	folds->tables = tables;
+	TRY(hel_pool_try(pool, tables, rate_table, l));
+done:
+	return st;
+}
+
 static hel_status keep_known(learner *l, size_t t)
 {
 	const hel_table_field *f = &l->schema->table[t];
@@ -393,7 +519,9 @@ static hel_status check_kind(const learner *l, size_t t)
 	const hel_table_field *f = &l->schema->table[t];
 	const hel_embedding k = l->kind[t];
 	char text[64];
-	if (f->hashed || !k.base || (!k.digits && (k.own == HEL_ALL_VALUES || !k.own)))
+	const bool shares = k.buckets ? k.own != HEL_ALL_VALUES
+				      : k.base && (k.digits || (k.own != HEL_ALL_VALUES && k.own));
+	if (f->hashed || !shares)
 		return HEL_OK;
 	hel_embedding_describe(text, sizeof text, k);
 	return hel_fail(HEL_EINVAL,
@@ -451,6 +579,8 @@ hel_status hel_schema_learn(hel_schema **out, const hel_cache *c, const hel_spli
 	TRY_ALLOC(l.kind, hel_alloc(tables, sizeof *l.kind));
 	TRY_ALLOC(l.sums, hel_alloc(blocks * set->dense * 3, sizeof *l.sums));
 	TRY_ALLOC(l.labels, hel_alloc(blocks, sizeof *l.labels));
+	TRY_ALLOC(l.buckets, hel_alloc(tables, sizeof *l.buckets));
+	TRY_ALLOC(l.clicked, hel_alloc(blocks * (HEL_BLOCK_ROWS / 8), 1));
 	l.schema->clip = clip;
 	salt(l.schema, split->seed);
 	TRY(check_exceptions(plan, l.schema));
@@ -466,11 +596,15 @@ hel_status hel_schema_learn(hel_schema **out, const hel_cache *c, const hel_spli
 		TRY(check_kind(&l, t));
 		if (!l.schema->table[t].hashed && !l.kind[t].own) /* digits are of all rows */
 			l.kind[t].own = HEL_ALL_VALUES;
+		if (!l.schema->table[t].hashed || l.schema->table[t].modulo)
+			l.kind[t].buckets = 0;
 	}
+	l.all = plan->kind.buckets > 0; /* a tail that keeps its rates loses little anywhere */
 	choose(&l, plan->min_count);
 	TRY(choose_within(&l));
 	for (size_t t = 0; t < tables; t++)
 		TRY(keep_known(&l, t));
+	TRY(learn_rates(&l, pool));
 	*out = l.schema;
 	l.schema = NULL;
 done:
@@ -481,6 +615,8 @@ done:
 	hel_free(l.kind);
 	hel_free(l.sums);
 	hel_free(l.labels);
+	hel_free(l.buckets);
+	hel_free(l.clicked);
 	hel_schema_free(l.schema);
 	return st;
 }

@@ -1,6 +1,7 @@
 #include "schema.h"
 #include "coding.h"
 #include "hash.h"
+#include "rates.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,10 @@ void hel_schema_free(hel_schema *s)
 		hel_free(s->table[i].value);
 		hel_free(s->table[i].text);
 		hel_free(s->table[i].print);
+		hel_free(s->table[i].rated_print);
+		hel_free(s->table[i].bucket);
 	}
+	hel_fold_rates_free(s->folds);
 	hel_dataset_drop(s->set);
 	hel_free(s->table);
 	hel_free(s->dense);
@@ -262,7 +266,8 @@ done:
 size_t hel_table_width(const hel_table_field *t)
 {
 	if (t->hashed)
-		return (size_t)t->values + 1 + (t->base ? (size_t)t->base * t->digits : 1);
+		return (size_t)t->values + t->buckets + 1 +
+		       (t->base ? (size_t)t->base * t->digits : 1);
 	return t->base ? (size_t)t->base * t->digits : (size_t)t->values + 1;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define HEL_MAX_DIGITS 32
+#define HEL_MAX_BUCKETS 64
 #define HEL_MAX_VOCABULARY (1u << 24)
 #define HEL_SCHEMA_TEXT_MAX (64u << 20)
 
@@ -43,6 +44,8 @@ typedef enum hel_coding {
  *  Hashed: known values are kept as fingerprints of `print_bits` bits. All others, the tail, share
  *  one row after them (base 0, digits 1), or are the sum of one row from each of `digits` groups of
  *  `base` rows, chosen by the digits of the value's hash.
+ *  Or those of the tail that were seen often enough are known, too, by the bucket of about their
+ *  click rate: one of `buckets` rows after the known ones; all others share the row behind.
  *  Ids (modulo) are hashed, too: no value is known, and id mod base chooses one of `base` rows.
  *  A bag names up to `bag.limit` values at once, and the missing value's row when it is empty. */
 typedef struct hel_table_field {
@@ -54,6 +57,10 @@ typedef struct hel_table_field {
 	hel_bag bag; /* as the column says; limit 0: not a bag */
 	uint8_t print_bits;
 	uint32_t *print; /* sorted; NULL unless hashed */
+	uint8_t rate_bits;
+	uint32_t buckets, rated; /* values known by their bucket, by fingerprints of rate_bits */
+	uint32_t *rated_print;	 /* sorted */
+	uint8_t *bucket;	 /* of each */
 	uint32_t base, digits;
 	hel_coding coding;
 	/* GRID: entry e is number e mod coding_size of the low one-hot, e / coding_size of the high
@@ -63,6 +70,8 @@ typedef struct hel_table_field {
 
 #define HEL_SALT_BYTES 16
 
+struct hel_fold_rates;
+
 typedef struct hel_schema {
 	char dataset[HEL_NAME_MAX];
 	const hel_dataset *set;	      /* kept; NULL: of no data set that is known */
@@ -71,6 +80,7 @@ typedef struct hel_schema {
 	size_t dense_count, table_count;
 	hel_dense_field *dense;
 	hel_table_field *table;
+	struct hel_fold_rates *folds; /* while it trains (rates.h); never written */
 } hel_schema;
 
 /** Learns from the rows listed in `rows` (NULL: all). base as in hel_table_field, for all tables.

@@ -4,24 +4,48 @@
 #include "schema.h"
 #include <math.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Fingerprints, packed and in base64. */
-static hel_status put_prints(hel_json_writer *j, const hel_table_field *t)
+static hel_status put_prints(hel_json_writer *j, const char *key, const uint32_t *print,
+			     uint32_t count, unsigned bits)
 {
 	hel_status st = HEL_OK;
 	hel_writer w = {0};
 	char *text = NULL;
-	if (t->values)
-		hel_write_packed(&w, t->print, t->values, t->print_bits);
+	if (count)
+		hel_write_packed(&w, print, count, bits);
 	TRY(w.status);
 	const size_t size = sodium_base64_ENCODED_LEN(w.size, sodium_base64_VARIANT_ORIGINAL);
 	TRY_ALLOC(text, hel_alloc(size, 1));
 	sodium_bin2base64(text, size, w.bytes, w.size, sodium_base64_VARIANT_ORIGINAL);
-	hel_json_put_text(j, "prints", text);
+	hel_json_put_text(j, key, text);
 done:
 	hel_free(text);
 	hel_writer_clear(&w);
+	return st;
+}
+
+/* Bucket by bucket, each sorted: how many, then all fingerprints. */
+static hel_status put_rates(hel_json_writer *j, const hel_table_field *t)
+{
+	hel_status st = HEL_OK;
+	uint32_t *print = NULL, count = 0;
+	TRY_ALLOC(print, hel_alloc(HEL_MAX(t->rated, 1u), sizeof *print));
+	hel_json_open(j, "buckets", '[');
+	for (uint32_t b = 0; b < t->buckets; b++) {
+		const uint32_t before = count;
+		for (uint32_t i = 0; i < t->rated; i++)
+			if (t->bucket[i] == b)
+				print[count++] = t->rated_print[i];
+		hel_json_put_integer(j, NULL, count - before);
+	}
+	hel_json_close(j, ']');
+	hel_json_put_integer(j, "rate_bits", t->rate_bits);
+	TRY(put_prints(j, "rated", print, count, t->rate_bits));
+done:
+	hel_free(print);
 	return st;
 }
 
@@ -37,7 +61,9 @@ static hel_status put_table(hel_json_writer *j, const hel_table_field *t)
 	else if (t->hashed) {
 		hel_json_put_integer(j, "known", t->values);
 		hel_json_put_integer(j, "print_bits", t->print_bits);
-		TRY(put_prints(j, t));
+		TRY(put_prints(j, "prints", t->print, t->values, t->print_bits));
+		if (t->buckets)
+			TRY(put_rates(j, t));
 	} else {
 		hel_json_open(j, "values", '[');
 		for (uint32_t v = 0; v < t->values; v++)
@@ -142,13 +168,101 @@ done:
 	return st;
 }
 
+/* `count` fingerprints of `bits`, packed and in base64. */
+static hel_status unpack_prints(uint32_t *print, size_t count, unsigned bits, const char *text,
+				const char *key, const char *table)
+{
+	hel_status st = HEL_OK;
+	uint8_t *packed = NULL;
+	size_t size;
+	const size_t expected = (count * bits + 7) / 8;
+	TRY_ALLOC(packed, hel_alloc(expected + 1, 1));
+	if (!text ||
+	    sodium_base642bin(packed, expected + 1, text, strlen(text), NULL, &size, NULL,
+			      sodium_base64_VARIANT_ORIGINAL) ||
+	    size != expected)
+		FAIL(HEL_EFORMAT, "schema: '%s' of %s must be %zu bytes in base64", key, table,
+		     expected);
+	hel_reader r = hel_reader_of(packed, size);
+	if (count)
+		hel_read_packed(&r, print, count, bits);
+	TRY(hel_reader_finish(&r));
+done:
+	hel_free(packed);
+	return st;
+}
+
+typedef struct rated {
+	uint32_t print;
+	uint8_t bucket;
+} rated;
+
+static int by_print(const void *a, const void *b)
+{
+	const rated *x = a, *y = b;
+	return (x->print > y->print) - (x->print < y->print);
+}
+
+/* No value is in two buckets, nor twice in one. */
+static hel_status sort_rates(hel_table_field *t, const uint32_t *in_bucket)
+{
+	hel_status st = HEL_OK;
+	rated *r = NULL;
+	TRY_ALLOC(r, hel_alloc(HEL_MAX(t->rated, 1u), sizeof *r));
+	for (uint32_t i = 0, b = 0, left = in_bucket[0]; i < t->rated; i++, left--) {
+		while (!left)
+			left = in_bucket[++b];
+		r[i] = (rated){t->rated_print[i], (uint8_t)b};
+	}
+	qsort(r, t->rated, sizeof *r, by_print);
+	for (uint32_t i = 0; i < t->rated; i++) {
+		if (i && r[i].print == r[i - 1].print)
+			FAIL(HEL_EFORMAT, "schema: a value of %s is in two buckets", t->name);
+		t->rated_print[i] = r[i].print;
+		t->bucket[i] = r[i].bucket;
+	}
+done:
+	hel_free(r);
+	return st;
+}
+
+static hel_status read_rates(hel_table_field *t, const hel_json_value *object)
+{
+	hel_status st = HEL_OK;
+	const hel_json_value *buckets = hel_json_member(object, "buckets");
+	uint32_t in_bucket[HEL_MAX_BUCKETS], b = 0;
+	double bits, all = 0;
+	if (!buckets)
+		goto done;
+	if (buckets->kind != HEL_JSON_ARRAY || !buckets->count || buckets->count > HEL_MAX_BUCKETS)
+		FAIL(HEL_EFORMAT, "schema: 'buckets' of %s must be 1 to %d numbers of values",
+		     t->name, HEL_MAX_BUCKETS);
+	for (const hel_json_value *v = buckets->first; v; v = v->next) {
+		if (v->kind != HEL_JSON_NUMBER || v->number != floor(v->number) || v->number < 0 ||
+		    v->number >= HEL_MAX_VOCABULARY)
+			FAIL(HEL_EFORMAT, "schema: 'buckets' of %s are out of range", t->name);
+		in_bucket[b++] = (uint32_t)v->number;
+		all += v->number;
+	}
+	TRY(read_number(&bits, object, "rate_bits"));
+	if (all < 1 || all >= HEL_MAX_VOCABULARY || bits != floor(bits) || bits < 1 || bits > 32)
+		FAIL(HEL_EFORMAT, "schema: the rated values of %s are out of range", t->name);
+	t->buckets = b;
+	t->rated = (uint32_t)all;
+	t->rate_bits = (uint8_t)bits;
+	TRY_ALLOC(t->rated_print, hel_alloc(t->rated, sizeof *t->rated_print));
+	TRY_ALLOC(t->bucket, hel_alloc(t->rated, 1));
+	TRY(unpack_prints(t->rated_print, t->rated, t->rate_bits, hel_json_text(object, "rated"),
+			  "rated", t->name));
+	TRY(sort_rates(t, in_bucket));
+done:
+	return st;
+}
+
 static hel_status read_prints(hel_table_field *t, const hel_json_value *object)
 {
 	hel_status st = HEL_OK;
 	double known, bits;
-	uint8_t *packed = NULL;
-	size_t size;
-	const char *text = hel_json_text(object, "prints");
 	TRY(read_number(&known, object, "known"));
 	TRY(read_number(&bits, object, "print_bits"));
 	if (known != floor(known) || known < 0 || known >= HEL_MAX_VOCABULARY ||
@@ -156,24 +270,15 @@ static hel_status read_prints(hel_table_field *t, const hel_json_value *object)
 		FAIL(HEL_EFORMAT, "schema: the fingerprints of %s are out of range", t->name);
 	t->hashed = true;
 	t->print_bits = (uint8_t)bits;
-	const size_t count = (size_t)known, expected = (count * t->print_bits + 7) / 8;
+	const size_t count = (size_t)known;
 	TRY_ALLOC(t->print, hel_alloc(HEL_MAX(count, 1), sizeof *t->print));
-	TRY_ALLOC(packed, hel_alloc(expected + 1, 1));
-	if (!text ||
-	    sodium_base642bin(packed, expected + 1, text, strlen(text), NULL, &size, NULL,
-			      sodium_base64_VARIANT_ORIGINAL) ||
-	    size != expected)
-		FAIL(HEL_EFORMAT, "schema: 'prints' of %s must be %zu bytes in base64", t->name,
-		     expected);
-	hel_reader r = hel_reader_of(packed, size);
-	if (count)
-		hel_read_packed(&r, t->print, count, t->print_bits);
-	TRY(hel_reader_finish(&r));
+	TRY(unpack_prints(t->print, count, t->print_bits, hel_json_text(object, "prints"), "prints",
+			  t->name));
 	for (; t->values < count; t->values++)
 		if (t->values && t->print[t->values - 1] >= t->print[t->values])
 			FAIL(HEL_EFORMAT, "schema: fingerprints of %s are not sorted", t->name);
+	TRY(read_rates(t, object));
 done:
-	hel_free(packed);
 	return st;
 }
 
@@ -243,7 +348,8 @@ static hel_status read_table(hel_table_field *t, const hel_json_value *object,
 	if (ok && t->modulo)
 		ok = base >= 1 && digits == 1;
 	else if (ok && hashed) /* one group of any size is plain hashing */
-		ok = base > 0 ? digits == floor(digits) && digits >= 1 && digits <= HEL_MAX_DIGITS
+		ok = base > 0 ? digits == floor(digits) && digits >= 1 &&
+				    digits <= HEL_MAX_DIGITS && !t->buckets
 			      : digits == 1;
 	else if (ok)
 		ok = base != 1 &&

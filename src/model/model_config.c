@@ -154,8 +154,9 @@ static hel_status embedding_from(hel_embedding *out, const json_t *value, const 
 	const char *text = json_string_value(value);
 	if (text && hel_embedding_parse(out, text) == HEL_OK)
 		return HEL_OK;
-	return wrong(key, "an embedding: full, hash(ROWS), digits(BASE), frequent(VALUES) or "
-			  "frequent(VALUES)+digits(BASE)");
+	return wrong(key, "an embedding: full, hash(ROWS), digits(BASE), frequent(VALUES), "
+			  "rates(BUCKETS), frequent(VALUES)+digits(BASE) or "
+			  "frequent(VALUES)+rates(BUCKETS)");
 }
 
 static hel_status plan_from(hel_embedding_plan *out, const json_t *o)

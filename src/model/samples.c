@@ -1,5 +1,6 @@
 #include "samples.h"
 #include "features/hash.h"
+#include "features/rates.h"
 #include <string.h>
 
 void hel_samples_clear(hel_samples *s)
@@ -70,9 +71,14 @@ static size_t rows_in(const loading *l, size_t block)
 }
 
 /* The places of the value that a word names, and whether it is known. */
-static bool word_hots(uint32_t *hots, const loading *l, size_t table, uint32_t first, uint32_t word)
+static bool word_hots(uint32_t *hots, const loading *l, size_t table, uint32_t first, uint32_t word,
+		      unsigned fold)
 {
 	const hel_table_field *t = &l->schema->table[table];
+	if (t->hashed && fold < HEL_FOLDS) {
+		hel_table_hots_in_fold(hots, l->schema, table, first, word, fold);
+		return true;
+	}
 	if (t->hashed) {
 		hel_table_hots(hots, l->schema, table, first, word);
 		return true;
@@ -82,9 +88,18 @@ static bool word_hots(uint32_t *hots, const loading *l, size_t table, uint32_t f
 	return row || !word;
 }
 
+/* Rows that are trained on see the rates of other folds; the others, as clients do, those of all.
+ */
+static unsigned fold_of(const loading *l, size_t block, uint32_t k)
+{
+	const uint64_t row = (uint64_t)l->block[block] * HEL_BLOCK_ROWS + k;
+	return l->schema->folds && hel_split_of(l->split, row) == HEL_TRAIN ? hel_fold_of(row)
+									    : HEL_FOLDS;
+}
+
 /* Row k of a block as the words of one table's bag. */
 static void load_bag(uint32_t *hots, const loading *l, size_t block, const hel_block *b,
-		     const hel_column *c, uint32_t first, size_t k)
+		     const hel_column *c, uint32_t first, uint32_t k)
 {
 	const hel_table_field *t = &l->schema->table[c->nth];
 	float weight[HEL_MAX_BAG];
@@ -93,8 +108,8 @@ static void load_bag(uint32_t *hots, const loading *l, size_t block, const hel_b
 		const uint32_t word = b->hash[(c->word + count) * b->count + k];
 		if (!word)
 			break;
-		l->unknown[block] +=
-		    !word_hots(hots + (size_t)count * t->digits, l, c->nth, first, word);
+		l->unknown[block] += !word_hots(hots + (size_t)count * t->digits, l, c->nth, first,
+						word, fold_of(l, block, k));
 		weight[count] =
 		    t->bag.weighted
 			? hel_word_weight(b->hash[(c->word + t->bag.limit + count) * b->count + k])
@@ -119,7 +134,8 @@ static void load_tables(const loading *l, size_t block, const hel_block *b, cons
 				load_bag(hots, l, block, b, c, first, row[k]);
 			else
 				l->unknown[block] += !word_hots(
-				    hots, l, t, first, b->hash[c->word * b->count + row[k]]);
+				    hots, l, t, first, b->hash[c->word * b->count + row[k]],
+				    fold_of(l, block, row[k]));
 		}
 		first += (uint32_t)hel_table_width(&schema->table[t]);
 		hot += hel_table_words(&schema->table[t]);

@@ -11,14 +11,22 @@
 static void report_tables(const hel_args *args, json_t *out, const hel_dlrm *m)
 {
 	const hel_schema *s = m->schema;
-	size_t known = 0;
-	for (size_t t = 0; t < s->table_count; t++)
+	size_t known = 0, rated = 0;
+	for (size_t t = 0; t < s->table_count; t++) {
 		known += s->table[t].values;
+		rated += s->table[t].rated;
+	}
 	hel_say(args,
 		"%zu tables: %zu one-hot entries, %zu values with rows of their own; %zu "
 		"parameters\n",
 		s->table_count, hel_schema_onehots(s), known, m->parameters);
 	json_object_set_new(out, "onehots", json_integer((json_int_t)hel_schema_onehots(s)));
+	if (rated)
+		hel_say(args,
+			"the manifest will tell coarse click rates of %zu more values to who knows "
+			"them: see SECURITY.md\n",
+			rated);
+	json_object_set_new(out, "rated_values", json_integer((json_int_t)rated));
 	json_object_set_new(out, "known_values", json_integer((json_int_t)known));
 	json_object_set_new(out, "parameters", json_integer((json_int_t)m->parameters));
 }

@@ -94,9 +94,10 @@ hel_status hel_importer_factorization(hel_importer *im, const hel_factorization 
 		TRY(hel_importer_one_logit(im, &im->top));
 	TRY(read_bias(im, f->bias));
 	TRY(hel_importer_columns(im));
-	hel_importer_say(im, "%s%s%s", f->has_wide ? "a weight per value" : "vectors",
+	hel_importer_say(im, "%s%s%s%s", f->has_wide ? "a weight per value" : "vectors",
 			 pairs ? ", products of all pairs of vectors" : "",
-			 im->top.count ? ", layers over the vectors" : "");
+			 im->top.count ? ", layers over the vectors" : "",
+			 im->config.architecture == HEL_ARCHITECTURES ? " (assumed)" : "");
 	if (im->top.count)
 		hel_importer_tell(im);
 	build(im, f, pairs);

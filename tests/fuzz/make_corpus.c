@@ -406,6 +406,93 @@ static void make_import(void)
 	hel_writer_clear(&w);
 }
 
+/* Small models of every form, of two tables and a dense value. */
+typedef struct foreign {
+	const char *name;
+	unsigned rows, columns; /* 0: a vector */
+} foreign;
+
+static void save_foreign(const char *name, const char *text, const foreign *tensor, size_t count)
+{
+	char header[4096] = "{";
+	unsigned at = 0;
+	hel_writer w = {0};
+	for (size_t i = 0; i < count; i++) {
+		const foreign *t = &tensor[i];
+		const unsigned end = at + 4 * t->rows * (t->columns ? t->columns : 1);
+		const size_t n = strlen(header);
+		if (t->columns)
+			snprintf(header + n, sizeof header - n,
+				 "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%u,%u],"
+				 "\"data_offsets\":[%u,%u]}",
+				 i ? "," : "", t->name, t->rows, t->columns, at, end);
+		else
+			snprintf(header + n, sizeof header - n,
+				 "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%u],\"data_offsets\":[%u,"
+				 "%u]}",
+				 i ? "," : "", t->name, t->rows, at, end);
+		at = end;
+	}
+	hel_write_u32(&w, (uint32_t)strlen(text));
+	hel_write_bytes(&w, text, strlen(text));
+	hel_write_u64(&w, strlen(header) + 1);
+	hel_write_bytes(&w, header, strlen(header));
+	hel_write_bytes(&w, "}", 1);
+	for (unsigned i = 0; i < at / 4; i++)
+		hel_write_f32(&w, (float)(i % 7) / 4 - 0.5F);
+	OK(w.status);
+	save(name, w.bytes, w.size);
+	hel_writer_clear(&w);
+}
+
+static void make_forms(void)
+{
+	static const char own[] =
+	    "{\"columns\":{\"helrm_columns\":1,\"name\":\"own\",\"columns\":["
+	    "{\"name\":\"d\",\"kind\":\"dense\"},"
+	    "{\"name\":\"cat_0\",\"kind\":\"category\",\"values\":\"modulo\",\"modulo\":3},"
+	    "{\"name\":\"cat_1\",\"kind\":\"bag\",\"values\":\"listed\",\"limit\":2}]},"
+	    "\"clip\":3,\"tables\":[{\"name\":\"cat_0\",\"missing\":1},"
+	    "{\"name\":\"cat_1\",\"values\":[\"a\",\"\",null,\"b\"]}]}";
+	static const foreign
+	    dlrm[] = {{"bot_l.0.weight", 4, 1},	     {"bot_l.0.bias", 4, 0},
+		      {"bot_l.1.weight", 4, 0},	     {"bot_l.1.running_mean", 4, 0},
+		      {"bot_l.1.running_var", 4, 0}, {"emb_l.0.weight_q", 2, 2},
+		      {"emb_l.0.weight_r", 2, 2},    {"emb_l.1.embs.weight", 4, 1},
+		      {"emb_l.1.proj.weight", 4, 1}, {"v_W_l.0", 3, 0},
+		      {"top_l.0.weight", 2, 7},	     {"top_l.1.weight", 1, 0},
+		      {"top_l.2.weight", 1, 2}},
+	    torchrec[] = {{"sparse_arch.embedding_bag_collection.embedding_bags.t_cat_0.weight", 3,
+			   2},
+			  {"sparse_arch.embedding_bag_collection.embedding_bags.t_cat_1.weight", 4,
+			   2},
+			  {"dense_arch.model._mlp.0._linear.weight", 2, 1},
+			  {"dense_arch.model._mlp.0._linear.bias", 2, 0},
+			  {"inter_arch.crossnet.W_kernels.0", 6, 1},
+			  {"inter_arch.crossnet.V_kernels.0", 1, 6},
+			  {"inter_arch.crossnet.bias.0", 6, 0},
+			  {"over_arch.model.0._mlp.0._linear.weight", 2, 6},
+			  {"over_arch.model.1.weight", 1, 2}},
+	    deepctr[] = {{"embedding_dict.cat_0.weight", 3, 2},
+			 {"embedding_dict.cat_1.weight", 4, 2},
+			 {"linear_model.weight", 1, 1},
+			 {"linear_model.embedding_dict.cat_0.weight", 3, 1},
+			 {"linear_model.embedding_dict.cat_1.weight", 4, 1},
+			 {"out.bias", 1, 0}},
+	    machine[] = {{"embedding.embedding.weight", 7, 2},
+			 {"mlp.mlp.0.weight", 2, 4},
+			 {"mlp.mlp.0.bias", 2, 0},
+			 {"mlp.mlp.1.weight", 2, 0},
+			 {"mlp.mlp.1.bias", 2, 0},
+			 {"mlp.mlp.1.running_mean", 2, 0},
+			 {"mlp.mlp.1.running_var", 2, 0},
+			 {"mlp.mlp.4.weight", 1, 2}};
+	save_foreign("import/dlrm.bin", own, dlrm, HEL_ARRAY_LEN(dlrm));
+	save_foreign("import/torchrec.bin", own, torchrec, HEL_ARRAY_LEN(torchrec));
+	save_foreign("import/deepctr.bin", own, deepctr, HEL_ARRAY_LEN(deepctr));
+	save_foreign("import/pytorch_fm.bin", own, machine, HEL_ARRAY_LEN(machine));
+}
+
 /* The small model of fuzz_model.c has these shapes. */
 static void make_weights(void)
 {
@@ -740,6 +827,7 @@ int main(int argc, char **argv)
 	make_checkpoint();
 	make_import_config();
 	make_import();
+	make_forms();
 	make_weights();
 	make_manifests();
 	make_programs();

@@ -47,12 +47,14 @@ HEL_API const char *hel_client_model(const hel_client *client);
 
 /* --- queries ----------------------------------------------------------------------------- */
 
-/** Can this text be read at all, as records of any data set that helrm knows? Ask before anything
- *  is sent: what is malformed must end before a server sees that a query does not come.
+/** Can this text be read at all: as records of a built-in data set, where it has the form of one,
+ * or as lines or JSON of any other? Ask before anything is sent: what is malformed must end before
+ * a server sees that a query does not come. A header counts as a record where the data set is not
+ *  known.
  *  - Cost: one pass for each data set.
  *  @retval HEL_EDATA it cannot; says why. */
 HEL_API HEL_CHECKED hel_status hel_input_check(size_t *records, const char *text, size_t size);
-/** How many records are in this text: CSV or JSON as the model's data set is published.
+/** How many records are in this text: CSV or JSON as the model's columns say.
  *  - Cost: one pass.
  *  @retval HEL_EDATA the text is no such data. */
 HEL_API HEL_CHECKED hel_status hel_client_count(size_t *records, const hel_client *client,
@@ -62,7 +64,9 @@ HEL_API HEL_CHECKED hel_status hel_client_count(size_t *records, const hel_clien
 HEL_API size_t hel_client_batch(const hel_client *client);
 /** Encrypts one record, from 0. Whatever it holds, the query comes and has the same form: a
  * category that the model does not know travels as missing, a number beyond the model's range cut
- * to it. hel_client_doubts() says so to you alone.
+ * to it. hel_client_doubts() says so to you alone. Where the manifest brought the columns along,
+ * what is not as they say, up to all of a record, travels as missing, too: a server could describe
+ * columns of which it would see some records' queries missing.
  *  - Cost: one encoding and encryption per input, some milliseconds.
  *  @retval HEL_EDATA it cannot be read: see hel_input_check(). */
 HEL_API HEL_CHECKED hel_status hel_client_query(uint8_t **query, size_t *query_size,
@@ -98,8 +102,11 @@ HEL_API HEL_CHECKED hel_status hel_client_columns(uint8_t **json, size_t *size,
 
 /** What of a record its query does not carry as it is. */
 typedef struct hel_doubts {
-	size_t unknown; /**< categories that the model does not know: sent as missing */
-	/** Numbers beyond what the model learned from: cut to that. The precision that a score
+	/** Categories that the model does not know, and a record that cannot be read: sent as
+	 * missing. */
+	size_t unknown;
+	/** Numbers beyond what the model learned from, bags over their limit: cut to that. The
+	 * precision that a score
 	 * states was measured on records without such. */
 	size_t cut;
 	char text[256]; /**< the first of them, for people; "" for none */

@@ -232,6 +232,10 @@ static void make_rows(void)
 				   "1\t3\n"
 				   "1\t" TABS12 "\t" TABS25;
 	save_text("scan/plain.txt", rows);
+	save_text("scan/movies.csv", "rating,genres,user,item,age,timestamp\n4,a|b,1,x,20,9e8\n"
+				     "1,\"c\",2,\"y, z\",?,1e9\n3,,NA,x,7,1\n");
+	save_text("scan/lines.json", "{\"user\": 1, \"genres\": [\"a\"], \"rating\": 5}\n"
+				     "{\"user\": \"u\", \"age\": 2.5, \"rating\": 2}\n");
 	save_text("records/criteo.tsv", "1\t3\t-2" TABS12 "05db9164" TABS25 "\n"
 					"7\t" TABS12 "68fd1e64" TABS25 "\n");
 	char path[1024];

@@ -2,6 +2,7 @@
  * one of which the model may read a part, or what the schema itself lists.
  */
 #include "importer.h"
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,17 +117,36 @@ done:
 	return st;
 }
 
-/* The built-in data set whose columns the schema lists under another name: mistyped? */
-static const hel_dataset *mistyped(const hel_importer *im)
+/* Letters to change, add or drop to make b of a (Levenshtein); both are short. */
+static size_t letters_apart(const char *a, const char *b)
+{
+	size_t row[HEL_NAME_MAX + 1];
+	const size_t n = HEL_MIN(strlen(b), (size_t)HEL_NAME_MAX);
+	for (size_t k = 0; k <= n; k++)
+		row[k] = k;
+	for (size_t i = 0; a[i]; i++) {
+		size_t diagonal = row[0];
+		row[0] = i + 1;
+		for (size_t k = 0; k < n; k++) {
+			const size_t changed = diagonal + (tolower((unsigned char)a[i]) !=
+							   tolower((unsigned char)b[k]));
+			diagonal = row[k + 1];
+			row[k + 1] = HEL_MIN(changed, HEL_MIN(row[k], row[k + 1]) + 1);
+		}
+	}
+	return row[n];
+}
+
+/* The built-in data set whose columns the schema lists under nearly its name. */
+static const hel_dataset *mistyped(const hel_importer *im, const char *name)
 {
 	const json_t *dense = json_object_get(im->schema_json, "dense"),
 		     *tables = json_object_get(im->schema_json, "tables");
-	const size_t listed = json_array_size(dense) + json_array_size(tables);
-	for (size_t i = 0; listed && hel_dataset_number(i); i++) {
+	for (size_t i = 0; hel_dataset_number(i); i++) {
 		const hel_dataset *set = hel_dataset_number(i);
 		const char *unknown = NULL;
-		if (2 * (count_known(set, dense, &unknown) + count_known(set, tables, &unknown)) >
-		    listed)
+		if (letters_apart(name, set->name) <= 2 &&
+		    count_known(set, dense, &unknown) + count_known(set, tables, &unknown))
 			return set;
 	}
 	return NULL;
@@ -149,7 +169,7 @@ static hel_status by_name(hel_importer *im, const char *name)
 			    name, unknown);
 		return part_of(im, set);
 	}
-	like = mistyped(im);
+	like = mistyped(im, name);
 	if (like)
 		return hel_fail(HEL_EFORMAT,
 				"schema: 'dataset' must be '%s', whose columns are listed, not "

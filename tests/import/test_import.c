@@ -311,7 +311,7 @@ static void test_refuses(void **state)
 	     false, HEL_EFORMAT},
 	    {"\"4\", \"2\"", "\"a\\u0007\", \"2\"", "not plain UTF-8", false, HEL_EFORMAT},
 	    {"[3]", "[1, 3]", "top_l.0.bias", true, HEL_EFORMAT},
-	    {"\"heart\"", "\"lung\"", "'dataset' must be", false, HEL_EFORMAT},
+	    {"\"heart\"", "\"hart\"", "'dataset' must be 'heart'", false, HEL_EFORMAT},
 	    {"\"clip\": 4", "\"clap\": 4", "unknown key 'clap'", false, HEL_EFORMAT},
 	    {"\"age\"", "\"sage\"", "'heart' has no column 'sage'", false, HEL_EFORMAT},
 	    {"\"deviation\": 10", "\"deviation\": 0", "deviation", false, HEL_EFORMAT},

@@ -143,6 +143,109 @@ static void test_head(void **state)
 	server_stop(&s);
 }
 
+/* Only pages of listed origins are let in, letter for letter, and what they may send is said. */
+static void test_origins(void **state)
+{
+	(void)state;
+	server s;
+	server_start(&s, NULL); /* off: as if there were no origins */
+	assert_int_equal(405, request(&r, s.port, "OPTIONS", "/v1/session/keys",
+				      "Origin: https://shop.example\r\n"
+				      "Access-Control-Request-Method: PATCH\r\n",
+				      NULL, 0));
+	assert_null(strstr(r.text, "Access-Control"));
+	assert_int_equal(200, request(&r, s.port, "GET", "/v1/models",
+				      "Origin: https://shop.example\r\n", NULL, 0));
+	assert_null(strstr(r.text, "Access-Control"));
+	server_stop(&s);
+	server_start(&s,
+		     (const char *const[]){"--cors-origins",
+					   "https://shop.example https://b.example:8443", NULL});
+	assert_int_equal(204, request(&r, s.port, "OPTIONS", "/v1/session/keys",
+				      "Origin: https://shop.example\r\n"
+				      "Access-Control-Request-Method: PATCH\r\n",
+				      NULL, 0));
+	assert_non_null(strstr(r.text, "Access-Control-Allow-Origin: https://shop.example\r\n"));
+	assert_non_null(strstr(r.text, "Access-Control-Allow-Methods: PATCH\r\n"));
+	assert_non_null(strstr(r.text, "Upload-Offset"));
+	assert_non_null(strstr(r.text, "Vary: Origin\r\n"));
+	assert_null(strstr(r.text, "Allow-Credentials"));
+	/* refusals can be read, too */
+	assert_int_equal(401, request(&r, s.port, "GET", "/v1/session",
+				      "Origin: https://b.example:8443\r\n", NULL, 0));
+	assert_non_null(strstr(r.text, "Access-Control-Allow-Origin: https://b.example:8443\r\n"));
+	static const char *const others[] = {
+	    "https://shop.example.evil",
+	    "https://shop.exampl",
+	    "http://shop.example",
+	    "https://b.example",
+	    "null",
+	    "*",
+	    "https://SHOP.example",
+	    "https://shop.example https://b.example:8443",
+	};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(others); i++) {
+		char header[160];
+		snprintf(header, sizeof header,
+			 "Origin: %s\r\nAccess-Control-Request-Method: GET\r\n", others[i]);
+		assert_int_equal(405,
+				 request(&r, s.port, "OPTIONS", "/v1/models", header, NULL, 0));
+		assert_null(strstr(r.text, "Access-Control"));
+		assert_int_equal(200, request(&r, s.port, "GET", "/v1/models", header, NULL, 0));
+		assert_null(strstr(r.text, "Access-Control"));
+	}
+	server_stop(&s);
+	static const char *const wrong[] = {"*",
+					    "null",
+					    "https://a.example/",
+					    "shop.example",
+					    "https://A.example",
+					    "https://a.example:",
+					    "https://good.example https://",
+					    "https://a.example,b"};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(wrong); i++)
+		assert_false(
+		    server_try(&s, (const char *const[]){"--cors-origins", wrong[i], NULL}));
+}
+
+/* The page's files, and no others; with a policy that lets nothing else in. */
+static void test_page(void **state)
+{
+	(void)state;
+	server s;
+	char dir[512], file[600];
+	snprintf(dir, sizeof dir, "%s", path("web"));
+	assert_false(server_try(&s, (const char *const[]){"--web", dir, NULL}));
+	static const char *const made[][2] = {{"page/index.html", "<!doctype html>"},
+					      {"page/secret.txt", "not for others"},
+					      {"src/a.js", "1;"},
+					      {"src/a.wasm", "wasm"}};
+	assert_ok(hel_dir_make_private(path("web/page")));
+	assert_ok(hel_dir_make_private(path("web/src")));
+	for (size_t i = 0; i < HEL_ARRAY_LEN(made); i++) {
+		snprintf(file, sizeof file, "%s/%s", dir, made[i][0]);
+		assert_ok(hel_file_write(file, made[i][1], strlen(made[i][1]), 0600));
+	}
+	server_start(&s, (const char *const[]){"--web", dir, NULL});
+	assert_int_equal(200, request(&r, s.port, "GET", "/", "", NULL, 0));
+	assert_string_equal("<!doctype html>", r.body);
+	assert_non_null(
+	    strstr(r.text, "default-src 'none'; script-src 'self' 'wasm-unsafe-eval';"));
+	assert_non_null(strstr(r.text, "frame-ancestors 'none'"));
+	assert_non_null(strstr(r.text, "Content-Type: text/html; charset=utf-8\r\n"));
+	assert_int_equal(200, request(&r, s.port, "GET", "/src/a.wasm", "", NULL, 0));
+	assert_non_null(strstr(r.text, "Content-Type: application/wasm\r\n"));
+	assert_int_equal(200, request(&r, s.port, "GET", "/src/a.js", "", NULL, 0));
+	static const char *const nothing[] = {
+	    "/page/secret.txt",	     "/src/",	  "/src/b.js", "/src/../page/index.html",
+	    "/page/../../server.db", "//src/a.js"};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(nothing); i++)
+		assert_int_equal(404, request(&r, s.port, "GET", nothing[i], "", NULL, 0));
+	assert_int_equal(404, request(&r, s.port, "POST", "/", "", NULL, 0));
+	assert_int_equal(200, request(&r, s.port, "GET", "/v1/models", "", NULL, 0));
+	server_stop(&s);
+}
+
 /* A client that says with its request that nothing more will come is answered. */
 static void test_half_closed(void **state)
 {
@@ -332,6 +435,8 @@ int main(int argc, char **argv)
 	    cmocka_unit_test_setup(test_strict, fresh_data),
 	    cmocka_unit_test_setup(test_refused_bodies, fresh_data),
 	    cmocka_unit_test_setup(test_head, fresh_data),
+	    cmocka_unit_test_setup(test_origins, fresh_data),
+	    cmocka_unit_test_setup(test_page, fresh_data),
 	    cmocka_unit_test_setup(test_half_closed, fresh_data),
 	    cmocka_unit_test_setup(test_ids, fresh_data),
 	    cmocka_unit_test_setup(test_proxies, fresh_data),

@@ -2,22 +2,31 @@
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
+import https from "node:https";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const helrm = resolve(process.env.HELRM ?? "build/src/cli/helrm");
 export const run = (...args) => execFileSync(helrm, args, { encoding: "utf8", env: { ...process.env, HELRM_CALIBRATION: "none" } });
 
-/** Trains on synthetic rows, compiles and serves. */
-export async function serve(...flags) {
-  const at = mkdtempSync(join(tmpdir(), "helrm-web-"));
+/** A certificate for 127.0.0.1, of nobody. */
+function certify(at) {
+  const key = join(at, "key.pem"), cert = join(at, "cert.pem");
+  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert,
+    "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], { stdio: "ignore" });
+  return { key, cert };
+}
+
+/** Trains on synthetic rows, compiles and serves; with tls by HTTPS. */
+export async function serve(flags = [], { tls = false } = {}) {
+  const at = mkdtempSync(join(tmpdir(), "helrm-web-")), paths = tls ? certify(at) : null;
   mkdirSync(join(at, "models"));
   run("synth", "--out", join(at, "rows.csv"), "--rows", "303", "--seed", "7");
   run("train", "--data", join(at, "rows.csv"), "--out", join(at, "model"));
   run("compile", "--model", join(at, "model"), "--out", join(at, "models/heart"));
   let log = "";
   const child = spawn(helrm, ["serve", "--listen", "127.0.0.1:0", "--models", join(at, "models"), "--data", join(at, "data"),
-    "--opens-per-minute", "1000", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+    "--opens-per-minute", "1000", ...(tls ? ["--tls-cert", paths.cert, "--tls-key", paths.key] : []), ...flags], { stdio: ["ignore", "pipe", "pipe"] });
   child.stdout.on("data", (d) => (log += d));
   child.stderr.on("data", (d) => (log += d));
   const port = await new Promise((found, failed) => {
@@ -28,7 +37,8 @@ export async function serve(...flags) {
     }, 50);
   });
   return {
-    at, port, url: `http://127.0.0.1:${port}`, log: () => log,
+    at, port, url: `${tls ? "https" : "http"}://127.0.0.1:${port}`,
+    tls: tls ? { key: readFileSync(paths.key), cert: readFileSync(paths.cert) } : undefined, log: () => log,
     /** Row n of the data, as a record of columns, and its clear score. */
     record(n) {
       const cells = readFileSync(join(at, "rows.csv"), "utf8").split("\n")[n].split(","), one = join(at, "one.csv");
@@ -46,12 +56,12 @@ export async function serve(...flags) {
 }
 
 /** A proxy that records all bytes of bodies and heads, and cuts connections when `cut(request, sent)` says so. */
-export async function proxy(target, { cut = () => false } = {}) {
+export async function proxy(target, { cut = () => false, tls } = {}) {
   const seen = [];
-  const server = http.createServer((request, response) => {
-    const { hostname, port } = new URL(target), body = [];
+  const handle = (request, response) => {
+    const { hostname, port, protocol } = new URL(target);
     seen.push(Buffer.from(`${request.method} ${request.url}\n${JSON.stringify(request.headers)}\n`));
-    const on = http.request({ hostname, port, method: request.method, path: request.url, headers: { ...request.headers, host: `${hostname}:${port}` } },
+    const on = (protocol === "https:" ? https : http).request({ hostname, port, rejectUnauthorized: false, method: request.method, path: request.url, headers: { ...request.headers, host: `${hostname}:${port}` } },
       (answer) => (response.writeHead(answer.statusCode, answer.headers), answer.pipe(response)));
     on.on("error", () => response.destroy());
     let got = 0;
@@ -62,11 +72,12 @@ export async function proxy(target, { cut = () => false } = {}) {
       else on.write(d);
     });
     request.on("end", () => on.end());
-    void body;
-  });
+    request.on("error", () => on.destroy());
+  };
+  const server = tls ? https.createServer(tls, handle) : http.createServer(handle);
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
   return {
-    url: `http://127.0.0.1:${server.address().port}`,
+    url: `${tls ? "https" : "http"}://127.0.0.1:${server.address().port}`,
     seen: () => Buffer.concat(seen),
     stop: () => (server.closeAllConnections(), new Promise((done) => server.close(done))),
   };

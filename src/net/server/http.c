@@ -84,6 +84,7 @@ hel_status hel_http_open(hel_service *s)
 	TRY(hel_authorize_load(s));
 	TRY(hel_tls_open(&s->tls, &s->settings));
 	TRY(read_pem(&s->ca, s->settings.client_ca));
+	TRY(hel_page_open(&s->page, s->settings.web));
 	TRY(hel_settings_address(host, sizeof host, &port, s->settings.listen));
 	const bool is_six = strchr(host, ':') != NULL;
 	four.sin_port = six.sin6_port = htons(port);
@@ -125,6 +126,7 @@ void hel_http_close(hel_service *s)
 		MHD_stop_daemon(s->daemon);
 	s->daemon = NULL;
 	hel_tls_close(s->tls);
+	hel_page_close(s->page);
 	hel_free(s->ca);
 	hel_free(s->authority.key);
 }

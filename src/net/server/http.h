@@ -4,6 +4,7 @@
 
 #include "authorize.h"
 #include "connection.h"
+#include "page.h"
 #include "service.h"
 #include "tls.h"
 #include "verifier.h"
@@ -18,6 +19,7 @@ struct hel_service {
 	hel_queue *queue;
 	struct MHD_Daemon *daemon;
 	hel_tls *tls;
+	hel_page *page; /* NULL: none */
 	char *ca;
 	uint16_t port;
 	atomic_bool leaving;  /* /readyz says no, all else goes on */

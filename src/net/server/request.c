@@ -2,8 +2,10 @@
 #include "answer.h"
 #include "authorize.h"
 #include "connection.h"
+#include "cors.h"
 #include "http.h"
 #include "log.h"
+#include "page.h"
 #include "routes.h"
 #include "wait.h"
 #include <sodium.h>
@@ -39,6 +41,9 @@ static void find_route(hel_request *r, const char *url, const char *method)
 {
 	char allowed[128] = "";
 	bool known = false;
+	if (hel_page_find(r, url) && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0))
+		return;
+	r->route = NULL;
 	for (size_t i = 0; i < hel_routes_count; i++) {
 		if (!matches(&hel_routes[i], url, r->segment))
 			continue;
@@ -53,7 +58,9 @@ static void find_route(hel_request *r, const char *url, const char *method)
 			 hel_routes[i].method,
 			 strcmp(hel_routes[i].method, "GET") == 0 ? ", HEAD" : "");
 	}
-	if (known) {
+	if (known && hel_cors_asks(r)) {
+		hel_cors_preflight(r, allowed);
+	} else if (known) {
 		hel_answer_problem(r, 405, "method", "this resource has no such method", 0);
 		hel_answer_header(r, MHD_HTTP_HEADER_ALLOW, allowed);
 	} else {
@@ -210,6 +217,7 @@ static enum MHD_Result answer(hel_request *r)
 		return MHD_NO;
 	hel_connection_deadline(r, hel_transfer_seconds(r->s, r->sent));
 	hel_answer_header(r, "X-Request-Id", r->id);
+	hel_cors_headers(r);
 	if (*r->trace)
 		hel_answer_header(r, "traceparent", r->trace);
 	if (r->close)

@@ -48,6 +48,7 @@ struct hel_request {
 	uint8_t *body;
 	size_t most, body_size, reserved;
 	int file;
+	const struct page_file *file_of_page;
 	uint64_t written;
 	hel_status take_status;
 	/* waiting */

@@ -10,12 +10,15 @@ hel_status hel_service_check(const hel_settings *settings)
 	hel_status st = HEL_OK;
 	hel_tls *tls = NULL;
 	hel_api_key *keys = NULL;
+	hel_page *page = NULL;
 	size_t count;
 	TRY(hel_settings_check(settings));
+	TRY(hel_page_open(&page, settings->web));
 	TRY(hel_tls_open(&tls, settings));
 	TRY(hel_api_keys_read(&keys, &count, settings->api_keys));
 done:
 	hel_free(keys);
+	hel_page_close(page);
 	hel_tls_close(tls);
 	return st;
 }

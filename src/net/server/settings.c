@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define FILE_MAX ((size_t)1 << 20)
+#define ORIGIN_MAX 255
 
 typedef enum setting_kind { TEXT, NUMBER, FLAG } setting_kind;
 
@@ -193,6 +194,36 @@ static hel_status check_readable(const char *name, const char *path)
 		   : hel_fail(HEL_EIO, "%s: cannot read %s: %s", name, path, strerror(errno));
 }
 
+const char *hel_settings_origin(const char *at, size_t *size)
+{
+	at += strspn(at, " ");
+	*size = strcspn(at, " ");
+	return *size ? at : NULL;
+}
+
+/* As browsers write it: lower case, nothing behind the port. */
+static bool is_origin(const char *text, size_t size)
+{
+	static const char host[] = "abcdefghijklmnopqrstuvwxyz0123456789.-_:[]";
+	const size_t scheme = size > 8 && strncmp(text, "https://", 8) == 0  ? 8
+			      : size > 7 && strncmp(text, "http://", 7) == 0 ? 7
+									     : 0;
+	return scheme && size <= ORIGIN_MAX && strspn(text + scheme, host) >= size - scheme &&
+	       text[size - 1] != ':';
+}
+
+static hel_status check_origins(const char *origins)
+{
+	size_t size;
+	for (const char *at = origins; (at = hel_settings_origin(at, &size)); at += size)
+		if (!is_origin(at, size))
+			return hel_fail(HEL_EINVAL,
+					"cors-origins: '%.*s' is no origin, expected "
+					"https://HOST[:PORT] in lower case, without a path",
+					(int)size, at);
+	return HEL_OK;
+}
+
 hel_status hel_settings_check(const hel_settings *s)
 {
 	hel_status st = HEL_OK;
@@ -213,6 +244,7 @@ hel_status hel_settings_check(const hel_settings *s)
 	TRY(check_readable("tls-key", s->tls_key));
 	TRY(check_readable("client-ca", s->client_ca));
 	TRY(check_readable("api-keys", s->api_keys));
+	TRY(check_origins(s->cors_origins));
 	if (access(s->models, R_OK | X_OK))
 		FAIL(HEL_EIO, "models: cannot read directory %s: %s", s->models, strerror(errno));
 done:

@@ -20,6 +20,9 @@
 	  "only clients with a certificate of this authority (PEM)")                               \
 	X(TEXT, api_keys, "api-keys", "", 0, 0, "FILE",                                            \
 	  "lines '[NAME] KEY [queries-per-minute=N] [sessions=N] [queue=N]' for X-API-Key")        \
+	X(TEXT, web, "web", "", 0, 0, "DIR", "a page to try models, as tools/web makes it, at /")  \
+	X(TEXT, cors_origins, "cors-origins", "", 0, 0, "ORIGINS",                                 \
+	  "https://HOST[:PORT] ...: pages elsewhere whose visitors may ask")                       \
 	X(FLAG, plain_http, "plain-http", 0, 0, 1, NULL,                                           \
 	  "plain HTTP on any address, not only on loopback")                                       \
 	X(FLAG, behind_proxy, "behind-proxy", 0, 0, 1, NULL,                                       \
@@ -101,6 +104,8 @@ HEL_CHECKED hel_status hel_settings_environment(hel_settings *s);
 HEL_CHECKED hel_status hel_settings_check(const hel_settings *s);
 /** A file in the format of hel_settings_parse that says what is in force. */
 void hel_settings_print(FILE *out, const hel_settings *s);
+/** The next of a list of origins, between blanks, its length in *size; NULL at the end. */
+const char *hel_settings_origin(const char *at, size_t *size);
 /** Splits "host:port" or "[host]:port". */
 HEL_CHECKED hel_status hel_settings_address(char *host, size_t size, uint16_t *port,
 					    const char *listen);

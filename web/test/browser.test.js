@@ -1,0 +1,140 @@
+// The page in Chromium, through HTTPS, against a real server. PLAYWRIGHT: where playwright-core is;
+// CHROMIUM: the browser.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { proxy, serve } from "./server.js";
+
+const packaged = resolve(process.env.HELRM_PACKAGE ?? "build-wasm/package");
+const { chromium } = (await import(pathToFileURL(join(resolve(process.env.PLAYWRIGHT ?? "build-wasm/node_modules/playwright-core"), "index.js")).href)).default;
+const { Core } = await import(pathToFileURL(join(packaged, "src/core.js")).href);
+
+let server, between, browser, cut = () => false;
+before(async () => {
+  server = await serve(["--web", packaged], { tls: true });
+  between = await proxy(server.url, { tls: server.tls, cut: (...what) => cut(...what) });
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+});
+after(async () => {
+  await browser?.close();
+  await between?.stop();
+  await server?.stop();
+});
+
+const PASSPHRASE = "correct horse battery";
+const faults = [];
+async function visit(context) {
+  const page = await context.newPage();
+  page.on("pageerror", (e) => faults.push(String(e)));
+  page.on("console", (m) => m.type() === "error" && !/net::ERR_|Failed to load resource/.test(m.text()) && faults.push(m.text()));
+  await page.goto(between.url + "/");
+  await page.waitForSelector("#start:enabled");
+  return page;
+}
+async function connect(page, { passphrase = PASSPHRASE, pin } = {}) {
+  await page.getByLabel("Passphrase").fill(passphrase);
+  if (pin) await page.getByLabel("Pin").fill(pin);
+  await page.getByRole("button", { name: "Make keys and send them" }).click();
+}
+const ready = (page) => page.waitForSelector("#ask:enabled", { timeout: 60000 });
+async function ask(page, record) {
+  for (const [name, value] of Object.entries(record)) {
+    const field = page.locator(`#columns [name="${name}"]`);
+    if ((await field.evaluate((f) => f.tagName)) === "SELECT") await field.selectOption(value === null ? "" : String(Number(value)));
+    else await field.fill(value === null ? "" : value);
+  }
+  await page.getByRole("button", { name: "Encrypt and ask" }).click();
+  await page.waitForFunction(() => document.getElementById("precision").textContent || document.querySelector("#message p"), null, { timeout: 60000 });
+  return Number(/Logit (-?[\d.]+)/.exec(await page.locator("#precision").textContent())?.[1]);
+}
+const context = () => browser.newContext({ ignoreHTTPSErrors: true });
+
+test("heart, end to end: the clear score; a broken upload goes on; a reload keeps the session; two tabs; no secret is sent", async () => {
+  const visitor = await context(), page = await visit(visitor), { record, clear } = server.record(4);
+  let cuts = 0;
+  cut = (request, got) => request.method === "PATCH" && cuts < 2 && got > 500000 && Boolean(++cuts);
+  await connect(page);
+  await ready(page);
+  assert.equal(cuts, 2);
+  assert.ok(Math.abs((await ask(page, record)) - clear.logit) < 1e-3);
+  assert.match(await page.locator("#seen").textContent(), /Last query/);
+
+  // two tabs: the other takes up the same session, at the same time as this one after a reload
+  const uploads = () => between.seen().toString("latin1").split("PATCH /v1/session/keys").length;
+  const before = uploads(), other = await visit(visitor);
+  await page.reload();
+  await page.waitForSelector("#start:enabled");
+  await Promise.all([connect(page), connect(other)]);
+  await Promise.all([ready(page), ready(other)]);
+  assert.equal(uploads(), before, "keys were sent again");
+  const second = server.record(7);
+  assert.ok(Math.abs((await ask(other, second.record)) - second.clear.logit) < 1e-3);
+  assert.ok(Math.abs((await ask(page, record)) - clear.logit) < 1e-3);
+
+  // the secret, as it is kept: no part of it, nor of the passphrase, went over the wire
+  const file = await page.evaluate(() => new Promise((done) => {
+    indexedDB.open("helrm").onsuccess = ({ target: { result: db } }) => {
+      db.transaction("files").objectStore("files").get("secret.key").onsuccess = ({ target }) => done([...target.result]);
+    };
+  }));
+  const secret = Buffer.from(await Core.unseal(Uint8Array.from(file), PASSPHRASE)), seen = between.seen();
+  assert.ok(seen.length > 1e6);
+  for (let i = 0; i + 8 <= secret.length; i++) {
+    const part = secret.subarray(i, i + 8);
+    for (const form of [part, part.toString("hex"), part.toString("base64").slice(0, 10)]) assert.equal(seen.indexOf(form), -1);
+  }
+  assert.equal(seen.indexOf(PASSPHRASE), -1);
+  await visitor.close();
+});
+
+test("a wrong pin and a wrong passphrase are refused, and nothing is opened", async () => {
+  const visitor = await context(), page = await visit(visitor);
+  await connect(page, { pin: "0".repeat(64) });
+  await page.waitForSelector("#message p");
+  assert.match(await page.locator("#message").textContent(), /not the one that you pinned/);
+  assert.ok(await page.locator("#ask").isHidden());
+  await page.getByLabel("Pin").fill("");
+  await connect(page);
+  await ready(page);
+  await page.reload();
+  await page.waitForSelector("#start:enabled");
+  await connect(page, { passphrase: "wrong" });
+  await page.waitForSelector("#message p");
+  assert.match(await page.locator("#message").textContent(), /passphrase is wrong/);
+  await visitor.close();
+});
+
+test("by keyboard alone; refused and doubtful records; forgotten", async () => {
+  const visitor = await context(), page = await visit(visitor), { record } = server.record(2);
+  await page.keyboard.press("Tab"); // past the link to the form
+  for (let i = 0; i < 12 && (await page.evaluate(() => document.activeElement.id)) !== "start"; i++) await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await ready(page);
+  const score = await ask(page, { ...record, age: "1000" });
+  assert.ok(Number.isFinite(score));
+  assert.match(await page.locator("#doubts").textContent(), /age is 1000/);
+  await page.getByRole("button", { name: "Forget" }).click();
+  await page.waitForSelector("#start:enabled");
+  assert.ok(await page.locator("#record").isHidden());
+  await visitor.close();
+});
+
+test("accessible names, a width of 360 pixels, a strict policy, no fault on the console", async () => {
+  const visitor = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 360, height: 740 } }), page = await visit(visitor);
+  await connect(page, { passphrase: "" });
+  await ready(page);
+  const wide = await page.evaluate(() => [...document.querySelectorAll("body *")].filter((e) => e.getClientRects().length && e.getBoundingClientRect().right > innerWidth + 1
+    && !e.closest(".visually-hidden")).map((e) => e.id || e.tagName));
+  assert.deepEqual(wide, []);
+  const nameless = await page.evaluate(() => [...document.querySelectorAll("input, select, button, progress, meter")]
+    .filter((e) => !(e.labels?.length || e.textContent.trim() || e.getAttribute("aria-labelledby") || e.getAttribute("aria-label"))).map((e) => e.id));
+  assert.deepEqual(nameless, []);
+  assert.deepEqual(faults, []);
+  const ran = await page.evaluate(() => {
+    document.body.append(Object.assign(document.createElement("script"), { textContent: "window.ran = true" }));
+    return window.ran;
+  });
+  assert.equal(ran, undefined, "an inline script ran");
+  await visitor.close();
+});

@@ -191,6 +191,11 @@ refuse("an average and a model", dict(other, **{"model." + k: v for k, v in stat
 torch.save({"ema": {k: v + 1 for k, v in state.items()}, "net": state}, "w.pt")
 same("two dictionaries", {"state_dict": "net"}, "w.pt", expected)
 
+p = subprocess.run([helrm, "import", "--weights", "w.pt", "--schema", "schema.json", "--out", "model", "--config", '{"state_dict": "net"}'],
+                   capture_output=True, text=True)
+if p.returncode:
+    fail("a configuration on the command line", p.stderr)
+
 # --- TorchRec
 for dim in (1, 3, 64):
     check("TorchRec, %d" % dim, TorchRecDLRM(sizes, numbered, dim, [13, 7], [9, 5, 1]), says="above the diagonal")

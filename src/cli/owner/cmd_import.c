@@ -80,7 +80,10 @@ static hel_status run_import(const hel_args *args, json_t *out)
 		FAIL(HEL_EINVAL, "--weights FILE is missing");
 	TRY(weights_open(&w, hel_arg(args, option)));
 	TRY(hel_arg_file(&schema, &schema_size, args, "schema"));
-	if (hel_arg(args, "config")) {
+	const char *said = hel_arg(args, "config");
+	if (said && *said == '{') {
+		TRY(hel_import_config_read(&config, said, strlen(said)));
+	} else if (said) {
 		TRY(hel_arg_file(&text, &size, args, "config"));
 		TRY(hel_import_config_read(&config, (const char *)text, size));
 	}
@@ -112,7 +115,7 @@ const hel_command hel_command_import = {
 	       {"schema", "FILE", "columns, and the value of every table row (JSON)", true, false},
 	       {"dataset", "NAME|FILE", "data set, where the schema does not say it", false, false},
 	       {"out", "DIR", "where the model goes", true, false},
-	       {"config", "FILE", "what names and shapes do not tell (JSON): activation, ...",
-		false, false}},
+	       {"config", "FILE|JSON",
+		"what names and shapes do not tell: '{\"activation\": \"tanh\"}'", false, false}},
     .run = run_import,
 };

@@ -4,6 +4,7 @@
 #include "vm.h"
 #include "weight.h"
 #include <string.h>
+#include <unistd.h>
 
 #define REFRESH_VALUES 40 /* of a refresh at once: steps of its sine, rotated inputs before */
 #define MANY_TERMS 4096	  /* beyond, counting would take long: every one as if it were distinct */
@@ -63,7 +64,7 @@ typedef struct ckks_machine {
 	const hel_loaded *l;
 	const hel_eval *ev;
 	const hel_ct *const *in;
-	double *seconds;
+	hel_op_time *times;
 } ckks_machine;
 
 static ckks_machine *self(hel_machine *m)
@@ -77,10 +78,10 @@ static void free_value(hel_machine *m, void *value)
 	hel_ct_free(value);
 }
 
-static void timed(hel_machine *m, size_t op, double seconds)
+static void timed(hel_machine *m, size_t op, double start, double seconds)
 {
-	if (self(m)->seconds)
-		self(m)->seconds[op] = seconds;
+	if (self(m)->times)
+		self(m)->times[op] = (hel_op_time){start, seconds, (uint32_t)gettid()};
 }
 
 static hel_status new_ct(hel_machine *m, void **out)
@@ -228,13 +229,13 @@ static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 }
 
 hel_status hel_ckks_run(hel_ct **result, const hel_loaded *l, const hel_eval *ev,
-			const hel_ct *const *in, double *op_seconds)
+			const hel_ct *const *in, hel_op_time *times)
 {
-	return hel_ckks_run_many(result, &(uint32_t){l->p->ops - 1}, 1, l, ev, in, op_seconds);
+	return hel_ckks_run_many(result, &(uint32_t){l->p->ops - 1}, 1, l, ev, in, times);
 }
 
 hel_status hel_ckks_run_many(hel_ct **result, const uint32_t *op, size_t count, const hel_loaded *l,
-			     const hel_eval *ev, const hel_ct *const *in, double *op_seconds)
+			     const hel_eval *ev, const hel_ct *const *in, hel_op_time *times)
 {
 	hel_status st = HEL_OK;
 	void **value = NULL;
@@ -243,7 +244,7 @@ hel_status hel_ckks_run_many(hel_ct **result, const uint32_t *op, size_t count, 
 	    .l = l,
 	    .ev = ev,
 	    .in = in,
-	    .seconds = op_seconds,
+	    .times = times,
 	};
 	c.base.stop = ev->stop;
 	const hel_manifest *m = l->p->manifest;

@@ -110,7 +110,7 @@ static hel_status run_one(void *arg, size_t index)
 		FAIL(st, "layer %s: %s: %s", j->p->layer[op->layer], hel_op_name(op->kind), detail);
 	}
 	if (m->timed)
-		m->timed(m, i, hel_clock() - start);
+		m->timed(m, i, start, hel_clock() - start);
 done:
 	return st;
 }

@@ -19,8 +19,9 @@ struct hel_machine {
 	hel_machine_op run;
 	void (*free_value)(hel_machine *m, void *value);
 	void **value; /* of the ops so far; set by the walk */
-	/* Called after every op with its index and seconds; may be NULL. */
-	void (*timed)(hel_machine *m, size_t op, double seconds);
+	/* Called after every op with its index, by the thread that ran it; may be NULL. start:
+	 * hel_clock. */
+	void (*timed)(hel_machine *m, size_t op, double start, double seconds);
 	const atomic_bool *stop; /* looked at before every op; may be NULL */
 	hel_pool *pool;		 /* for ops that do not depend on each other; NULL: one by one */
 };

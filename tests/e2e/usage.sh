@@ -20,6 +20,13 @@ json "compile --json" compile --model m-seed2 --out c-twin --name m-default
 json "keygen --json" keygen --manifest c-twin/manifest.helm --out k-json
 json "encrypt --json" encrypt --manifest c-twin/manifest.helm --key k-json/secret.key --input one.csv --out q-json
 json "infer --json" infer --program c-twin/program.helm --keys k-json/evaluation.keys --query q-json --out r-json
+json "infer --trace" infer --program c-twin/program.helm --keys k-json/evaluation.keys --query q-json --out r-json \
+	--trace trace.json
+check "infer --trace: every op once" "$(cut -c 1-80 trace.json)" python3 -c '
+import json
+events = json.load(open("trace.json"))["traceEvents"]
+assert events and sorted(e["args"]["op"] for e in events) == list(range(len(events)))
+assert min(e["ts"] for e in events) == 0 and all(e["dur"] >= 0 and e["ph"] == "X" for e in events)'
 on_server
 json "helrm-server infer --json" infer --program c-twin/program.helm --keys k-json/evaluation.keys --query q-json --out r-json
 on_helrm

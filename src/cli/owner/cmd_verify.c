@@ -103,7 +103,8 @@ done:
 /* The least each layer took: neighbours on the machine only ever add. */
 typedef struct layer_times {
 	const hel_program *p;
-	double *op, *least; /* of one run per op, of all per layer */
+	hel_op_time *op; /* of one run */
+	double *least;	 /* of all, per layer */
 } layer_times;
 
 static hel_status layers_new(layer_times *t, const hel_program *p)
@@ -123,7 +124,7 @@ static void layers_add(layer_times *t)
 	for (uint32_t i = 0; i < t->p->layers; i++) {
 		double sum = 0;
 		for (uint32_t k = 0; k < t->p->ops; k++)
-			sum += t->p->op[k].layer == i ? t->op[k] : 0;
+			sum += t->p->op[k].layer == i ? t->op[k].seconds : 0;
 		t->least[i] = fmin(t->least[i], sum);
 	}
 }

@@ -1,4 +1,7 @@
 #include "infer.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 hel_status hel_open_server(hel_server **out, const hel_args *args, const void *program, size_t size)
 {
@@ -18,18 +21,45 @@ hel_status hel_open_server(hel_server **out, const hel_args *args, const void *p
 }
 
 static void report_layers(const hel_args *args, json_t *out, const hel_program *p,
-			  const double *op_seconds)
+			  const hel_op_time *op)
 {
 	json_t *layers = json_array();
 	json_object_set_new(out, "layers", layers);
 	for (uint32_t i = 0; i < p->layers; i++) {
 		double sum = 0;
 		for (uint32_t k = 0; k < p->ops; k++)
-			sum += p->op[k].layer == i ? op_seconds[k] : 0;
+			sum += p->op[k].layer == i ? op[k].seconds : 0;
 		hel_say(args, "    %8.2f ms  %s\n", 1e3 * sum, p->layer[i]);
 		json_array_append_new(
 		    layers, json_pack("{s:s, s:f}", "layer", p->layer[i], "ms", 1e3 * sum));
 	}
+}
+
+/* Every op as an event of the trace format of Chrome (chrome://tracing, ui.perfetto.dev). */
+static hel_status write_trace(const char *path, const hel_program *p, const hel_op_time *op)
+{
+	hel_status st = HEL_OK;
+	json_t *events = json_array();
+	json_t *all = json_pack("{s:o, s:s}", "traceEvents", events, "displayTimeUnit", "ms");
+	char *text = NULL;
+	double first = INFINITY;
+	for (uint32_t i = 0; i < p->ops; i++)
+		first = fmin(first, op[i].start);
+	for (uint32_t i = 0; i < p->ops; i++) {
+		const char *layer = p->layer[p->op[i].layer];
+		json_array_append_new(
+		    events,
+		    json_pack("{s:s, s:s, s:s, s:i, s:I, s:f, s:f, s:{s:s, s:i}}", "name",
+			      hel_op_name(p->op[i].kind), "cat", "op", "ph", "X", "pid", 1, "tid",
+			      (json_int_t)op[i].thread, "ts", 1e6 * (op[i].start - first), "dur",
+			      1e6 * op[i].seconds, "args", "layer", layer, "op", (int)i));
+	}
+	TRY_ALLOC(text, json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(9)));
+	TRY(hel_file_write(path, text, strlen(text), 0644));
+done:
+	free(text);
+	json_decref(all);
+	return st;
 }
 
 static hel_status run_infer(const hel_args *args, json_t *out)
@@ -59,6 +89,8 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	TRY(hel_arg_file(&query, &query_size, args, "query"));
 	TRY(hel_server_infer(&w, evaluation, query, query_size, &times));
 	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
+	if (hel_arg(args, "trace"))
+		TRY(write_trace(hel_arg(args, "trace"), p, times.op));
 	const double total = hel_clock() - start;
 	hel_say(args, "load program   %8.2f ms (%.1f MB of weights, %s)\n", 1e3 * (loaded - start),
 		(double)weights / 1e6, origin);
@@ -103,6 +135,8 @@ const hel_command hel_command_infer = {
 	       {"keys", "FILE", "the client's evaluation.keys", true, false},
 	       {"query", "FILE", "the encrypted query", true, false},
 	       {"out", "FILE", "the encrypted result", true, false},
-	       HEL_CACHE_OPTION},
+	       HEL_CACHE_OPTION,
+	       {"trace", "FILE", "when which thread ran which op: JSON for chrome://tracing", false,
+		false}},
     .run = run_infer,
 };

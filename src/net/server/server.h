@@ -4,7 +4,7 @@
 
 #include "ckks/ckks.h"
 #include "prog/prog.h"
-#include "vm/loaded.h"
+#include "vm/encrypted.h"
 
 typedef struct hel_server hel_server;	      /* a program ready to run */
 typedef struct hel_evaluation hel_evaluation; /* it, with one client's evaluation keys */
@@ -48,7 +48,7 @@ void hel_evaluation_free(hel_evaluation *evaluation);
 
 typedef struct hel_infer_times {
 	double read, evaluate, write;
-	double *op; /* one per op, or NULL */
+	hel_op_time *op; /* one per op, or NULL */
 } hel_infer_times;
 
 /** Runs the program on a query; writes the result. times may be NULL.

@@ -88,7 +88,7 @@ static void whole(const lab *l)
 
 static void sine(const lab *l)
 {
-	must(hel_refresh_sine(l->ev, l->out, l->bottom, l->refresher));
+	must(hel_refresh_sine(l->ev, l->out, l->bottom, l->refresher, 1));
 }
 
 static void raise_only(const lab *l)
@@ -165,8 +165,8 @@ int main(int argc, char **argv)
 	       "%zu, "
 	       "\"keys_file_mb\": %.0f, \"keys_expanded_mb\": %.0f, \"resident_mb\": %.0f}\n",
 	       bits(&l), -log2(hel_refresher_error(l.refresher)),
-	       -log2(hel_refresh_sine_error(l.refresher, (double)l.params->ring.n / 18)), l.count,
-	       (double)l.file_bytes / 1e6, (double)l.expanded_bytes / 1e6,
+	       -log2(hel_refresh_sine_error(l.refresher, 1, (double)l.params->ring.n / 18)),
+	       l.count, (double)l.file_bytes / 1e6, (double)l.expanded_bytes / 1e6,
 	       (double)usage.ru_maxrss / 1e3);
 	hel_ct_free(l.in);
 	hel_ct_free(l.bottom);

@@ -89,13 +89,11 @@ done:
 	return st;
 }
 
-/* factor cos(pi K x) = sum over k of c_k T_k(2 x^2 - 1), c_k = 2 (-1)^k J_2k(pi K) times the
- * factor, c_0 half of it */
-static void fill_cosine(double *c, double factor)
+/* cos(pi K x) = sum over k of c_k T_k(2 x^2 - 1), c_k = 2 (-1)^k J_2k(pi K), c_0 half of it */
+static void fill_cosine(double *c)
 {
 	for (int k = 0; k <= HEL_REFRESH_DEGREE; k++)
-		c[k] =
-		    factor * (k ? 2 : 1) * (k % 2 ? -1 : 1) * jn(2 * k, M_PI * HEL_REFRESH_BOUND);
+		c[k] = (k ? 2 : 1) * (k % 2 ? -1 : 1) * jn(2 * k, M_PI * HEL_REFRESH_BOUND);
 }
 
 /* range arcsin(u) / (pi / 4) in powers of u, from its Chebyshev series on [-0.72, 0.72]. */
@@ -169,7 +167,7 @@ static hel_status refresher_new(hel_refresher **out, const hel_params *p, unsign
 	hel_refresher *r = NULL;
 	TRY(check_params(p));
 	TRY_ALLOC(r, hel_alloc(1, sizeof *r));
-	*r = (hel_refresher){.params = p, .log_values = log_values, .gain = 1};
+	*r = (hel_refresher){.params = p, .log_values = log_values};
 	/* the trace and the transform multiply by N / 2, adding the conjugate by 2 */
 	r->unit = (double)p->ring.prime[0].q * (double)p->ring.n * HEL_REFRESH_BOUND;
 	r->constant = (uint32_t)llrint(p->scale[p->spec.levels] / r->unit);
@@ -195,7 +193,7 @@ hel_status hel_refresher_new_turned(hel_refresher **out, const hel_params *p, un
 	r->turn = turn;
 	TRY(encode_transforms(r, pool));
 	TRY(encode_shift(r));
-	fill_cosine(r->cosine, 1);
+	fill_cosine(r->cosine);
 	fill_arcsine(r->arcsine, range);
 	*out = r;
 	r = NULL;
@@ -211,10 +209,8 @@ hel_status hel_refresher_sketch(hel_refresher **out, const hel_params *p, unsign
 		return st;
 	hel_refresher *r = *out;
 	r->range = 1;
-	r->turn = HEL_TURN_PROGRAM;
-	r->gain = 1 / sin(2 * M_PI * HEL_TURN_PROGRAM);
 	r->copies = HEL_COPIES_SKEWED;
-	fill_cosine(r->cosine, sqrt(r->gain)); /* squared next */
+	fill_cosine(r->cosine);
 	return HEL_OK;
 }
 
@@ -268,7 +264,12 @@ size_t hel_refresher_keys(const hel_refresher *r, const hel_key_request **reques
 
 /* --- errors ------------------------------------------------------------------ */
 
-double hel_refresh_sine_error(const hel_refresher *r, double variance)
+double hel_refresh_gain(double turn)
+{
+	return 1 / sin(2 * M_PI * turn);
+}
+
+double hel_refresh_sine_error(const hel_refresher *r, double gain, double variance)
 {
 	const hel_params *p = r->params;
 	const unsigned top = p->spec.levels, low = levels_left(p);
@@ -284,8 +285,8 @@ double hel_refresh_sine_error(const hel_refresher *r, double variance)
 	/* values of the cosine, times the derivative of 2 f^2 - 1: 8 in the mean square; f
 	 * already has the gain's root */
 	for (unsigned l = low + 1; l < top - TRANSFORMS; l++)
-		sum += 8 / r->gain * hel_noise_rescale(p, p->scale[l]) / 2;
-	return sqrt(r->gain * r->gain * sum + hel_noise_rescale(p, p->scale[low]) / 2);
+		sum += 8 / gain * hel_noise_rescale(p, p->scale[l]) / 2;
+	return sqrt(gain * gain * sum + hel_noise_rescale(p, p->scale[low]) / 2);
 }
 
 double hel_refresher_error(const hel_refresher *r)
@@ -297,7 +298,7 @@ double hel_refresher_error(const hel_refresher *r)
 	 * the rotations there, which pass both and are added from two halves. */
 	const double m = exp2(r->log_values - 1), far = exp2(r->log_values / 2);
 	const double passed = 2 * (far + 2 * m) / (64 * r->range * r->range);
-	const double sine = hel_refresh_sine_error(r, rounding * (1 + passed));
+	const double sine = hel_refresh_sine_error(r, 1, rounding * (1 + passed));
 	/* the arcsine's derivative in the mean over an eighth of a turn, and at 0, by which its
 	 * powers' rescalings are multiplied; its last rescaling; its polynomial */
 	const double slope = r->range / M_PI_4, mean = slope * slope / M_PI_4;
@@ -379,10 +380,13 @@ done:
 }
 
 hel_status hel_refresh_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
-			    const hel_refresher *r)
+			    const hel_refresher *r, double gain)
 {
 	hel_status st = HEL_OK;
 	hel_ct *x = NULL, *w = NULL;
+	double cosine[HEL_REFRESH_DEGREE + 1];
+	for (size_t k = 0; k < HEL_ARRAY_LEN(cosine); k++)
+		cosine[k] = sqrt(gain) * r->cosine[k]; /* squared next */
 	if (r->params != ev->params)
 		FAIL(HEL_EPARAMS, "refresher and evaluator have different parameters");
 	TRY(hel_ct_take(&x, ev));
@@ -392,8 +396,8 @@ hel_status hel_refresh_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 	TRY(hel_eval_add_plain(ev, x, x, r->shift));
 	TRY(hel_refresh_double_angle(ev, w, x));
 	TRY(hel_polynomial_apply(
-	    ev, x, w, &(hel_polynomial){HEL_BASIS_CHEBYSHEV, HEL_REFRESH_DEGREE, r->cosine}));
-	TRY(twice_squared(ev, out, x, r->gain));
+	    ev, x, w, &(hel_polynomial){HEL_BASIS_CHEBYSHEV, HEL_REFRESH_DEGREE, cosine}));
+	TRY(twice_squared(ev, out, x, gain));
 done:
 	hel_ct_free(w);
 	hel_ct_free(x);
@@ -429,7 +433,7 @@ hel_status hel_refresh_slots_to_sine(const hel_eval *ev, hel_ct *out, const hel_
 		FAIL(HEL_ELEVEL, "a refresh starts at level 2, found level %u", a->level);
 	TRY(hel_ct_take(&x, ev));
 	TRY(to_coefficients(ev, x, a, r));
-	TRY(hel_refresh_sine(ev, out, x, r));
+	TRY(hel_refresh_sine(ev, out, x, r, 1));
 done:
 	hel_ct_free(x);
 	return st;

@@ -21,15 +21,11 @@
  * steep at a quarter; nearly a quarter for activations, whose fits would not be unique on less. */
 #define HEL_TURN_VALUE 0.125
 #define HEL_TURN_ACTIVATION 0.2375
-/* Of values in programs: what leaves it leaves the interval that a polynomial is fitted on, too, up
- * to three times as far, and is not mistaken for a value (docs/cryptography.md, section 8). */
-#define HEL_TURN_PROGRAM 0.125
 
 struct hel_refresher {
 	const hel_params *params;
 	unsigned log_values;
 	double range, turn; /* the largest value, and the part of a circle that it becomes */
-	double gain;	    /* of the sine */
 	hel_copies copies;
 	uint32_t constant;    /* of hel_lift */
 	double unit;	      /* what t = 1 is at the top, over the constant: (35) */
@@ -47,8 +43,10 @@ struct hel_refresher {
  * low levels.
  *  @retval HEL_ECANCEL the evaluator's `stop` was set on the way. */
 HEL_CHECKED hel_status hel_refresh_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
-					const hel_refresher *r);
-/** For hel_refresh_sine() alone, as programs use it: HEL_TURN_PROGRAM becomes 1, copies are skewed.
+					const hel_refresher *r, double gain);
+/** The gain by which the sine of `turn` becomes 1. */
+double hel_refresh_gain(double turn);
+/** For hel_refresh_sine() alone, as programs use it: copies are skewed.
  *  @retval HEL_EPARAMS the parameters are not those of hel_refresh_params().
  *  @retval HEL_EINVAL log_values is not 3 to log_n - 1. */
 HEL_CHECKED hel_status hel_refresher_new_program(hel_refresher **out, const hel_params *p,
@@ -72,6 +70,6 @@ HEL_CHECKED hel_status hel_refresh_slots_to_sine(const hel_eval *ev, hel_ct *out
 /** out = 2 a^2 - 1, the double angle of a cosine. Level: -1. out is not a. */
 HEL_CHECKED hel_status hel_refresh_double_angle(const hel_eval *ev, hel_ct *out, const hel_ct *a);
 /** The standard deviation of that sine for coefficients with errors of this variance. */
-double hel_refresh_sine_error(const hel_refresher *r, double variance);
+double hel_refresh_sine_error(const hel_refresher *r, double gain, double variance);
 
 #endif

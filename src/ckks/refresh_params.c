@@ -6,7 +6,8 @@
 
 hel_status hel_refresh_params(hel_params_spec *out, unsigned log_n, unsigned levels)
 {
-	if (levels < 6 || levels > 9 || log_n < 9 || log_n > 15)
+	if (levels < HEL_REFRESH_LEVELS_MIN || levels > HEL_REFRESH_LEVELS_MAX || log_n < 9 ||
+	    log_n > HEL_REFRESH_LOG_N)
 		return hel_fail(
 		    HEL_EPARAMS,
 		    "refreshing with %u levels at N = 2^%u, expected 6 to 9 at 2^9 to 2^15", levels,

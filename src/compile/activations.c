@@ -189,9 +189,8 @@ done:
 
 /* --- compiling ------------------------------------------------------------------------------ */
 
-/* The model as it is now against logits of the model as it was trained. */
-static hel_status compare(hel_fidelity *f, const hel_dlrm *m, const double *trained,
-			  const hel_samples *samples, hel_pool *pool)
+hel_status hel_activations_fidelity(hel_fidelity *f, const hel_dlrm *m, const double *trained,
+				    const hel_samples *samples, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	double *fitted = NULL;
@@ -200,6 +199,33 @@ static hel_status compare(hel_fidelity *f, const hel_dlrm *m, const double *trai
 	TRY(hel_fidelity_of(f, trained, fitted, samples->label, samples->count));
 done:
 	hel_free(fitted);
+	return st;
+}
+
+hel_status hel_compile_fitted(hel_program **out, hel_compile_report *report, hel_fidelity *fidelity,
+			      hel_dlrm *m, const double *trained, const hel_compile_options *o)
+{
+	hel_status st = HEL_OK;
+	hel_program *p = NULL;
+	memset(report, 0, sizeof *report);
+	TRY(hel_activations_fidelity(fidelity, m, trained, o->records, o->pool));
+	if (!o->accept_loss) /* before minutes of planning */
+		TRY(hel_fidelity_check(fidelity, m));
+	TRY(hel_compile(&p, report, m, o));
+	TRY(hel_activations_fidelity(fidelity, m, trained, o->records, o->pool));
+	if (!o->accept_loss)
+		TRY(hel_fidelity_check(fidelity, m));
+	hel_manifest *mf = p->manifest;
+	mf->largest = 0;
+	for (size_t i = 0; i < o->records->count; i++)
+		mf->largest = fmax(mf->largest, fabs(trained[i]));
+	mf->bits_model = -log2(exp2(-mf->bits) + fidelity->largest / mf->spread);
+	*out = p;
+	p = NULL;
+done:
+	if (st != HEL_OK)
+		hel_compile_report_clear(report);
+	hel_program_free(p);
 	return st;
 }
 
@@ -233,7 +259,6 @@ hel_status hel_compile_approximated(hel_program **out, hel_compile_report *repor
 	hel_compile_options o = *given;
 	widening w = {m, choice, o.records};
 	double *trained = NULL;
-	hel_program *p = NULL;
 	memset(report, 0, sizeof *report);
 	if (!o.records || !o.records->count)
 		FAIL(HEL_EINVAL, "--activation needs --data FILE: labelled records to learn the "
@@ -242,29 +267,13 @@ hel_status hel_compile_approximated(hel_program **out, hel_compile_report *repor
 	hel_dlrm_exact(m);
 	TRY(hel_dlrm_logits(trained, m, o.records, o.pool));
 	TRY(hel_activations_fit(m, choice, o.records, o.pool));
-	TRY(compare(fidelity, m, trained, o.records, o.pool));
-	hel_progress_step(o.progress, FIT_SHARE);
-	if (!o.accept_loss) /* before minutes of planning */
-		TRY(hel_fidelity_check(fidelity, m));
 	o.widen = o.proved_only ? widen : NULL;
 	o.widen_arg = &w;
+	hel_progress_step(o.progress, FIT_SHARE);
 	const hel_progress_span all = hel_progress_within(o.progress, FIT_SHARE, 1);
-	TRY(hel_compile(&p, report, m, &o));
+	TRY(hel_compile_fitted(out, report, fidelity, m, trained, &o));
 	hel_progress_leave(o.progress, all);
-	TRY(compare(fidelity, m, trained, o.records, o.pool));
-	if (!o.accept_loss)
-		TRY(hel_fidelity_check(fidelity, m));
-	hel_manifest *mf = p->manifest;
-	mf->largest = 0;
-	for (size_t i = 0; i < o.records->count; i++)
-		mf->largest = fmax(mf->largest, fabs(trained[i]));
-	mf->bits_model = -log2(exp2(-mf->bits) + fidelity->largest / mf->spread);
-	*out = p;
-	p = NULL;
 done:
-	if (st != HEL_OK)
-		hel_compile_report_clear(report);
-	hel_program_free(p);
 	hel_free(trained);
 	return st;
 }
@@ -282,7 +291,7 @@ hel_status hel_activations_compare(hel_fidelity row[HEL_MAX_APPROXIMATION - 1], 
 	for (unsigned degree = 2; degree <= HEL_MAX_APPROXIMATION; degree++) {
 		hel_fit_choice c = {.degree = degree, .kind = kind};
 		TRY(fit(&f, &c));
-		TRY(compare(&row[degree - 2], m, trained, samples, pool));
+		TRY(hel_activations_fidelity(&row[degree - 2], m, trained, samples, pool));
 	}
 done:
 	hel_dlrm_exact(m);

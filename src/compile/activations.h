@@ -33,7 +33,10 @@ HEL_CHECKED hel_status hel_fidelity_check(const hel_fidelity *f, const hel_dlrm 
 typedef struct hel_fit_choice {
 	unsigned degree; /* 2 to HEL_MAX_APPROXIMATION */
 	hel_approximation_kind kind;
-	double margin; /* range over the largest value seen; 0: by loss on the records */
+	bool refreshed; /* of hel_compile_placed: refreshes, whatever they cost */
+	bool may_fold;	/* of its result: not for all records is it proved that none is beyond
+			 * half a turn */
+	double margin;	/* range over the largest value seen; 0: by loss on the records */
 } hel_fit_choice;
 
 /** Replaces a model's activations by polynomials fitted to what the samples feed them; writes the
@@ -43,6 +46,17 @@ typedef struct hel_fit_choice {
  *  @retval HEL_ERANGE nothing to fit, or a polynomial that does not. */
 HEL_CHECKED hel_status hel_activations_fit(hel_dlrm *m, hel_fit_choice *choice,
 					   const hel_samples *samples, hel_pool *pool);
+
+/** The model as it is now against logits of the model as it was trained. */
+HEL_CHECKED hel_status hel_activations_fidelity(hel_fidelity *f, const hel_dlrm *m,
+						const double *trained, const hel_samples *samples,
+						hel_pool *pool);
+/** hel_compile() of a model with the polynomials that it has, and what they cost: refused before
+ * and after (options->accept_loss) where that is too much. trained: logits of options->records. */
+HEL_CHECKED hel_status hel_compile_fitted(hel_program **out, hel_compile_report *report,
+					  hel_fidelity *fidelity, hel_dlrm *m,
+					  const double *trained,
+					  const hel_compile_options *options);
 
 /** hel_compile for a model with activations that polynomials replace: fitted, compared (unless
  *  options->accept_loss), compiled. Where bounds must be proved (options->proved_only), the range

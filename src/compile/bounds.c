@@ -171,6 +171,11 @@ done:
 	return st;
 }
 
+hel_score_limits hel_score_limits_of(const hel_params *params)
+{
+	return params->spec.runs ? (hel_score_limits){8, 2} : (hel_score_limits){256, 12};
+}
+
 /* Measured bounds need room for records that were not measured: docs/cryptography.md, section 7. */
 static hel_status check_room(const hel_shape *shape, const hel_params *params,
 			     const hel_samples *given)
@@ -179,13 +184,14 @@ static hel_status check_room(const hel_shape *shape, const hel_params *params,
 	double log_q = 0;
 	for (size_t i = 0; i < params->limbs[0]; i++)
 		log_q += log2(params->ring.prime[i].q);
-	const double scores = log_q - log2(shape->bound * HEL_SCORE_MARGIN * params->scale[0]) - 1;
-	if (shape->head_room < HEL_HEAD_ROOM || scores < HEL_SCORE_ROOM)
+	const hel_score_limits limits = hel_score_limits_of(params);
+	const double scores = log_q - log2(shape->bound * limits.margin * params->scale[0]) - 1;
+	if (shape->head_room < HEL_HEAD_ROOM || scores < limits.room)
 		FAIL(HEL_ERANGE,
 		     "no bound that fits the modulus can be proved, and the values of sample "
 		     "records leave %.0f bits of head room (%d are needed) and scores %.0f (%d); "
 		     "lower the clip range or the weights (more weight decay)%s",
-		     shape->head_room, HEL_HEAD_ROOM, scores, HEL_SCORE_ROOM,
+		     shape->head_room, HEL_HEAD_ROOM, scores, limits.room,
 		     given && given->count ? "" : ", or give typical records with --data");
 done:
 	return st;

@@ -7,11 +7,15 @@
 #include "model/samples.h"
 #include "vm/shape.h"
 
-/* Where bounds are measured: scores up to this many times the largest one are accepted ... */
-#define HEL_SCORE_MARGIN 256
-/* ... which leaves at least this many bits to where scores wrap around; and this many are left
- * between values and modulus everywhere. */
-#define HEL_SCORE_ROOM 12
+/** Where bounds are measured: scores up to `margin` times the largest one are accepted, which
+ * leaves `room` bits, at least, to where scores wrap around. Both are less where level 0 holds no
+ * more: in the parameters of a refresh. */
+typedef struct hel_score_limits {
+	double margin;
+	int room;
+} hel_score_limits;
+hel_score_limits hel_score_limits_of(const hel_params *params);
+/* This many bits are left between measured values and modulus everywhere. */
 #define HEL_HEAD_ROOM 4
 
 /** How a program takes errors, on records. */

@@ -307,13 +307,32 @@ done:
 	return st;
 }
 
+/* What is refreshed stands where it stands. */
+static hel_status refreshed_candidates(candidates *f, planner *p, size_t stage)
+{
+	hel_status st = HEL_OK;
+	const int from = p->s->stage[stage].source[0].stage;
+	for (size_t i = 0; i < p->count[from]; i++) {
+		const state *before = state_at(p, from, (int)i);
+		TRY(consider(f, &(candidate){.value = before->value,
+					     .inputs = before->inputs,
+					     .parent = {(int16_t)i},
+					     .fold_radix = 1,
+					     .likely_complete = true,
+					     .after_complete = true}));
+	}
+done:
+	return st;
+}
+
 hel_status hel_candidates_find(candidates *out, planner *p, size_t stage)
 {
 	const hel_stage *s = &p->s->stage[stage];
 	out->count = 0;
-	return s->map == HEL_MAP_TABLES	  ? lookup_candidates(out, p, stage)
-	       : hel_stage_is_computed(s) ? computed_candidates(out, p, stage)
-					  : fresh_candidates(out, p, stage);
+	return s->map == HEL_MAP_TABLES	   ? lookup_candidates(out, p, stage)
+	       : s->map == HEL_MAP_REFRESH ? refreshed_candidates(out, p, stage)
+	       : hel_stage_is_computed(s)  ? computed_candidates(out, p, stage)
+					   : fresh_candidates(out, p, stage);
 }
 
 void hel_candidates_clear(candidates *c)

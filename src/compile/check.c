@@ -2,6 +2,7 @@
  * right: measured, not argued. */
 #include "check.h"
 #include "base/random.h"
+#include "refreshed.h"
 #include "transform.h"
 #include "verdicts.h"
 #include <stdlib.h>
@@ -78,6 +79,8 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 	const size_t slots = (size_t)1 << p->log_slots;
 	const hel_packing *parent[HEL_MAX_SOURCES] = {NULL};
 	hel_transform *packed = NULL;
+	if (s->map == HEL_MAP_REFRESH)
+		return hel_refreshed_packing(k, s->rows, p->s->log_refreshed, p->log_slots);
 	memset(k, 0, sizeof *k);
 	const size_t fresh = c->blocks ? c->blocks->sources : hel_fresh_inputs(s, c);
 	TRY_ALLOC(k->source, hel_alloc(fresh + HEL_MAX_PARENTS, sizeof *k->source));
@@ -133,7 +136,7 @@ static hel_verdict judge(const planner *p, const hel_packing *k)
 static uint64_t key_of(const planner *p, size_t stage, const candidate *c)
 {
 	const hel_stage *s = &p->s->stage[stage];
-	if (c->blocks)
+	if (c->blocks || s->map == HEL_MAP_REFRESH)
 		return 0;
 	uint64_t key = hel_mix(p->log_slots | (uint64_t)s->rows << 8);
 	key = hel_mix(key ^ (c->out | (uint64_t)c->folds << 32));
@@ -204,6 +207,15 @@ void hel_planner_keep(planner *p, size_t stage, const hel_packing *k, const cand
 		  c);
 }
 
+/* The result that a refresh takes: all rows in turn, over all slots. */
+static uint64_t repeated(const planner *p, size_t stage)
+{
+	const size_t slots = (size_t)1 << p->log_slots, rows = p->s->stage[stage].rows;
+	for (size_t q = 0; q < slots; q++)
+		p->scratch[q] = (int32_t)(q & (rows - 1));
+	return hel_digest(p->scratch, slots);
+}
+
 /* Whether a packing is of use: all outputs somewhere; the last stage: its one output everywhere, so
  * that no slot of the result holds anything else. And whether it is better than those that are
  * kept: candidates come cheapest first. Complete layouts (right in every slot) have places of their
@@ -216,6 +228,8 @@ static bool worth_keeping(const planner *p, size_t stage, const hel_verdict *v, 
 	if (!v->outputs || (!v->everywhere && stage + 1 == p->s->count))
 		return false;
 	if (most == 1 && imaginary) /* not all can read it */
+		return false;
+	if (p->s->stage[stage].then == HEL_THEN_COEFFICIENTS && v->result != repeated(p, stage))
 		return false;
 	for (size_t i = 0; i < p->count[stage]; i++) {
 		const state *x = state_at(p, (int)stage, (int)i);

@@ -4,6 +4,7 @@
 #include "emit.h"
 #include "features/coding.h"
 #include "one_squaring.h"
+#include "refreshed.h"
 #include "scales.h"
 #include "search.h"
 #include "vm/encrypted.h"
@@ -98,7 +99,7 @@ static hel_status fill_manifest(hel_program *p, hel_compile_report *r, const cho
 	/* of a model whose logits are all 0, what errors leave */
 	manifest->bound = fmax(r->shape.bound, 4 * r->shape.noise.contributed) * unit;
 	manifest->largest = manifest->bound;
-	manifest->bound *= manifest->measured ? HEL_SCORE_MARGIN : 1;
+	manifest->bound *= manifest->measured ? hel_score_limits_of(c->params).margin : 1;
 	manifest->keys = r->shape.keys;
 	TRY_ALLOC(manifest->key, hel_alloc(manifest->keys, sizeof *manifest->key));
 	memcpy(manifest->key, r->shape.key, manifest->keys * sizeof *manifest->key);
@@ -260,6 +261,8 @@ static hel_status stage_again(choice *c, const hel_dlrm *m)
 	hel_status st = HEL_OK;
 	hel_stages *s = NULL;
 	TRY(hel_stages_new(&s, m, c->way));
+	if (s->log_refreshed)
+		hel_refreshed_use(s, c->params);
 	hel_stages_free(c->stages);
 	c->stages = s;
 done:
@@ -320,6 +323,23 @@ static void start_over(search *found, hel_compile_report *report)
 #define MOST_SPREAD 0x1p6
 #define MOST_LOGIT 0x1p8
 
+/* After refreshes level 0 is one prime as large as its scale: the largest logit is the 2^-7th part
+ * of what it holds, errors of a coefficient, 2^-24, are still small. */
+#define REFRESHED_LOGIT 0x1p-7
+
+static double refreshed_unit(double largest)
+{
+	return exp2(ceil(log2(fmax(largest, 0x1p-20) / REFRESHED_LOGIT)));
+}
+
+static bool is_refreshed(const hel_dlrm *m)
+{
+	bool any = false;
+	for (size_t i = 0; m->approximation && i < hel_dlrm_activated(m); i++)
+		any |= m->approximation[i].turn > 0;
+	return any;
+}
+
 static double unit_of(double spread, double largest)
 {
 	const bool fine = spread >= LEAST_SPREAD && spread <= MOST_SPREAD;
@@ -332,7 +352,7 @@ static search_options search_for(const hel_dlrm *m, const hel_compile_options *o
 {
 	return (search_options){.model = m,
 				.objective = objective_of(o->goal),
-				.machine = o->machine,
+				.machine = o->machine ? o->machine : hel_cost_model_default(),
 				.max_log_n = o->max_log_n ? o->max_log_n : HEL_LOG_N_MAX,
 				.log_batch = o->log_batch,
 				.scale_bits = SCALE_BITS,
@@ -404,6 +424,33 @@ done:
 	return st;
 }
 
+static hel_status set_unit(search_options *so, const hel_dlrm *m, const hel_samples *records)
+{
+	hel_status st = HEL_OK;
+	double largest;
+	TRY(hel_logit_spread(&so->spread, &largest, m, records));
+	so->unit = is_refreshed(m) ? refreshed_unit(largest) : unit_of(so->spread, largest);
+done:
+	return st;
+}
+
+hel_status hel_compile_value(double *value, const hel_dlrm *m, const hel_compile_options *options)
+{
+	hel_status st = HEL_OK;
+	search_options so = search_for(m, options);
+	search found = {0};
+	if (so.log_batch == HEL_ANY_BATCH)
+		so.log_batch = 0;
+	TRY(set_unit(&so, m, options->records));
+	TRY(hel_verdicts_new(&so.verdicts));
+	TRY(hel_search(&found, &so));
+	*value = found.best.plan ? found.best.plan->value : INFINITY;
+done:
+	hel_choice_clear(&found.best);
+	hel_verdicts_free(so.verdicts);
+	return st;
+}
+
 static hel_status check_bits(const hel_manifest *m, double asked, const hel_samples *given)
 {
 	if (m->bits >= wanted_bits(asked) - HEL_BITS_SHORT)
@@ -469,10 +516,8 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 	hel_status st = HEL_OK;
 	search_options so = search_for(m, options);
 	hel_program *p = NULL;
-	double largest;
 	memset(report, 0, sizeof *report);
-	TRY(hel_logit_spread(&so.spread, &largest, m, options->records));
-	so.unit = unit_of(so.spread, largest);
+	TRY(set_unit(&so, m, options->records));
 	TRY(hel_verdicts_new(&so.verdicts));
 	const hel_progress_span all = one_more(options->progress, 0);
 	TRY(compile_with(&p, report, options, &so));

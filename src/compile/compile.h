@@ -71,6 +71,10 @@ typedef struct hel_compile_report {
  *  @retval HEL_ERANGE values outgrow the modulus, see hel_dry_run. */
 HEL_CHECKED hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				   const hel_compile_options *options);
+/** What the best plan is worth, without a program: seconds, and bytes at what the goal says;
+ * INFINITY where nothing fits. Limits and precision are not looked at. */
+HEL_CHECKED hel_status hel_compile_value(double *value, const hel_dlrm *m,
+					 const hel_compile_options *options);
 void hel_compile_report_clear(hel_compile_report *r);
 
 #endif

@@ -1,4 +1,5 @@
 #include "emit.h"
+#include "circuit/refresh.h"
 #include "emit_lookup.h"
 #include "features/coding.h"
 #include "pairs.h"
@@ -136,6 +137,22 @@ done:
 	return st;
 }
 
+/* The sines of a stage's coefficients, at the level where the polynomial begins. */
+static hel_status add_refresh(emitter *e, size_t stage, unsigned level)
+{
+	hel_status st = HEL_OK;
+	hel_op op = {.kind = HEL_OP_REFRESH, .index = e->s->log_refreshed};
+	TRY(stage_at(e, &op.value, (size_t)e->s->stage[stage].source[0].stage, 0));
+	TRY_ALLOC(op.factor, hel_alloc(2, sizeof *op.factor));
+	op.factor[0] = hel_refresh_unit(e->params);
+	op.factor[1] = e->s->stage[stage].polynomial->turn;
+	TRY(hel_emit_op(&e->b, op)); /* takes the factor over, or frees it */
+	if (hel_refresh_levels(&e->params->spec) > level)
+		TRY(hel_emit_affine(&e->b, e->b.value, 1, 0, level + 1));
+done:
+	return st;
+}
+
 static hel_status add_layer(emitter *e, size_t stage)
 {
 	const hel_stage *s = &e->s->stage[stage];
@@ -160,6 +177,9 @@ static hel_status add_layer(emitter *e, size_t stage)
 		n += snprintf(text + n, sizeof text - (size_t)n,
 			      ", polynomial of degree %u over +-%.3g", s->polynomial->degree,
 			      s->polynomial->range);
+	if (s->map == HEL_MAP_REFRESH)
+		n += snprintf(text + n, sizeof text - (size_t)n, " (1/%.1f turn)",
+			      1 / s->polynomial->turn);
 	if (fresh)
 		n += snprintf(text + n, sizeof text - (size_t)n, "; %zu fresh input%s%s", fresh,
 			      fresh > 1 ? "s" : "",
@@ -168,7 +188,9 @@ static hel_status add_layer(emitter *e, size_t stage)
 				  : "");
 	if (k->blocks)
 		n += hel_describe_blocks(text + n, sizeof text - (size_t)n, k->blocks);
-	if (s->map == HEL_MAP_ONES)
+	if (s->then == HEL_THEN_COEFFICIENTS)
+		n += snprintf(text + n, sizeof text - (size_t)n, " complex, to coefficients");
+	if (!hel_stage_multiplies(s))
 		n += snprintf(text + n, sizeof text - (size_t)n, "; no product");
 	else if (k->meets)
 		n += snprintf(text + n, sizeof text - (size_t)n, "; one product of ciphertexts");
@@ -250,6 +272,8 @@ static hel_status add_stage(emitter *e, size_t i)
 		TRY(add_factors(e, i, level));
 	else if (s->map == HEL_MAP_TABLES)
 		TRY(hel_emit_embeddings(e, i, level));
+	else if (s->map == HEL_MAP_REFRESH)
+		TRY(add_refresh(e, i, level));
 	else if (s->map == HEL_MAP_ONES)
 		e->b.value = e->result[s->source[0].stage];
 	else {
@@ -264,7 +288,7 @@ static hel_status add_stage(emitter *e, size_t i)
 		TRY(add_bias(e, i, 0, 1));
 	}
 	if (s->then == HEL_THEN_POLYNOMIAL)
-		TRY(add_polynomial(e, s, level - 1));
+		TRY(add_polynomial(e, s, level - hel_stage_multiplies(s)));
 	e->result[i] = e->b.value;
 	e->open[i] = hel_stage_is_product(s);
 done:

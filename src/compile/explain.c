@@ -70,7 +70,7 @@ static json_t *stage_json(const hel_stages *s, size_t i, const hel_plan *plan)
 	    "client", fresh_json(k), "babies", bits_json(k->baby_bits), "giants",
 	    bits_json(k->giant_bits), "folds", bits_json(k->folds), "fold_radix",
 	    (int)k->fold_radix, "out", bits_json(hel_layout_mask(&k->out)), "product",
-	    stage->map != HEL_MAP_ONES, "blocks", blocks, "ms", ms(n->value), "up_to_here_ms",
+	    hel_stage_multiplies(stage), "blocks", blocks, "ms", ms(n->value), "up_to_here_ms",
 	    ms(n->up_to_here));
 	if (k->blocks)
 		json_object_set_new(o, "lookup", codings_json(k->blocks));

@@ -2,6 +2,7 @@
 #include "features/coding.h"
 #include "lowering.h"
 #include "model/node.h"
+#include "refreshed.h"
 #include <math.h>
 #include <string.h>
 
@@ -9,6 +10,28 @@ static bool is_quadratic(const hel_dlrm *m, const hel_node *n)
 {
 	return !m->approximation && n->kind == HEL_NODE_ACTIVATION &&
 	       (n->activation.kind == HEL_ACT_SQUARE || n->activation.kind == HEL_ACT_QUADRATIC);
+}
+
+/* p of a refreshed x: a stage that ends in coefficients, and one that refreshes them. */
+static hel_status refreshed(hel_expression *out, hel_lowering *l, hel_expression *x,
+			    const hel_approximation *p, const char *name)
+{
+	hel_status st = HEL_OK;
+	hel_stage *stage;
+	char text[HEL_NAME_MAX];
+	TRY(hel_lower_stage(l, (hel_maps){.real = x}, name, HEL_THEN_NOTHING, &stage));
+	TRY(hel_refreshed_coefficients(stage, l->s->log_refreshed, p->turn / p->range));
+	const size_t values = stage->rows;
+	snprintf(text, sizeof text, "%.40s, refreshed", name);
+	TRY(hel_stages_add(&stage, l->s, text, x->rows, 1, 1));
+	stage->map = HEL_MAP_REFRESH;
+	stage->then = HEL_THEN_POLYNOMIAL;
+	stage->polynomial = p;
+	stage->sources = 1;
+	stage->source[0] = (hel_stage_source){.stage = (int)l->s->count - 2, .width = values};
+	TRY(hel_lower_value(out, l, 1, 0));
+done:
+	return st;
 }
 
 /* p(x) by a polynomial over the range: the stage computes x / range. */
@@ -23,6 +46,8 @@ static hel_status polynomial(hel_expression *out, hel_lowering *l, hel_expressio
 			x->bias[i] = hel_approximation_at(p, x->bias[i]);
 		return hel_expression_copy(out, x);
 	}
+	if (p->turn > 0)
+		return refreshed(out, l, x, p, name);
 	TRY_ALLOC(factor, hel_alloc(x->rows, sizeof *factor));
 	for (size_t i = 0; i < x->rows; i++)
 		factor[i] = 1 / p->range;
@@ -231,6 +256,8 @@ static void count_levels(hel_stages *s)
 	for (size_t i = s->count; i-- > 0;) {
 		hel_stage *x = &s->stage[i];
 		x->level += hel_stage_levels(x);
+		if (x->map == HEL_MAP_REFRESH) /* from level 0 */
+			continue;
 		for (size_t k = 0; k < x->sources; k++)
 			if (x->source[k].stage >= 0) {
 				hel_stage *y = &s->stage[x->source[k].stage];
@@ -297,11 +324,28 @@ done:
 	return st;
 }
 
+/* All refreshes are of one size: they share weights and keys. */
+static hel_status size_refreshes(hel_lowering *l)
+{
+	hel_status st = HEL_OK;
+	for (size_t i = 0; l->m->approximation && i < l->g->nodes; i++) {
+		const hel_node *n = &l->g->node[i];
+		unsigned size;
+		if (n->kind != HEL_NODE_ACTIVATION || !(l->m->approximation[n->activated].turn > 0))
+			continue;
+		TRY(hel_refreshed_size(&size, n->width, n->name));
+		l->s->log_refreshed = HEL_MAX(l->s->log_refreshed, size);
+	}
+done:
+	return st;
+}
+
 static hel_status lower(hel_lowering *l)
 {
 	hel_status st = HEL_OK;
 	const hel_graph *g = l->g;
 	char name[HEL_NAME_MAX];
+	TRY(size_refreshes(l));
 	TRY_ALLOC(l->value, hel_alloc(g->nodes, sizeof *l->value));
 	TRY_ALLOC(l->reader, hel_alloc(g->nodes, sizeof *l->reader));
 	TRY_ALLOC(l->column, hel_alloc(g->nodes, sizeof *l->column));

@@ -1,6 +1,7 @@
 /* What packings are worth: time, and bytes at what the objective says. */
 #include "price.h"
 #include "codings.h"
+#include "vm/refresh_op.h"
 #include <math.h>
 
 #define LIKELY_KEYS 16
@@ -252,19 +253,38 @@ double hel_price_meet(candidate *c, const pricing *p, unsigned level)
 	return worth(p, x, limbs) + price_folds(c, p, limbs);
 }
 
+/* One refresh, its keys apart: all share them, whatever the packing. */
+static hel_status price_refresh(double *seconds, const pricing *p)
+{
+	hel_status st = HEL_OK;
+	hel_refresher *r = NULL;
+	hel_cost cost;
+	TRY(hel_refresher_sketch(&r, p->params, p->s->log_refreshed));
+	TRY(hel_refresh_op_cost(&cost, r));
+	*seconds = hel_cost_seconds(&p->machine, cost);
+done:
+	hel_refresher_free(r);
+	return st;
+}
+
 hel_status hel_price_polynomials(double *seconds, const pricing *p)
 {
 	hel_status st = HEL_OK;
+	double refresh = 0;
 	const hel_params_spec *spec = &p->params->spec;
 	for (size_t i = 0; i < p->s->count; i++) {
 		const hel_stage *s = &p->s->stage[i];
 		hel_schedule *schedule = NULL;
+		if (s->map == HEL_MAP_REFRESH && !(refresh > 0))
+			TRY(price_refresh(&refresh, p));
+		*seconds += s->map == HEL_MAP_REFRESH ? refresh : 0;
 		if (s->then == HEL_THEN_POLYNOMIAL) {
 			const hel_polynomial poly = hel_stage_polynomial(s);
 			TRY(hel_schedule_new(&schedule, &poly));
 		}
 		for (size_t k = 0; schedule && k < schedule->count; k++) {
-			const unsigned at = hel_stage_level(p->s, i) - 1 - schedule->step[k].depth;
+			const unsigned at = hel_stage_level(p->s, i) - hel_stage_multiplies(s) -
+					    schedule->step[k].depth;
 			hel_cost cost = {0};
 			if (schedule->step[k].product) {
 				const size_t limbs = p->params->limbs[at];

@@ -1,7 +1,9 @@
 /* Rings from small to large, ways to write the model, codings of its tables: what is planned, and
  * the best of it. */
 #include "search.h"
+#include "circuit/refresh.h"
 #include "features/coding.h"
+#include "refreshed.h"
 #include "vm/digit_size.h"
 #include <math.h>
 #include <stdatomic.h>
@@ -22,6 +24,37 @@ static bool uses_all(const hel_stages *s)
 	       (!s->way.sum || s->used.sum);
 }
 
+/* As many levels as the stages take; *out stays NULL where that is too many. */
+static hel_status level_params(hel_params **out, const search_options *o, unsigned log_n,
+			       hel_stages *s)
+{
+	const unsigned levels = hel_stages_levels(s);
+	const hel_params_spec chain = {.log_n = (uint8_t)log_n,
+				       .levels = (uint8_t)levels,
+				       .primes_per_level = 1,
+				       .scale_bits = (uint8_t)o->scale_bits};
+	return levels > HEL_MAX_LEVELS ? HEL_OK
+				       : hel_choose_digits(out, &chain, o->precise, o->machine);
+}
+
+/* Those of a refresh that leaves as many levels as are needed after one. */
+static hel_status refresh_params(hel_params **out, const search_options *o, unsigned log_n,
+				 hel_stages *s)
+{
+	hel_status st = HEL_OK;
+	hel_params_spec spec;
+	const unsigned levels = HEL_MAX(hel_refreshed_level(s), (unsigned)HEL_REFRESH_LEVELS_MIN);
+	if (log_n != HEL_REFRESH_LOG_N || o->log_batch || levels > HEL_REFRESH_LEVELS_MAX)
+		goto done;
+	TRY(hel_refresh_params(&spec, log_n, levels));
+	if (hel_stages_levels(s) > spec.levels)
+		goto done;
+	TRY(hel_params_new(out, &spec));
+	hel_refreshed_use(s, *out);
+done:
+	return st;
+}
+
 /* One ring and one way to write the model; no plan where it does not fit. */
 static hel_status try_way(choice *out, const search_options *o, unsigned log_n, hel_way way)
 {
@@ -35,14 +68,8 @@ static hel_status try_way(choice *out, const search_options *o, unsigned log_n, 
 	TRY(st);
 	if (!uses_all(c.stages))
 		goto done;
-	const unsigned levels = hel_stages_levels(c.stages);
-	if (levels > HEL_MAX_LEVELS)
-		goto done;
-	const hel_params_spec chain = {.log_n = (uint8_t)log_n,
-				       .levels = (uint8_t)levels,
-				       .primes_per_level = 1,
-				       .scale_bits = (uint8_t)o->scale_bits};
-	TRY(hel_choose_digits(&c.params, &chain, o->precise, o->machine));
+	TRY((c.stages->log_refreshed ? refresh_params : level_params)(&c.params, o, log_n,
+								      c.stages));
 	if (!c.params)
 		goto done;
 	st = hel_plan_new(&c.plan, c.stages, c.params, o->log_batch, &o->objective, o->machine,

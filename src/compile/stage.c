@@ -4,8 +4,11 @@
 const char *hel_stage_then_name(hel_stage_then then)
 {
 	static const char *const name[] = {
-	    [HEL_THEN_NOTHING] = "nothing", [HEL_THEN_SQUARE] = "square",
-	    [HEL_THEN_PRODUCT] = "product", [HEL_THEN_POLYNOMIAL] = "polynomial",
+	    [HEL_THEN_NOTHING] = "nothing",
+	    [HEL_THEN_SQUARE] = "square",
+	    [HEL_THEN_PRODUCT] = "product",
+	    [HEL_THEN_POLYNOMIAL] = "polynomial",
+	    [HEL_THEN_COEFFICIENTS] = "coefficients",
 	    [HEL_THEN_SELECT] = "nothing", /* a selection is part of a lookup */
 	};
 	return name[then];
@@ -13,7 +16,7 @@ const char *hel_stage_then_name(hel_stage_then then)
 
 unsigned hel_stage_levels(const hel_stage *s)
 {
-	const unsigned product = s->map != HEL_MAP_ONES;
+	const unsigned product = hel_stage_multiplies(s);
 	if (s->map == HEL_MAP_PAIRS)
 		return 3; /* shift, product, spread */
 	switch (s->then) {
@@ -24,6 +27,7 @@ unsigned hel_stage_levels(const hel_stage *s)
 		return product + (unsigned)s->factors;
 	case HEL_THEN_POLYNOMIAL:
 		return product + hel_polynomial_levels(s->polynomial->degree);
+	case HEL_THEN_COEFFICIENTS:
 	case HEL_THEN_NOTHING:
 		break;
 	}

@@ -25,16 +25,17 @@ typedef struct hel_stage_source {
 
 /** What a stage multiplies its sources with. */
 typedef enum hel_stage_map {
-	HEL_MAP_MATRIX, /* each with a matrix of its own */
-	HEL_MAP_TABLES, /* a lookup: all embedding vectors, one after the other, from its one
-			 * source, the entries of all tables as their codings say */
-	HEL_MAP_ONES,	/* the sum of its one source's slots: no product */
-	HEL_MAP_PLACE,	/* rows of looked-up tables side by side: element d 2^l + b is number d of
-			 * the table in place b */
-	HEL_MAP_PAIRS,	/* inner products of places: element c 2^l + b, of b and b + c + !self
-			 * modulo the number of places (pairs.h) */
-	HEL_MAP_MEET,	/* inner products of its first source + bias, a vector, with all places of
-			 * the second: element b */
+	HEL_MAP_MATRIX,	 /* each with a matrix of its own */
+	HEL_MAP_TABLES,	 /* a lookup: all embedding vectors, one after the other, from its one
+			  * source, the entries of all tables as their codings say */
+	HEL_MAP_ONES,	 /* the sum of its one source's slots: no product */
+	HEL_MAP_REFRESH, /* sines of its one source's coefficients (refreshed.h): no product */
+	HEL_MAP_PLACE,	 /* rows of looked-up tables side by side: element d 2^l + b is number d of
+			  * the table in place b */
+	HEL_MAP_PAIRS,	 /* inner products of places: element c 2^l + b, of b and b + c + !self
+			  * modulo the number of places (pairs.h) */
+	HEL_MAP_MEET,	 /* inner products of its first source + bias, a vector, with all places of
+			  * the second: element b */
 } hel_stage_map;
 
 /** What follows the affine map. */
@@ -45,8 +46,9 @@ typedef enum hel_stage_then {
 	 * (u + v + i (v - u))^2 / 4 = u v + i (v^2 - u^2) / 2; times the second factor if there is
 	 * one. Imaginary parts are garbage until conjugates are added, here or by who reads it. */
 	HEL_THEN_PRODUCT,
-	HEL_THEN_POLYNOMIAL, /* in Chebyshev's basis, for which values lie within -1..1 */
-	HEL_THEN_SELECT,     /* the product with ciphertexts that select (GRID) */
+	HEL_THEN_POLYNOMIAL,   /* in Chebyshev's basis, for which values lie within -1..1 */
+	HEL_THEN_COEFFICIENTS, /* a refresh: rows are what slots hold of the values' polynomial */
+	HEL_THEN_SELECT,       /* the product with ciphertexts that select (GRID) */
 } hel_stage_then;
 
 /** y = then(sum of sources + bias). Several stages may read one. */
@@ -70,6 +72,11 @@ const char *hel_stage_then_name(hel_stage_then then);
 hel_polynomial hel_stage_polynomial(const hel_stage *s);
 /** All weights are real, so that imaginary parts may carry something else. */
 bool hel_stage_is_real(const hel_stage *s);
+/** Its affine maps take a level. */
+static inline bool hel_stage_multiplies(const hel_stage *s)
+{
+	return s->map != HEL_MAP_ONES && s->map != HEL_MAP_REFRESH;
+}
 /** Its result is to be rescaled by who reads it. */
 bool hel_stage_is_product(const hel_stage *s);
 /** Levels a stage consumes. */

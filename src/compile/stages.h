@@ -21,17 +21,19 @@ typedef struct hel_way {
  *    which the client sends (degree 2);
  *  - sum: sum_i w_i z_i^2 = sum_i (sqrt(w_i) z_i)^2: the last product disappears; but garbage in
  *    slots would be added, too, where a product would leave it out;
- *  - a value that is read at several levels is dropped to the lower ones. */
+ *  - a value that is read at several levels is dropped to the lower ones;
+ *  - what is refreshed ends in coefficients: the transform to them is multiplied into the layer. */
 typedef struct hel_stages {
 	const hel_dlrm *model; /* borrowed */
 	size_t count;
 	unsigned degree, code_levels; /* consumed by codes, before the lookup */
 	hel_stage *stage;
-	hel_way way, used;   /* used: the identities that were found */
-	hel_coding *coding;  /* per table; GRID: may be, must be where the way's coding says so */
-	uint32_t *order;     /* per table: of its code's roots or differences */
-	size_t dim;	     /* of a row of any table: of all nodes that read it */
-	const float **table; /* per table: [entries][dim]; of `rows` or the model's */
+	hel_way way, used;  /* used: the identities that were found */
+	hel_coding *coding; /* per table; GRID: may be, must be where the way's coding says so */
+	uint32_t *order;    /* per table: of its code's roots or differences */
+	unsigned log_refreshed; /* coefficients of refreshes; 0: there are none */
+	size_t dim;		/* of a row of any table: of all nodes that read it */
+	const float **table;	/* per table: [entries][dim]; of `rows` or the model's */
 	float *rows;
 	uint32_t *falling; /* tables by falling size, whose blocks stand so; NULL: in order */
 } hel_stages;

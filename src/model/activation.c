@@ -264,7 +264,8 @@ const char *hel_activation_names(void)
 double hel_approximation_at(const hel_approximation *a, double x)
 {
 	/* Clenshaw */
-	const double t = x / a->range;
+	const double angle = 2 * M_PI * a->turn;
+	const double t = a->turn > 0 ? sin(angle * x / a->range) / sin(angle) : x / a->range;
 	double b1 = 0, b2 = 0;
 	for (unsigned i = a->degree; i > 0; i--) {
 		const double b = a->c[i] + 2 * t * b1 - b2;

@@ -9,6 +9,9 @@
 #define BINS 64	    /* of the histogram of what reaches an activation */
 #define POINTS 1024 /* of a fit */
 #define FLOOR 0.01  /* weight of a place nothing was seen at, against the most frequent one */
+#define WIDE_FLOOR 0.001
+#define WIDE_POINTS 16 /* for each degree */
+#define MOST_ODD 15    /* degrees, of a line's sine */
 
 /* --- what reaches each activation ------------------------------------------------ */
 
@@ -87,14 +90,14 @@ static bool solve(double *x, double *a, double *b, unsigned n)
 }
 
 /* How much an error at x counts: as often as x is seen, but nowhere nothing. */
-static double weight_at(const calibration *c, double x)
+static double weight_at(const calibration *c, double x, double floor)
 {
 	double most = 0, here = 0;
 	for (size_t i = 0; i < BINS; i++)
 		most = fmax(most, c->count[i]);
 	if (fabs(x) <= c->largest && c->largest > 0)
 		here = c->count[(size_t)HEL_MIN((x / c->largest + 1) * BINS / 2, BINS - 1)];
-	return FLOOR + (most > 0 ? here / most : 1);
+	return floor + (most > 0 ? here / most : 1);
 }
 
 hel_status hel_approximation_fit(hel_approximation *out, hel_activation act, unsigned degree,
@@ -103,7 +106,7 @@ hel_status hel_approximation_fit(hel_approximation *out, hel_activation act, uns
 	hel_status st = HEL_OK;
 	const unsigned n = degree + 1;
 	const unsigned points = kind == HEL_INTERPOLATION ? n : POINTS;
-	double *a = NULL, *b = NULL, t[HEL_MAX_APPROXIMATION + 1];
+	double *a = NULL, *b = NULL, t[HEL_MAX_FITTED + 1];
 	if (degree < 2 || degree > HEL_MAX_APPROXIMATION)
 		FAIL(HEL_EINVAL, "a polynomial of degree %u for an activation, expected 2 to %d",
 		     degree, HEL_MAX_APPROXIMATION);
@@ -117,7 +120,7 @@ hel_status hel_approximation_fit(hel_approximation *out, hel_activation act, uns
 		const double x = cos(M_PI * (k + 0.5) / points);
 		const double y = hel_activate(act, x * range);
 		const double w =
-		    kind == HEL_INTERPOLATION || !seen ? 1 : weight_at(seen, x * range);
+		    kind == HEL_INTERPOLATION || !seen ? 1 : weight_at(seen, x * range, FLOOR);
 		chebyshev_values(t, degree, x);
 		for (unsigned i = 0; i < n; i++) {
 			b[i] += w * t[i] * y;
@@ -127,6 +130,63 @@ hel_status hel_approximation_fit(hel_approximation *out, hel_activation act, uns
 	}
 	if (!solve(out->c, a, b, n))
 		FAIL(HEL_ERANGE, "no polynomial of degree %u fits the activation", degree);
+done:
+	hel_free(a);
+	hel_free(b);
+	return st;
+}
+
+/* f(x) - f(-x) is a multiple of x. */
+static bool is_odd_part_a_line(hel_activation act, double range)
+{
+	const double slope = (hel_activate(act, range) - hel_activate(act, -range)) / range;
+	bool line = true;
+	for (double x = range / 8; x < range; x += range / 8)
+		line &=
+		    fabs(hel_activate(act, x) - hel_activate(act, -x) - slope * x) < 1e-9 * range;
+	return line;
+}
+
+hel_status hel_approximation_fit_wide(hel_approximation *out, hel_activation act, unsigned degree,
+				      double turn, double range, const void *seen)
+{
+	hel_status st = HEL_OK;
+	const double angle = 2 * M_PI * turn;
+	double *a = NULL, *b = NULL, *c, t[HEL_MAX_FITTED + 1];
+	unsigned n = 0, index[HEL_MAX_FITTED + 1];
+	if (degree < 2 || degree > HEL_MAX_FITTED)
+		FAIL(HEL_EINVAL, "a polynomial of degree %u for an activation, expected 2 to %d",
+		     degree, HEL_MAX_FITTED);
+	if (!(range > 0 && range < 1e6))
+		FAIL(HEL_ERANGE, "an activation sees values up to %g: nothing to fit", range);
+	const unsigned most_odd = is_odd_part_a_line(act, range) ? MOST_ODD : degree;
+	for (unsigned i = 0; i <= degree; i++)
+		if (i % 2 == 0 || i <= most_odd)
+			index[n++] = i;
+	TRY_ALLOC(a, hel_alloc((size_t)n * n, sizeof *a));
+	TRY_ALLOC(b, hel_alloc(2 * n, sizeof *b));
+	c = b + n;
+	*out = (hel_approximation){.degree = degree, .range = range, .turn = turn};
+	const unsigned points = WIDE_POINTS * (degree + 1);
+	for (unsigned k = 0; k < points; k++) {
+		const double x = cos(M_PI * (k + 0.5) / points);
+		const double y = range * (turn > 0 ? asin(x * sin(angle)) / angle : x);
+		const double w = seen ? weight_at(seen, y, WIDE_FLOOR) : 1;
+		const double value = hel_activate(act, y);
+		chebyshev_values(t, degree, x);
+		for (unsigned i = 0; i < n; i++) {
+			b[i] += w * t[index[i]] * value;
+			for (unsigned j = 0; j <= i; j++)
+				a[i * n + j] += w * t[index[i]] * t[index[j]];
+		}
+	}
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned j = 0; j < i; j++)
+			a[j * n + i] = a[i * n + j];
+	if (!solve(c, a, b, n))
+		FAIL(HEL_ERANGE, "no polynomial of degree %u fits the activation", degree);
+	for (unsigned i = 0; i < n; i++)
+		out->c[index[i]] = c[i];
 done:
 	hel_free(a);
 	hel_free(b);
@@ -152,6 +212,11 @@ void hel_seen_free(hel_seen *s)
 		return;
 	hel_free(s->at);
 	hel_free(s);
+}
+
+double hel_seen_largest(const hel_seen *s, size_t activation)
+{
+	return fmax(s->at[activation].largest, 1e-3);
 }
 
 hel_status hel_seen_new(hel_seen **out, const hel_dlrm *m, const hel_samples *samples)
@@ -193,7 +258,27 @@ hel_status hel_dlrm_approximate_seen(hel_dlrm *m, const hel_seen *seen, unsigned
 	TRY_ALLOC(fits, hel_alloc(seen->count, sizeof *fits));
 	for (size_t i = 0; i < seen->count; i++)
 		TRY(hel_approximation_fit(&fits[i], activation_of(m, i), degree, kind,
-					  margin * fmax(seen->at[i].largest, 1e-3), &seen->at[i]));
+					  margin * hel_seen_largest(seen, i), &seen->at[i]));
+	hel_dlrm_exact(m);
+	m->approximation = fits;
+	fits = NULL;
+done:
+	hel_free(fits);
+	return st;
+}
+
+hel_status hel_dlrm_approximate_wide(hel_dlrm *m, const hel_seen *seen, const hel_fit *fit,
+				     double margin)
+{
+	hel_status st = HEL_OK;
+	hel_approximation *fits = NULL;
+	if (m->polynomials_trained)
+		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
+	TRY_ALLOC(fits, hel_alloc(seen->count, sizeof *fits));
+	for (size_t i = 0; i < seen->count; i++)
+		TRY(hel_approximation_fit_wide(&fits[i], activation_of(m, i), fit[i].degree,
+					       fit[i].turn, margin * hel_seen_largest(seen, i),
+					       &seen->at[i]));
 	hel_dlrm_exact(m);
 	m->approximation = fits;
 	fits = NULL;
@@ -226,8 +311,8 @@ hel_status hel_approximations_to_json(char **out, const hel_dlrm *m)
 		json_t *c = json_array();
 		for (unsigned k = 0; k <= a->degree; k++)
 			json_array_append_new(c, json_real(a->c[k]));
-		json_array_append_new(all,
-				      json_pack("{s:f, s:o}", "range", a->range, "chebyshev", c));
+		json_array_append_new(all, json_pack("{s:f, s:f, s:o}", "range", a->range, "turn",
+						     a->turn, "chebyshev", c));
 	}
 	TRY_ALLOC(text, json_dumps(all, JSON_REAL_PRECISION(17)));
 	TRY_ALLOC(*out, hel_strdup(text));
@@ -240,14 +325,19 @@ done:
 static hel_status approximation_from(hel_approximation *a, const json_t *o)
 {
 	const json_t *range = json_object_get(o, "range"), *c = json_object_get(o, "chebyshev");
+	const json_t *turn = json_object_get(o, "turn"); /* missing: 0 */
 	const size_t count = json_array_size(c);
 	if (!json_is_number(range) || !(json_number_value(range) > 1e-9) ||
-	    !(json_number_value(range) < 1e6) || count < 2 || count > HEL_MAX_APPROXIMATION + 1)
+	    !(json_number_value(range) < 1e6) || count < 2 || count > HEL_MAX_FITTED + 1 ||
+	    (turn && !(json_is_number(turn) && json_number_value(turn) >= 0 &&
+		       json_number_value(turn) <= 0.125)))
 		return hel_fail(HEL_EFORMAT,
-				"approximation: expected a 'range' above 0 and 2 to %d numbers in "
-				"'chebyshev'",
-				HEL_MAX_APPROXIMATION + 1);
-	*a = (hel_approximation){.degree = (unsigned)count - 1, .range = json_number_value(range)};
+				"approximation: expected a 'range' above 0, 2 to %d numbers in "
+				"'chebyshev' and 0 to 0.125 as 'turn'",
+				HEL_MAX_FITTED + 1);
+	*a = (hel_approximation){.degree = (unsigned)count - 1,
+				 .turn = json_number_value(turn),
+				 .range = json_number_value(range)};
 	bool varies = false;
 	for (size_t i = 0; i < count; i++) {
 		const json_t *v = json_array_get(c, i);

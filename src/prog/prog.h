@@ -24,6 +24,8 @@
 #define HEL_MAX_LOG_BATCH 9	/* 512 records, for each of which 8 coefficients can be sent */
 #define HEL_MIN_LOG_REFRESHED 3 /* values that one op refreshes */
 #define HEL_MAX_LOG_REFRESHED 12
+#define HEL_MAX_REFRESH_TURN 0.125 /* that its range may be */
+#define HEL_MIN_REFRESH_TURN 0x1p-8
 
 /* --- layouts (layout.c) ----------------------------------------------------- */
 
@@ -161,8 +163,9 @@ static inline hel_complex hel_vector_at(const hel_vector *v, size_t slot)
 	X(HEL_OP_WEIGHTED_SUM, "weighted_sum") /* factor[terms] + sum of factor * value, at level  \
 						  `index`, scale squared */                        \
 	X(HEL_OP_REFRESH, "refresh")	       /* of the coefficients of a value at level 0 the    \
-						  sines, as circuit/refresh.h says: 2^index of     \
-						  them, each *factor turns to its 1 */
+						  sines, as circuit/refresh.h says: of 2^index of  \
+						  them, factor[0] turns to the 1, over that of     \
+						  factor[1] turns */
 
 typedef enum hel_op_kind {
 #define X(kind, name) kind,
@@ -185,10 +188,15 @@ typedef struct hel_op {
 	uint32_t index;
 	uint32_t terms;
 	hel_term *term;
-	double *factor; /* of a weighted sum: terms + 1; of a refresh: 1 */
+	double *factor; /* of a weighted sum: terms + 1; of a refresh: 2 */
 	uint32_t steps;
 	int32_t *step;
 } hel_op;
+
+static inline uint32_t hel_op_factors(const hel_op *op)
+{
+	return op->kind == HEL_OP_WEIGHTED_SUM ? op->terms + 1 : op->kind == HEL_OP_REFRESH ? 2 : 0;
+}
 
 /** How many values an op reads, and the k-th of them. */
 static inline uint32_t hel_op_operands(const hel_op *op)

@@ -171,7 +171,7 @@ hel_status hel_program_write(hel_writer *w, hel_program *p)
 			hel_write_u32(w, (uint32_t)op->term[k].baby);
 			hel_write_u32(w, (uint32_t)op->term[k].giant);
 		}
-		for (uint32_t k = 0; op->factor && k <= op->terms; k++)
+		for (uint32_t k = 0; k < hel_op_factors(op); k++)
 			hel_write_f64(w, op->factor[k]);
 		hel_write_u32(w, op->steps);
 		for (uint32_t k = 0; k < op->steps; k++)
@@ -266,10 +266,11 @@ static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 		op->term[k].giant = read_rotation(r, slots, slots);
 	}
 	if (sum || refresh) {
-		if (hel_reader_left(r) < 8 * (size_t)(op->terms + 1))
-			FAIL(HEL_ETRUNC, "the program ends inside a sum");
-		TRY_ALLOC(op->factor, hel_alloc(op->terms + 1, sizeof *op->factor));
-		for (uint32_t k = 0; k <= op->terms; k++) {
+		const uint32_t factors = hel_op_factors(op);
+		if (hel_reader_left(r) < 8 * (size_t)factors)
+			FAIL(HEL_ETRUNC, "the program ends inside an op's factors");
+		TRY_ALLOC(op->factor, hel_alloc(factors, sizeof *op->factor));
+		for (uint32_t k = 0; k < factors; k++) {
 			op->factor[k] = hel_read_f64(r);
 			if (!isfinite(op->factor[k]))
 				FAIL(HEL_EFORMAT, "a factor of the program is not finite");
@@ -277,6 +278,9 @@ static hel_status read_op(hel_op *op, const hel_program *p, hel_reader *r)
 		/* level 0's scale over its prime */
 		if (refresh && !(*op->factor > 0.5 && *op->factor < 2))
 			FAIL(HEL_EFORMAT, "a refresh of values in units of %g turns", *op->factor);
+		if (refresh && !(op->factor[1] >= HEL_MIN_REFRESH_TURN &&
+				 op->factor[1] <= HEL_MAX_REFRESH_TURN))
+			FAIL(HEL_EFORMAT, "a refresh of %g turns", op->factor[1]);
 	}
 	op->steps = hel_read_u32_max(r, HEL_MAX_STEPS, "number of rotations");
 	TRY(r->status);

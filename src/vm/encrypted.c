@@ -208,7 +208,8 @@ static hel_status run_refresh(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = new_ct(m, out);
 	return st == HEL_OK ? hel_refresh_sine(self(m)->ev, *out, m->value[op->value],
-					       self(m)->l->refresher[op->index])
+					       self(m)->l->refresher[op->index],
+					       hel_refresh_gain(op->factor[1]))
 			    : st;
 }
 

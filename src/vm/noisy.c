@@ -382,7 +382,7 @@ static hel_status refreshed_variance(double *out, const hel_op *op, const hel_pa
 	hel_status st = HEL_OK;
 	hel_refresher *r = NULL;
 	TRY(hel_refresher_sketch(&r, params, op->index));
-	const double real = hel_refresh_sine_error(r, 0);
+	const double real = hel_refresh_sine_error(r, hel_refresh_gain(op->factor[1]), 0);
 	*out = 2 * real * real;
 done:
 	hel_refresher_free(r);

@@ -45,10 +45,10 @@ double hel_refresh_op_clear(hel_complex *out, const hel_op *op, const hel_comple
 	const unsigned log_values = op->index;
 	const unsigned log_slots = (unsigned)__builtin_ctzll(slots);
 	const size_t n = (size_t)1 << log_values;
-	const double turn = 2 * M_PI * HEL_TURN_PROGRAM;
+	const double turn = 2 * M_PI * op->factor[1];
 	coefficients(y, x, n, slots);
 	for (size_t j = 0; j < n; j++) {
-		y[j] *= *op->factor / HEL_TURN_PROGRAM;
+		y[j] *= op->factor[0] / op->factor[1];
 		largest = fmax(largest, fabs(y[j]));
 		y[j] = sin(turn * y[j]) / sin(turn);
 	}
@@ -74,7 +74,7 @@ void hel_refresh_op_back(hel_complex *turn_x, const hel_op *op, const hel_comple
 		    turn[q].re;
 	for (size_t j = 0; j < n; j++) /* of a slot, the mean of all slots being the coefficients */
 		by[j] *=
-		    cos(angle * y[j]) * angle / sin(2 * M_PI * HEL_TURN_PROGRAM) / (double)slots;
+		    cos(angle * y[j]) * angle * hel_refresh_gain(op->factor[1]) / (double)slots;
 	for (size_t p = 0; p < m; p++, power = power * 5 % (2 * n)) {
 		hel_complex z = {0, 0};
 		for (size_t j = 0, k = 0; j < n; j++, k = (k + power) % (2 * n)) {

@@ -71,7 +71,9 @@ static hel_status check_value(const shape_machine *s, const hel_op *op, shape_va
 	if (s->modular[op - s->p->op]) /* only its coefficients count, and only where they end */
 		return HEL_OK;
 	layer->bound = bound;
-	const double need = log2(bound + 1) + log2(scale_of(s, v)) + 1;
+	/* errors are far below 1; and after a refresh level 0 has no room for more */
+	const double slack = s->params->spec.runs ? 0x1p-8 : 1;
+	const double need = log2(bound + slack) + log2(scale_of(s, v)) + 1;
 	s->out->head_room = fmin(s->out->head_room, log_q - need);
 	if (!s->ranges->measured && !(need < log_q))
 		return hel_fail(HEL_ERANGE,
@@ -533,7 +535,7 @@ static hel_status run_refresh(hel_machine *m, const hel_op *op, void **out)
 	if (!s->ranges->measured)
 		FAIL(HEL_ERANGE, "what a refresh takes cannot be proved to lie in its range");
 	for (size_t p = 0; p < s->slots; p++)
-		v->bound[p] = 1 / sin(2 * M_PI * HEL_TURN_PROGRAM);
+		v->bound[p] = hel_refresh_gain(op->factor[1]);
 	TRY(hel_refresher_sketch(&r, s->params, op->index));
 	const size_t count = hel_refresher_keys(r, &request);
 	for (size_t i = 0; i < count; i++)

@@ -160,11 +160,11 @@ static void test_sine(void **state)
 					 hel_fft_value(log_values[k], i));
 		}
 		hel_ct *ct = encrypted_coefficients(&f, y);
-		assert_ok(hel_refresh_sine(f.ev, ct, ct, f.refresher));
+		assert_ok(hel_refresh_sine(f.ev, ct, ct, f.refresher, 1));
 		assert_int_equal(9, hel_ct_level(ct));
 		const double error = error_of(&f, ct, wanted);
 		const double fresh = HEL_SIGMA * HEL_SIGMA + 1 / 12.0;
-		const double predicted = hel_refresh_sine_error(f.refresher, fresh);
+		const double predicted = hel_refresh_sine_error(f.refresher, 1, fresh);
 		print_message("2^%u angles: error 2^%.2f, predicted 2^%.2f\n", log_values[k],
 			      log2(error), log2(predicted));
 		assert_true(error < 1.3 * predicted && predicted < 2 * error);

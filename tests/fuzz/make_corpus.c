@@ -704,7 +704,7 @@ static void make_programs(void)
 	w.size = 0;
 	/* runs of levels, and a refresh, which no ring this small runs */
 	const hel_op refresh = {
-	    .kind = HEL_OP_REFRESH, .index = 3, .factor = (double[]){1.0009765625}};
+	    .kind = HEL_OP_REFRESH, .index = 3, .factor = (double[]){1.0009765625, 0.0625}};
 	OK(hel_refresh_params(&m.params, 9, 6));
 	m.params.log_n = 4;
 	OK(hel_program_add_op(&p, &refresh));

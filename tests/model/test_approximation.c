@@ -54,6 +54,59 @@ static void test_fits_converge(void **state)
 	assert_status(HEL_ERANGE, hel_approximation_fit(&a, relu, 4, HEL_LEAST_SQUARES, NAN, NULL));
 }
 
+/* High degrees, in a value or in its sine: errors in the mean square of uniform values, and at
+ * most.
+ */
+static void test_wide_fits(void **state)
+{
+	(void)state;
+	static const struct {
+		hel_activation_kind kind;
+		unsigned degree;
+		double turn, range, mean, most;
+	} cases[] = {
+	    {HEL_ACT_RELU, 62, 0, 3, 5e-4, 0.006},
+	    {HEL_ACT_RELU, 254, 0, 3, 1e-4, 0.0015},
+	    {HEL_ACT_RELU, 254, 0.125, 3, 1e-4, 0.0015},
+	    {HEL_ACT_RELU, 254, 1.0 / 64, 3, 1e-4, 0.0015},
+	    {HEL_ACT_LEAKY_RELU, 254, 0.125, 3, 1e-4, 0.0015},
+	    {HEL_ACT_GELU, 30, 0.125, 6, 1e-4, 1e-3},
+	    {HEL_ACT_SILU, 30, 0.05, 8, 1e-4, 1e-3},
+	    {HEL_ACT_SIGMOID, 62, 0.125, 10, 1e-5, 1e-4},
+	    {HEL_ACT_TANH, 62, 0.125, 6, 1e-4, 1e-3},
+	    {HEL_ACT_HARDTANH, 255, 0.1, 3, 3e-4, 0.004},
+	    {HEL_ACT_HARDSWISH, 255, 0, 6, 1e-4, 0.002},
+	};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(cases); i++) {
+		const hel_activation act = {cases[i].kind, 0.1, 0};
+		hel_approximation a;
+		double square = 0, most = 0;
+		assert_ok(hel_approximation_fit_wide(&a, act, cases[i].degree, cases[i].turn,
+						     cases[i].range, NULL));
+		for (int k = -5000; k <= 5000; k++) {
+			const double x = a.range * k / 5000;
+			const double e =
+			    (hel_approximation_at(&a, x) - hel_activate(act, x)) / a.range;
+			square += e * e / 10001;
+			most = fmax(most, fabs(e));
+		}
+		print_message("  %-10s degree %3u, turn %.3f: %.2g, at most %.2g\n",
+			      hel_activation_name(act.kind), a.degree, a.turn, sqrt(square), most);
+		assert_less(sqrt(square), cases[i].mean);
+		assert_less(most, cases[i].most);
+		/* beyond the range it grows, and never comes back before half a turn */
+		if (cases[i].degree >= 254)
+			for (double x = 1.05; x < (a.turn > 0 ? 0.5 / a.turn - 1.05 : 10);
+			     x += 0.01)
+				assert_false(fabs(hel_approximation_at(&a, x * a.range)) <
+					     100 * a.range);
+	}
+	hel_approximation a;
+	const hel_activation relu = {HEL_ACT_RELU, 0, 0};
+	assert_status(HEL_EINVAL, hel_approximation_fit_wide(&a, relu, 256, 0, 1, NULL));
+	assert_status(HEL_ERANGE, hel_approximation_fit_wide(&a, relu, 4, 0, INFINITY, NULL));
+}
+
 static void test_slopes(void **state)
 {
 	(void)state;
@@ -177,9 +230,8 @@ static void test_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_slopes),
-	    cmocka_unit_test(test_fits_converge),
-	    cmocka_unit_test(test_model),
+	    cmocka_unit_test(test_slopes),	  cmocka_unit_test(test_wide_fits),
+	    cmocka_unit_test(test_fits_converge), cmocka_unit_test(test_model),
 	    cmocka_unit_test(test_files),
 	};
 	return cmocka_run_group_tests(tests, temp_dir_make, temp_dir_remove);

@@ -102,8 +102,9 @@ static void deploy(deployed *d, unsigned squarings, uint32_t width, float gain)
 	assert_true(p->manifest->measured);
 	assert_at_least(r.shape.head_room, HEL_HEAD_ROOM);
 	const double largest = pow(TYPICAL * gain, exp2(squarings));
-	assert_within(p->manifest->bound / (HEL_SCORE_MARGIN * largest), 1, 1e-3);
 	assert_ok(hel_params_new(&params, &p->manifest->params));
+	const double margin = hel_score_limits_of(params).margin;
+	assert_within(p->manifest->bound / (margin * largest), 1, 1e-3);
 	d->wrap = (double)params->ring.prime[0].q * params->ring.prime[1].q / params->scale[0];
 	assert_ok(hel_program_write(&program, p));
 	assert_ok(hel_manifest_write(&manifest, p->manifest));

@@ -9,6 +9,8 @@
 #include "vm/shape.h"
 #include <complex.h>
 
+#define TURN 0.09
+
 enum { LOG_N = 10, LEVELS = 9, BABIES = 8, RUNS = 16 };
 
 static const size_t slots = (size_t)1 << (LOG_N - 1);
@@ -50,7 +52,7 @@ static void add_transform(hel_program *p, const hel_params *params, size_t n)
 		for (size_t q = 0; q < slots; q++) {
 			const size_t at = q + slots - giant;
 			const size_t root = power[at % (n / 2)] * ((at + d) % n) % (2 * n);
-			const double complex w = HEL_TURN_PROGRAM / hel_refresh_unit(params) *
+			const double complex w = TURN / hel_refresh_unit(params) *
 						 cexp(I * M_PI * (double)root / (double)n);
 			v[q] = (hel_complex){creal(w), cimag(w)};
 		}
@@ -81,8 +83,9 @@ static hel_program *make_program(const hel_params *params, unsigned log_values)
 	add_transform(p, params, n);
 	rescale(p);
 	hel_op refresh = {.kind = HEL_OP_REFRESH, .value = p->ops - 1, .index = log_values};
-	refresh.factor = hel_alloc(1, sizeof *refresh.factor);
-	*refresh.factor = hel_refresh_unit(params);
+	refresh.factor = hel_alloc(2, sizeof *refresh.factor);
+	refresh.factor[0] = hel_refresh_unit(params);
+	refresh.factor[1] = TURN;
 	add(p, refresh);
 	hel_op half = {.kind = HEL_OP_WEIGHTED_SUM, .index = 1, .terms = 1};
 	half.term = hel_alloc(1, sizeof *half.term);
@@ -184,12 +187,11 @@ static void check(unsigned log_values)
 	hel_complex *x = hel_alloc(3 * slots, sizeof *x), *want = x + slots, *got = want + slots;
 	hel_ct *in = encrypted_input(&f, f.features, x), *out, *same;
 	assert_ok(hel_clear_run(want, f.p, (const hel_complex *const[]){x}));
-	const double end = sin(2 * M_PI * HEL_TURN_PROGRAM);
+	const double end = sin(2 * M_PI * TURN);
 	for (size_t q = 0; q < slots; q++) { /* independent of the clear machine's sums, too */
 		const size_t j =
 		    hel_fft_value(log_values, hel_fft_skewed(log_values, LOG_N - 1, q));
-		assert_within(want[q].re,
-			      sin(2 * M_PI * HEL_TURN_PROGRAM * f.features[j]) / end / 2, 1e-6);
+		assert_within(want[q].re, sin(2 * M_PI * TURN * f.features[j]) / end / 2, 1e-6);
 	}
 	assert_ok(run(&f, &out, f.keys, in, NULL, NULL));
 	assert_ok(hel_decrypt(got, f.secret, out));
@@ -308,7 +310,7 @@ static void test_cancelled(void **state)
 	hel_ct *bottom;
 	assert_ok(hel_ct_new(&bottom, f.params));
 	assert_ok(hel_eval_drop(ev, bottom, in, 0));
-	assert_status(HEL_ECANCEL, hel_refresh_sine(ev, bottom, bottom, r));
+	assert_status(HEL_ECANCEL, hel_refresh_sine(ev, bottom, bottom, r, 1));
 	hel_eval_free(ev);
 	hel_refresher_free(r);
 	assert_status(HEL_ECANCEL, run(&f, &out, f.keys, in, NULL, &stop));
@@ -353,6 +355,17 @@ static void test_refused(void **state)
 		assert_status(HEL_EFORMAT, hel_program_read(&again, w.bytes, w.size));
 	}
 	p->op[at].index = 4;
+	static const double factors[][2] = {
+	    {0.4, TURN}, {2, TURN}, {1, 0.126}, {1, 0.001}, {1, NAN}};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(factors); i++) {
+		double kept[2];
+		memcpy(kept, p->op[at].factor, sizeof kept);
+		memcpy(p->op[at].factor, factors[i], sizeof kept);
+		w.size = 0;
+		assert_ok(hel_program_write(&w, p));
+		assert_status(HEL_EFORMAT, hel_program_read(&again, w.bytes, w.size));
+		memcpy(p->op[at].factor, kept, sizeof kept);
+	}
 	hel_writer_clear(&w);
 	*p->op[at].factor *= 1.001;
 	assert_status(HEL_EFORMAT, hel_loaded_new(&loaded, p, f.params, NULL));

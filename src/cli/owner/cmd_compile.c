@@ -2,6 +2,7 @@
 #include "cli/calibration_option.h"
 #include "cli/report.h"
 #include "compile/activations.h"
+#include "compile/placement.h"
 #include "features/coding.h"
 #include "model/model_file.h"
 #include <math.h>
@@ -28,11 +29,14 @@ static hel_status parse_activation(hel_fit_choice *out, const char *text, const 
 	const char *name = hel_activation_name(m->config.activation.kind);
 	const char *rest = text + strlen(name);
 	char after;
+	out->refreshed = strncmp(text, name, strlen(name)) == 0 && strcmp(rest, "=refresh") == 0;
+	if (strcmp(text, name) == 0 || out->refreshed) /* placement decides */
+		return HEL_OK;
 	if (strncmp(text, name, strlen(name)) != 0 || *rest != '=')
-		return hel_fail(
-		    HEL_EINVAL,
-		    "--activation %s: the model's activation is %s, so expected %s=poly:N", text,
-		    name, name);
+		return hel_fail(HEL_EINVAL,
+				"--activation %s: the model's activation is %s, so expected %s, "
+				"%s=refresh or %s=poly:N",
+				text, name, name, name, name);
 	*kind = strncmp(rest, "=chebyshev:", 11) == 0 ? HEL_INTERPOLATION : HEL_LEAST_SQUARES;
 	rest += *kind == HEL_INTERPOLATION ? 11 : 6;
 	if ((*kind == HEL_LEAST_SQUARES && strncmp(rest - 6, "=poly:", 6) != 0) ||
@@ -91,14 +95,19 @@ static hel_status report_fit(const hel_args *args, json_t *out, const hel_fideli
 		hel_auc_says(f->fitted.auc).at, hel_accuracy_says(&f->trained).at,
 		hel_accuracy_says(&f->fitted).at, f->trained.log_loss, f->fitted.log_loss,
 		f->largest, f->spread, f->bits, f->differ, path);
-	json_object_set_new(
-	    out, "activation",
-	    json_pack("{s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:f, s:f, s:I}", "kind", name, "degree",
-		      (int)c->degree, "margin", c->margin, "auc", hel_report_auc(f->trained.auc),
-		      "auc_polynomial", hel_report_auc(f->fitted.auc), "accuracy",
-		      hel_report_accuracy(&f->trained), "accuracy_polynomial",
-		      hel_report_accuracy(&f->fitted), "largest_change", f->largest, "spread",
-		      f->spread, "decisions_differ", (json_int_t)f->differ));
+	if (c->may_fold)
+		hel_say(args, "WARNING: values of some record could go so far beyond a refresh's "
+			      "range that they come back into it, unnoticed: its layer's weights "
+			      "allow it\n");
+	json_object_set_new(out, "activation",
+			    json_pack("{s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:f, s:f, s:I, s:b}",
+				      "kind", name, "degree", (int)c->degree, "margin", c->margin,
+				      "auc", hel_report_auc(f->trained.auc), "auc_polynomial",
+				      hel_report_auc(f->fitted.auc), "accuracy",
+				      hel_report_accuracy(&f->trained), "accuracy_polynomial",
+				      hel_report_accuracy(&f->fitted), "largest_change", f->largest,
+				      "spread", f->spread, "decisions_differ",
+				      (json_int_t)f->differ, "may_fold", c->may_fold));
 done:
 	return st;
 }
@@ -112,7 +121,7 @@ static hel_status compile_approximated(hel_program **p, hel_compile_report *r, c
 	TRY(parse_activation(&c, hel_arg(args, "activation"), m));
 	if (m->approximation)
 		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
-	TRY(hel_compile_approximated(p, r, &f, &c, m, options));
+	TRY((c.degree ? hel_compile_approximated : hel_compile_placed)(p, r, &f, &c, m, options));
 	TRY(report_fit(args, out, &f, &c, m));
 done:
 	return st;
@@ -346,9 +355,12 @@ const hel_command hel_command_compile = {
 	{{"model", "DIR", "a trained model", true, false},
 	 {"out", "DIR", "where manifest.helm and program.helm go", true, false},
 	 {"name", "TEXT", "the model's name (default: the directory's)", false, false},
-	 {"activation", "KIND=poly:N",
-	  "evaluate relu, silu, sigmoid or gelu by a polynomial of degree N (2 to 63), fitted by "
-	  "least squares (chebyshev:N: by interpolation) to what --data feeds it",
+	 {"activation", "KIND[=HOW]",
+	  "KIND (relu, silu, sigmoid, gelu, ...) by what is cheapest and exact enough for --data: "
+	  "polynomials alone, or refreshes (bootstrapping) between them (=refresh: those); "
+	  "=poly:N: "
+	  "by a polynomial of degree N (2 to 63), fitted by least squares (=chebyshev:N: by "
+	  "interpolation)",
 	  false, false},
 	 {"data", "FILE",
 	  "typical records, a few hundred or more: precision is predicted for them, bounds that "

@@ -77,7 +77,7 @@ static hel_status check_stray(const hel_manifest *m, double stray)
 /* largest: |logit|; that of random bits is far above any bound. */
 static hel_status check_bound(const hel_manifest *m, double largest)
 {
-	const double bound = m->bound * 1.01 + m->unit;
+	const double bound = m->bound * 1.01 + STRAY_LIMIT * hel_manifest_error(m) * m->unit;
 	if (largest <= bound)
 		return HEL_OK;
 	return m->measured

@@ -1,0 +1,207 @@
+/* Where activations are refreshed. A refresh leaves the same levels wherever it stands, and a
+ * polynomial of a high degree takes nearly all of them: so what is decided is one degree, and for
+ * each activation whether it begins with fresh levels. */
+#include "placement.h"
+#include "intervals.h"
+#include "model/network.h"
+#include "refreshed.h"
+#include <math.h>
+#include <string.h>
+
+#define MARGIN 1.3 /* the range over the largest value seen */
+
+/* Of as many terms as levels hold. */
+static const unsigned degrees[] = {6, 14, 30, 62, 126, 254};
+
+/* One way to place all activations. */
+typedef struct placement {
+	bool refreshed, found;
+	unsigned degree;
+	double value; /* as hel_plan's */
+} placement;
+
+typedef struct placer {
+	hel_dlrm *m;
+	const hel_compile_options *o;
+	hel_seen *seen;
+	double *trained; /* logits */
+	hel_fit *fit;	 /* per activation */
+	bool *fresh;	 /* per activation: nothing was multiplied before it */
+	double *turn;	 /* per activation: see set_turns */
+	double margin, wanted;
+	bool may_fold;
+} placer;
+
+/* Whether products of ciphertexts precede an activation. */
+static hel_status find_fresh(bool *fresh, const hel_graph *g)
+{
+	hel_status st = HEL_OK;
+	bool *plain = NULL;
+	TRY_ALLOC(plain, hel_alloc(g->nodes, sizeof *plain));
+	for (size_t i = 0; i < g->nodes; i++) {
+		const hel_node *n = &g->node[i];
+		bool inputs = true;
+		for (size_t k = 0; k < n->inputs; k++)
+			inputs &= plain[n->input[k]];
+		if (n->kind == HEL_NODE_ACTIVATION)
+			fresh[n->activated] = inputs;
+		plain[i] = inputs && n->kind != HEL_NODE_ACTIVATION &&
+			   n->kind != HEL_NODE_MULTIPLY && n->kind != HEL_NODE_DOT;
+	}
+done:
+	hel_free(plain);
+	return st;
+}
+
+/* Values beyond the range leave the interval of the polynomial, of a high degree: what it yields
+ * there outgrows every modulus, and the client refuses it. But beyond half a turn the sine comes
+ * back. Turns are so small that no record that the schema allows gets there, if the intervals of
+ * the layer's values, those before it within their ranges, say so. */
+static hel_status set_turns(placer *p)
+{
+	hel_status st = HEL_OK;
+	const size_t activated = hel_dlrm_activated(p->m);
+	double *range = NULL, *largest = NULL;
+	TRY_ALLOC(range, hel_alloc(activated, sizeof *range));
+	TRY_ALLOC(largest, hel_alloc(activated, sizeof *largest));
+	for (size_t i = 0; i < activated; i++)
+		range[i] = p->margin * hel_seen_largest(p->seen, i);
+	TRY(hel_intervals_entering(largest, p->m, range));
+	for (size_t i = 0; i < activated; i++) {
+		const double safe = 0.49 / (largest[i] / range[i] + 1);
+		p->turn[i] = fmax(fmin(safe, HEL_MAX_REFRESH_TURN), HEL_LEAST_TURN);
+		p->may_fold |= !p->fresh[i] && safe < HEL_LEAST_TURN;
+	}
+done:
+	hel_free(range);
+	hel_free(largest);
+	return st;
+}
+
+static hel_status apply(const placer *p, const placement *x)
+{
+	for (size_t i = 0; i < hel_dlrm_activated(p->m); i++)
+		p->fit[i] = (hel_fit){x->degree, x->refreshed && !p->fresh[i] ? p->turn[i] : 0};
+	return hel_dlrm_approximate_wide(p->m, p->seen, p->fit, p->margin);
+}
+
+/* What leaves the range of a refresh must outgrow every modulus at once, not a little. */
+#define LEAST_REFRESHED 126
+
+/* The least degree that is exact enough, or the highest one. */
+static hel_status choose_degree(placement *x, hel_fidelity *f, const placer *p)
+{
+	hel_status st = HEL_OK;
+	for (size_t i = 0; i < HEL_ARRAY_LEN(degrees) && !x->found; i++) {
+		if (x->refreshed && degrees[i] < LEAST_REFRESHED)
+			continue;
+		x->degree = degrees[i];
+		TRY(apply(p, x));
+		TRY(hel_activations_fidelity(f, p->m, p->trained, p->o->records, p->o->pool));
+		x->found = log2(f->spread / f->distance) >= p->wanted;
+	}
+done:
+	return st;
+}
+
+static hel_status check_exact(const placer *p, const hel_fidelity *f)
+{
+	const double bits = log2(f->spread / f->distance);
+	if (bits >= p->wanted || p->o->accept_loss)
+		return HEL_OK;
+	const char *name = hel_activation_name(p->m->config.activation.kind);
+	return hel_fail(HEL_ELIMIT,
+			"%s by polynomials of degree %u leaves %.1f bits of the trained model's "
+			"logits, %.1f are wanted: --bits %.1f asks for what there is, "
+			"--accept-loss goes on",
+			name, degrees[HEL_ARRAY_LEN(degrees) - 1], bits, p->wanted,
+			floor(10 * bits) / 10);
+}
+
+/* Both ways, each of the least degree there; the cheaper one stays in the model. */
+static hel_status place(placement *best, hel_fidelity *fidelity, const placer *p,
+			bool refreshes_only)
+{
+	hel_status st = HEL_OK;
+	placement way[2] = {{.refreshed = true}, {.refreshed = false}};
+	hel_fidelity f[2];
+	best->value = INFINITY;
+	for (size_t i = 0; i < (refreshes_only ? 1 : HEL_ARRAY_LEN(way)); i++) {
+		TRY(choose_degree(&way[i], &f[i], p));
+		if (!way[i].found && !p->o->accept_loss)
+			continue;
+		TRY(hel_compile_value(&way[i].value, p->m, p->o));
+		if (way[i].value < best->value) {
+			*best = way[i];
+			*fidelity = f[i];
+		}
+	}
+	if (!(best->value < INFINITY)) {
+		TRY(check_exact(p, &f[0]));
+		FAIL(HEL_EUNSUPPORTED,
+		     "neither with refreshes (N = 2^%d, one record a query, layers of at most %d "
+		     "values) nor with polynomials alone does this model fit a ring",
+		     HEL_REFRESH_LOG_N, 1 << HEL_MAX_LOG_REFRESHED);
+	}
+	TRY(apply(p, best));
+done:
+	return st;
+}
+
+static void placer_clear(placer *p)
+{
+	hel_seen_free(p->seen);
+	hel_free(p->trained);
+	hel_free(p->fit);
+	hel_free(p->fresh);
+	hel_free(p->turn);
+}
+
+static hel_status placer_init(placer *p)
+{
+	hel_status st = HEL_OK;
+	const hel_samples *s = p->o->records;
+	const size_t activated = hel_dlrm_activated(p->m);
+	if (!s || !s->count)
+		FAIL(HEL_EINVAL, "--activation needs --data FILE: labelled records to learn the "
+				 "activations' ranges from");
+	if (p->o->proved_only)
+		FAIL(HEL_EINVAL,
+		     "what refreshes take cannot be proved to stay in range: --proved "
+		     "needs --activation %s=poly:N",
+		     hel_activation_name(p->m->config.activation.kind));
+	hel_dlrm_exact(p->m);
+	TRY_ALLOC(p->trained, hel_alloc(s->count, sizeof *p->trained));
+	TRY(hel_dlrm_logits(p->trained, p->m, s, p->o->pool));
+	TRY(hel_seen_new(&p->seen, p->m, s));
+	TRY_ALLOC(p->fit, hel_alloc(activated, sizeof *p->fit));
+	TRY_ALLOC(p->fresh, hel_alloc(activated, sizeof *p->fresh));
+	TRY(find_fresh(p->fresh, p->m->graph));
+	TRY_ALLOC(p->turn, hel_alloc(activated, sizeof *p->turn));
+	TRY(set_turns(p));
+done:
+	return st;
+}
+
+hel_status hel_compile_placed(hel_program **out, hel_compile_report *report, hel_fidelity *fidelity,
+			      hel_fit_choice *choice, hel_dlrm *m, const hel_compile_options *o)
+{
+	hel_status st = HEL_OK;
+	placement best = {0};
+	placer p = {.m = m,
+		    .o = o,
+		    .margin = choice->margin > 0 ? choice->margin : MARGIN,
+		    .wanted = o->bits > 0 ? o->bits : HEL_PLACED_BITS};
+	memset(report, 0, sizeof *report);
+	TRY(placer_init(&p));
+	TRY(place(&best, fidelity, &p, choice->refreshed));
+	choice->degree = best.degree;
+	choice->margin = p.margin;
+	choice->may_fold = best.refreshed && p.may_fold;
+	hel_compile_options exact = *o;
+	exact.bits = p.wanted;
+	TRY(hel_compile_fitted(out, report, fidelity, m, p.trained, &exact));
+done:
+	placer_clear(&p);
+	return st;
+}

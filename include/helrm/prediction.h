@@ -109,6 +109,9 @@ typedef struct hel_doubts {
 	 * precision that a score
 	 * states was measured on records without such. */
 	size_t cut;
+	/** Numbers sent as they are, outside what the model learned from: its score, and the
+	 * precision stated with it, are of no record that anybody measured. */
+	size_t unseen;
 	char text[256]; /**< the first of them, for people; "" for none */
 } hel_doubts;
 

@@ -94,6 +94,11 @@ done:
 	return st;
 }
 
+/* Of a column's values in a block's rows to train on. */
+typedef struct dense_sums {
+	double count, sum, squares, least, most;
+} dense_sums;
+
 typedef struct learner {
 	const hel_cache *cache;
 	const hel_split *split;
@@ -103,7 +108,7 @@ typedef struct learner {
 	tally *tally;	     /* [table], sorted */
 	uint32_t *own;	     /* [table]: values with rows of their own */
 	hel_embedding *kind; /* [table] */
-	double *sums;	     /* [block][dense][3]: count, sum, sum of squares */
+	dense_sums *sums;    /* [block][dense] */
 	size_t (*labels)[2]; /* [block]: rows of each class */
 	uint32_t *buckets;   /* [table]: of the tail */
 	uint8_t *clicked;    /* a bit for each row of the cache */
@@ -240,7 +245,7 @@ static hel_status sum_block(void *arg, size_t block)
 	hel_block b;
 	TRY(hel_block_init(&b, hel_cache_dataset(l->cache), HEL_BLOCK_ROWS));
 	TRY(hel_cache_read(l->cache, block, &b));
-	double *sums = l->sums + block * b.dense * 3;
+	dense_sums *sums = l->sums + block * b.dense;
 	for (size_t i = 0; i < b.count; i++) {
 		if (hel_split_of(l->split, (uint64_t)block * HEL_BLOCK_ROWS + i) != HEL_TRAIN)
 			continue;
@@ -253,9 +258,11 @@ static hel_status sum_block(void *arg, size_t block)
 			if (isnan(v))
 				continue;
 			v = fmin(fmax(v, d->low), d->high);
-			sums[3 * k]++;
-			sums[3 * k + 1] += v;
-			sums[3 * k + 2] += v * v;
+			sums[k].least = sums[k].count ? fmin(sums[k].least, v) : v;
+			sums[k].most = sums[k].count ? fmax(sums[k].most, v) : v;
+			sums[k].count++;
+			sums[k].sum += v;
+			sums[k].squares += v * v;
 		}
 	}
 done:
@@ -266,12 +273,14 @@ done:
 static hel_status learn_dense(learner *l)
 {
 	for (size_t k = 0; k < l->schema->dense_count; k++) {
-		double n = 0, sum = 0, squares = 0;
+		double n = 0, sum = 0, squares = 0, least = INFINITY, most = -INFINITY;
 		for (size_t b = 0; b < hel_cache_blocks(l->cache); b++) {
-			const double *s = l->sums + (b * l->schema->dense_count + k) * 3;
-			n += s[0];
-			sum += s[1];
-			squares += s[2];
+			const dense_sums *s = l->sums + b * l->schema->dense_count + k;
+			n += s->count;
+			sum += s->sum;
+			squares += s->squares;
+			least = s->count > 0 ? fmin(least, s->least) : least;
+			most = s->count > 0 ? fmax(most, s->most) : most;
 		}
 		hel_dense_field *d = &l->schema->dense[k];
 		d->mean = n > 0 ? sum / n : 0;
@@ -279,6 +288,7 @@ static hel_status learn_dense(learner *l)
 		d->deviation = variance > 1e-12 ? sqrt(variance) : 1;
 		if (!isfinite(variance) || !hel_dense_is_plausible(d))
 			return hel_fail(HEL_EDATA, "the values of %s are too large", d->name);
+		hel_dense_saw(d, least, most);
 	}
 	return HEL_OK;
 }
@@ -577,7 +587,7 @@ hel_status hel_schema_learn(hel_schema **out, const hel_cache *c, const hel_spli
 	TRY_ALLOC(l.tally, hel_alloc(tables, sizeof *l.tally));
 	TRY_ALLOC(l.own, hel_alloc(tables, sizeof *l.own));
 	TRY_ALLOC(l.kind, hel_alloc(tables, sizeof *l.kind));
-	TRY_ALLOC(l.sums, hel_alloc(blocks * set->dense * 3, sizeof *l.sums));
+	TRY_ALLOC(l.sums, hel_alloc(blocks * set->dense, sizeof *l.sums));
 	TRY_ALLOC(l.labels, hel_alloc(blocks, sizeof *l.labels));
 	TRY_ALLOC(l.buckets, hel_alloc(tables, sizeof *l.buckets));
 	TRY_ALLOC(l.clicked, hel_alloc(blocks * (HEL_BLOCK_ROWS / 8), 1));

@@ -38,8 +38,8 @@ hel_status hel_schema_new(hel_schema **out, size_t dense, size_t tables)
 	TRY_ALLOC(s->dense, hel_alloc(dense, sizeof *s->dense));
 	TRY_ALLOC(s->table, hel_alloc(tables, sizeof *s->table));
 	for (size_t i = 0; i < dense; i++) {
-		s->dense[i].low = -INFINITY;
-		s->dense[i].high = INFINITY;
+		s->dense[i].low = s->dense[i].least = -INFINITY;
+		s->dense[i].high = s->dense[i].most = INFINITY;
 	}
 	*out = s;
 	s = NULL;
@@ -217,7 +217,7 @@ static hel_status fit_dense(hel_dense_field *d, const hel_column *c, const hel_r
 			    const size_t *rows, size_t count)
 {
 	hel_status st = HEL_OK;
-	double sum = 0, squares = 0, n = 0;
+	double sum = 0, squares = 0, n = 0, least = INFINITY, most = -INFINITY;
 	TRY(fit_quantiles(d, c, records, rows, count));
 	for (size_t i = 0; i < count; i++) {
 		double v = records->value[(rows ? rows[i] : i) * records->dense + c->nth];
@@ -226,6 +226,8 @@ static hel_status fit_dense(hel_dense_field *d, const hel_column *c, const hel_r
 		v = fmin(fmax(v, d->low), d->high);
 		sum += v;
 		squares += v * v;
+		least = fmin(least, v);
+		most = fmax(most, v);
 		n++;
 	}
 	d->mean = n > 0 ? sum / n : 0;
@@ -233,6 +235,7 @@ static hel_status fit_dense(hel_dense_field *d, const hel_column *c, const hel_r
 	d->deviation = variance > 1e-12 ? sqrt(variance) : 1;
 	if (!isfinite(variance) || !hel_dense_is_plausible(d))
 		FAIL(HEL_EDATA, "the values of %s are too large", d->name);
+	hel_dense_saw(d, least, most);
 done:
 	return st;
 }
@@ -303,6 +306,15 @@ bool hel_dense_is_plausible(const hel_dense_field *d)
 {
 	return fabs(d->mean) <= MEAN_MAX && d->deviation >= DEVIATION_MIN &&
 	       d->deviation <= DEVIATION_MAX;
+}
+
+void hel_dense_saw(hel_dense_field *d, double least, double most)
+{
+	const double step = d->deviation / 4;
+	if (!(least <= most))
+		return;
+	d->least = d->mean + floor((least - d->mean) / step) * step;
+	d->most = d->mean + ceil((most - d->mean) / step) * step;
 }
 
 bool hel_dense_is_far(const hel_schema *s, size_t column, double v)

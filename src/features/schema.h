@@ -16,6 +16,7 @@ typedef struct hel_dense_field {
 	char name[HEL_NAME_MAX];
 	double mean, deviation;
 	double low, high; /* values are cut to this before anything else; infinite: they are not */
+	double least, most; /* about what was learned from (hel_dense_saw); infinite: not known */
 } hel_dense_field;
 
 /** How a table's entries travel. What the server makes of them is the same sum of rows; which one a
@@ -144,6 +145,9 @@ void hel_schema_random(const hel_schema *s, hel_prng *g, double *dense, uint32_t
 /** Whether records can have such a mean and deviation. Beyond, a model's numbers drown or overflow,
  *  and a client would refuse them. */
 bool hel_dense_is_plausible(const hel_dense_field *d);
+/** Keeps the range of values learned from, rounded outward to quarters of a deviation: manifests
+ *  are public, and the oldest patient's age is nobody's business. */
+void hel_dense_saw(hel_dense_field *d, double least, double most);
 /** Beyond so many deviations a value is far outside what was learned from, and counted. */
 #define HEL_FAR 10
 /** Whether one dense column's value is, before it is clipped; a missing one never. */

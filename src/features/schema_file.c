@@ -108,6 +108,10 @@ hel_status hel_schema_to_json(char **out, const hel_schema *s)
 			hel_json_put_number(&j, "low", s->dense[i].low);
 			hel_json_put_number(&j, "high", s->dense[i].high);
 		}
+		if (isfinite(s->dense[i].least) && isfinite(s->dense[i].most)) {
+			hel_json_put_number(&j, "least", s->dense[i].least);
+			hel_json_put_number(&j, "most", s->dense[i].most);
+		}
 		hel_json_close(&j, '}');
 	}
 	hel_json_close(&j, ']');
@@ -396,6 +400,12 @@ static hel_status read_dense(hel_dense_field *d, const hel_json_value *object)
 		TRY(read_number(&d->high, object, "high"));
 		if (!(d->low <= d->high))
 			FAIL(HEL_EFORMAT, "schema: 'low' of %s is above 'high'", d->name);
+	}
+	if (hel_json_member(object, "least") || hel_json_member(object, "most")) {
+		TRY(read_number(&d->least, object, "least"));
+		TRY(read_number(&d->most, object, "most"));
+		if (!(d->least <= d->most))
+			FAIL(HEL_EFORMAT, "schema: 'least' of %s is above 'most'", d->name);
 	}
 	if (!hel_dense_is_plausible(d))
 		FAIL(HEL_EFORMAT,

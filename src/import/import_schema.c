@@ -149,7 +149,8 @@ static hel_status check_keys(const json_t *object, const char *where, const char
 static hel_status check_all_keys(const json_t *schema)
 {
 	static const char *const root[] = {"dataset", "columns", "clip", "dense", "tables", NULL},
-				 *const dense[] = {"name", "mean", "deviation", NULL},
+				 *const dense[] = {"name",  "mean", "deviation",
+						   "least", "most", NULL},
 				 *const table[] = {"name", "values", "missing", NULL};
 	hel_status st = HEL_OK;
 	const json_t *o;
@@ -196,7 +197,18 @@ static hel_status standardise(hel_dense_field *f, const json_t *o, bool listed)
 				"schema: %s needs numbers 'mean' (at most 1e15) and 'deviation' "
 				"(1e-9 to 1e15): 0 and 1 when the model takes values as they are",
 				f->name);
-	return HEL_OK;
+	const json_t *least = json_object_get(o, "least"), *most = json_object_get(o, "most");
+	if (!least && !most)
+		return HEL_OK;
+	f->least = json_number_value(least);
+	f->most = json_number_value(most);
+	return json_is_number(least) && json_is_number(most) && f->least <= f->most
+		   ? HEL_OK
+		   : hel_fail(
+			 HEL_EFORMAT,
+			 "schema: 'least' and 'most' of %s must be numbers in this order: what "
+			 "the model learned from",
+			 f->name);
 }
 
 static hel_status make_schema(hel_schema **out, const hel_importer *im)

@@ -45,6 +45,13 @@ record chol 9999 >bad
 empty_out
 works "encrypt: chol is 9999" encrypt --manifest c-default/manifest.helm --key k-default/secret.key --input bad --out out/q
 check "encrypt: chol is 9999: the user is told" "$(cat log/out)" grep -q "chol is 9999, the model knows .* to .*: cut to that" log/out
+# Within the clip, beyond what was learned from: age is the first column.
+old=$(awk -F'[:,]' '/"most"/ { print $2 + .01; exit }' m-default/model.json)
+record age "$old" >bad
+empty_out
+works "encrypt: age is $old" encrypt --manifest c-default/manifest.helm --key k-default/secret.key --input bad --out out/q
+check "encrypt: age is $old: the user is told" "$(cat log/out)" grep -q "age is .*, the model learned from about .* to" log/out
+check "encrypt: age is $old: a query like any other" "$(size_of out/q)" [ "$(size_of out/q)" = "$(size_of q.ct)" ]
 while read -r column value; do
 	json_record "$column" "$value" >bad
 	in_place_of "json, $column is $value" bad 3 record

@@ -168,7 +168,7 @@ static void test_dense(void **state)
 	hel_schema *s = learn(c, &plan);
 	hel_block b;
 	assert_ok(hel_block_init(&b, hel_dataset_by_name("criteo"), HEL_BLOCK_ROWS));
-	double n = 0, sum = 0, squares = 0;
+	double n = 0, sum = 0, squares = 0, least = INFINITY, most = -INFINITY;
 	for (size_t k = 0; k < hel_cache_blocks(c); k++) {
 		assert_ok(hel_cache_read(c, k, &b));
 		for (size_t i = 0; i < b.count; i++) {
@@ -179,10 +179,16 @@ static void test_dense(void **state)
 			n++;
 			sum += v;
 			squares += v * v;
+			least = fmin(least, v);
+			most = fmax(most, v);
 		}
 	}
 	assert_less(fabs(sum / n), 1e-9);
 	assert_within(squares / n, 1, 1e-9);
+	/* what was seen, in quarters of a deviation */
+	const hel_dense_field *d = &s->dense[4];
+	assert_within((d->least - d->mean) / d->deviation, floor(4 * least) / 4, 1e-6);
+	assert_within((d->most - d->mean) / d->deviation, ceil(4 * most) / 4, 1e-6);
 	hel_block_clear(&b);
 	hel_schema_free(s);
 	hel_cache_free(c);

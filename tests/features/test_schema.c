@@ -374,13 +374,48 @@ static void test_far_values(void **state)
 	hel_schema_free(s);
 }
 
+/* Ranges of what was learned from, rounded outward, as a client reads them. */
+static void test_what_was_seen(void **state)
+{
+	(void)state;
+	hel_schema *s, *back;
+	char *text;
+	assert_ok(hel_schema_new(&s, 2, 1));
+	s->clip = 3;
+	snprintf(s->dataset, sizeof s->dataset, "d");
+	for (size_t i = 0; i < 2; i++) {
+		s->dense[i].mean = 50;
+		s->dense[i].deviation = 8;
+		snprintf(s->dense[i].name, sizeof s->dense[i].name, "x%zu", i);
+	}
+	snprintf(s->table[0].name, sizeof s->table[0].name, "t");
+	s->table[0].digits = 1;
+	hel_dense_saw(&s->dense[0], 29, 77); /* 2.625 and 3.375 deviations from the mean */
+	hel_dense_saw(&s->dense[1], INFINITY, -INFINITY); /* nothing but missing values */
+	assert_ok(hel_schema_to_json(&text, s));
+	assert_ok(hel_schema_from_json(&back, text, strlen(text)));
+	assert_equal(back->dense[0].least, 50 - 2.75 * 8);
+	assert_equal(back->dense[0].most, 50 + 3.5 * 8);
+	assert_true(isinf(back->dense[1].least) && isinf(back->dense[1].most));
+	hel_schema_free(back);
+	memcpy(strstr(text, "\"least\""), "\"other\"", 7);
+	assert_status(HEL_EFORMAT, hel_schema_from_json(&back, text, strlen(text)));
+	hel_free(text);
+	hel_schema_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_far_values),	   cmocka_unit_test(test_learns_from_its_rows_only),
-	    cmocka_unit_test(test_digits),	   cmocka_unit_test(test_groups),
-	    cmocka_unit_test(test_codings),	   cmocka_unit_test(test_json_round_trip),
-	    cmocka_unit_test(test_feature_vector), cmocka_unit_test(test_hashed_json),
+	    cmocka_unit_test(test_what_was_seen),
+	    cmocka_unit_test(test_far_values),
+	    cmocka_unit_test(test_learns_from_its_rows_only),
+	    cmocka_unit_test(test_digits),
+	    cmocka_unit_test(test_groups),
+	    cmocka_unit_test(test_codings),
+	    cmocka_unit_test(test_json_round_trip),
+	    cmocka_unit_test(test_feature_vector),
+	    cmocka_unit_test(test_hashed_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

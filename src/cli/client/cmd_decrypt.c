@@ -19,6 +19,14 @@ static void print_scores(const hel_args *args, json_t *out, const hel_score *sco
 	json_decref(list);
 }
 
+/* The record is not here: what 'encrypt' said of it holds. */
+static void tell_limits(const hel_args *args, json_t *out)
+{
+	static const char text[] = "a record that 'helrm encrypt' had no doubts about";
+	hel_say(args, "bits are those of %s; the record itself is not seen here\n", text);
+	json_object_set_new(out, "bits_are_of", json_string(text));
+}
+
 static hel_status run_decrypt(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -39,6 +47,7 @@ static hel_status run_decrypt(const hel_args *args, json_t *out)
 	TRY_ALLOC(score, hel_alloc(rows, sizeof *score));
 	TRY(hel_client_decrypt(score, rows, c, bytes, size));
 	print_scores(args, out, score, rows);
+	tell_limits(args, out);
 done:
 	hel_free_secret(score, rows * sizeof *score);
 	hel_free(bytes);

@@ -294,7 +294,8 @@ static hel_status predict(answer *a, query_run *q, size_t first, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		a[i] = (answer){.row = first + i + 1, .status = refused, .score = score[i]};
 		hel_client_compare(&a[i].doubts, q->client, &q->question.records, first + i);
-		if (a[i].doubts.cut) /* precision was measured on records within the ranges */
+		/* precision was measured on records within the ranges */
+		if (a[i].doubts.cut || a[i].doubts.unseen)
 			a[i].score.bits = 0;
 		if (refused != HEL_OK)
 			snprintf(a[i].detail, sizeof a->detail, "%s", hel_error_detail());

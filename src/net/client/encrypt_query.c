@@ -199,6 +199,12 @@ static void compare_number(hel_doubts *d, const hel_schema *s, size_t column, do
 	const hel_dense_field *f = &s->dense[column];
 	const double cut = s->clip * f->deviation, low = fmax(f->mean - cut, f->low),
 		     high = fmin(f->mean + cut, f->high);
+	if (!isnan(v) && v >= low && v <= high && (v < f->least || v > f->most)) {
+		d->unseen++;
+		doubt(d, row, "%s is %.6g, the model learned from about %.6g to %.6g", f->name,
+		      hel_column_raw(c, v), hel_column_raw(c, f->least),
+		      hel_column_raw(c, f->most));
+	}
 	if (isnan(v) || (v >= low && v <= high))
 		return;
 	d->cut++;

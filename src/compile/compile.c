@@ -500,13 +500,17 @@ done:
 	return st;
 }
 
-/* Digits of one prime each, of which there are so many, are slow; levels of fewer bits, where
- * scores are precise enough with them, leave room for longer ones. */
 #define MANY_DIGITS 8
+#define LARGE_RING 15 /* log_n */
 
-static bool has_many_digits(const hel_params_spec *s)
+/* Digits of one prime each are slow where there are many, and so is a large ring: levels of fewer
+ * bits, where scores are precise enough with them, leave room for longer digits, and may fit the
+ * next smaller ring. */
+static bool may_be_shorter(const hel_params_spec *s)
 {
-	return s->alpha == 1 && hel_cost_limbs(s, s->levels) > MANY_DIGITS;
+	const double least = (2 + 1) * HEL_PRIME_BITS + s->levels * (SHORT_SCALE_BITS + 0.1);
+	return (s->alpha == 1 && hel_cost_limbs(s, s->levels) > MANY_DIGITS) ||
+	       (s->log_n >= LARGE_RING && least <= hel_security_limit(s->log_n - 1u));
 }
 
 /* The best program for one batch size, precise enough where that is possible. */
@@ -529,8 +533,9 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 	if (p->manifest->bits < wanted_bits(options->bits) - HEL_BITS_SHORT) {
 		so.precise = true;
 		TRY(try_another(&p, report, options, &so, all));
-	} else if (has_many_digits(&p->manifest->params)) {
+	} else if (may_be_shorter(&p->manifest->params)) {
 		so.scale_bits = SHORT_SCALE_BITS;
+		so.objective = objective_of(options->goal);
 		TRY(try_another(&p, report, options, &so, all));
 	}
 	if (!options->accept_loss)

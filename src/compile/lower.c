@@ -250,6 +250,37 @@ static hel_status lower_node(hel_expression *out, hel_lowering *l, uint32_t i,
 	return lower_dot(out, l, i, in);
 }
 
+/* Stages that grew after others had read them: those have no use for the new rows. */
+static hel_status widen_sources(hel_stages *s)
+{
+	hel_status st = HEL_OK;
+	hel_complex *wide = NULL;
+	for (size_t i = 0; i < s->count; i++) {
+		hel_stage *x = &s->stage[i];
+		for (size_t k = 0; k < x->sources; k++) {
+			hel_stage_source *from = &x->source[k];
+			const size_t old = from->width;
+			if (from->stage < 0 || s->stage[from->stage].rows == old ||
+			    x->map >= HEL_MAP_PLACE)
+				continue;
+			from->width = s->stage[from->stage].rows;
+			for (size_t f = 0; f < x->factors; f++) {
+				if (!from->matrix[f])
+					continue;
+				TRY_ALLOC(wide, hel_alloc(x->rows * from->width, sizeof *wide));
+				for (size_t r = 0; r < x->rows; r++)
+					memcpy(wide + r * from->width, from->matrix[f] + r * old,
+					       old * sizeof *wide);
+				hel_free(from->matrix[f]);
+				from->matrix[f] = wide;
+				wide = NULL;
+			}
+		}
+	}
+done:
+	return st;
+}
+
 /* Values are read from the last level back. */
 static void count_levels(hel_stages *s)
 {
@@ -366,6 +397,7 @@ static hel_status lower(hel_lowering *l)
 		TRY(lower_from(l, i));
 	name_of(name, l, (uint32_t)g->nodes - 1);
 	TRY(hel_lower_logit(l, &l->value[g->nodes - 1], name));
+	TRY(widen_sources(l->s));
 	count_levels(l->s);
 done:
 	for (size_t i = 0; l->value && i < g->nodes; i++)

@@ -117,8 +117,8 @@ done:
 	return st;
 }
 
-/* The sum of w x^2, or of w u v (w u v s), and what remains, as one stage and the sum of all its
- * slots. */
+/* The sum of w x^2, or of w u v (w u v s), and what remains, as one stage and the sum of its rows:
+ * of all slots, where the way says so. */
 static hel_status sum_of_products(hel_lowering *l, hel_expression *factor, size_t factors,
 				  const double *given, const hel_expression *rest,
 				  const char *names[2])
@@ -147,8 +147,10 @@ static hel_status sum_of_products(hel_lowering *l, hel_expression *factor, size_
 	TRY(hel_expression_gather(&all, &e, e.rows));
 	all.bias[0] = rest->parts ? 0 : rest->bias[0];
 	TRY(hel_lower_stage(l, (hel_maps){.real = &all}, names[1], HEL_THEN_NOTHING, &sum));
-	sum->map = HEL_MAP_ONES;
-	l->s->used.sum = true;
+	if (l->s->way.sum) {
+		sum->map = HEL_MAP_ONES;
+		l->s->used.sum = true;
+	}
 done:
 	hel_free(weight);
 	hel_expression_clear(&e);
@@ -162,16 +164,20 @@ static hel_status end_in_sum(hel_lowering *l, const hel_expression *e, const cha
 	hel_status st = HEL_OK;
 	const size_t last = l->s->count - 1;
 	const size_t factors = l->s->stage[last].then == HEL_THEN_SQUARE ? 1 : 2;
+	const hel_map_part *part = hel_expression_part(e, (int)last);
+	double *weight = NULL;
 	char product[HEL_NAME_MAX];
 	hel_expression factor[2] = {{0}}, rest = {0};
 	snprintf(product, sizeof product, "%s", l->s->stage[last].name);
+	TRY_ALLOC(weight, hel_alloc(l->s->stage[last].rows, sizeof *weight));
+	memcpy(weight, part->matrix, part->width * sizeof *weight);
 	TRY(rest_of(&rest, e, (int)last));
 	for (size_t f = 0; f < factors; f++)
 		TRY(hel_expression_copy(&factor[f], &l->kept[last][f]));
 	hel_lower_pop(l);
-	TRY(sum_of_products(l, factor, factors, hel_expression_part(e, (int)last)->matrix, &rest,
-			    (const char *[]){product, name}));
+	TRY(sum_of_products(l, factor, factors, weight, &rest, (const char *[]){product, name}));
 done:
+	hel_free(weight);
 	hel_expression_clear(&factor[0]);
 	hel_expression_clear(&factor[1]);
 	hel_expression_clear(&rest);
@@ -267,7 +273,7 @@ hel_status hel_lower_logit(hel_lowering *l, hel_expression *e, const char *name)
 		FAIL(HEL_EUNSUPPORTED, "the model's score is the same for every record");
 	if (s->way.unit > 0)
 		hel_expression_scale(e, &(double){1 / s->way.unit});
-	if (s->way.sum && is_cubic(l, e, &side))
+	if (is_cubic(l, e, &side))
 		TRY(end_in_cubic(l, e, side, name));
 	else if (s->way.sum && last >= 0 && l->kept[last][0].rows && hel_expression_part(e, last))
 		TRY(end_in_sum(l, e, name));

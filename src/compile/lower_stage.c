@@ -255,6 +255,60 @@ done:
 }
 
 /* a x^2 + b x = a (x + b/2a)^2 - b^2/4a; x is used up. */
+#define MOST_JOINED ((size_t)1 << 15) /* numbers of a map of one stage that grows sideways */
+
+static bool of_record(const hel_expression *e)
+{
+	bool record = e->parts > 0;
+	for (size_t k = 0; k < e->parts; k++)
+		record &= e->part[k].of < 0;
+	return record;
+}
+
+/* Squares of what another stage squares, too, stand beside them in its ciphertext: of the record,
+ * or of one stage where the map that has zeros for the others is small. Returns the stage, or -1.
+ */
+static int find_squares(const hel_lowering *l, const hel_expression *x)
+{
+	for (size_t i = 0; i < l->s->count; i++) {
+		const hel_expression *y = &l->kept[i][0];
+		const hel_stage *s = &l->s->stage[i];
+		if (s->then != HEL_THEN_SQUARE || s->in_a_row || !y->rows)
+			continue;
+		if (of_record(x) && of_record(y) &&
+		    (l->s->way.fuse || !hel_expression_part(x, HEL_OF_TABLES) ||
+		     (l->lookup >= 0 && l->lookup < (int)i)))
+			return (int)i;
+		if (x->parts == 1 && y->parts == 1 && x->part[0].of >= 0 &&
+		    x->part[0].of == y->part[0].of &&
+		    (x->rows + y->rows) * x->part[0].width <= MOST_JOINED)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* More squares behind those of a stage. */
+static hel_status join_squares(hel_lowering *l, size_t at, const hel_expression *x)
+{
+	hel_status st = HEL_OK;
+	hel_expression both = {0};
+	hel_stage *stage;
+	char name[HEL_NAME_MAX];
+	snprintf(name, sizeof name, "%s", l->s->stage[at].name);
+	TRY(hel_expression_join(&both, (const hel_expression *const[]){&l->kept[at][0], x}, 2));
+	TRY(hel_lower_stage(l, (hel_maps){.real = &both}, name, HEL_THEN_SQUARE, &stage));
+	hel_stage_clear(&l->s->stage[at]);
+	l->s->stage[at] = *stage;
+	memset(stage, 0, sizeof *stage);
+	l->s->count--;
+	hel_expression_clear(&l->kept[at][0]);
+	l->kept[at][0] = both;
+	both = (hel_expression){0};
+done:
+	hel_expression_clear(&both);
+	return st;
+}
+
 hel_status hel_lower_square(hel_expression *out, hel_lowering *l, hel_expression *x,
 			    hel_activation act, const char *name)
 {
@@ -266,7 +320,13 @@ hel_status hel_lower_square(hel_expression *out, hel_lowering *l, hel_expression
 		return hel_expression_sum(out, (const hel_expression *const[]){x}, 1, b);
 	for (size_t i = 0; i < x->rows; i++)
 		x->bias[i] += b / (2 * a);
-	if (x->parts) {
+	const int beside = find_squares(l, x);
+	if (beside >= 0) {
+		const size_t before = l->s->stage[beside].rows;
+		TRY(join_squares(l, (size_t)beside, x));
+		TRY(hel_expression_of(out, beside, before + x->rows, before, x->rows, a,
+				      -b * b / (4 * a)));
+	} else if (x->parts) {
 		TRY(hel_lower_stage(l, (hel_maps){.real = x}, name, HEL_THEN_SQUARE, &stage));
 		TRY(hel_expression_copy(&l->kept[l->s->count - 1][0], x));
 		TRY(hel_lower_value(out, l, a, -b * b / (4 * a)));

@@ -57,7 +57,7 @@ static void test_cross_layers(void **state)
 	hel_stages_free(s);
 	assert_int_equal(4, levels_of(one, plain)); /* lookup, map, product, logit */
 	assert_int_equal(3, levels_of(one, sum));
-	assert_int_equal(6, levels_of(two, plain));
+	assert_int_equal(5, levels_of(two, plain)); /* stage by stage: 6 */
 	assert_int_equal(4, levels_of(two, sum));
 	assert_int_equal(3, levels_of(two, fused));
 	s = stages_of(two, sum);
@@ -66,6 +66,21 @@ static void test_cross_layers(void **state)
 	hel_stages_free(s);
 	hel_dlrm_free(one);
 	hel_dlrm_free(two);
+}
+
+/* Members of an ensemble stand in one ciphertext, layer by layer. */
+static void test_ensembles(void **state)
+{
+	(void)state;
+	hel_dlrm *m =
+	    model_of("{\"architecture\": \"mlp\", \"top\": [7, 5, 1], \"members\": 3}", 5, 4);
+	hel_stages *s = stages_of(m, fused);
+	assert_int_equal(3, s->count);
+	assert_int_equal(21, s->stage[0].rows);
+	assert_int_equal(15, s->stage[1].rows);
+	assert_int_equal(4, hel_stages_levels(s));
+	hel_stages_free(s);
+	hel_dlrm_free(m);
 }
 
 /* What stands beside the deep tower costs it no level: deepfm ends in the tower's last squares. */
@@ -159,9 +174,9 @@ static void test_levels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_cross_layers),   cmocka_unit_test(test_rest_of_the_logit),
-	    cmocka_unit_test(test_paired_squares), cmocka_unit_test(test_dot),
-	    cmocka_unit_test(test_levels),
+	    cmocka_unit_test(test_cross_layers), cmocka_unit_test(test_rest_of_the_logit),
+	    cmocka_unit_test(test_ensembles),	 cmocka_unit_test(test_paired_squares),
+	    cmocka_unit_test(test_dot),		 cmocka_unit_test(test_levels),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

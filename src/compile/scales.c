@@ -38,6 +38,34 @@ static hel_status keys_fit(bool *fit, const hel_program *p, const hel_params *pa
 	return st;
 }
 
+/* The first of the ways that has enough bits and whose keys fit becomes c's. */
+static hel_status take_first(bool *changed, choice *c, const hel_program *p, const hel_digits *way,
+			     const double *has, size_t ways, double enough, size_t max_key_bytes)
+{
+	hel_status st = HEL_OK;
+	hel_params *params = NULL;
+	bool fit = false;
+	for (size_t i = 0; i < ways && !fit; i++) {
+		if (!(has[i] >= enough))
+			continue;
+		if (same(&way[i].spec, &c->params->spec))
+			break;
+		hel_params_free(params);
+		params = NULL;
+		TRY(hel_params_new(&params, &way[i].spec));
+		TRY(keys_fit(&fit, p, params, max_key_bytes));
+	}
+	if (fit) {
+		hel_params_free(c->params);
+		c->params = params;
+		params = NULL;
+		*changed = true;
+	}
+done:
+	hel_params_free(params);
+	return st;
+}
+
 hel_status hel_choose_scales(bool *changed, choice *c, const hel_program *p,
 			     const hel_precision *precision, double bits, double spread,
 			     size_t max_key_bytes, const hel_cost_model *machine)
@@ -67,24 +95,9 @@ hel_status hel_choose_scales(bool *changed, choice *c, const hel_program *p,
 		hel_params_free(params);
 		params = NULL;
 	}
-	const double enough = most >= bits ? bits : most - NEARLY;
-	for (size_t i = 0; i < tried; i++) {
-		if (!(has[i] >= enough))
-			continue;
-		if (same(&way[i].spec, &planned))
-			break;
-		TRY(hel_params_new(&params, &way[i].spec));
-		TRY(keys_fit(&fit, p, params, max_key_bytes));
-		if (fit) {
-			hel_params_free(c->params);
-			c->params = params;
-			params = NULL;
-			*changed = true;
-			break;
-		}
-		hel_params_free(params);
-		params = NULL;
-	}
+	if (isfinite(most))
+		TRY(take_first(changed, c, p, way, has, tried, most >= bits ? bits : most - NEARLY,
+			       max_key_bytes));
 done:
 	hel_free(way);
 	hel_params_free(params);

@@ -64,23 +64,36 @@ static int cheaper(const void *a, const void *b)
 	return y->spec.scale_bits - x->spec.scale_bits;
 }
 
+/* Of all digit sizes for one scale, those that cost least: sizes hardly differ in precision. */
+static size_t list_sizes(hel_digits *out, const hel_params_spec *chain, unsigned bits,
+			 unsigned more, const hel_cost_model *machine)
+{
+	size_t count = 0;
+	const double room = hel_security_limit(chain->log_n);
+	for (unsigned alpha = 1; alpha <= hel_cost_limbs(chain, chain->levels); alpha++) {
+		hel_digits one = {.spec = *chain};
+		one.spec.scale_bits = (uint8_t)bits;
+		one.spec.alpha = (uint8_t)alpha;
+		one.spec.special = (uint8_t)(alpha + more);
+		if (chain_bits(&one.spec) + HEL_PRIME_BITS * (double)one.spec.special > room)
+			break;
+		one.seconds = switching_seconds(&one.spec, machine);
+		if (count < HEL_DIGIT_SIZES)
+			out[count++] = one;
+		else if (one.seconds < out[count - 1].seconds)
+			out[count - 1] = one;
+		qsort(out, count, sizeof *out, cheaper);
+	}
+	return count;
+}
+
 size_t hel_digits_list(hel_digits out[HEL_MAX_DIGITS], const hel_params_spec *chain,
 		       const hel_cost_model *machine)
 {
 	size_t count = 0;
-	const double room = hel_security_limit(chain->log_n);
-	for (uint8_t bits = 26; bits <= HEL_PRIME_BITS; bits++)
-		for (unsigned alpha = 1; alpha <= hel_cost_limbs(chain, chain->levels); alpha++)
-			for (unsigned more = 0; more <= 1; more++) {
-				hel_params_spec s = *chain;
-				s.scale_bits = bits;
-				s.alpha = (uint8_t)alpha;
-				s.special = (uint8_t)(alpha + more);
-				if (count == HEL_MAX_DIGITS ||
-				    chain_bits(&s) + HEL_PRIME_BITS * (double)s.special > room)
-					continue;
-				out[count++] = (hel_digits){s, switching_seconds(&s, machine)};
-			}
+	for (unsigned bits = HEL_PRIME_BITS - HEL_DIGIT_SCALES + 1; bits <= HEL_PRIME_BITS; bits++)
+		for (unsigned more = 0; more <= 1; more++)
+			count += list_sizes(out + count, chain, bits, more, machine);
 	qsort(out, count, sizeof *out, cheaper);
 	return count;
 }

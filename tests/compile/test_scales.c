@@ -94,13 +94,16 @@ static void test_list(void **state)
 	    .log_n = 14, .levels = 10, .primes_per_level = 1, .scale_bits = 30};
 	const size_t ways = hel_digits_list(way, &chain, hel_cost_model_default());
 	assert_more(ways, 10);
+	unsigned scales = 0;
 	for (size_t i = 0; i < ways; i++) {
 		hel_params *p;
 		assert_ok(hel_params_new(&p, &way[i].spec));
 		hel_params_free(p);
 		assert_true(!i || way[i - 1].seconds <= way[i].seconds);
 		assert_true(way[i].spec.special >= way[i].spec.alpha);
+		scales |= 1u << way[i].spec.scale_bits;
 	}
+	assert_int_equal(scales, 31u << 26);
 }
 
 int main(void)

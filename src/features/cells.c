@@ -332,6 +332,9 @@ static bool is_no_category(hel_cell c)
 {
 	static const char *const words[] = {"nan", "inf", "infinity"};
 	const size_t sign = c.size && (*c.at == '-' || *c.at == '+');
+	const char first = c.size > sign ? (char)(c.at[sign] | 0x20) : 0;
+	if (first != 'n' && first != 'i')
+		return false;
 	for (size_t i = 0; i < HEL_ARRAY_LEN(words); i++)
 		if (c.size - sign == strlen(words[i]) &&
 		    strncasecmp(c.at + sign, words[i], c.size - sign) == 0)
@@ -403,7 +406,8 @@ bool hel_cell_category(char out[HEL_VALUE_MAX], const hel_dataset *set, const he
 		return BECAUSE("%s is longer than %zu characters", c->name, most - 1);
 	memcpy(out, cell.at, cell.size);
 	out[cell.size] = 0;
-	if (!hel_is_text(out) || strlen(out) != cell.size)
+	/* codes are visible ASCII */
+	if (c->form != HEL_FORM_CODE && (!hel_is_text(out) || strlen(out) != cell.size))
 		return BECAUSE("%s is not plain UTF-8 text", c->name);
 	return true;
 }

@@ -21,7 +21,7 @@ static inline uint32_t zipf(uint64_t *state, uint32_t values)
 /** What value `rank` of a table adds to the logit: known, because it is a hash. */
 static inline double effect(size_t table, uint32_t rank)
 {
-	uint64_t state = hel_mix(table << 32 | rank);
+	uint64_t state = hel_mix((uint64_t)table << 32 | rank);
 	/* near normal: the sum of four uniform numbers */
 	double sum = unit(&state) + unit(&state) + unit(&state) + unit(&state) - 2;
 	return 0.45 * sum;

@@ -133,8 +133,7 @@ async function start(event) {
     client.ready = true;
   } catch (e) {
     complain(explain(e));
-    if ($("progress").position < 0) $("progress").value = 0;
-    $("progress-text").textContent ||= "";
+    if ($("progress").position < 0) $("keys").hidden = true; // no upload had begun
   } finally {
     $("stop").hidden = true;
     busy(false);

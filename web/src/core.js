@@ -46,7 +46,7 @@ export class Core {
   /** What a page needs to know. */
   describe() {
     const { name, pin, parameters, batch } = this.model;
-    return { model: name, pin, parameters, batch, simd: this.m.simd, ...this.model.columns(), memory: this.m.memory.byteLength };
+    return { model: name, pin, parameters, batch, simd: this.m.simd, ...this.model.columns(), memoryBytes: this.m.memory.byteLength };
   }
 
   accessName(address) { return `servers/${encodeURIComponent(address)}/${this.model.parameters}.access`; }

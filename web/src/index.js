@@ -83,7 +83,7 @@ class Client {
   queryBatch(records, { signal, count } = {}) {
     return home().call("query", { client: this.number, records }, { signal, count });
   }
-  async memory() { return (await home().call("describe", { client: this.number })).memory; }
+  async memory() { return (await home().call("describe", { client: this.number })).memoryBytes; }
   close(options) { return home().call("close", { client: this.number, options }); }
 }
 

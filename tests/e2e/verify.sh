@@ -35,13 +35,13 @@ for name in deep codesigned deep-digits codesigned-digits; do
 	deep*) keys=60e6 ;;
 	*) keys=15e6 ;;
 	esac
-	holds "$name bits" "$(field bits "$work/json")" ">=" 12.5
+	holds "$name bits" "$(field bits "$work/json")" ">=" 12
 	predicted "$name bits" "$work/json"
 	holds "$name decisions that differ" "$(field decisions_differ "$work/json")" "==" 0
 	holds "$name keys" "$(field evaluation_keys_bytes "$work/json")" "<=" $keys
 	"$helrm" verify --model "$work/$name" --compiled "$work/$name.c" --data "$data" --rows 20 --contributed --json \
 		>"$work/public"
-	holds "$name bits, contributed" "$(field bits "$work/public")" ">=" 12.5
+	holds "$name bits, contributed" "$(field bits "$work/public")" ">=" 12
 	predicted "$name bits, contributed," "$work/public"
 	holds "$name decisions that differ, contributed" "$(field decisions_differ "$work/public")" "==" 0
 	holds "$name query" "$(field query_bytes "$work/json")" "<=" 500000

@@ -74,13 +74,13 @@ hel_status hel_choose_scales(bool *changed, choice *c, const hel_program *p,
 	const hel_params_spec planned = c->params->spec;
 	hel_digits *way = NULL;
 	hel_params *params = NULL;
-	double has[HEL_MAX_DIGITS], most = -INFINITY;
+	double has[HEL_DIGIT_WAYS], most = -INFINITY;
 	size_t tried = 0;
 	bool fit = false;
 	*changed = false;
 	if (planned.runs || planned.primes_per_level != 1 || planned.base)
 		goto done;
-	TRY_ALLOC(way, hel_alloc(HEL_MAX_DIGITS, sizeof *way));
+	TRY_ALLOC(way, hel_alloc(HEL_DIGIT_WAYS, sizeof *way));
 	const size_t ways = hel_digits_list(way, &planned, machine);
 	for (; tried < ways && most < bits; tried++) {
 		has[tried] = -INFINITY;

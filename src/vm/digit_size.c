@@ -87,7 +87,7 @@ static size_t list_sizes(hel_digits *out, const hel_params_spec *chain, unsigned
 	return count;
 }
 
-size_t hel_digits_list(hel_digits out[HEL_MAX_DIGITS], const hel_params_spec *chain,
+size_t hel_digits_list(hel_digits out[HEL_DIGIT_WAYS], const hel_params_spec *chain,
 		       const hel_cost_model *machine)
 {
 	size_t count = 0;

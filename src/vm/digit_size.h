@@ -19,14 +19,14 @@ typedef struct hel_digits {
 
 #define HEL_DIGIT_SCALES 5 /* of 2^26 to 2^30 */
 #define HEL_DIGIT_SIZES 3
-#define HEL_MAX_DIGITS (2 * HEL_DIGIT_SCALES * HEL_DIGIT_SIZES)
+#define HEL_DIGIT_WAYS (2 * HEL_DIGIT_SCALES * HEL_DIGIT_SIZES)
 
 /** Ways that may fit the ring, cheapest first, for levels of one prime: scales of 2^26 to 2^30,
  * with as many special primes as a digit has or one more, with digits of the cheapest sizes. Primes
  * smaller than the special ones leave digits small against these, so that key switches cost hardly
  * any precision, where rescalings cost more; and they leave room for special primes, which makes
  *  digits fewer. Returns how many. */
-size_t hel_digits_list(hel_digits out[HEL_MAX_DIGITS], const hel_params_spec *chain,
+size_t hel_digits_list(hel_digits out[HEL_DIGIT_WAYS], const hel_params_spec *chain,
 		       const hel_cost_model *machine);
 
 #endif

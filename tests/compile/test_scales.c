@@ -33,8 +33,8 @@ static void test_wishes(void **state)
 	hel_program *p;
 	hel_compile_report r;
 	hel_precision precision;
-	static hel_digits way[HEL_MAX_DIGITS];
-	double has[HEL_MAX_DIGITS], most = -INFINITY, price = 0;
+	static hel_digits way[HEL_DIGIT_WAYS];
+	double has[HEL_DIGIT_WAYS], most = -INFINITY, price = 0;
 	unsigned scales = 0;
 	assert_ok(hel_compile(&p, &r, m, &(hel_compile_options){.accept_loss = true}));
 	const double spread = p->manifest->spread / p->manifest->unit;
@@ -89,7 +89,7 @@ static void test_wishes(void **state)
 static void test_list(void **state)
 {
 	(void)state;
-	static hel_digits way[HEL_MAX_DIGITS];
+	static hel_digits way[HEL_DIGIT_WAYS];
 	const hel_params_spec chain = {
 	    .log_n = 14, .levels = 10, .primes_per_level = 1, .scale_bits = 30};
 	const size_t ways = hel_digits_list(way, &chain, hel_cost_model_default());

@@ -125,7 +125,7 @@ null
 {"activation":null}
 {"activation":{}}
 {"activation":"square"}
-{"activation":{"kind":"tanh"}}
+{"activation":{"kind":"cosine"}}
 {"activation":{"kind":"quadratic","a":0}}
 {"activation":{"kind":"quadratic","c":1}}
 {"bottom_last_activation":1}

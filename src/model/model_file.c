@@ -101,6 +101,17 @@ done:
 	return st;
 }
 
+void hel_dlrm_remove(const char *dir)
+{
+	char path[4096], previous[4096 + 16];
+	weights_paths(path, previous, dir);
+	(void)unlink(path);
+	(void)unlink(previous);
+	snprintf(path, sizeof path, "%s/model.json", dir);
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
 static hel_status schema_from(hel_schema **out, const json_t *root)
 {
 	hel_status st = HEL_OK;

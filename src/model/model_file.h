@@ -6,6 +6,8 @@
 
 HEL_CHECKED hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir);
 HEL_CHECKED hel_status hel_dlrm_load(hel_dlrm **out, const char *dir);
+/** Removes a model's files, and its directory when nothing else is in there. */
+void hel_dlrm_remove(const char *dir);
 /** A model without weights (all zero); refuses more than `parameters` of them. */
 HEL_CHECKED hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size,
 					   size_t parameters);

@@ -47,6 +47,22 @@ for name in deep codesigned deep-digits codesigned-digits; do
 	holds "$name query" "$(field query_bytes "$work/json")" "<=" 500000
 	holds "$name result" "$(field result_bytes "$work/json")" "<=" 100000
 done
+# A model with polynomials that an earlier compile left goes with its program, one that was given stays.
+printf '{"bottom": [4], "top": [8, 1], "activation": {"kind": "relu"}}\n' >"$work/config.json"
+"$helrm" train --data "$data" --config "$work/config.json" --out "$work/r/model" >/dev/null
+"$helrm" compile --model "$work/r/model" --activation relu=poly:7 --data "$data" --accept-loss --out "$work/again" >/dev/null
+"$helrm" compile --model "$work/codesigned" --out "$work/again" >/dev/null
+"$helrm" verify --model "$work/codesigned" --compiled "$work/again" --data "$data" --rows 4 --json >"$work/json"
+holds "compiled over a program with polynomials" "$(field decisions_differ "$work/json")" "==" 0
+holds "its model is gone" "$([ -e "$work/again/model" ] && echo 1 || echo 0)" "==" 0
+if "$helrm" compile --model "$work/r/model" --activation relu=poly:7 --data "$data" --accept-loss --out "$work/r" 2>"$work/says"; then
+	holds "polynomials do not replace what they are made of" 0 "==" 1
+fi
+holds "it says so" "$(grep -c "would replace --model" "$work/says")" "==" 1
+mkdir "$work/c"
+cp -r "$work/codesigned" "$work/c/model"
+"$helrm" compile --model "$work/c/model" --out "$work/c" >/dev/null
+holds "a trained model beside its program stays" "$([ -f "$work/c/model/model.json" ] && echo 1 || echo 0)" "==" 1
 # Networks with activations that ciphertexts cannot take, by polynomials; against the polynomials.
 for kind in relu silu sigmoid gelu; do
 	printf '{"bottom": [4], "top": [8, 1], "activation": {"kind": "%s"}}\n' $kind >"$work/config.json"

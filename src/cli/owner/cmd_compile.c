@@ -7,6 +7,7 @@
 #include "model/model_file.h"
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static hel_status write_container(const char *dir, const char *name, const hel_writer *w)
 {
@@ -73,6 +74,36 @@ static hel_status typical_new(typical *t, const hel_args *args, const hel_dlrm *
 			    HEL_UNKNOWN_IS_MISSING));
 done:
 	return st;
+}
+
+/* OUT/model is where the model with polynomials goes: it must not replace the one it is made of. */
+static hel_status check_out(const hel_args *args)
+{
+	hel_status st = HEL_OK;
+	char given[HEL_PATH_MAX], path[HEL_PATH_MAX];
+	struct stat a, b;
+	TRY(hel_path(given, hel_arg(args, "model"), "model.json"));
+	TRY(hel_path(path, hel_arg(args, "out"), "model/model.json"));
+	if (stat(given, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+	    a.st_ino == b.st_ino)
+		FAIL(HEL_EINVAL,
+		     "--out %.200s: the model with polynomials would replace --model; choose "
+		     "another "
+		     "directory",
+		     hel_arg(args, "out"));
+done:
+	return st;
+}
+
+/* What an earlier compile left there belongs to a program that is no more. */
+static void remove_fitted(const hel_args *args)
+{
+	char path[HEL_PATH_MAX];
+	hel_dlrm *m = NULL;
+	if (check_out(args) == HEL_OK && hel_path(path, hel_arg(args, "out"), "model") == HEL_OK &&
+	    hel_dlrm_load(&m, path) == HEL_OK && m->approximation && !m->polynomials_trained)
+		hel_dlrm_remove(path);
+	hel_dlrm_free(m);
 }
 
 /* What the polynomials cost on the data; the model with them, written beside the program. */
@@ -292,6 +323,8 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 		     HEL_MODEL_NAME_MAX);
 	TRY(typical_new(&t, args, m));
 	options.records = &t.samples;
+	if (hel_arg(args, "activation"))
+		TRY(check_out(args));
 	st = hel_arg(args, "activation") ? compile_approximated(&p, &r, args, out, m, &options)
 					 : hel_compile(&p, &r, m, &options);
 	hel_progress_end(&progress);
@@ -301,6 +334,8 @@ static hel_status run_compile(const hel_args *args, json_t *out)
 	TRY(hel_dir_make(dir));
 	TRY(write_container(dir, "program.helm", &program));
 	TRY(write_container(dir, "manifest.helm", &manifest));
+	if (!hel_arg(args, "activation"))
+		remove_fitted(args);
 	const hel_manifest *mf = p->manifest;
 	hel_say(args,
 		"ring N = 2^%u, %u levels, log2(QP) = %.1f of at most %.0f (128-bit security)\n",

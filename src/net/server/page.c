@@ -9,6 +9,7 @@
 
 #define FILES_MAX 64
 #define FILE_MAX ((size_t)4 << 20)
+#define NAME_LONGEST 64
 #define PATH_ROOM (HEL_SETTING_TEXT_MAX + 160)
 
 typedef struct page_file {
@@ -52,12 +53,12 @@ static hel_status read_one(hel_page *p, const char *dir, const char *folder, con
 	char path[PATH_ROOM];
 	page_file *f = &p->file[p->count];
 	f->type = type_of(name);
-	if (!f->type || *name == '.' || strlen(name) > 64)
+	if (!f->type || *name == '.' || strlen(name) > NAME_LONGEST)
 		return HEL_OK;
 	if (p->count == FILES_MAX)
 		return hel_fail(HEL_ELIMIT, "web: more than %d files in %s", FILES_MAX, dir);
 	snprintf(path, sizeof path, "%s/%s/%s", dir, folder, name);
-	snprintf(f->url, sizeof f->url, "/%s/%s", folder, name);
+	snprintf(f->url, sizeof f->url, "/%s/%.*s", folder, NAME_LONGEST, name);
 	hel_status st = hel_file_read(path, FILE_MAX, &f->bytes, &f->size);
 	p->count += st == HEL_OK;
 	return st;

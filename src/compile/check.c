@@ -378,7 +378,8 @@ hel_status hel_check_candidates(planner *p, candidates *found, size_t stage)
 {
 	hel_status st = HEL_OK;
 	const bool last = stage + 1 == p->s->count;
-	qsort(found->at, found->count, sizeof *found->at, cheaper);
+	if (found->count)
+		qsort(found->at, found->count, sizeof *found->at, cheaper);
 	TRY(check_all(p, found, stage, last));
 	if (!p->count[stage])
 		TRY(check_all(p, found, stage, false));

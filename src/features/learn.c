@@ -258,8 +258,8 @@ static hel_status sum_block(void *arg, size_t block)
 			if (isnan(v))
 				continue;
 			v = fmin(fmax(v, d->low), d->high);
-			sums[k].least = sums[k].count ? fmin(sums[k].least, v) : v;
-			sums[k].most = sums[k].count ? fmax(sums[k].most, v) : v;
+			sums[k].least = sums[k].count > 0 ? fmin(sums[k].least, v) : v;
+			sums[k].most = sums[k].count > 0 ? fmax(sums[k].most, v) : v;
 			sums[k].count++;
 			sums[k].sum += v;
 			sums[k].squares += v * v;

@@ -97,7 +97,7 @@ static void test_torch(void **state)
 	assert_int_equal(6, weight->columns);
 	assert_ok(hel_stored_rows(got, weight, 0, 4));
 	for (int i = 0; i < 24; i++)
-		assert_equal(got[i], i);
+		assert_equal(got[i], (float)i);
 	assert_ok(hel_stored_vector(bias, 4));
 	assert_status(HEL_EFORMAT, hel_stored_vector(bias, 5));
 	hel_checkpoint_clear(&c);

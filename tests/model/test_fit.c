@@ -185,7 +185,7 @@ static void test_stops_early(void **state)
 	assert_true(r.stopped);
 	assert_less(r.steps, 30 * 120);
 	assert_within(metrics.auc, r.best_auc, 1e-12);
-	assert_less(r.best_share * (double)r.planned, r.steps);
+	assert_less(r.best_share * (double)r.planned, (double)r.steps);
 	hel_dlrm_free(m);
 
 	/* told beforehand to take a quarter of the steps */

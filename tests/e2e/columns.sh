@@ -4,28 +4,7 @@
 # again by Python, from the papers' definitions and the files alone. Prints one line per check, then the totals.
 set -u
 helrm=$(realpath "$1") server=$(realpath "$2")
-work=$(mktemp -d) || exit 2
-pid=
-trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-cd "$work" || exit 2
-passed=0 failed=0
-check() { # NAME COMMAND ...
-	name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1)) && echo "ok $name"
-	else
-		failed=$((failed + 1)) && echo "FAIL $name: $(cat out err 2>/dev/null)"
-	fi
-}
-run() { # EXIT_STATUS COMMAND ...: stdout in out, stderr in err
-	expected=$1
-	shift
-	"$@" >out 2>err </dev/null
-	code=$?
-	[ "$code" = "$expected" ] || { echo "exit $code, expected $expected: $(cat err)" >err2 && mv err2 err && return 1; }
-}
-says() { grep -q -e "$1" out err; }
+. "$(dirname "$0")/steps.sh"
 above() { # WHAT LEAST: the number after WHAT in out
 	awk -v what="$1" -v least="$2" '{ for (i = 1; i < NF; i++) if ($i == what && $(i + 1) + 0 >= least) found = 1 }
 		END { exit !found }' out
@@ -93,15 +72,7 @@ check "is told" says "cannot be read, and is sent as missing: age is 'old'"
 
 mkdir models && cp -r c/movies models/films
 printf 'listen = 127.0.0.1:0\nmodels = models\ndata = data\n' >server.conf
-"$server" serve --config server.conf 2>log &
-pid=$!
-port=
-for _ in $(seq 200); do
-	port=$(sed -n 's/.*"listening".*"port":\([0-9]*\).*/\1/p' log)
-	[ -z "$port" ] || break
-	sleep 0.05
-done
-[ -n "$port" ] || { cat log; exit 1; }
+serve "$server" server.conf
 query="$helrm query --server http://127.0.0.1:$port --model films --state state --no-passphrase"
 head -n 2 movies.csv | cut -d, -f1-5 >one.csv
 "$helrm" predict --model m-movies --input one.csv | awk '$1 == 1 { print $2 }' >want

@@ -7,28 +7,7 @@ set -u
 helrm=$(realpath "$1") server=$(realpath "$2") predict=$(realpath "$3") library=$(realpath "$4")
 root=$(realpath "$(dirname "$0")/../..")
 data=${5:+$(realpath "$5")}
-work=$(mktemp -d) || exit 2
-pid=
-trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-cd "$work" || exit 2
-passed=0 failed=0
-check() { # NAME COMMAND ...
-	name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1)) && echo "ok $name"
-	else
-		failed=$((failed + 1)) && echo "FAIL $name: $(cat err 2>/dev/null)"
-	fi
-}
-run() { # EXIT_STATUS COMMAND ...: stdout in out, stderr in err
-	expected=$1
-	shift
-	"$@" >out 2>err </dev/null
-	code=$?
-	[ "$code" = "$expected" ] || { echo "exit $code, expected $expected: $(cat err)" >err2 && mv err2 err && return 1; }
-}
-says() { grep -q -e "$1" out err; }
+. "$(dirname "$0")/steps.sh"
 
 [ -n "$data" ] || { "$helrm" synth --dataset heart --rows 303 --seed 1 --out cohort && data=$work/cohort; } >/dev/null
 "$helrm" train --dataset heart --data "$data" --out heart >/dev/null 2>&1 &&
@@ -46,15 +25,7 @@ check "the environment wins over it" env HELRM_SERVE_QUEUE=10 sh -c "'$server' s
 check "flags win over both" env HELRM_SERVE_QUEUE=10 sh -c "'$server' serve --check-config --config server.conf --queue 11 | grep -q '^queue = 11\$'"
 check "plain HTTP beyond loopback is refused" run 2 "$server" serve --check-config --models models --listen 0.0.0.0:80
 
-"$server" serve --config server.conf 2>log &
-pid=$!
-port=
-for _ in $(seq 200); do
-	port=$(sed -n 's/.*"listening".*"port":\([0-9]*\).*/\1/p' log)
-	[ -z "$port" ] || break
-	sleep 0.05
-done
-[ -n "$port" ] || { cat log; exit 1; }
+serve "$server" server.conf
 url=http://127.0.0.1:$port
 query="$helrm query --server $url --model heart"
 

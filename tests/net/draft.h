@@ -2,8 +2,8 @@
 #ifndef HEL_TEST_DRAFT_H
 #define HEL_TEST_DRAFT_H
 
-#include "../features/vocabulary.h"
 #include "features/coding.h"
+#include "heart_schema.h"
 #include "net/client/client_inside.h"
 
 /* A manifest as a hostile server writes one: an honest one, then anything changed. */
@@ -15,33 +15,9 @@ typedef struct draft {
 	hel_key_request key;
 } draft;
 
-static inline hel_schema *honest_schema(void)
-{
-	hel_schema *s;
-	size_t dense = 0, tables = 0;
-	assert_ok(hel_schema_new(&s, 5, 8));
-	strcpy(s->dataset, "heart");
-	s->clip = 3;
-	for (size_t i = 0; i < hel_dataset_by_name("heart")->columns; i++) {
-		const hel_column *column = &hel_dataset_by_name("heart")->column[i];
-		if (column->kind == HEL_DENSE) {
-			hel_dense_field *d = &s->dense[dense++];
-			strcpy(d->name, column->name);
-			d->mean = 100;
-			d->deviation = 20;
-		} else if (column->kind == HEL_CATEGORICAL) {
-			hel_table_field *t = &s->table[tables++];
-			strcpy(t->name, column->name);
-			t->digits = 1;
-			list_values(t, 4, "%u");
-		}
-	}
-	return s;
-}
-
 static inline void draft_begin(draft *d)
 {
-	*d = (draft){.s = honest_schema()};
+	*d = (draft){.s = heart_schema(3, 100, 20, 4)};
 	d->key = (hel_key_request){5, 0};
 	d->m = (hel_manifest){.model = hel_strdup("m"),
 			      .params = {12, 0, 1, 30, 1, 1},
@@ -72,6 +48,25 @@ static inline void draft_end(hel_writer *w, draft *d)
 	hel_free(d->m.schema);
 	hel_free(d->m.model);
 	hel_schema_free(d->s);
+}
+
+/* The client of a manifest that `write` changed, NULL where it is refused; that has to be as
+ * expected. */
+static inline hel_client *draft_open(const char *name, void (*write)(draft *), bool accepted,
+				     const uint8_t secret[HEL_SECRET_BYTES])
+{
+	draft d;
+	hel_client *c = NULL;
+	hel_writer w = {0};
+	draft_begin(&d);
+	write(&d);
+	draft_end(&w, &d);
+	const hel_status st = hel_client_open(&c, w.bytes, w.size, NULL, secret);
+	if ((st == HEL_OK) != accepted)
+		fail_msg("%s: %s (%s)", name, hel_status_text(st),
+			 st == HEL_OK ? "" : hel_error_detail());
+	hel_writer_clear(&w);
+	return c;
 }
 
 #endif

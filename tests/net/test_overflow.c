@@ -1,51 +1,23 @@
 /* Models whose bounds are measured: whatever a record does to the values, the client gets the
  * model's score or an error. */
-#include "../features/vocabulary.h"
-#include "../testing.h"
 #include "compile/bounds.h"
 #include "compile/compile.h"
-#include "net/client/client_inside.h"
-#include "net/server/server.h"
+#include "deployed.h"
 #include <math.h>
 
-#define DENSE 5
-#define TABLES 8
+#define DENSE HEART_DENSE
 #define CLIP 1000
 #define TYPICAL 1.5 /* the largest sum in the records that bounds are measured on */
 #define LARGEST (DENSE * CLIP)
 
-typedef struct deployed {
+typedef struct tried {
 	hel_dlrm *model;
-	hel_client *client;
-	hel_server *server;
-	hel_evaluation *evaluation;
+	deployed d;
 	double wrap; /* a score this much larger decrypts to the same number */
-} deployed;
+} tried;
 
-/* Dense values pass through as they are, up to CLIP; tables hold nothing. */
-static hel_schema *plain_schema(void)
-{
-	hel_schema *s;
-	assert_ok(hel_schema_new(&s, DENSE, TABLES));
-	strcpy(s->dataset, "heart");
-	s->clip = CLIP;
-	size_t dense = 0, tables = 0;
-	for (size_t i = 0; i < hel_dataset_by_name("heart")->columns; i++) {
-		const hel_column *column = &hel_dataset_by_name("heart")->column[i];
-		if (column->kind == HEL_DENSE) {
-			strcpy(s->dense[dense].name, column->name);
-			s->dense[dense++].deviation = 1;
-		} else if (column->kind == HEL_CATEGORICAL) {
-			hel_table_field *t = &s->table[tables++];
-			strcpy(t->name, column->name);
-			t->digits = 1;
-			list_values(t, 1, "%u");
-		}
-	}
-	return s;
-}
-
-/* logit = (gain * sum of dense)^(2^squarings), by layers of `width` equal units. */
+/* logit = (gain * sum of dense)^(2^squarings), by layers of `width` equal units. Dense values pass
+ * through as they are, up to CLIP; tables hold nothing. */
 static hel_dlrm *power_model(unsigned squarings, uint32_t width, float gain)
 {
 	hel_dlrm_config c = hel_dlrm_config_default();
@@ -57,7 +29,7 @@ static hel_dlrm *power_model(unsigned squarings, uint32_t width, float gain)
 		c.top[i] = width;
 	c.top[squarings] = 1;
 	c.activation = (hel_activation){HEL_ACT_SQUARE, 0, 0};
-	assert_ok(hel_dlrm_new(&m, &c, plain_schema(), 1));
+	assert_ok(hel_dlrm_new(&m, &c, heart_schema(CLIP, 0, 1, 1), 1));
 	memset(m->parameter, 0, m->parameters * sizeof *m->parameter);
 	for (size_t i = 0; i < c.top_layers; i++) {
 		const hel_tensor *t = hel_dlrm_top(m, i, false);
@@ -82,13 +54,12 @@ static void typical_records(hel_samples *s, const hel_schema *schema, double lar
 		s->hot[k] = 2 * (uint32_t)(k % s->hots);
 }
 
-static void deploy(deployed *d, unsigned squarings, uint32_t width, float gain)
+static void deploy(tried *d, unsigned squarings, uint32_t width, float gain)
 {
 	hel_program *p;
 	hel_compile_report r;
 	hel_samples records;
 	hel_params *params;
-	hel_writer program = {0}, manifest = {0}, keys = {0};
 	d->model = power_model(squarings, width, gain);
 	typical_records(&records, d->model->schema, TYPICAL);
 	/* no proof in units of such scores, and none is given: the error says what could be done */
@@ -106,14 +77,8 @@ static void deploy(deployed *d, unsigned squarings, uint32_t width, float gain)
 	const double margin = hel_score_limits_of(params).margin;
 	assert_within(p->manifest->bound / (margin * largest), 1, 1e-3);
 	d->wrap = (double)params->ring.prime[0].q * params->ring.prime[1].q / params->scale[0];
-	assert_ok(hel_program_write(&program, p));
-	assert_ok(hel_manifest_write(&manifest, p->manifest));
-	assert_ok(hel_client_open(&d->client, manifest.bytes, manifest.size, NULL, NULL));
-	assert_true(hel_client_manifest(d->client)->measured);
-	assert_ok(hel_client_generate(d->client));
-	assert_ok(hel_client_write_keys(&keys, d->client, NULL));
-	assert_ok(hel_server_new(&d->server, program.bytes, program.size, NULL));
-	assert_ok(hel_evaluation_new(&d->evaluation, d->server, keys.bytes, keys.size));
+	deployed_open(&d->d, p);
+	assert_true(hel_client_manifest(d->d.client)->measured);
 	print_message("%u squarings of %u units: %s, %.1f bits, scores up to %.4g of 2^%.1f\n",
 		      squarings, width, p->layer[p->layers - 1], p->manifest->bits,
 		      p->manifest->bound, log2(d->wrap));
@@ -121,46 +86,25 @@ static void deploy(deployed *d, unsigned squarings, uint32_t width, float gain)
 	hel_samples_clear(&records);
 	hel_params_free(params);
 	hel_program_free(p);
-	hel_writer_clear(&program);
-	hel_writer_clear(&manifest);
-	hel_writer_clear(&keys);
 }
 
-static void retire(deployed *d)
+static void retire(tried *d)
 {
-	hel_evaluation_free(d->evaluation);
-	hel_server_free(d->server);
-	hel_client_free(d->client);
+	deployed_close(&d->d);
 	hel_dlrm_free(d->model);
 }
 
 /* The score of a record whose dense values have this sum. */
-static hel_status score_of(double *logit, const deployed *d, double sum)
+static hel_status score_of(double *logit, const tried *d, double sum)
 {
 	double value[DENSE];
-	hel_span cell[TABLES] = {{0}};
-	uint8_t label = 0;
-	const hel_records records = {.count = 1,
-				     .dense = DENSE,
-				     .tables = TABLES,
-				     .value = value,
-				     .cell = cell,
-				     .label = &label};
-	hel_writer query = {0}, result = {0};
-	hel_score score = {0};
 	for (size_t i = 0; i < DENSE; i++)
 		value[i] = sum / DENSE;
-	assert_ok(hel_client_encrypt(&query, d->client, &records, 0, 1));
-	assert_ok(hel_server_infer(&result, d->evaluation, query.bytes, query.size, NULL));
-	const hel_status st = hel_client_decrypt(&score, 1, d->client, result.bytes, result.size);
-	*logit = score.logit;
-	hel_writer_clear(&query);
-	hel_writer_clear(&result);
-	return st;
+	return deployed_score(logit, &d->d, value);
 }
 
 /* Right, or an error. */
-static bool right_or_refused(const deployed *d, double sum, double want)
+static bool right_or_refused(const tried *d, double sum, double want)
 {
 	double got;
 	const hel_status st = score_of(&got, d, sum);
@@ -178,7 +122,7 @@ static bool right_or_refused(const deployed *d, double sum, double want)
 
 static void check(unsigned squarings, uint32_t width, float gain)
 {
-	deployed d;
+	tried d;
 	const double power = exp2(squarings);
 	unsigned right = 0, refused = 0;
 	deploy(&d, squarings, width, gain);
@@ -188,7 +132,7 @@ static void check(unsigned squarings, uint32_t width, float gain)
 		const bool ok = right_or_refused(&d, sum, want);
 		right += ok;
 		refused += !ok;
-		assert_true(ok ? want < hel_client_manifest(d.client)->bound : sum > TYPICAL);
+		assert_true(ok ? want < hel_client_manifest(d.d.client)->bound : sum > TYPICAL);
 	}
 	assert_at_least(right, 2);
 	assert_at_least(refused, 2);

@@ -1,41 +1,15 @@
 /* A relu network with a refresh, through client and server: scores, and records beyond the range of
  * its activations, which end in the model's score or in an error. */
-#include "../features/vocabulary.h"
-#include "../testing.h"
 #include "compile/placement.h"
-#include "net/client/client_inside.h"
-#include "net/server/server.h"
+#include "deployed.h"
 #include <math.h>
 
-#define DENSE 5
-#define TABLES 8
+#define DENSE HEART_DENSE
 #define CLIP 1000
 #define TYPICAL 1.5 /* the largest value in the records that ranges are learned from */
 
-/* Dense values pass through as they are, up to CLIP; tables hold nothing. */
-static hel_schema *plain_schema(void)
-{
-	hel_schema *s;
-	assert_ok(hel_schema_new(&s, DENSE, TABLES));
-	strcpy(s->dataset, "heart");
-	s->clip = CLIP;
-	size_t dense = 0, tables = 0;
-	for (size_t i = 0; i < hel_dataset_by_name("heart")->columns; i++) {
-		const hel_column *column = &hel_dataset_by_name("heart")->column[i];
-		if (column->kind == HEL_DENSE) {
-			strcpy(s->dense[dense].name, column->name);
-			s->dense[dense++].deviation = 1;
-		} else if (column->kind == HEL_CATEGORICAL) {
-			hel_table_field *t = &s->table[tables++];
-			strcpy(t->name, column->name);
-			t->digits = 1;
-			list_values(t, 1, "%u");
-		}
-	}
-	return s;
-}
-
-/* relu of each value, relu of their sum less a half, three times over; the sum of those less 1. */
+/* relu of each value, relu of their sum less a half, three times over; the sum of those less 1.
+ * Dense values pass through as they are, up to CLIP; tables hold nothing. */
 static hel_dlrm *sum_model(void)
 {
 	hel_dlrm_config c = hel_dlrm_config_default();
@@ -47,7 +21,7 @@ static hel_dlrm *sum_model(void)
 	c.top[1] = 3;
 	c.top[2] = 1;
 	c.activation = (hel_activation){HEL_ACT_RELU, 0, 0};
-	assert_ok(hel_dlrm_new(&m, &c, plain_schema(), 1));
+	assert_ok(hel_dlrm_new(&m, &c, heart_schema(CLIP, 0, 1, 1), 1));
 	memset(m->parameter, 0, m->parameters * sizeof *m->parameter);
 	for (size_t i = 0; i < c.top_layers; i++) {
 		const hel_tensor *t = hel_dlrm_top(m, i, false);
@@ -84,13 +58,6 @@ static void typical_records(hel_samples *s, const hel_schema *schema)
 		s->hot[k] = 2 * (uint32_t)(k % s->hots);
 }
 
-typedef struct deployed {
-	hel_client *client;
-	hel_server *server;
-	hel_evaluation *evaluation;
-	double bits;
-} deployed;
-
 static void deploy(deployed *d)
 {
 	hel_dlrm *m = sum_model();
@@ -99,7 +66,6 @@ static void deploy(deployed *d)
 	hel_fidelity f;
 	hel_fit_choice choice = {.refreshed = true};
 	hel_samples records;
-	hel_writer program = {0}, manifest = {0}, keys = {0};
 	unsigned refreshes = 0;
 	typical_records(&records, m->schema);
 	const hel_compile_options o = {
@@ -113,46 +79,13 @@ static void deploy(deployed *d)
 		refreshes += p->op[i].kind == HEL_OP_REFRESH;
 	print_message("degree %u, %u refreshes, %.1f bits, %.1f against relu\n", choice.degree,
 		      refreshes, p->manifest->bits, p->manifest->bits_model);
-	d->bits = p->manifest->bits;
 	assert_int_equal(1, refreshes);
 	assert_true(p->manifest->measured);
-	assert_ok(hel_program_write(&program, p));
-	assert_ok(hel_manifest_write(&manifest, p->manifest));
-	assert_ok(hel_client_open(&d->client, manifest.bytes, manifest.size, NULL, NULL));
-	assert_ok(hel_client_generate(d->client));
-	assert_ok(hel_client_write_keys(&keys, d->client, NULL));
-	assert_int_equal(keys.size, hel_keys_file_bytes(hel_client_params(d->client),
-							p->manifest->key, p->manifest->keys));
-	assert_ok(hel_server_new(&d->server, program.bytes, program.size, NULL));
-	assert_ok(hel_evaluation_new(&d->evaluation, d->server, keys.bytes, keys.size));
+	deployed_open(d, p);
 	hel_compile_report_clear(&r);
 	hel_samples_clear(&records);
 	hel_program_free(p);
 	hel_dlrm_free(m);
-	hel_writer_clear(&program);
-	hel_writer_clear(&manifest);
-	hel_writer_clear(&keys);
-}
-
-static hel_status score_of(double *logit, const deployed *d, double *value)
-{
-	hel_span cell[TABLES] = {{0}};
-	uint8_t label = 0;
-	const hel_records records = {.count = 1,
-				     .dense = DENSE,
-				     .tables = TABLES,
-				     .value = value,
-				     .cell = cell,
-				     .label = &label};
-	hel_writer query = {0}, result = {0};
-	hel_score score = {0};
-	assert_ok(hel_client_encrypt(&query, d->client, &records, 0, 1));
-	assert_ok(hel_server_infer(&result, d->evaluation, query.bytes, query.size, NULL));
-	const hel_status st = hel_client_decrypt(&score, 1, d->client, result.bytes, result.size);
-	*logit = score.logit;
-	hel_writer_clear(&query);
-	hel_writer_clear(&result);
-	return st;
 }
 
 static void test_scores(void **state)
@@ -178,7 +111,7 @@ static void test_scores(void **state)
 		for (size_t k = 0; k < cases[i].count; k++)
 			value[k] = cases[i].value;
 		const double want = score_in_the_clear(value);
-		const hel_status st = score_of(&got, &d, value);
+		const hel_status st = deployed_score(&got, &d, value);
 		if (st != HEL_OK) {
 			assert_status(HEL_ERANGE, st);
 			assert_non_null(strstr(hel_error_detail(), "bounds were measured on"));
@@ -192,9 +125,7 @@ static void test_scores(void **state)
 	}
 	print_message("%u of %zu refused\n", refused, HEL_ARRAY_LEN(cases));
 	assert_at_least(refused, 6);
-	hel_evaluation_free(d.evaluation);
-	hel_server_free(d.server);
-	hel_client_free(d.client);
+	deployed_close(&d);
 }
 
 int main(void)

@@ -71,7 +71,7 @@ done:
 
 static double softplus(double x)
 {
-	return fmax(x, 0) + log1p(exp(-fabs(x)));
+	return hel_activate((hel_activation){.kind = HEL_ACT_SOFTPLUS}, x);
 }
 
 /* Mean Kullback-Leibler divergence of the probabilities that logits stand for, in units of the

@@ -106,28 +106,44 @@ static int by_print(const void *a, const void *b)
 	return x->print == y->print ? x->bucket - y->bucket : x->print > y->print ? 1 : -1;
 }
 
-hel_status hel_table_rate(hel_schema *s, size_t table, const uint32_t *hash, const uint8_t *bucket,
-			  uint32_t count, uint32_t buckets)
+hel_status hel_table_sort_rated(hel_table_field *t, uint32_t *twice)
 {
 	hel_status st = HEL_OK;
-	hel_table_field *t = &s->table[table];
 	rated *r = NULL;
+	const uint32_t count = t->rated;
 	TRY_ALLOC(r, hel_alloc(HEL_MAX(count, 1u), sizeof *r));
-	TRY_ALLOC(t->rated_print, hel_alloc(HEL_MAX(count, 1u), sizeof *t->rated_print));
-	TRY_ALLOC(t->bucket, hel_alloc(HEL_MAX(count, 1u), 1));
-	t->rate_bits = (uint8_t)bits_for(count);
 	for (uint32_t i = 0; i < count; i++)
-		r[i] = (rated){print_of(salted(s, table, hash[i]), t->rate_bits), bucket[i]};
+		r[i] = (rated){t->rated_print[i], t->bucket[i]};
 	qsort(r, count, sizeof *r, by_print);
+	t->rated = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		if (i && r[i].print == r[i - 1].print)
 			continue;
 		t->rated_print[t->rated] = r[i].print;
 		t->bucket[t->rated++] = r[i].bucket;
 	}
-	t->buckets = count ? buckets : 0;
+	*twice = count - t->rated;
 done:
 	hel_free(r);
+	return st;
+}
+
+hel_status hel_table_rate(hel_schema *s, size_t table, const uint32_t *hash, const uint8_t *bucket,
+			  uint32_t count, uint32_t buckets)
+{
+	hel_status st = HEL_OK;
+	hel_table_field *t = &s->table[table];
+	uint32_t twice;
+	TRY_ALLOC(t->rated_print, hel_alloc(HEL_MAX(count, 1u), sizeof *t->rated_print));
+	TRY_ALLOC(t->bucket, hel_alloc(HEL_MAX(count, 1u), 1));
+	t->rate_bits = (uint8_t)bits_for(count);
+	for (; t->rated < count; t->rated++) {
+		t->rated_print[t->rated] = print_of(salted(s, table, hash[t->rated]), t->rate_bits);
+		t->bucket[t->rated] = bucket[t->rated];
+	}
+	TRY(hel_table_sort_rated(t, &twice));
+	t->buckets = count ? buckets : 0;
+done:
 	return st;
 }
 

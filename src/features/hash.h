@@ -21,6 +21,9 @@ HEL_CHECKED hel_status hel_table_know(hel_schema *s, size_t table, const uint32_
  *  share a fingerprint one counts. */
 HEL_CHECKED hel_status hel_table_rate(hel_schema *s, size_t table, const uint32_t *hash,
 				      const uint8_t *bucket, uint32_t count, uint32_t buckets);
+/** Sorts the t->rated fingerprints with their buckets; of those that are equal the lowest bucket
+ * stays. *twice: how many went. */
+HEL_CHECKED hel_status hel_table_sort_rated(hel_table_field *t, uint32_t *twice);
 /** The fingerprint under which a value of hashed table number `table` is known. */
 uint32_t hel_value_print(const hel_schema *s, size_t table, uint32_t hash);
 

@@ -104,7 +104,7 @@ typedef struct learner {
 	const hel_split *split;
 	const hel_embedding_plan *plan;
 	hel_schema *schema;
-	bool all;	     /* the budget is too small to spare tables up to the threshold */
+	bool all;	     /* tables up to the threshold are rationed, too */
 	tally *tally;	     /* [table], sorted */
 	uint32_t *own;	     /* [table]: values with rows of their own */
 	hel_embedding *kind; /* [table] */
@@ -247,9 +247,9 @@ static hel_status sum_block(void *arg, size_t block)
 	TRY(hel_cache_read(l->cache, block, &b));
 	dense_sums *sums = l->sums + block * b.dense;
 	for (size_t i = 0; i < b.count; i++) {
-		if (hel_split_of(l->split, (uint64_t)block * HEL_BLOCK_ROWS + i) != HEL_TRAIN)
-			continue;
 		const uint64_t row = (uint64_t)block * HEL_BLOCK_ROWS + i;
+		if (hel_split_of(l->split, row) != HEL_TRAIN)
+			continue;
 		l->labels[block][b.label[i]]++;
 		l->clicked[row / 8] |= (uint8_t)(b.label[i] << row % 8);
 		for (size_t k = 0; k < b.dense; k++) {
@@ -493,7 +493,7 @@ static hel_status learn_rates(learner *l, hel_pool *pool)
 	hel_status st = HEL_OK;
 	const size_t tables = l->schema->table_count;
 	hel_fold_rates *folds = NULL;
-	size_t rated = 0, rows[2] = {0, 0};
+	size_t rated = 0;
 	for (size_t t = 0; t < tables; t++)
 		rated += l->buckets[t] ? l->tally[t].used - l->own[t] : 0;
 	if (!rated)
@@ -504,10 +504,6 @@ static hel_status learn_rates(learner *l, hel_pool *pool)
 		    "rates of %zu values would make a manifest of %zu MB: raise min_count, so that "
 		    "fewer are kept apart",
 		    rated, rated * sizeof(uint32_t) * 4 / 3 >> 20);
-	for (size_t b = 0; b < hel_cache_blocks(l->cache); b++)
-		for (int k = 0; k < 2; k++)
-			rows[k] += l->labels[b][k];
-	l->mean = (double)rows[1] / (double)(rows[0] + rows[1]);
 	TRY_ALLOC(folds, hel_alloc(1, sizeof *folds));
 	l->schema->folds = folds;
 	TRY_ALLOC(folds->table, hel_alloc(tables, sizeof *folds->table));
@@ -562,12 +558,13 @@ static hel_status check_exceptions(const hel_embedding_plan *plan, const hel_sch
 }
 
 /* A model of one class would say it whatever it is asked. */
-static hel_status check_labels(const learner *l)
+static hel_status learn_labels(learner *l)
 {
 	size_t rows[2] = {0, 0};
 	for (size_t b = 0; b < hel_cache_blocks(l->cache); b++)
 		for (int k = 0; k < 2; k++)
 			rows[k] += l->labels[b][k];
+	l->mean = (double)rows[1] / (double)(rows[0] + rows[1]);
 	if (rows[0] && rows[1])
 		return HEL_OK;
 	return hel_fail(HEL_EDATA,
@@ -596,7 +593,7 @@ hel_status hel_schema_learn(hel_schema **out, const hel_cache *c, const hel_spli
 	TRY(check_exceptions(plan, l.schema));
 	TRY(hel_pool_try(pool, set->dense, find_quantiles, &l));
 	TRY(hel_pool_try(pool, blocks, sum_block, &l));
-	TRY(check_labels(&l));
+	TRY(learn_labels(&l));
 	TRY(learn_dense(&l));
 	TRY(hel_pool_try(pool, tables, count_table, &l));
 	for (size_t t = 0; t < tables; t++)

@@ -1,6 +1,7 @@
 /* A schema as JSON: inside a model's model.json and inside every manifest. */
 #include "base/json.h"
 #include "coding.h"
+#include "hash.h"
 #include "schema.h"
 #include <math.h>
 #include <sodium.h>
@@ -196,45 +197,11 @@ done:
 	return st;
 }
 
-typedef struct rated {
-	uint32_t print;
-	uint8_t bucket;
-} rated;
-
-static int by_print(const void *a, const void *b)
-{
-	const rated *x = a, *y = b;
-	return (x->print > y->print) - (x->print < y->print);
-}
-
-/* No value is in two buckets, nor twice in one. */
-static hel_status sort_rates(hel_table_field *t, const uint32_t *in_bucket)
-{
-	hel_status st = HEL_OK;
-	rated *r = NULL;
-	TRY_ALLOC(r, hel_alloc(HEL_MAX(t->rated, 1u), sizeof *r));
-	for (uint32_t i = 0, b = 0, left = in_bucket[0]; i < t->rated; i++, left--) {
-		while (!left)
-			left = in_bucket[++b];
-		r[i] = (rated){t->rated_print[i], (uint8_t)b};
-	}
-	qsort(r, t->rated, sizeof *r, by_print);
-	for (uint32_t i = 0; i < t->rated; i++) {
-		if (i && r[i].print == r[i - 1].print)
-			FAIL(HEL_EFORMAT, "schema: a value of %s is in two buckets", t->name);
-		t->rated_print[i] = r[i].print;
-		t->bucket[i] = r[i].bucket;
-	}
-done:
-	hel_free(r);
-	return st;
-}
-
 static hel_status read_rates(hel_table_field *t, const hel_json_value *object)
 {
 	hel_status st = HEL_OK;
 	const hel_json_value *buckets = hel_json_member(object, "buckets");
-	uint32_t in_bucket[HEL_MAX_BUCKETS], b = 0;
+	uint32_t in_bucket[HEL_MAX_BUCKETS], b = 0, twice;
 	double bits, all = 0;
 	if (!buckets)
 		goto done;
@@ -258,7 +225,12 @@ static hel_status read_rates(hel_table_field *t, const hel_json_value *object)
 	TRY_ALLOC(t->bucket, hel_alloc(t->rated, 1));
 	TRY(unpack_prints(t->rated_print, t->rated, t->rate_bits, hel_json_text(object, "rated"),
 			  "rated", t->name));
-	TRY(sort_rates(t, in_bucket));
+	for (uint32_t i = 0, at = 0; at < b; at++)
+		for (uint32_t k = 0; k < in_bucket[at]; k++)
+			t->bucket[i++] = (uint8_t)at;
+	TRY(hel_table_sort_rated(t, &twice));
+	if (twice) /* no value is in two buckets, nor twice in one */
+		FAIL(HEL_EFORMAT, "schema: a value of %s is in two buckets", t->name);
 done:
 	return st;
 }

@@ -1,44 +1,28 @@
 #include "accuracy.h"
 #include "network.h"
+#include "ranking.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define JUDGED_BLOCKS ((size_t)16) /* in memory at a time, of HEL_BLOCK_ROWS rows */
-
-typedef struct scored {
-	double logit;
-	uint8_t label;
-	size_t index;
-} scored;
-
-static int by_logit(const void *a, const void *b)
-{
-	double x = ((const scored *)a)->logit, y = ((const scored *)b)->logit;
-	return (x > y) - (x < y);
-}
 
 hel_status hel_metrics_of(hel_metrics *out, const double *logits, const uint8_t *labels,
 			  size_t count)
 {
 	hel_status st = HEL_OK;
-	scored *s = NULL;
+	hel_ranked *s = NULL;
 	double right = 0, loss = 0, positives = 0, ranks = 0;
 	if (!count)
 		FAIL(HEL_EINVAL, "no scores to judge");
-	TRY_ALLOC(s, hel_alloc(count, sizeof *s));
+	TRY(hel_rank(&s, logits, labels, count));
 	for (size_t i = 0; i < count; i++) {
-		double z = logits[i], y = labels[i];
-		s[i] = (scored){z, labels[i], i};
-		right += (z > 0) == (labels[i] != 0);
-		loss += fmax(z, 0) - z * y + log1p(exp(-fabs(z)));
-		positives += y;
+		right += (logits[i] > 0) == (labels[i] != 0);
+		loss += hel_log_loss(logits[i], labels[i]);
+		positives += labels[i];
 	}
 	/* Mann-Whitney with average ranks for ties */
-	qsort(s, count, sizeof *s, by_logit);
 	for (size_t i = 0, j; i < count; i = j) {
-		for (j = i; j < count && s[j].logit == s[i].logit; j++)
-			;
+		j = i + hel_rank_ties(s, count, i);
 		for (size_t k = i; k < j; k++)
 			ranks += s[k].label ? (double)(i + j + 1) / 2 : 0;
 	}
@@ -112,18 +96,16 @@ hel_status hel_auc_placements(double *placement, const double *logits, const uin
 			      size_t count)
 {
 	hel_status st = HEL_OK;
-	scored *s = NULL;
+	hel_ranked *s = NULL;
 	size_t total[2] = {0, 0}, below[2] = {0, 0};
-	TRY_ALLOC(s, hel_alloc(count, sizeof *s));
-	for (size_t i = 0; i < count; i++) {
-		s[i] = (scored){logits[i], labels[i], i};
+	TRY(hel_rank(&s, logits, labels, count));
+	for (size_t i = 0; i < count; i++)
 		total[labels[i]]++;
-	}
-	qsort(s, count, sizeof *s, by_logit);
 	for (size_t i = 0, j; i < count; i = j) {
 		size_t tied[2] = {0, 0};
-		for (j = i; j < count && s[j].logit == s[i].logit; j++)
-			tied[s[j].label]++;
+		j = i + hel_rank_ties(s, count, i);
+		for (size_t k = i; k < j; k++)
+			tied[s[k].label]++;
 		for (size_t k = i; k < j; k++) {
 			const unsigned other = !s[k].label;
 			const double lower = (double)below[other] + 0.5 * (double)tied[other];

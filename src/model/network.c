@@ -104,6 +104,11 @@ const float *hel_network_logits(const hel_network *n)
 	return n->value[n->m->graph->nodes - 1];
 }
 
+double hel_log_loss(double logit, double label)
+{
+	return fmax(logit, 0) - logit * label + log1p(exp(-fabs(logit)));
+}
+
 void hel_network_backward(hel_network *n, size_t batch)
 {
 	const hel_graph *g = n->m->graph;
@@ -113,7 +118,7 @@ void hel_network_backward(hel_network *n, size_t batch)
 	memset(n->buffers + n->deltas, 0, (n->floats - n->deltas) * sizeof *n->buffers);
 	for (size_t i = 0; i < n->count; i++) {
 		const double z = (double)logit[i], y = n->samples->label[n->row[i]];
-		n->loss += fmax(z, 0) - z * y + log1p(exp(-fabs(z)));
+		n->loss += hel_log_loss(z, y);
 		if (delta)
 			delta[i] = (float)((1 / (1 + exp(-z)) - y) / (double)batch);
 	}

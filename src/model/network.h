@@ -35,6 +35,10 @@ const float *hel_network_logits(const hel_network *n);
  *  The tables' follow from the deltas of embed nodes. */
 void hel_network_backward(hel_network *n, size_t batch);
 
+/** What is trained on: minus the logarithm of the probability that a logit gives a label of 0 or 1.
+ */
+double hel_log_loss(double logit, double label);
+
 /** Logits of all samples, in single precision. */
 HEL_CHECKED hel_status hel_dlrm_logits(double *logits, const hel_dlrm *m,
 				       const hel_samples *samples, hel_pool *pool);

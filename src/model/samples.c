@@ -70,6 +70,27 @@ static size_t rows_in(const loading *l, size_t block)
 	return n;
 }
 
+/* A row of a block that is loaded. Those that are trained on see the rates of other folds; the
+ * others, as clients do, those of all: HEL_FOLDS. */
+typedef struct chosen_row {
+	uint32_t row;
+	unsigned fold;
+} chosen_row;
+
+/* How many; `row` has room for a block. */
+static size_t choose_rows(chosen_row *row, const loading *l, size_t block, size_t count)
+{
+	size_t rows = 0;
+	for (uint32_t k = 0; k < count; k++) {
+		const uint64_t number = (uint64_t)l->block[block] * HEL_BLOCK_ROWS + k;
+		const hel_part part = hel_split_of(l->split, number);
+		const bool apart = l->schema->folds && part == HEL_TRAIN;
+		if (part & l->parts)
+			row[rows++] = (chosen_row){k, apart ? hel_fold_of(number) : HEL_FOLDS};
+	}
+	return rows;
+}
+
 /* The places of the value that a word names, and whether it is known. */
 static bool word_hots(uint32_t *hots, const loading *l, size_t table, uint32_t first, uint32_t word,
 		      unsigned fold)
@@ -88,37 +109,29 @@ static bool word_hots(uint32_t *hots, const loading *l, size_t table, uint32_t f
 	return row || !word;
 }
 
-/* Rows that are trained on see the rates of other folds; the others, as clients do, those of all.
- */
-static unsigned fold_of(const loading *l, size_t block, uint32_t k)
-{
-	const uint64_t row = (uint64_t)l->block[block] * HEL_BLOCK_ROWS + k;
-	return l->schema->folds && hel_split_of(l->split, row) == HEL_TRAIN ? hel_fold_of(row)
-									    : HEL_FOLDS;
-}
-
-/* Row k of a block as the words of one table's bag. */
+/* A row of a block as the words of one table's bag. */
 static void load_bag(uint32_t *hots, const loading *l, size_t block, const hel_block *b,
-		     const hel_column *c, uint32_t first, uint32_t k)
+		     const hel_column *c, uint32_t first, chosen_row r)
 {
 	const hel_table_field *t = &l->schema->table[c->nth];
 	float weight[HEL_MAX_BAG];
 	uint32_t count = 0;
 	for (; count < t->bag.limit; count++) {
-		const uint32_t word = b->hash[(c->word + count) * b->count + k];
+		const uint32_t word = b->hash[(c->word + count) * b->count + r.row];
 		if (!word)
 			break;
-		l->unknown[block] += !word_hots(hots + (size_t)count * t->digits, l, c->nth, first,
-						word, fold_of(l, block, k));
+		l->unknown[block] +=
+		    !word_hots(hots + (size_t)count * t->digits, l, c->nth, first, word, r.fold);
 		weight[count] =
 		    t->bag.weighted
-			? hel_word_weight(b->hash[(c->word + t->bag.limit + count) * b->count + k])
+			? hel_word_weight(
+			      b->hash[(c->word + t->bag.limit + count) * b->count + r.row])
 			: 1;
 	}
 	hel_bag_close(hots, t, first, weight, count);
 }
 
-static void load_tables(const loading *l, size_t block, const hel_block *b, const uint32_t *row,
+static void load_tables(const loading *l, size_t block, const hel_block *b, const chosen_row *row,
 			size_t rows)
 {
 	const hel_schema *schema = l->schema;
@@ -134,8 +147,8 @@ static void load_tables(const loading *l, size_t block, const hel_block *b, cons
 				load_bag(hots, l, block, b, c, first, row[k]);
 			else
 				l->unknown[block] += !word_hots(
-				    hots, l, t, first, b->hash[c->word * b->count + row[k]],
-				    fold_of(l, block, row[k]));
+				    hots, l, t, first, b->hash[c->word * b->count + row[k].row],
+				    row[k].fold);
 		}
 		first += (uint32_t)hel_table_width(&schema->table[t]);
 		hot += hel_table_words(&schema->table[t]);
@@ -149,20 +162,16 @@ static hel_status load_block(void *arg, size_t i)
 	hel_samples *s = l->out;
 	const hel_schema *schema = l->schema;
 	hel_block b;
-	uint32_t *row = NULL;
-	size_t rows = 0;
+	chosen_row *row = NULL;
 	TRY(hel_block_init(&b, hel_cache_dataset(l->cache), HEL_BLOCK_ROWS));
 	TRY(hel_cache_read(l->cache, l->block[i], &b));
 	TRY_ALLOC(row, hel_alloc(HEL_BLOCK_ROWS, sizeof *row));
-	for (uint32_t k = 0; k < b.count; k++)
-		if (hel_split_of(l->split, (uint64_t)l->block[i] * HEL_BLOCK_ROWS + k) & l->parts)
-			row[rows++] = k;
-	const size_t at = l->first[i];
+	const size_t at = l->first[i], rows = choose_rows(row, l, i, b.count);
 	for (size_t k = 0; k < rows; k++)
-		s->label[at + k] = b.label[row[k]];
+		s->label[at + k] = b.label[row[k].row];
 	for (size_t c = 0; c < s->dense; c++)
 		for (size_t k = 0; k < rows; k++) {
-			const double v = (double)b.value[c * b.count + row[k]];
+			const double v = (double)b.value[c * b.count + row[k].row];
 			l->far[i] += hel_dense_is_far(schema, c, v);
 			s->value[(at + k) * s->dense + c] = hel_dense_apply(schema, c, v);
 		}

@@ -3,6 +3,7 @@
 #include "cli/report.h"
 #include "data.h"
 #include "model/model_file.h"
+#include "model/network.h"
 #include "model/reliability.h"
 #include "reliability_plot.h"
 #include <math.h>
@@ -174,19 +175,14 @@ done:
 	return st;
 }
 
-static double loss_of(double logit, uint8_t label)
-{
-	return fmax(logit, 0) - logit * label + log1p(exp(-fabs(logit)));
-}
-
 /* Rows are the same, so that most of what chance does to both cancels. */
 static json_t *compare(const hel_args *args, const judged *one, const judged *other)
 {
 	const size_t n = one->scores.count;
 	double sum = 0, squares = 0;
 	for (size_t i = 0; i < n; i++) {
-		const double d = loss_of(one->scores.logit[i], one->scores.label[i]) -
-				 loss_of(other->scores.logit[i], other->scores.label[i]);
+		const double d = hel_log_loss(one->scores.logit[i], one->scores.label[i]) -
+				 hel_log_loss(other->scores.logit[i], other->scores.label[i]);
 		sum += d;
 		squares += d * d;
 	}

@@ -135,7 +135,6 @@ static inline bool hel_column_is_hashed(const hel_column *c)
 double hel_column_raw(const hel_column *c, double v);
 /** As descriptions write them. */
 const char *hel_values_name(hel_values v);
-const char *hel_pooling_name(hel_pooling p);
 
 /** What is compiled in of a data set. */
 typedef struct hel_builtin {

@@ -30,11 +30,6 @@ const char *hel_values_name(hel_values v)
 	return values_names[v];
 }
 
-const char *hel_pooling_name(hel_pooling p)
-{
-	return pooling_names[p];
-}
-
 /* --- reading ----------------------------------------------------------------------------- */
 
 /* An object of the description, and who it is for messages. */

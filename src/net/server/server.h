@@ -31,8 +31,6 @@ const hel_loaded *hel_server_weights(const hel_server *s);
 /** @retval HEL_EKEY the program needs a key that is not there. */
 HEL_CHECKED hel_status hel_evaluation_new(hel_evaluation **out, const hel_server *s,
 					  const void *keys, size_t size);
-/** @retval HEL_EKEY the program needs a key that is not there. */
-HEL_CHECKED hel_status hel_server_covered(const hel_server *s, const hel_keys *keys);
 
 /** What one run works with; all borrowed. */
 typedef struct hel_run_means {

@@ -63,7 +63,7 @@ export interface Score {
   /** Right bits of the logit, relative to the spread of the model's logits; 0: nothing is known. */
   bits: number;
   /** What of the record its query does not carry as it is. */
-  doubts: { unknown: number; cut: number; text: string };
+  doubts: { unknown: number; cut: number; unseen: number; text: string };
 }
 export interface Exchange {
   queryBytes: number;

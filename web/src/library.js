@@ -2,7 +2,8 @@
 import { HelrmError } from "./error.js";
 
 export const SECRET_BYTES = 32;
-const SCORE_BYTES = 24, DOUBTS_BYTES = 8 + 256;
+// module.c holds both to the structs
+const SCORE_BYTES = 24, DOUBTS_BYTES = 12 + 256;
 
 export function newSecret(m) {
   return m.room(SECRET_BYTES, (at) => (m.call("hel_secret_new", at), m.copy(at, SECRET_BYTES)));
@@ -58,7 +59,7 @@ export class Model {
     const { m } = this;
     return m.put(text, (at, size) => m.room(DOUBTS_BYTES, (out) => {
       m.call("hel_client_doubts", out, this.at, at, size, record);
-      return { unknown: m.get(out), cut: m.get(out + 4), text: m.text(out + 8) };
+      return { unknown: m.get(out), cut: m.get(out + 4), unseen: m.get(out + 8), text: m.text(out + 12) };
     }));
   }
   scores(result, count) {

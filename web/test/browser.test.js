@@ -115,8 +115,7 @@ test("by keyboard alone; refused and doubtful records; forgotten", async () => {
   assert.ok(Number.isFinite(score));
   assert.match(await page.locator("#doubts").textContent(), /age is 1000/);
   await page.getByRole("button", { name: "Forget" }).click();
-  await page.waitForSelector("#start:enabled");
-  assert.ok(await page.locator("#record").isHidden());
+  await page.waitForSelector("#record", { state: "hidden" });
   await visitor.close();
 });
 

@@ -1,4 +1,5 @@
-/* Key sets without a server around them: their time, quota, rows, and files that lose bytes. */
+/* Key sets without a server around them: their time, quota, rows, and files that lose bytes. With a
+ * registry in PostgreSQL where HELRM_TEST_POSTGRESQL says one, else in SQLite. */
 #include "../testing_dir.h"
 #include "ckks/ckks.h"
 #include "ckks/files.h"
@@ -6,6 +7,9 @@
 #include "net/server/store.h"
 #include <fcntl.h>
 #include <sodium.h>
+#ifdef HELRM_POSTGRESQL
+#include "net/server/fleet/postgresql.h"
+#endif
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,6 +56,25 @@ static int teardown(void **state)
 	return temp_dir_remove(state);
 }
 
+static const char *shared_registry(void)
+{
+	const char *where = getenv("HELRM_TEST_POSTGRESQL");
+	return where ? where : "";
+}
+
+static void empty_registry(void)
+{
+#ifdef HELRM_POSTGRESQL
+	hel_pg *pg;
+	if (!*shared_registry())
+		return;
+	assert_ok(hel_pg_open(&pg, shared_registry(), 5));
+	assert_ok(hel_pg_once(NULL, pg, "DROP SCHEMA public CASCADE", NULL));
+	assert_ok(hel_pg_once(NULL, pg, "CREATE SCHEMA public", NULL));
+	hel_pg_close(pg);
+#endif
+}
+
 /* An empty place for key sets, with settings as they are by default. */
 static int fresh(void **state)
 {
@@ -60,6 +83,8 @@ static int fresh(void **state)
 	snprintf(command, sizeof command, "rm -rf %s/data", temp_dir);
 	hel_settings_default(&settings);
 	snprintf(settings.data, sizeof settings.data, "%s/data", temp_dir);
+	snprintf(settings.registry, sizeof settings.registry, "%s", shared_registry());
+	empty_registry();
 	return system(command);
 }
 
@@ -548,22 +573,28 @@ static void test_lost(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	static const struct CMUnitTest tests[] = {
 	    /* first: cmocka takes SIGBUS for itself whenever a test begins */
 	    cmocka_unit_test_setup(test_expanded_heals, fresh),
 	    cmocka_unit_test_setup(test_age, fresh),
 	    cmocka_unit_test_setup(test_jumps, fresh),
-	    cmocka_unit_test_setup(test_wall_clock_is_not_asked, fresh),
 	    cmocka_unit_test_setup(test_mass_expiry, fresh),
 	    cmocka_unit_test_setup(test_quota_as_bytes_arrive, fresh),
 	    cmocka_unit_test_setup(test_deadline, fresh),
 	    cmocka_unit_test_setup(test_unfinished, fresh),
 	    cmocka_unit_test_setup(test_sessions_of_a_key, fresh),
+	    cmocka_unit_test_setup(test_lost, fresh),
+	};
+	static const struct CMUnitTest of_sqlite[] = {
+	    cmocka_unit_test_setup(test_wall_clock_is_not_asked, fresh),
 	    cmocka_unit_test_setup(test_bad_rows, fresh),
 	    cmocka_unit_test_setup(test_rows_against_parameters, fresh),
 	    cmocka_unit_test_setup(test_registry_of_another_shape, fresh),
 	    cmocka_unit_test_setup(test_registry_of_junk, fresh),
-	    cmocka_unit_test_setup(test_lost, fresh),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	const int failed = cmocka_run_group_tests(tests, setup, teardown);
+	if (*shared_registry())
+		return failed;
+	memcpy(temp_dir, "test_dir_XXXXXX", sizeof temp_dir);
+	return failed + cmocka_run_group_tests(of_sqlite, setup, teardown);
 }

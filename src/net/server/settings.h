@@ -14,6 +14,8 @@
 	  "models: NAME.helm or NAME/program.helm, reloaded when replaced")                        \
 	X(TEXT, data, "data", "data", 0, 0, "DIR",                                                 \
 	  "registry, keys, encoded weights; one server only")                                      \
+	X(TEXT, registry, "registry", "", 0, 0, "postgresql://...",                                \
+	  "where rows of sessions are kept (none: SQLite in data)")                                \
 	X(TEXT, tls_cert, "tls-cert", "", 0, 0, "FILE", "certificate chain (PEM) for HTTPS")       \
 	X(TEXT, tls_key, "tls-key", "", 0, 0, "FILE", "its private key (PEM)")                     \
 	X(TEXT, client_ca, "client-ca", "", 0, 0, "FILE",                                          \

@@ -1,37 +1,12 @@
 /* store.h -- inside the store: store.c (the table of key sets), quota.c (who must go), upload.c
- * (their files), key_mapping.c (their use), registry.c (their rows), store_open.c (a directory).
+ * (their files), key_mapping.c (their use), store_open.c (a directory); their rows: registry.h.
  * All calls may come from any thread. */
 #ifndef HEL_STORE_H
 #define HEL_STORE_H
 
 #include "base/mapping.h"
-#include "keyset.h"
+#include "registry.h"
 #include <pthread.h>
-
-typedef struct hel_registry hel_registry;
-
-/** Creates or opens the database; one of an older helrm is brought up to date, one that cannot be
- * is put aside. A change is on disk when its call returns.
- *  @retval HEL_EVERSION made by a newer helrm. @retval HEL_EFORMAT damaged. */
-HEL_CHECKED hel_status hel_registry_open(hel_registry **out, const char *path);
-void hel_registry_close(hel_registry *r);
-/** Every row; `row` is borrowed, its `have` not known. Rows that make no sense are logged and
- *  removed. */
-HEL_CHECKED hel_status hel_registry_each(hel_registry *r,
-					 hel_status (*fn)(void *arg, const hel_keyset *row),
-					 void *arg);
-HEL_CHECKED hel_status hel_registry_add(hel_registry *r, const hel_keyset *k);
-/** Whether it is complete, and since when in use. */
-HEL_CHECKED hel_status hel_registry_state(hel_registry *r, const hel_keyset *k,
-					  hel_keyset_state state, double used);
-HEL_CHECKED hel_status hel_registry_used(hel_registry *r, const uint8_t id[HEL_SESSION_ID_BYTES],
-					 double used);
-HEL_CHECKED hel_status hel_registry_remove(hel_registry *r, const uint8_t id[HEL_SESSION_ID_BYTES]);
-/** The store's clock, as it was written last; the latest time of use where it never was. */
-HEL_CHECKED hel_status hel_registry_clock(double *seconds, hel_registry *r);
-HEL_CHECKED hel_status hel_registry_set_clock(hel_registry *r, double seconds);
-/** Names of the files of a directory; the caller frees them. */
-size_t hel_registry_files(char (**names)[64], int dir);
 
 /* Files of another size or checksum, an older helrm's among them, are made anew. */
 #define HEL_STORE_UPLOADED ".keys"

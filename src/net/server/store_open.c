@@ -1,6 +1,7 @@
 /* A store of a directory, from its opening to its end, and the opening of sessions in it. */
 #include "log.h"
 #include "store.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -43,11 +44,40 @@ done:
 	return st;
 }
 
+/* Names of the files of a directory; the caller frees them. */
+static size_t list_files(char (**names)[64], int dir)
+{
+	size_t count = 0, capacity = 0;
+	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		const size_t size = strlen(e->d_name) + 1;
+		if (size > sizeof **names)
+			continue;
+		if (count == capacity) {
+			capacity = 2 * capacity + 64;
+			char(*more)[64] = hel_alloc(capacity, sizeof *more);
+			if (!more)
+				break;
+			if (count)
+				memcpy(more, *names, count * sizeof *more);
+			hel_free(*names);
+			*names = more;
+		}
+		memcpy((*names)[count++], e->d_name, size);
+	}
+	if (d)
+		closedir(d);
+	else if (copy >= 0)
+		close(copy);
+	return count;
+}
+
 /* Removes files no key set owns: those of a process that was killed. */
 static void remove_orphans(hel_store *s)
 {
 	char(*names)[64] = NULL;
-	size_t count = hel_registry_files(&names, s->dir);
+	size_t count = list_files(&names, s->dir);
 	for (size_t i = 0; i < count; i++) {
 		uint8_t id[HEL_SESSION_ID_BYTES];
 		size_t size;
@@ -96,7 +126,7 @@ hel_status hel_store_open(hel_store **out, const hel_settings *settings, hel_cou
 		FAIL(HEL_EIO, "another server uses %s; give this one its own --data",
 		     settings->data);
 	snprintf(path, sizeof path, "%s/registry.sqlite", settings->data);
-	TRY(hel_registry_open(&s->registry, path));
+	TRY(hel_registry_open(&s->registry, settings->registry, path));
 	TRY(hel_registry_clock(&s->seconds, s->registry));
 	s->clock_on_disk = s->hour = s->seconds;
 	s->looked = hel_clock();

@@ -1,0 +1,71 @@
+/* registry.h -- the rows of sessions, in SQLite (registry_sqlite.c) or PostgreSQL (fleet/). Whoever
+ * keeps them: a change is durable when its call returns, and calls may come from any thread. */
+#ifndef HEL_REGISTRY_H
+#define HEL_REGISTRY_H
+
+#include "keyset.h"
+
+typedef struct hel_registry hel_registry;
+
+typedef hel_status hel_registry_row(void *arg, const hel_keyset *row);
+
+/** What a database answers. */
+typedef struct hel_registry_calls {
+	void (*close)(hel_registry *r);
+	hel_status (*each)(hel_registry *r, hel_registry_row *fn, void *arg);
+	hel_status (*add)(hel_registry *r, const hel_keyset *k);
+	hel_status (*state)(hel_registry *r, const hel_keyset *k, hel_keyset_state state,
+			    double used);
+	hel_status (*used)(hel_registry *r, const uint8_t id[HEL_SESSION_ID_BYTES], double used);
+	hel_status (*remove)(hel_registry *r, const uint8_t id[HEL_SESSION_ID_BYTES]);
+	hel_status (*clock)(double *seconds, hel_registry *r);
+	hel_status (*set_clock)(hel_registry *r, double seconds);
+} hel_registry_calls;
+
+struct hel_registry {
+	const hel_registry_calls *call;
+};
+
+/** Opens `where`, postgresql://..., or the file `path` of SQLite where it is "". One of an older
+ *  helrm is brought up to date; a file that cannot be is put aside.
+ *  @retval HEL_EVERSION made by a newer helrm. @retval HEL_EFORMAT damaged.
+ *  @retval HEL_EUNSUPPORTED this helrm was built without PostgreSQL. */
+HEL_CHECKED hel_status hel_registry_open(hel_registry **out, const char *where, const char *path);
+void hel_registry_close(hel_registry *r);
+/** Every row; `row` is borrowed, its `have` not known. Rows that make no sense are logged and
+ *  removed. */
+HEL_CHECKED hel_status hel_registry_each(hel_registry *r, hel_registry_row *fn, void *arg);
+HEL_CHECKED hel_status hel_registry_add(hel_registry *r, const hel_keyset *k);
+/** Whether it is complete, and since when in use. */
+HEL_CHECKED hel_status hel_registry_state(hel_registry *r, const hel_keyset *k,
+					  hel_keyset_state state, double used);
+HEL_CHECKED hel_status hel_registry_used(hel_registry *r, const uint8_t id[HEL_SESSION_ID_BYTES],
+					 double used);
+HEL_CHECKED hel_status hel_registry_remove(hel_registry *r, const uint8_t id[HEL_SESSION_ID_BYTES]);
+/** The store's clock, as it was written last; the latest time of use where it never was. */
+HEL_CHECKED hel_status hel_registry_clock(double *seconds, hel_registry *r);
+HEL_CHECKED hel_status hel_registry_set_clock(hel_registry *r, double seconds);
+
+/* --- for databases ------------------------------------------------------------------------ */
+
+HEL_CHECKED hel_status hel_registry_sqlite(hel_registry **out, const char *path);
+
+typedef struct hel_field {
+	const void *bytes;
+	size_t size;
+} hel_field;
+
+/** Fields of a row as a database has them, whatever they are. */
+typedef struct hel_registry_fields {
+	hel_field id, proof, client, fingerprint, keys, api_key;
+	int64_t bytes, expanded, ready;
+	double opened, used;
+} hel_registry_fields;
+
+/** A row of them; its `request` is the caller's to free, also after a failure.
+ *  @retval HEL_EFORMAT it makes no sense. */
+HEL_CHECKED hel_status hel_registry_read(hel_keyset *row, const hel_registry_fields *f);
+/** Says of a row that makes no sense that it is left out. */
+void hel_registry_log_lost(const hel_keyset *row);
+
+#endif

@@ -52,7 +52,7 @@ hel_status hel_key_request_check(const hel_params *p, const hel_key_request *r)
 	return HEL_OK;
 }
 
-/* With memory of their own, or at `data` in turn. */
+/* At `data` one after the other, or in memory of their own. */
 static hel_status keys_new(hel_keys **out, const hel_params *p, const hel_key_request *requests,
 			   size_t count, uint32_t *data)
 {
@@ -61,17 +61,27 @@ static hel_status keys_new(hel_keys **out, const hel_params *p, const hel_key_re
 	if (count > HEL_MAX_KEYS)
 		FAIL(HEL_ELIMIT, "%zu evaluation keys, at most %d are allowed", count,
 		     HEL_MAX_KEYS);
+	for (size_t i = 0; i < count; i++) {
+		TRY(hel_key_request_check(p, &requests[i]));
+		for (size_t k = 0; k < i; k++)
+			if (requests[k].galois == requests[i].galois)
+				FAIL(HEL_EINVAL, "Galois element %u occurs twice",
+				     requests[i].galois);
+	}
 	TRY_ALLOC(keys, hel_alloc(1, sizeof *keys));
 	keys->params = p;
-	keys->borrowed = data != NULL;
 	TRY_ALLOC(keys->key, hel_alloc(count, sizeof *keys->key));
+	if (!data) {
+		size_t words = 0;
+		for (size_t i = 0; i < count; i++)
+			if (__builtin_add_overflow(words, key_words(p, &requests[i]), &words))
+				FAIL(HEL_ENOMEM, "out of memory for evaluation keys");
+		TRY_ALLOC(keys->memory, hel_alloc(words, sizeof *keys->memory));
+		data = keys->memory;
+	}
 	for (; keys->count < count; keys->count++) {
 		const hel_key_request *r = &requests[keys->count];
 		hel_switch_key *key = &keys->key[keys->count];
-		TRY(hel_key_request_check(p, r));
-		for (size_t i = 0; i < keys->count; i++)
-			if (keys->key[i].galois == r->galois)
-				FAIL(HEL_EINVAL, "Galois element %u occurs twice", r->galois);
 		key->galois = r->galois;
 		key->level = r->level;
 		key->limbs = p->limbs[r->level];
@@ -79,13 +89,8 @@ static hel_status keys_new(hel_keys **out, const hel_params *p, const hel_key_re
 		key->digits = hel_key_digits(p, r);
 		if (!hel_key_stays(r->galois))
 			TRY(hel_permutation_init(&key->permutation, r->galois, p->spec.log_n));
-		const size_t words = key_words(p, r);
-		key->data = data ? data : hel_alloc(words, sizeof *key->data);
-		data = data ? data + words : NULL;
-		if (!key->data) {
-			hel_permutation_clear(&key->permutation);
-			FAIL(HEL_ENOMEM, "out of memory for evaluation keys");
-		}
+		key->data = data;
+		data += key_words(p, r);
 	}
 	*out = keys;
 	keys = NULL;
@@ -115,11 +120,9 @@ void hel_keys_free(hel_keys *keys)
 {
 	if (!keys)
 		return;
-	for (size_t i = 0; i < keys->count; i++) {
+	for (size_t i = 0; i < keys->count; i++)
 		hel_permutation_clear(&keys->key[i].permutation);
-		if (!keys->borrowed)
-			hel_free(keys->key[i].data);
-	}
+	hel_free(keys->memory);
 	hel_free(keys->key);
 	hel_free(keys);
 }

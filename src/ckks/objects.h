@@ -61,8 +61,8 @@ typedef struct hel_switch_key {
 	uint32_t galois;
 	unsigned level;
 	size_t limbs, special, digits; /* primes of the chain, special ones */
-	uint32_t *data;
-	hel_permutation permutation; /* of the Galois element, empty for relinearisation */
+	uint32_t *data;		       /* borrowed from the set */
+	hel_permutation permutation;   /* of the Galois element, empty for relinearisation */
 } hel_switch_key;
 
 /** Whether a key moves no slots: it has no Galois element, but one of the numbers that stand for
@@ -78,7 +78,7 @@ struct hel_keys {
 	uint8_t seed[HEL_SEED_BYTES]; /* expands to every `a` */
 	size_t count;
 	hel_switch_key *key;
-	bool borrowed; /* the keys' data belongs to someone else */
+	uint32_t *memory; /* of all keys' data; NULL: it is someone else's */
 };
 
 /** (b, a) = (-a s + e, a) modulo QP: [limb][N], `limbs` chain limbs, then the special ones. */

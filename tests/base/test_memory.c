@@ -1,4 +1,5 @@
 #include "../testing.h"
+#include <unistd.h>
 
 static void test_alloc(void **state)
 {
@@ -59,6 +60,51 @@ static bool has_flag(const void *p, const char *flag)
 	return has;
 }
 
+/* Large memory asks for huge pages where the system has them, and is aligned to them. */
+static void test_huge(void **state)
+{
+	(void)state;
+	const size_t huge = (size_t)2 << 20;
+	uint8_t *large = hel_alloc(3 * huge + 5, 1), *small = hel_alloc(huge / 2, 1);
+	assert_non_null(large);
+	assert_non_null(small);
+	for (size_t i = 0; i < 3 * huge + 5; i++)
+		assert_int_equal(0, large[i]);
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0) {
+		assert_int_equal(0, (uintptr_t)large % huge);
+		assert_true(has_flag(large, " hg"));
+	} else
+		print_message("this kernel has no huge pages\n");
+	hel_free(large);
+	hel_free(small);
+}
+
+/* Small buffers share memory, none another's bytes; large ones are as aligned as small ones. */
+static void test_scratch_apart(void **state)
+{
+	(void)state;
+	enum { COUNT = 200 };
+	uint8_t *buffer[COUNT];
+	size_t bytes[COUNT];
+	hel_scratch *pool = hel_scratch_new();
+	assert_null(hel_scratch_take(pool, SIZE_MAX));
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < COUNT; i++) {
+			bytes[i] = i * i * i % 90001 + (i % 50 ? 0 : (size_t)3 << 20);
+			buffer[i] = hel_scratch_take(pool, bytes[i]);
+			assert_non_null(buffer[i]);
+			assert_int_equal(0, (uintptr_t)buffer[i] % HEL_ALIGN);
+			memset(buffer[i], (int)i, bytes[i]);
+		}
+		for (size_t i = 0; i < COUNT; i++) {
+			for (size_t k = 0; k < bytes[i]; k++)
+				assert_int_equal(i, buffer[i][k]);
+			hel_scratch_give(pool, buffer[i]);
+		}
+	}
+	hel_scratch_free(pool);
+}
+
 static void test_secret(void **state)
 {
 	(void)state;
@@ -85,6 +131,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_alloc),
 	    cmocka_unit_test(test_secret),
+	    cmocka_unit_test(test_huge),
+	    cmocka_unit_test(test_scratch_apart),
 	    cmocka_unit_test(test_scratch_is_reused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

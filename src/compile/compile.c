@@ -632,13 +632,55 @@ static hel_status compile_chain(hel_program **out, hel_compile_report *report, c
 	return compile_batch(out, report, m, options);
 }
 
+/* Of the errors that are wanted, what may come of squares that are left out, and what is left for
+ * those of ciphertexts: as independent errors add up. */
+#define CUT_SHARE 0.6
+#define REST_SHARE 0.8
+
+/* The errors of squares that are left out are the program's, too. */
+static void add_errors(hel_manifest *m, double error)
+{
+	const double left_out = error / m->spread;
+	m->bits = -log2(hypot(exp2(-m->bits), left_out));
+	m->bits_contributed = -log2(hypot(exp2(-m->bits_contributed), left_out));
+	m->bits_model = m->bits;
+}
+
+/* Fewer squares than the form takes, where the bits that are wanted allow it; *out stays NULL where
+ * they do not. */
+static hel_status compile_fewer(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
+				const hel_compile_options *given)
+{
+	hel_status st = HEL_OK;
+	hel_compile_options options = *given;
+	hel_dlrm *fewer = NULL;
+	hel_squares squares;
+	double spread, largest;
+	TRY(hel_logit_spread(&spread, &largest, m, given->records));
+	const double error = spread * exp2(-wanted_bits(given->bits));
+	TRY(hel_fewer_squares(&fewer, &squares, m, given->records, CUT_SHARE * error));
+	if (!fewer)
+		goto done;
+	options.bits = wanted_bits(given->bits) - log2(REST_SHARE);
+	st = compile_chain(out, report, fewer, &options);
+	report->squares = squares;
+	if (st == HEL_OK)
+		add_errors((*out)->manifest, squares.error);
+	else if (st == HEL_ELIMIT || st == HEL_ERANGE || st == HEL_EUNSUPPORTED)
+		st = HEL_OK; /* all squares may do */
+done:
+	hel_dlrm_free(fewer);
+	return st;
+}
+
 hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 		       const hel_compile_options *given)
 {
 	hel_status st = HEL_OK;
 	hel_compile_options options = *given;
 	hel_dlrm *squared = NULL;
-	size_t squares = 0;
+	hel_squares squares = {0};
+	*out = NULL;
 	memset(report, 0, sizeof *report);
 	if (!options.machine)
 		options.machine = hel_cost_model_default();
@@ -646,8 +688,14 @@ hel_status hel_compile(hel_program **out, hel_compile_report *report, const hel_
 		st = hel_one_squaring(&squared, &squares, m);
 	if (st != HEL_EUNSUPPORTED) /* it multiplies more than once: stage by stage */
 		TRY(st);
-	st = compile_chain(out, report, squared ? squared : m, &options);
-	report->squares = squares;
+	st = HEL_OK;
+	if (squared)
+		TRY(compile_fewer(out, report, m, &options));
+	if (!*out) {
+		TRY(compile_chain(out, report, squared ? squared : m, &options));
+		report->squares = squares;
+	}
+	report->squares.rank = squares.rank;
 	report->wanted_bits = wanted_bits(options.bits);
 done:
 	hel_dlrm_free(squared);

@@ -8,6 +8,7 @@
 #include "features/schema.h"
 #include "model/dlrm.h"
 #include "model/samples.h"
+#include "one_squaring.h"
 #include "vm/shape.h"
 
 /** What a plan is made for. */
@@ -59,7 +60,8 @@ typedef struct hel_compile_report {
 	hel_cost_model machine; /* it was predicted for, and for this run */
 	size_t key_bytes, query_bytes, memory_bytes; /* memory: weights and one run */
 	double wanted_bits;			     /* what was asked for, or the default */
-	size_t squares; /* of a graph that was taken as a network of one squaring; 0: was not */
+	hel_squares
+	    squares; /* of a graph that was taken as a network of one squaring; 0: was not */
 } hel_compile_report;
 
 /** The model's graph stage by stage (stages.h), or as one squaring (one_squaring.h) where that is

@@ -1,281 +1,43 @@
 #include "one_squaring.h"
+#include "model/node.h"
+#include "quadratic_form.h"
 #include <cblas.h>
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 
-/* LAPACK: eigenvalues and eigenvectors of a symmetric matrix. */
+/* LAPACK: eigenvalues and eigenvectors of a symmetric matrix, and of one in the metric of another:
+ * vectors with a b x = value x, where x^T b x = 1. */
 extern void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda,
-		   double *w, double *work, const int *lwork, int *info);
+		   double *value, double *work, const int *lwork, int *info);
+extern void dsygv_(const int *type, const char *jobz, const char *uplo, const int *n, double *a,
+		   const int *lda, double *b, const int *ldb, double *value, double *work,
+		   const int *lwork, int *info);
 
-#define MOST_INPUTS ((size_t)4096)
-#define MOST_NUMBERS ((size_t)1 << 27) /* of all affine maps together */
 /* Eigenvalues below this share of the largest are rounding: weights have 24 bits. */
 #define ROUNDING 1e-8
+/* What moments have beside those of records, as a share of their mean: no direction has none. */
+#define LEAST_MOMENT 1e-7
+#define RANDOM_RECORDS 4096
+#define MOST_JUDGED 1024  /* records that errors are measured on */
+#define FEWEST_SQUARES 16 /* fewer save nothing */
 
-/* What enters: dense values, `dim` places per table, and a 1. */
-typedef struct form {
-	const hel_dlrm *m;
-	const hel_graph *g;
-	size_t dim, inputs; /* with the 1 */
-	size_t *column;	    /* per node: an embed node's first place within its table's */
-	double **map;	    /* per node: [width][inputs], NULL where it is no affine map */
-	double **slope; /* per node: the logit's derivative by its value, of those without map */
-	double *matrix; /* [inputs][inputs]: the logit is x^T matrix x */
-} form;
+typedef hel_quadratic_form form;
 
-static hel_status refuse(const hel_node *n, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static hel_status refuse(const hel_node *n, const char *format, ...)
-{
-	char why[200];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(why, sizeof why, format, args);
-	va_end(args);
-	return hel_fail(HEL_EUNSUPPORTED, "node '%s' (%s): %s", n->name,
-			hel_node_kind_name(n->kind), why);
-}
-
-/* --- affine maps ------------------------------------------------------------------------- */
-
-/* Where each embed node stands among the places of its table. */
-static hel_status place_tables(form *f)
+/* The form's matrix becomes eigenvectors, a row each, in the metric of moments (NULL: of all
+ * directions alike): it is the sum of value_k vector_k vector_k^T. */
+static hel_status decompose(form *f, double *value, double *moments)
 {
 	hel_status st = HEL_OK;
-	const size_t tables = f->m->schema->table_count;
-	size_t *used = NULL;
-	TRY_ALLOC(used, hel_alloc(tables, sizeof *used));
-	for (size_t i = 0; i < f->g->nodes; i++) {
-		const hel_node *n = &f->g->node[i];
-		if (n->kind != HEL_NODE_EMBED)
-			continue;
-		f->column[i] = used[n->table];
-		used[n->table] += n->width;
-		f->dim = HEL_MAX(f->dim, used[n->table]);
-	}
-	f->dim = HEL_MAX(f->dim, (size_t)1);
-	f->inputs = f->m->schema->dense_count + tables * f->dim + 1;
-	if (f->inputs > MOST_INPUTS)
-		FAIL(HEL_EUNSUPPORTED,
-		     "%zu values enter the graph, at most %zu can be taken as one quadratic form",
-		     f->inputs, MOST_INPUTS);
-done:
-	hel_free(used);
-	return st;
-}
-
-static void linear_map(const form *f, const hel_node *n, double *map)
-{
-	const hel_tensor *t = &f->m->tensor[n->tensor];
-	const float *w = hel_tensor_data(f->m, t);
-	const double *x = f->map[n->input[0]];
-	for (size_t r = 0; r < n->width; r++) {
-		for (size_t j = 0; j < n->columns[0]; j++)
-			cblas_daxpy((int)f->inputs, (double)w[r * n->columns[0] + j],
-				    x + j * f->inputs, 1, map + r * f->inputs, 1);
-		if (n->bias)
-			map[r * f->inputs + f->inputs - 1] +=
-			    (double)hel_tensor_data(f->m, &t[1])[r];
-	}
-}
-
-static void fill_map(const form *f, size_t i, double *map)
-{
-	const hel_node *n = &f->g->node[i];
-	const size_t dense = f->m->schema->dense_count;
-	const double factor = n->kind == HEL_NODE_SCALE ? n->factor : 1;
-	switch (n->kind) {
-	case HEL_NODE_DENSE:
-		for (size_t r = 0; r < n->width; r++)
-			map[r * f->inputs + r] = 1;
-		break;
-	case HEL_NODE_EMBED:
-		for (size_t r = 0; r < n->width; r++)
-			map[r * f->inputs + dense + n->table * f->dim + f->column[i] + r] = 1;
-		break;
-	case HEL_NODE_LINEAR:
-		linear_map(f, n, map);
-		break;
-	case HEL_NODE_CONCAT:
-		for (size_t k = 0; k < n->inputs; k++) {
-			const size_t numbers = f->g->node[n->input[k]].width * f->inputs;
-			if (numbers)
-				memcpy(map, f->map[n->input[k]], numbers * sizeof *map);
-			map += numbers;
-		}
-		break;
-	default: /* add, scale */
-		for (size_t k = 0; k < n->inputs; k++)
-			cblas_daxpy((int)(n->width * f->inputs), factor, f->map[n->input[k]], 1,
-				    map, 1);
-	}
-}
-
-static bool multiplies(const hel_node *n)
-{
-	return n->kind == HEL_NODE_MULTIPLY || n->kind == HEL_NODE_DOT ||
-	       n->kind == HEL_NODE_ACTIVATION;
-}
-
-static hel_status fill_maps(form *f)
-{
-	hel_status st = HEL_OK;
-	size_t numbers = 0;
-	for (size_t i = 0; i < f->g->nodes; i++) {
-		const hel_node *n = &f->g->node[i];
-		bool affine = !multiplies(n);
-		for (size_t k = 0; k < n->inputs; k++)
-			affine &= f->map[n->input[k]] != NULL;
-		if (!affine) {
-			TRY_ALLOC(f->slope[i], hel_alloc(n->width, sizeof(double)));
-			continue;
-		}
-		numbers += n->width * f->inputs;
-		if (numbers > MOST_NUMBERS)
-			TRY(refuse(n, "the affine maps up to it are too large to multiply out"));
-		TRY_ALLOC(f->map[i], hel_alloc(n->width * f->inputs + 1, sizeof(double)));
-		fill_map(f, i, f->map[i]);
-	}
-done:
-	return st;
-}
-
-/* --- the form, from the logit back ----------------------------------------------------------- */
-
-/* matrix += factor (x y^T + y x^T) / 2 */
-static void add_product(form *f, double factor, const double *x, const double *y)
-{
-	if (factor != 0)
-		cblas_dsyr2(CblasRowMajor, CblasUpper, (int)f->inputs, factor / 2, x, 1, y, 1,
-			    f->matrix, (int)f->inputs);
-}
-
-/* matrix += factor x, a linear form */
-static void add_linear(form *f, double factor, const double *x)
-{
-	const size_t last = f->inputs - 1;
-	for (size_t k = 0; k < last; k++)
-		f->matrix[k * f->inputs + last] += factor * x[k] / 2;
-	f->matrix[last * f->inputs + last] += factor * x[last];
-}
-
-/* The derivative of the logit by element k of node n is `slope`. */
-static void receive(form *f, uint32_t node, size_t k, double slope)
-{
-	if (f->map[node])
-		add_linear(f, slope, f->map[node] + k * f->inputs);
-	else
-		f->slope[node][k] += slope;
-}
-
-static void send_products(form *f, const hel_node *n, const double *slope)
-{
-	double *const *map = f->map;
-	const hel_activation act = n->activation;
-	const double a = act.kind == HEL_ACT_SQUARE ? 1 : act.a,
-		     b = act.kind == HEL_ACT_SQUARE ? 0 : act.b;
-	const size_t dim = f->g->node[n->input[0]].width, width = f->inputs;
-	if (n->kind == HEL_NODE_DOT) {
-		for (size_t i = 0; i < n->inputs; i++)
-			for (size_t j = n->upper ? i + !n->self : 0;
-			     j < (n->upper ? n->inputs : i + n->self); j++, slope++)
-				for (size_t k = 0; k < dim; k++)
-					add_product(f, *slope, map[n->input[i]] + k * width,
-						    map[n->input[j]] + k * width);
-		return;
-	}
-	for (size_t k = 0; k < n->width; k++) {
-		const double *x = map[n->input[0]] + k * width;
-		if (n->kind == HEL_NODE_MULTIPLY) {
-			add_product(f, slope[k], x, map[n->input[1]] + k * width);
-		} else {
-			add_product(f, slope[k] * a, x, x);
-			add_linear(f, slope[k] * b, x);
-		}
-	}
-}
-
-static void send_linear(form *f, const hel_node *n, const double *slope)
-{
-	const hel_tensor *t = &f->m->tensor[n->tensor];
-	const float *w = hel_tensor_data(f->m, t);
-	for (size_t j = 0; j < n->columns[0]; j++) {
-		double sum = 0;
-		for (size_t r = 0; r < n->width; r++)
-			sum += slope[r] * (double)w[r * n->columns[0] + j];
-		receive(f, n->input[0], j, sum);
-	}
-	for (size_t r = 0; n->bias && r < n->width; r++)
-		f->matrix[f->inputs * f->inputs - 1] +=
-		    slope[r] * (double)hel_tensor_data(f->m, &t[1])[r];
-}
-
-static void send_copies(form *f, const hel_node *n, const double *slope)
-{
-	for (size_t i = 0, at = 0; i < n->inputs; i++) {
-		const size_t width = f->g->node[n->input[i]].width;
-		const double factor = n->kind == HEL_NODE_SCALE ? n->factor : 1;
-		for (size_t k = 0; k < width; k++)
-			receive(f, n->input[i], k, factor * slope[at + k]);
-		at += n->kind == HEL_NODE_CONCAT ? width : 0;
-	}
-}
-
-static hel_status check_product(const form *f, const hel_node *n)
-{
-	if (n->kind == HEL_NODE_ACTIVATION &&
-	    (f->m->approximation ||
-	     (n->activation.kind != HEL_ACT_SQUARE && n->activation.kind != HEL_ACT_QUADRATIC)))
-		return refuse(n, "in a graph that is not the DLRM with concatenation, activations "
-				 "are square or quadratic");
-	for (size_t k = 0; k < n->inputs; k++)
-		if (!f->map[n->input[k]])
-			return refuse(n,
-				      "it multiplies what is a product already ('%s'); a graph "
-				      "that is not the DLRM with concatenation may multiply a "
-				      "record once",
-				      f->g->node[n->input[k]].name);
-	return HEL_OK;
-}
-
-static hel_status fill_matrix(form *f)
-{
-	hel_status st = HEL_OK;
-	const size_t last = f->g->nodes - 1;
-	TRY_ALLOC(f->matrix, hel_alloc(f->inputs * f->inputs, sizeof *f->matrix));
-	receive(f, (uint32_t)last, 0, 1);
-	for (size_t i = f->g->nodes; i-- > 0;) {
-		const hel_node *n = &f->g->node[i];
-		if (f->map[i])
-			continue;
-		if (multiplies(n)) {
-			TRY(check_product(f, n));
-			send_products(f, n, f->slope[i]);
-		} else if (n->kind == HEL_NODE_LINEAR)
-			send_linear(f, n, f->slope[i]);
-		else
-			send_copies(f, n, f->slope[i]);
-	}
-done:
-	return st;
-}
-
-/* --- the network --------------------------------------------------------------------------------
- */
-
-/* matrix becomes its eigenvectors, a row each; value their eigenvalues. */
-static hel_status decompose(form *f, double *value)
-{
-	hel_status st = HEL_OK;
-	const int n = (int)f->inputs, room = 8 * n;
+	const int n = (int)f->inputs, room = 8 * n, type = 2;
 	double *work = NULL;
 	int info;
 	openblas_set_num_threads(1); /* the same bits on every machine's number of cores */
 	TRY_ALLOC(work, hel_alloc((size_t)room, sizeof *work));
 	/* row by row above the diagonal is column by column below it */
-	dsyev_("V", "L", &n, f->matrix, &n, value, work, &room, &info);
+	if (moments)
+		dsygv_(&type, "V", "L", &n, f->matrix, &n, moments, &n, value, work, &room, &info);
+	else
+		dsyev_("V", "L", &n, f->matrix, &n, value, work, &room, &info);
 	if (info)
 		FAIL(HEL_ERANGE, "the graph's quadratic form has no eigenvectors: its weights are "
 				 "too large");
@@ -283,6 +45,9 @@ done:
 	hel_free(work);
 	return st;
 }
+
+/* --- the network of some squares ----------------------------------------------------------------
+ */
 
 static void copy_tables(const form *f, hel_dlrm *to)
 {
@@ -297,14 +62,17 @@ static void copy_tables(const form *f, hel_dlrm *to)
 	}
 }
 
-static hel_status build(hel_dlrm **out, const form *f, const double *value, size_t squares,
-			double least)
+/* value: 0 of those that are left out. */
+static hel_status build(hel_dlrm **out, const form *f, const double *value)
 {
 	hel_status st = HEL_OK;
 	hel_dlrm_config c = f->m->config;
 	hel_schema *schema = NULL;
 	char *text = NULL;
 	hel_dlrm *m = NULL;
+	size_t squares = 0;
+	for (size_t r = 0; r < f->inputs; r++)
+		squares += value[r] != 0;
 	c.architecture = HEL_ARCHITECTURE_MLP;
 	c.members = 1;
 	c.embedding_dim = (uint32_t)f->dim;
@@ -323,7 +91,7 @@ static hel_status build(hel_dlrm **out, const form *f, const double *value, size
 	const size_t inputs = f->inputs - 1;
 	for (size_t r = 0; r < f->inputs; r++) {
 		const double *vector = f->matrix + r * f->inputs, root = sqrt(fabs(value[r]));
-		if (fabs(value[r]) <= least)
+		if (value[r] == 0)
 			continue;
 		for (size_t k = 0; k < inputs; k++)
 			weight[k] = (float)(root * vector[k]);
@@ -340,43 +108,178 @@ done:
 	return st;
 }
 
-static void form_clear(form *f)
+/* Eigenvalues that are rounding become 0; the number of others. */
+static size_t drop_rounding(double *value, size_t count)
 {
-	for (size_t i = 0; i < f->g->nodes; i++) {
-		if (f->map)
-			hel_free(f->map[i]);
-		if (f->slope)
-			hel_free(f->slope[i]);
+	size_t rank = 0;
+	double most = 0;
+	for (size_t i = 0; i < count; i++)
+		most = fmax(most, fabs(value[i]));
+	for (size_t i = 0; i < count; i++) {
+		if (fabs(value[i]) <= ROUNDING * most)
+			value[i] = 0;
+		rank += value[i] != 0;
 	}
-	hel_free(f->map);
-	hel_free(f->slope);
-	hel_free(f->column);
-	hel_free(f->matrix);
+	return rank;
 }
 
-hel_status hel_one_squaring(hel_dlrm **out, size_t *squares, const hel_dlrm *m)
+hel_status hel_one_squaring(hel_dlrm **out, hel_squares *squares, const hel_dlrm *m)
 {
 	hel_status st = HEL_OK;
-	form f = {.m = m, .g = m->graph};
-	double *value = NULL, most = 0;
-	TRY_ALLOC(f.map, hel_alloc(f.g->nodes, sizeof *f.map));
-	TRY_ALLOC(f.slope, hel_alloc(f.g->nodes, sizeof *f.slope));
-	TRY_ALLOC(f.column, hel_alloc(f.g->nodes, sizeof *f.column));
-	TRY(place_tables(&f));
-	TRY(fill_maps(&f));
-	TRY(fill_matrix(&f));
+	form f = {.g = NULL};
+	double *value = NULL;
+	TRY(hel_quadratic_form_new(&f, m));
 	TRY_ALLOC(value, hel_alloc(f.inputs, sizeof *value));
-	TRY(decompose(&f, value));
-	for (size_t i = 0; i < f.inputs; i++)
-		most = fmax(most, fabs(value[i]));
-	*squares = 0;
-	for (size_t i = 0; i < f.inputs; i++)
-		*squares += fabs(value[i]) > ROUNDING * most;
-	if (!*squares)
+	TRY(decompose(&f, value, NULL));
+	squares->rank = squares->kept = drop_rounding(value, f.inputs);
+	squares->error = 0;
+	if (!squares->rank)
 		FAIL(HEL_EUNSUPPORTED, "the graph's score is 0 for every record");
-	TRY(build(out, &f, value, *squares, ROUNDING * most));
+	TRY(build(out, &f, value));
 done:
 	hel_free(value);
-	form_clear(&f);
+	hel_quadratic_form_clear(&f);
+	return st;
+}
+
+/* --- fewer squares ------------------------------------------------------------------------------
+ */
+
+static hel_status random_samples(hel_samples *out, const hel_schema *schema)
+{
+	static const uint8_t seed[HEL_SEED_BYTES] = "squares";
+	hel_prng random;
+	const hel_status st = hel_samples_reserve(out, schema, RANDOM_RECORDS);
+	if (st != HEL_OK)
+		return st;
+	hel_prng_init(&random, seed, 0);
+	for (; out->count < RANDOM_RECORDS; out->count++)
+		hel_schema_random(schema, &random, out->value + out->count * out->dense,
+				  out->hot + out->count * out->hots);
+	return HEL_OK;
+}
+
+/* What enters for one record. */
+static void fill_inputs(double *x, const form *f, const hel_samples *s, size_t record)
+{
+	const hel_record_pass pass = {
+	    .m = f->m, .dense = s->value + record * s->dense, .hots = s->hot + record * s->hots};
+	memset(x, 0, f->inputs * sizeof *x);
+	if (s->dense)
+		memcpy(x, pass.dense, s->dense * sizeof *x);
+	for (size_t i = 0; i < f->g->nodes; i++) {
+		const hel_node *n = &f->g->node[i];
+		if (n->kind == HEL_NODE_EMBED)
+			hel_node_type_of(n->kind)->evaluate(
+			    &pass, n, x + s->dense + n->table * f->dim + f->column[i]);
+	}
+	x[f->inputs - 1] = 1;
+}
+
+/* Adds the mean of x x^T over every other record. */
+static hel_status add_moments(double *moments, const form *f, const hel_samples *s)
+{
+	hel_status st = HEL_OK;
+	const size_t count = (s->count + 1) / 2;
+	double *x = NULL;
+	if (!count)
+		return HEL_OK;
+	TRY_ALLOC(x, hel_alloc(count * f->inputs, sizeof *x));
+	for (size_t i = 0; i < count; i++)
+		fill_inputs(x + i * f->inputs, f, s, 2 * i);
+	cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)f->inputs, (int)count,
+		    1 / (double)count, x, (int)f->inputs, 1, moments, (int)f->inputs);
+done:
+	hel_free(x);
+	return st;
+}
+
+/* The eigenvalues of the form, its matrix the vectors, as records weigh them. */
+static hel_status weigh(double *value, form *f, const hel_samples *given, const hel_samples *random)
+{
+	hel_status st = HEL_OK;
+	double *moments = NULL, trace = 0;
+	TRY_ALLOC(moments, hel_alloc(f->inputs * f->inputs, sizeof *moments));
+	TRY(add_moments(moments, f, random));
+	if (given)
+		TRY(add_moments(moments, f, given));
+	for (size_t i = 0; i < f->inputs; i++)
+		trace += moments[i * (f->inputs + 1)];
+	for (size_t i = 0; i < f->inputs; i++)
+		moments[i * (f->inputs + 1)] += LEAST_MOMENT * trace / (double)f->inputs;
+	TRY(decompose(f, value, moments));
+done:
+	hel_free(moments);
+	return st;
+}
+
+/* The largest eigenvalues, as many of either sign: so that they pair up (lower_logit.c). */
+static void keep_largest(double *kept, const double *value, size_t count, size_t most)
+{
+	size_t low = 0, high = count; /* they rise */
+	memset(kept, 0, count * sizeof *kept);
+	for (size_t n = 0; n < most / 2 && low < count && value[low] < 0; n++, low++)
+		kept[low] = value[low];
+	for (size_t n = 0; n < most / 2 && high > low && value[high - 1] > 0; n++, high--)
+		kept[high - 1] = value[high - 1];
+}
+
+/* Mean |difference| of two models' logits on records that had no part in moments. */
+static hel_status compare(double *error, const hel_dlrm *a, const hel_dlrm *b, const hel_samples *s)
+{
+	hel_status st = HEL_OK;
+	const size_t count = s->count / 2, judged = HEL_MIN(count, (size_t)MOST_JUDGED);
+	double sum = 0, x, y;
+	for (size_t i = 0; i < judged; i++) {
+		const size_t row = 2 * (i * count / judged) + 1;
+		TRY(hel_dlrm_logit(&x, a, s->value + row * s->dense, s->hot + row * s->hots));
+		TRY(hel_dlrm_logit(&y, b, s->value + row * s->dense, s->hot + row * s->hots));
+		sum += fabs(x - y);
+	}
+	*error = judged ? sum / (double)judged : INFINITY;
+done:
+	return st;
+}
+
+hel_status hel_fewer_squares(hel_dlrm **out, hel_squares *squares, const hel_dlrm *m,
+			     const hel_samples *given, double error)
+{
+	hel_status st = HEL_OK;
+	form f = {.g = NULL};
+	double *value = NULL, *kept = NULL;
+	hel_samples random = {0};
+	hel_dlrm *fewer = NULL;
+	*out = NULL;
+	given = given && given->count ? given : NULL;
+	TRY(hel_quadratic_form_new(&f, m));
+	TRY_ALLOC(value, hel_alloc(f.inputs, sizeof *value));
+	TRY_ALLOC(kept, hel_alloc(f.inputs, sizeof *kept));
+	TRY(random_samples(&random, m->schema));
+	TRY(weigh(value, &f, given, &random));
+	squares->rank = drop_rounding(value, f.inputs);
+	for (size_t most = (size_t)1 << hel_log2_ceil(squares->rank) >> 1; most >= FEWEST_SQUARES;
+	     most /= 2) {
+		double apart;
+		keep_largest(kept, value, f.inputs, most);
+		TRY(build(&fewer, &f, kept));
+		TRY(compare(&apart, m, fewer, given ? given : &random));
+		if (!(apart <= error))
+			break;
+		hel_dlrm_free(*out);
+		*out = fewer;
+		fewer = NULL;
+		squares->kept = (*out)->config.top[0];
+		squares->error = apart;
+	}
+done:
+	if (st != HEL_OK) {
+		hel_dlrm_free(*out);
+		*out = NULL;
+	}
+	hel_samples_clear(&random);
+	hel_dlrm_free(fewer);
+	hel_free(value);
+	hel_free(kept);
+	hel_quadratic_form_clear(&f);
 	return st;
 }

@@ -9,11 +9,26 @@
 #define HEL_ONE_SQUARING_H
 
 #include "model/dlrm.h"
+#include "model/samples.h"
+
+typedef struct hel_squares {
+	size_t rank;  /* squares that the form takes */
+	size_t kept;  /* of them, the layer's width */
+	double error; /* mean |difference| of logits on records for those that are not kept */
+} hel_squares;
 
 /** A chain (model/chain.h) with the same scores: tables side by side where several nodes read one,
- *  one layer of squares, their sum. *squares is the layer's width: the form's rank.
+ *  one layer of squares, their sum.
  *  Cost: an eigendecomposition as wide as what enters.
  *  @retval HEL_EUNSUPPORTED names the node that multiplies products, or that is no polynomial. */
-HEL_CHECKED hel_status hel_one_squaring(hel_dlrm **out, size_t *squares, const hel_dlrm *m);
+HEL_CHECKED hel_status hel_one_squaring(hel_dlrm **out, hel_squares *squares, const hel_dlrm *m);
+
+/** With the fewest squares, a power of two, that change logits by at most `error` on average;
+ *  *out stays NULL where no fewer than all do, by a factor. Those kept say most of the form on
+ *  records: the eigenvectors in the metric of their second moments, those of the given ones and of
+ *  random ones, so that no row of a table is forgotten. The error is measured on given records
+ *  (random ones where there are none) that had no part in the choice. */
+HEL_CHECKED hel_status hel_fewer_squares(hel_dlrm **out, hel_squares *squares, const hel_dlrm *m,
+					 const hel_samples *given, double error);
 
 #endif

@@ -1,6 +1,7 @@
 /* Graphs that multiply a record once: the network of one squaring scores as they do, and so does
  * its program on ciphertexts. Graphs that multiply twice are refused by the node's name. */
 #include "../features/cohort.h"
+#include "compile/compile.h"
 #include "compile/one_squaring.h"
 #include "model/samples.h"
 #include "model/train.h"
@@ -35,7 +36,7 @@ static void test_scores(void **state)
 			hel_schema *schema;
 			hel_dlrm *m, *squared;
 			hel_samples s;
-			size_t squares;
+			hel_squares squares;
 			double want, got, worst = 0;
 			assert_ok(
 			    hel_dlrm_config_from_json(&c, once[i].config, strlen(once[i].config)));
@@ -57,14 +58,90 @@ static void test_scores(void **state)
 				worst = fmax(worst, fabs(got - want) / fmax(1, fabs(want)));
 			}
 			print_message("%s, base %u: %zu squares, error %.2g\n",
-				      hel_architecture_name(c.architecture), base, squares, worst);
+				      hel_architecture_name(c.architecture), base, squares.kept,
+				      worst);
 			assert_less(worst, 2e-6);
-			assert_true(squares <= once[i].squares);
+			assert_true(squares.kept <= once[i].squares);
 			hel_samples_clear(&s);
 			hel_dlrm_free(m);
 			hel_dlrm_free(squared);
 		}
 	hel_records_clear(&r);
+}
+
+/* Mean |difference| of two models on records, and the spread of the first. */
+static double apart(double *spread, const hel_dlrm *a, const hel_dlrm *b, const hel_samples *s)
+{
+	double sum = 0, mean = 0, squares = 0, x, y;
+	for (size_t k = 0; k < s->count; k++) {
+		assert_ok(hel_dlrm_logit(&x, a, s->value + k * s->dense, s->hot + k * s->hots));
+		assert_ok(hel_dlrm_logit(&y, b, s->value + k * s->dense, s->hot + k * s->hots));
+		sum += fabs(x - y) / (double)s->count;
+		mean += x / (double)s->count;
+		squares += x * x / (double)s->count;
+	}
+	*spread = sqrt(squares - mean * mean);
+	return sum;
+}
+
+/* A cross layer, trained, and what it was trained on. */
+static void make_cross(hel_dlrm **m, hel_samples *s)
+{
+	static const char text[] = "{\"architecture\": \"dcn\", \"top\": [1]}";
+	hel_records r;
+	hel_dlrm_config c;
+	hel_schema *schema;
+	make_cohort(&r, 600, 1);
+	assert_ok(hel_dlrm_config_from_json(&c, text, strlen(text)));
+	c.training.epochs = 10;
+	assert_ok(hel_schema_fit(&schema, hel_dataset_by_name("heart"), &r, NULL, r.count, 3, 0));
+	assert_ok(hel_dlrm_new(m, &c, schema, 3));
+	assert_ok(hel_samples_new(s, schema, &r, NULL, r.count, HEL_UNKNOWN_IS_ERROR));
+	assert_ok(hel_dlrm_train(*m, s, NULL));
+	hel_records_clear(&r);
+}
+
+/* The more error is allowed, the fewer squares; it is what it is said to be; and compiling adds it
+ * to the program's. */
+static void test_fewer(void **state)
+{
+	(void)state;
+	hel_dlrm *m, *all, *fewer;
+	hel_samples s;
+	hel_squares whole, kept;
+	double spread;
+	size_t before = SIZE_MAX;
+	make_cross(&m, &s);
+	assert_ok(hel_one_squaring(&all, &whole, m));
+	for (int given = 0; given < 2; given++, before = SIZE_MAX)
+		for (double error = 1e-9; error < 1; error *= 10) {
+			assert_ok(hel_fewer_squares(&fewer, &kept, m, given ? &s : NULL, error));
+			if (!fewer)
+				continue;
+			const double found = apart(&spread, m, fewer, &s);
+			print_message("%.0e allowed: %zu of %zu squares, error %.2g, found %.2g\n",
+				      error, kept.kept, whole.rank, kept.error, found);
+			assert_true(kept.kept < whole.rank && kept.kept <= before);
+			assert_less(kept.error, error);
+			if (given)
+				assert_true(found < 2 * kept.error && found > kept.error / 2);
+			before = kept.kept;
+			hel_dlrm_free(fewer);
+		}
+	hel_compile_options o = {.bits = 4, .records = &s, .max_log_n = 14};
+	hel_compile_report report;
+	hel_program *p;
+	assert_ok(hel_compile(&p, &report, m, &o));
+	print_message("compiled: %zu of %zu squares, %.2f bits\n", report.squares.kept,
+		      report.squares.rank, p->manifest->bits);
+	assert_true(report.squares.kept < report.squares.rank);
+	assert_true(p->manifest->bits >= o.bits - HEL_BITS_SHORT);
+	assert_true(p->manifest->bits <= log2(p->manifest->spread / report.squares.error) + 1e-9);
+	hel_compile_report_clear(&report);
+	hel_program_free(p);
+	hel_samples_clear(&s);
+	hel_dlrm_free(all);
+	hel_dlrm_free(m);
 }
 
 static void test_refusals(void **state)
@@ -86,7 +163,7 @@ static void test_refusals(void **state)
 		hel_dlrm_config c;
 		hel_schema *schema;
 		hel_dlrm *m, *squared = NULL;
-		size_t squares;
+		hel_squares squares;
 		assert_ok(hel_dlrm_config_from_json(&c, twice[i].config, strlen(twice[i].config)));
 		assert_ok(
 		    hel_schema_fit(&schema, hel_dataset_by_name("heart"), &r, NULL, r.count, 3, 0));
@@ -103,6 +180,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_scores),
+	    cmocka_unit_test(test_fewer),
 	    cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,9 +165,15 @@ static void report_bounds(const hel_args *args, json_t *out, const hel_manifest 
 	char records[64] = "random records; --data FILE: for real ones";
 	if (given)
 		snprintf(records, sizeof records, "records of --data");
-	if (r->squares)
+	if (r->squares.rank)
 		hel_say(args, "the graph is one quadratic form: compiled as %zu squares\n",
-			r->squares);
+			r->squares.kept);
+	if (r->squares.kept < r->squares.rank)
+		hel_say(args,
+			"%zu squares are left out, which changes logits by %.2g on average (%.1f "
+			"bits); --bits keeps more\n",
+			r->squares.rank - r->squares.kept, r->squares.error,
+			log2(m->spread / r->squares.error));
 	hel_say(args, "errors predicted for %s\n", records);
 	if (m->measured)
 		hel_say(args,
@@ -178,11 +184,13 @@ static void report_bounds(const hel_args *args, json_t *out, const hel_manifest 
 	else
 		hel_say(args, "bounds proved for every record: |logit| stays below %.4g\n",
 			m->bound);
-	json_object_update_new(out, json_pack("{s:s, s:f, s:f, s:s, s:I}", "bounds",
+	json_object_update_new(out, json_pack("{s:s, s:f, s:f, s:s, s:I, s:I, s:f}", "bounds",
 					      m->measured ? "measured" : "proved", "bound",
 					      m->bound, "head_room_bits", r->shape.head_room,
 					      "records", given ? "data" : "random", "squares",
-					      (json_int_t)r->squares));
+					      (json_int_t)r->squares.kept, "squares_left_out",
+					      (json_int_t)(r->squares.rank - r->squares.kept),
+					      "error_left_out", r->squares.error));
 }
 
 /* Where the predicted time goes. */

@@ -49,6 +49,55 @@ static json_t *codings_json(const hel_blocks *b)
 			 (json_int_t)b->shape.selections);
 }
 
+/* The nodes that are part of a stage's maps: those behind `node` that no stage computes. */
+static void gather(bool *in, const hel_stages *s, uint32_t node)
+{
+	const hel_graph *g = s->model->graph;
+	in[node] = true;
+	for (uint32_t i = node + 1; i-- > 0;)
+		for (size_t k = 0; in[i] && k < g->node[i].inputs; k++)
+			in[g->node[i].input[k]] |=
+			    s->node_stage[g->node[i].input[k]] == HEL_MULTIPLIED_OUT;
+}
+
+/* What a stage computes of the graph: names, in order; tables as how many. */
+static hel_status nodes_json(json_t **out, const hel_stages *s, size_t stage)
+{
+	hel_status st = HEL_OK;
+	const hel_graph *g = s->model->graph;
+	const bool lookup = s->stage[stage].map == HEL_MAP_TABLES;
+	bool *in = NULL, looked_up = false, mapped = false;
+	size_t tables = 0;
+	TRY_ALLOC(in, hel_alloc(g->nodes, sizeof *in));
+	for (size_t i = 0; i < s->count; i++)
+		looked_up |= s->stage[i].map == HEL_MAP_TABLES;
+	for (uint32_t i = 0; i < g->nodes; i++)
+		if (lookup)
+			in[i] = g->node[i].kind == HEL_NODE_EMBED;
+		else if (s->node_stage[i] == (int)stage) {
+			gather(in, s, i);
+			mapped = true;
+		}
+	if (stage + 1 == s->count)
+		gather(in, s, (uint32_t)g->nodes - 1);
+	else if (!mapped && !lookup)
+		in[s->stage[stage].node] = true;
+	*out = json_array();
+	for (size_t i = 0; i < g->nodes; i++)
+		if (in[i] && g->node[i].kind == HEL_NODE_EMBED)
+			tables += lookup || !looked_up;
+		else if (in[i])
+			json_array_append_new(*out, json_string(g->node[i].name));
+	if (tables) {
+		char text[40];
+		snprintf(text, sizeof text, "%zu table%s", tables, tables > 1 ? "s" : "");
+		json_array_insert_new(*out, 0, json_string(text));
+	}
+done:
+	hel_free(in);
+	return st;
+}
+
 static json_t *stage_json(const hel_stages *s, size_t i, const hel_plan *plan)
 {
 	const hel_stage *stage = &s->stage[i];
@@ -64,14 +113,14 @@ static json_t *stage_json(const hel_stages *s, size_t i, const hel_plan *plan)
 					  : json_string(s->stage[stage->source[j].stage].name));
 	}
 	json_t *o = json_pack(
-	    "{s:s, s:o, s:i, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:b, s:I, s:f, s:f}",
-	    "name", stage->name, "from", from, "level", (int)hel_stage_level(s, i), "columns",
-	    width, "rows", (json_int_t)stage->rows, "then", hel_stage_then_name(stage->then),
-	    "client", fresh_json(k), "babies", bits_json(k->baby_bits), "giants",
-	    bits_json(k->giant_bits), "folds", bits_json(k->folds), "fold_radix",
-	    (int)k->fold_radix, "out", bits_json(hel_layout_mask(&k->out)), "product",
-	    hel_stage_multiplies(stage), "blocks", blocks, "ms", ms(n->value), "up_to_here_ms",
-	    ms(n->up_to_here));
+	    "{s:s, s:o, s:i, s:i, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:b, s:I, s:f, s:f}",
+	    "name", stage->name, "from", from, "level", (int)hel_stage_level(s, i), "ends",
+	    (int)hel_stage_end(s, i), "columns", width, "rows", (json_int_t)stage->rows, "then",
+	    hel_stage_then_name(stage->then), "client", fresh_json(k), "babies",
+	    bits_json(k->baby_bits), "giants", bits_json(k->giant_bits), "folds",
+	    bits_json(k->folds), "fold_radix", (int)k->fold_radix, "out",
+	    bits_json(hel_layout_mask(&k->out)), "product", hel_stage_multiplies(stage), "blocks",
+	    blocks, "ms", ms(n->value), "up_to_here_ms", ms(n->up_to_here));
 	if (k->blocks)
 		json_object_set_new(o, "lookup", codings_json(k->blocks));
 	if (n->has_runner_up)
@@ -101,8 +150,12 @@ hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *pla
 	hel_status st = HEL_OK;
 	json_t *stages = json_array(), *others = json_array(), *all = NULL;
 	char *text = NULL;
-	for (size_t i = 0; i < s->count; i++)
-		json_array_append_new(stages, stage_json(s, i, plan));
+	for (size_t i = 0; i < s->count; i++) {
+		json_t *stage = stage_json(s, i, plan), *nodes = NULL;
+		json_array_append_new(stages, stage);
+		TRY(nodes_json(&nodes, s, i));
+		json_object_set_new(stage, "nodes", nodes);
+	}
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(others, alternative_json(&alternatives[i]));
 	all = json_pack("{s:s, s:i, s:i, s:f, s:O, s:O}", "objective", objective, "log_n",

@@ -341,12 +341,16 @@ static hel_status lower_from(hel_lowering *l, uint32_t i)
 	TRY_ALLOC(in, hel_alloc(n->inputs, sizeof(*in)));
 	for (size_t k = 0; k < n->inputs; k++)
 		in[k] = &l->value[n->input[k]];
+	l->s->node = i;
 	st = lower_node(&l->value[i], l, i, in);
 	if (st == HEL_ELIMIT) {
 		char why[200];
 		snprintf(why, sizeof why, "%s", hel_error_detail());
 		FAIL(st, "node '%s' (%s): %s", n->name, hel_node_kind_name(n->kind), why);
 	}
+	TRY(st);
+	if (hel_node_multiplies(n->kind) && l->value[i].parts && l->value[i].part[0].of >= 0)
+		l->s->node_stage[i] = l->value[i].part[0].of;
 	for (size_t k = 0; k < n->inputs; k++)
 		if (l->reader[n->input[k]] == i)
 			hel_expression_clear(&l->value[n->input[k]]);
@@ -425,6 +429,9 @@ hel_status hel_stages_new(hel_stages **out, const hel_dlrm *m, hel_way way)
 	TRY_ALLOC(s->coding, hel_alloc(m->schema->table_count + 1, sizeof *s->coding));
 	TRY_ALLOC(s->order, hel_alloc(m->schema->table_count + 1, sizeof *s->order));
 	hel_lower_codings(s);
+	TRY_ALLOC(s->node_stage, hel_alloc(m->graph->nodes, sizeof *s->node_stage));
+	for (size_t i = 0; i < m->graph->nodes; i++)
+		s->node_stage[i] = HEL_MULTIPLIED_OUT;
 	TRY_ALLOC(s->stage, hel_alloc(HEL_MAX_STAGES, sizeof *s->stage));
 	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
 	l->s = s;

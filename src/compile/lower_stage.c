@@ -115,6 +115,9 @@ void hel_lower_pop(hel_lowering *l)
 {
 	hel_lower_forget(l, --l->s->count);
 	hel_stage_clear(&l->s->stage[l->s->count]);
+	for (size_t i = 0; i < l->g->nodes; i++)
+		if (l->s->node_stage[i] == (int)l->s->count)
+			l->s->node_stage[i] = HEL_STAGE_PENDING;
 }
 
 /* Whether tables are looked up before it, once. */

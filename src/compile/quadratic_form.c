@@ -97,19 +97,13 @@ static void fill_map(const form *f, size_t i, double *map)
 	}
 }
 
-static bool multiplies(const hel_node *n)
-{
-	return n->kind == HEL_NODE_MULTIPLY || n->kind == HEL_NODE_DOT ||
-	       n->kind == HEL_NODE_ACTIVATION;
-}
-
 static hel_status fill_maps(form *f)
 {
 	hel_status st = HEL_OK;
 	size_t numbers = 0;
 	for (size_t i = 0; i < f->g->nodes; i++) {
 		const hel_node *n = &f->g->node[i];
-		bool affine = !multiplies(n);
+		bool affine = !hel_node_multiplies(n->kind);
 		for (size_t k = 0; k < n->inputs; k++)
 			affine &= f->map[n->input[k]] != NULL;
 		if (!affine) {
@@ -234,7 +228,7 @@ static hel_status fill_matrix(form *f)
 		const hel_node *n = &f->g->node[i];
 		if (f->map[i])
 			continue;
-		if (multiplies(n)) {
+		if (hel_node_multiplies(n->kind)) {
 			TRY(check_product(f, n));
 			send_products(f, n, f->slope[i]);
 		} else if (n->kind == HEL_NODE_LINEAR)

@@ -66,6 +66,7 @@ typedef struct hel_stage {
 	uint32_t *place; /* the table in each */
 	bool self;	 /* pairs of one and the same, too */
 	unsigned level;	 /* at which its affine maps are taken */
+	uint32_t node;	 /* the graph's, for which it was made */
 } hel_stage;
 
 const char *hel_stage_then_name(hel_stage_then then);

@@ -13,6 +13,10 @@ hel_status hel_stages_add(hel_stage **out, hel_stages *s, const char *name, size
 	snprintf(stage->name, sizeof stage->name, "%s", name);
 	stage->rows = rows;
 	stage->factors = factors;
+	stage->node = s->node;
+	for (size_t i = 0; i < s->model->graph->nodes; i++)
+		if (s->node_stage[i] == HEL_STAGE_PENDING)
+			s->node_stage[i] = (int)s->count;
 	s->count++;
 done:
 	return st;
@@ -30,6 +34,7 @@ void hel_stages_free(hel_stages *s)
 	hel_free(s->table);
 	hel_free(s->rows);
 	hel_free(s->falling);
+	hel_free(s->node_stage);
 	hel_free(s);
 }
 

@@ -4,6 +4,11 @@
 
 #include "stage.h"
 
+/** A node that is part of the maps of all stages that read it. */
+#define HEL_MULTIPLIED_OUT (-1)
+/** One whose stage was taken back: the next one computes it. */
+#define HEL_STAGE_PENDING (-2)
+
 /** Which of the identities below are used where they can be, and how tables' entries travel. */
 typedef struct hel_way {
 	bool monomials, fuse, sum;
@@ -36,6 +41,8 @@ typedef struct hel_stages {
 	const float **table;	/* per table: [entries][dim]; of `rows` or the model's */
 	float *rows;
 	uint32_t *falling; /* tables by falling size, whose blocks stand so; NULL: in order */
+	uint32_t node;	   /* that is being lowered */
+	int *node_stage;   /* per node: the stage that computes it, or HEL_MULTIPLIED_OUT */
 } hel_stages;
 
 /** Whether a way may differ from the same without what it uses. */

@@ -72,6 +72,11 @@ HEL_CHECKED hel_status hel_graph_add(hel_graph *g, const hel_node *n);
  *  @retval HEL_EFORMAT names the node. */
 HEL_CHECKED hel_status hel_graph_check(const hel_graph *g);
 const char *hel_node_kind_name(hel_node_kind kind);
+/** All others are affine. */
+static inline bool hel_node_multiplies(hel_node_kind kind)
+{
+	return kind == HEL_NODE_MULTIPLY || kind == HEL_NODE_DOT || kind == HEL_NODE_ACTIVATION;
+}
 
 /** An array of objects: "name", "kind", "inputs" (names of nodes before it), and what the kind has.
  */

@@ -171,12 +171,42 @@ static void test_levels(void **state)
 	}
 }
 
+/* Which stage computes a node, as inspect shows it: every product has one, and affine nodes have
+ * none. Stages that were taken back hand over theirs. */
+static void test_nodes(void **state)
+{
+	(void)state;
+	static const char *const config[] = {
+	    "{\"architecture\": \"dcn\", \"cross_layers\": 2, \"top\": [1]}",
+	    "{\"architecture\": \"deepfm\", \"top\": [7, 5, 1]}",
+	    "{\"architecture\": \"two-tower\", \"top\": [6, 4, 1]}",
+	    "{\"architecture\": \"mlp\", \"top\": [7, 5, 1], \"members\": 3}",
+	    "{\"bottom\": [8, 4], \"bottom_last_activation\": true, \"interaction\": \"dot\", "
+	    "\"embedding_dim\": 4}"};
+	for (size_t c = 0; c < HEL_ARRAY_LEN(config); c++)
+		for (unsigned way = 0; way < 3; way++) {
+			hel_dlrm *m = model_of(config[c], 5, 9);
+			hel_stages *s = stages_of(m, way == 0 ? plain : way == 1 ? sum : fused);
+			for (size_t i = 0; i < m->graph->nodes; i++) {
+				const int stage = s->node_stage[i];
+				if (!hel_node_multiplies(m->graph->node[i].kind))
+					assert_int_equal(HEL_MULTIPLIED_OUT, stage);
+				else
+					assert_true(stage >= 0 && stage < (int)s->count &&
+						    (s->stage[stage].then || s->stage[stage].map));
+			}
+			hel_stages_free(s);
+			hel_dlrm_free(m);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_cross_layers), cmocka_unit_test(test_rest_of_the_logit),
 	    cmocka_unit_test(test_ensembles),	 cmocka_unit_test(test_paired_squares),
 	    cmocka_unit_test(test_dot),		 cmocka_unit_test(test_levels),
+	    cmocka_unit_test(test_nodes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

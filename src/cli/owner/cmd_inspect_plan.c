@@ -115,6 +115,38 @@ static void say_stage(const hel_args *args, const json_t *s)
 	hel_say(args, "\n");
 }
 
+/* "a, b, ..." of an array of strings; the first and last ones where there are many. */
+static const char *list(char *out, size_t size, const json_t *names)
+{
+	const size_t count = json_array_size(names), ends = 4;
+	size_t n = 0;
+	out[0] = 0;
+	for (size_t i = 0; i < count && n < size; i++) {
+		const char *text = json_string_value(json_array_get(names, i));
+		if (count > 2 * ends && i == ends) {
+			i = count - ends - 1;
+			text = "...";
+		}
+		n += (size_t)snprintf(out + n, size - n, "%s%s", n ? ", " : "", text ? text : "?");
+	}
+	return out;
+}
+
+/* The graph as the stages it became: levels, what each reads, which nodes are in it. */
+static void say_graph(const hel_args *args, const json_t *stages)
+{
+	char from[200], nodes[600];
+	hel_say(args, "%-7s  %-24s  %8s  %s\n", "levels", "stage", "cost", "reads: nodes in it");
+	for (size_t i = 0; i < json_array_size(stages); i++) {
+		const json_t *s = json_array_get(stages, i);
+		hel_say(args, "%3.0f-%-3.0f  %-24s  %8.2f  %s: %s\n", number_of(s, "level"),
+			number_of(s, "ends"), text_of(s, "name"), number_of(s, "ms"),
+			list(from, sizeof from, json_object_get(s, "from")),
+			list(nodes, sizeof nodes, json_object_get(s, "nodes")));
+	}
+	hel_say(args, "\n");
+}
+
 static void say_plan(const hel_args *args, const json_t *plan)
 {
 	const json_t *stages = json_object_get(plan, "stages");
@@ -123,6 +155,7 @@ static void say_plan(const hel_args *args, const json_t *plan)
 		"planned for %s; costs in ms on one thread, with what bytes of keys, queries and "
 		"weights are worth\n\n",
 		text_of(plan, "objective"));
+	say_graph(args, stages);
 	for (size_t i = 0; i < json_array_size(stages); i++)
 		say_stage(args, json_array_get(stages, i));
 	hel_say(args, "\n%-9s  %6s  %5s  %9s  %5s  %7s  %4s  %6s  %6s  %s\n", "ring", "levels",

@@ -34,7 +34,7 @@ typedef struct hel_level_run {
 } hel_level_run;
 
 /** Runs that a spec may have. */
-#define HEL_MAX_RUNS 8
+#define HEL_MAX_RUNS 10
 
 /** What to ask of hel_params_new(). */
 typedef struct hel_params_spec {

@@ -22,11 +22,11 @@ extern "C" {
 typedef struct hel_refresher hel_refresher; /**< constants of a refresh; never changes */
 
 /** Parameters with `levels` levels of one prime and, above them, the nine that a refresh takes, of
- *  14 primes and scales from 2^37 to 2^57.
- *  - Shape: levels + 15 primes in the chain, all near 2^29.9, and 5 to 7 special ones. The fewer
+ *  13 primes and scales from 2^37 to 2^50.
+ *  - Shape: levels + 14 primes in the chain, all near 2^29.9, and 5 to 7 special ones. The fewer
  *    levels, the fewer digits (5 to 3) and so the faster a refresh and the smaller its keys.
  *  - Source: (31).
- *  @retval HEL_EPARAMS levels is not 6 to 9, or log_n not 9 to 15; below 15 only
+ *  @retval HEL_EPARAMS levels is not 6 to 10, or log_n not 9 to 15; below 15 only
  *          hel_params_new_insecure_test() takes them. */
 HEL_API HEL_CHECKED hel_status hel_refresh_params(hel_params_spec *out, unsigned log_n,
 						  unsigned levels);
@@ -51,7 +51,7 @@ HEL_API double hel_refresher_error(const hel_refresher *refresher);
 /** out = a, with levels. Slots repeat with period n and are real: imaginary parts must be 0.
  *  - Level: 2 or more of a; of out, the levels of hel_refresh_params() less four. Scale: its
  * level's.
- *  - Error: hel_refresher_error(), 2^-16.4 of the range for 512 values at N = 2^15. WARNING: what
+ *  - Error: hel_refresher_error(), 2^-16.2 of the range for 512 values at N = 2^15. WARNING: what
  * is beyond the range comes back as some other number within it, without an error. All slots are
  *    wrong with a probability of 2^-58 for each value.
  *  - Cost: for 512 values 60 key switches, most at the upper levels; bench/results/refresh.json.

@@ -15,7 +15,7 @@ uint32_t hel_galois_of_step(const hel_params *p, int32_t step);
 /* Levels that a refresh takes, from the top: to slots, then the sine. */
 enum { HEL_REFRESH_TRANSFORMS = 2, HEL_REFRESH_SINES = 7 };
 /* Levels that it may leave, and the one secure ring that holds all that. */
-enum { HEL_REFRESH_LEVELS_MIN = 6, HEL_REFRESH_LEVELS_MAX = 9, HEL_REFRESH_LOG_N = 15 };
+enum { HEL_REFRESH_LEVELS_MIN = 6, HEL_REFRESH_LEVELS_MAX = 10, HEL_REFRESH_LOG_N = 15 };
 /** The levels that refreshed values have, of hel_refresh_params()' parameters; 0 of all others. */
 unsigned hel_refresh_levels(const hel_params_spec *spec);
 

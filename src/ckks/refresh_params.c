@@ -10,10 +10,10 @@ hel_status hel_refresh_params(hel_params_spec *out, unsigned log_n, unsigned lev
 	    log_n > HEL_REFRESH_LOG_N)
 		return hel_fail(
 		    HEL_EPARAMS,
-		    "refreshing with %u levels at N = 2^%u, expected 6 to 9 at 2^9 to 2^15", levels,
-		    log_n);
-	/* as few digits as 868 bits of primes allow: 5 of 24 primes, 4 of 23 or 22, 3 of 21 */
-	const uint8_t digit = levels == 9 ? 5 : levels == 6 ? 7 : 6;
+		    "refreshing with %u levels at N = 2^%u, expected 6 to 10 at 2^9 to 2^15",
+		    levels, log_n);
+	/* as few digits as 868 bits, 29 primes, allow: 5 of 24 primes, 4 of 23 or 22, 3 of 21 */
+	const uint8_t digit = levels == 10 ? 5 : levels >= 8 ? 6 : 7;
 	*out = (hel_params_spec){
 	    .log_n = (uint8_t)log_n,
 	    .levels = (uint8_t)(levels + HEL_REFRESH_SINES + HEL_REFRESH_TRANSFORMS),
@@ -23,15 +23,17 @@ hel_status hel_refresh_params(hel_params_spec *out, unsigned log_n, unsigned lev
 	    .special = digit,
 	    .base = 1,
 	    .trim = 2,
-	    .runs = 7,
+	    .runs = 9,
 	    /* wide where angles are large and errors are multiplied by them, narrow where they are
-	       not */
+	       not; two primes on average would leave no fewer errors, those of 2^30 below */
 	    .run = {{(uint8_t)levels, 1, 0},
 		    {1, 2, 0},
 		    {1, 1, 0},
 		    {1, 2, 0},
 		    {1, 1, 0},
-		    {3, 2, 0},
+		    {1, 2, 0},
+		    {1, 1, 0},
+		    {1, 2, 0},
 		    {HEL_REFRESH_TRANSFORMS, 1, 1}},
 	};
 	return HEL_OK;

@@ -111,6 +111,8 @@ static void test_values(void **state)
 	check_values(11, 6, 6, 1);
 	check_values(11, 9, 9, 20);
 	check_values(11, 10, 8, 0.5);
+	check_values(11, 4, 7, 1);
+	check_values(11, 9, 10, 1);
 }
 
 static void test_in_the_secure_ring(void **state)
@@ -214,7 +216,7 @@ static void test_refused(void **state)
 	hel_refresher *r = NULL;
 	setup(&f, 9, 4, 6, 1);
 	assert_status(HEL_EPARAMS, hel_refresh_params(&spec, 15, 5));
-	assert_status(HEL_EPARAMS, hel_refresh_params(&spec, 15, 10));
+	assert_status(HEL_EPARAMS, hel_refresh_params(&spec, 15, 11));
 	assert_status(HEL_EPARAMS, hel_refresh_params(&spec, 16, 9));
 	assert_status(HEL_EPARAMS, hel_refresh_params(&spec, 8, 9));
 	for (unsigned n = 9; n <= 14; n++) { /* 868 bits are too many */

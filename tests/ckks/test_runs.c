@@ -101,9 +101,9 @@ static void test_bad_runs(void **state)
 	s = mixed;                                                                                 \
 	change;                                                                                    \
 	refused(s)
-	REFUSE(s.runs = 6); /* a run that is not counted */
-	REFUSE(s.runs = 8); /* an empty one that is */
-	REFUSE(s.runs = 9); /* beyond the last */
+	REFUSE(s.runs = 6);		   /* a run that is not counted */
+	REFUSE(s.runs = 8);		   /* an empty one that is */
+	REFUSE(s.runs = HEL_MAX_RUNS + 1); /* beyond the last */
 	REFUSE(s.runs = 255);
 	REFUSE(s.levels = 17);
 	REFUSE(s.levels = 19);

@@ -218,25 +218,6 @@ void hel_schedule_free(hel_schedule *s)
 	hel_free(s);
 }
 
-/* factor a b + plus, rescaled. */
-static hel_status fused_product(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b,
-				double factor, const hel_ct *plus)
-{
-	hel_status st = HEL_OK;
-	hel_ct *twice = NULL;
-	if (factor != 1 && factor != 2)
-		FAIL(HEL_EINVAL, "a product with factor %g in a schedule, expected 1 or 2", factor);
-	if (factor == 2) {
-		TRY(hel_ct_take(&twice, ev));
-		TRY(hel_eval_add(ev, twice, a, a));
-		a = twice;
-	}
-	TRY(hel_eval_mul_add_rescale(ev, out, a, b, plus));
-done:
-	hel_ct_free(twice);
-	return st;
-}
-
 /* One sum of a schedule. Every product is a term of exactly one sum, and made here: what is summed
  * with it joins its key switch, and one division does for both. */
 static hel_status apply_sum(const hel_eval *ev, hel_ct *out, const hel_schedule *s,
@@ -263,7 +244,7 @@ static hel_status apply_sum(const hel_eval *ev, hel_ct *out, const hel_schedule 
 	}
 	TRY(hel_ct_take(&plus, ev));
 	TRY(hel_eval_weighted_sum(ev, plus, level, term, count, step->constant));
-	TRY(fused_product(ev, out, value[product->a], value[product->b], factor, plus));
+	TRY(hel_eval_mul_add_rescale(ev, out, value[product->a], value[product->b], factor, plus));
 done:
 	hel_ct_free(plus);
 	return st;

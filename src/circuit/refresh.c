@@ -313,15 +313,12 @@ double hel_refresher_error(const hel_refresher *r)
 static hel_status twice_squared(const hel_eval *ev, hel_ct *out, const hel_ct *a, double one)
 {
 	hel_status st = HEL_OK;
-	hel_ct *twice = NULL, *minus = NULL;
-	TRY(hel_ct_take(&twice, ev));
+	hel_ct *minus = NULL;
 	TRY(hel_ct_take(&minus, ev));
-	TRY(hel_eval_add(ev, twice, a, a));
 	TRY(hel_eval_weighted_sum(ev, minus, a->level, NULL, 0, -one));
-	TRY(hel_eval_mul_add_rescale(ev, out, twice, a, minus));
+	TRY(hel_eval_mul_add_rescale(ev, out, a, a, 2, minus));
 done:
 	hel_ct_free(minus);
-	hel_ct_free(twice);
 	return st;
 }
 

@@ -221,9 +221,21 @@ hel_status hel_eval_mul_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a
 }
 
 hel_status hel_eval_mul_add_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a,
-				    const hel_ct *b, const hel_ct *plus)
+				    const hel_ct *b, double factor, const hel_ct *plus)
 {
-	return multiply(ev, out, a, b, plus, true);
+	hel_status st = HEL_OK;
+	hel_ct *twice = NULL;
+	if (factor != 1 && factor != 2)
+		FAIL(HEL_EINVAL, "a product in a sum with factor %g, expected 1 or 2", factor);
+	if (factor == 2) {
+		TRY(hel_ct_take(&twice, ev));
+		TRY(hel_eval_add(ev, twice, a, a));
+		a = twice;
+	}
+	TRY(multiply(ev, out, a, b, plus, true));
+done:
+	hel_ct_free(twice);
+	return st;
 }
 
 static hel_status is_product(const hel_eval *ev, const hel_ct *a)

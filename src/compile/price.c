@@ -285,14 +285,21 @@ hel_status hel_price_polynomials(double *seconds, const pricing *p)
 		for (size_t k = 0; schedule && k < schedule->count; k++) {
 			const unsigned at = hel_stage_level(p->s, i) - hel_stage_multiplies(s) -
 					    schedule->step[k].depth;
-			hel_cost cost = {0};
-			if (schedule->step[k].product) {
-				const size_t limbs = p->params->limbs[at];
-				hel_cost_add(&cost, hel_cost_decompose(spec, limbs), 1);
-				hel_cost_add(&cost, hel_cost_product(spec, limbs), 1);
-				hel_cost_add(&cost, hel_cost_finish(spec, limbs), 1);
-			} else
-				hel_cost_add(&cost, hel_cost_rescale(spec, at), 1);
+			/* each product is part of one sum, and made there */
+			const hel_poly_step *step = &schedule->step[k];
+			if (step->product)
+				continue;
+			bool product = false;
+			for (size_t t = 0; t < step->terms; t++) {
+				const int from = step->term[t].value;
+				product |= from && schedule->step[from - 1].product;
+			}
+			hel_cost cost =
+			    hel_cost_weighted_sum(spec, p->params->limbs[at], (double)step->terms);
+			hel_cost_add(&cost,
+				     product ? hel_cost_multiply_rescaled(spec, at, true)
+					     : hel_cost_rescale(spec, at),
+				     1);
 			*seconds += hel_cost_seconds(&p->machine, cost);
 		}
 		hel_schedule_free(schedule);

@@ -137,6 +137,33 @@ hel_cost hel_cost_tensor(const hel_params_spec *p, size_t limbs)
 	return (hel_cost){.products = 4 * exp2(p->log_n) * (double)limbs, .forks = 1};
 }
 
+static hel_cost relinearised(const hel_params_spec *p, size_t limbs)
+{
+	hel_cost c = hel_cost_tensor(p, limbs);
+	hel_cost_add(&c, hel_cost_decompose(p, limbs), 1);
+	hel_cost_add(&c, hel_cost_product(p, limbs), 1);
+	return c;
+}
+
+hel_cost hel_cost_multiply(const hel_params_spec *p, unsigned level)
+{
+	const size_t limbs = hel_cost_limbs(p, level);
+	hel_cost c = relinearised(p, limbs);
+	hel_cost_add(&c, hel_cost_finish(p, limbs), 1);
+	return c;
+}
+
+hel_cost hel_cost_multiply_rescaled(const hel_params_spec *p, unsigned level, bool plus)
+{
+	const size_t limbs = hel_cost_limbs(p, level);
+	hel_cost c = relinearised(p, limbs);
+	/* the level's own limbs of what needs no key, times P */
+	const size_t added = hel_spec_primes(p, level) + (plus ? limbs : 0);
+	hel_cost_add(&c, hel_cost_weighted_sum(p, added, 1), 1);
+	hel_cost_add(&c, hel_cost_finish_rescaled(p, level), 1);
+	return c;
+}
+
 hel_cost hel_cost_weighted_sum(const hel_params_spec *p, size_t limbs, double terms)
 {
 	const double words = exp2(p->log_n) * (double)limbs;

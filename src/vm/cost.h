@@ -65,6 +65,10 @@ hel_cost hel_cost_rescale(const hel_params_spec *p, unsigned level);
 hel_cost hel_cost_sum(const hel_params_spec *p, size_t limbs, double terms, double values,
 		      double groups);
 hel_cost hel_cost_tensor(const hel_params_spec *p, size_t limbs);
+/** A product of ciphertexts, relinearised; with the level's division; with something added before.
+ */
+hel_cost hel_cost_multiply(const hel_params_spec *p, unsigned level);
+hel_cost hel_cost_multiply_rescaled(const hel_params_spec *p, unsigned level, bool plus);
 hel_cost hel_cost_weighted_sum(const hel_params_spec *p, size_t limbs, double terms);
 hel_cost hel_cost_add_plain(const hel_params_spec *p, size_t limbs);
 /** A ciphertext of the client's, read; and as a value of the run. */

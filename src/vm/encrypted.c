@@ -98,10 +98,10 @@ static const hel_pt *weight_of(hel_machine *m, const hel_op *op, uint32_t k)
 	return &l->weight[l->of[l->first[op - l->p->op] + k]].pt;
 }
 
-static bool is_fused(hel_machine *m, const hel_op *op)
+static hel_fusion fusion_of(hel_machine *m, const hel_op *op)
 {
 	const hel_loaded *l = self(m)->l;
-	return l->fused[op - l->p->op];
+	return l->fusion[op - l->p->op];
 }
 
 static hel_status run_input(hel_machine *m, const hel_op *op, void **out)
@@ -146,48 +146,66 @@ static hel_status run_rotate_sum(hel_machine *m, const hel_op *op, void **out)
 		galois[k] =
 		    hel_galois_of_step(self(m)->ev->params, hel_manifest_step(mf, op->step[k]));
 	TRY(hel_eval_galois_sum(self(m)->ev, *out, m->value[op->value], galois, op->steps,
-				is_fused(m, op)));
+				fusion_of(m, op) == HEL_DIVIDES));
 done:
 	hel_free(galois);
 	return st;
 }
 
-static hel_status run_square(hel_machine *m, const hel_op *op, void **out)
+static hel_status run_product(hel_machine *m, const hel_op *op, void **out)
 {
-	hel_status st = new_ct(m, out);
-	const hel_ct *x = m->value[op->value];
+	const hel_fusion fusion = fusion_of(m, op);
+	const hel_ct *a = m->value[hel_op_operand(op, 0)],
+		     *b = m->value[hel_op_operand(op, hel_op_operands(op) - 1)];
+	if (fusion == HEL_DEFERRED) {
+		*out = NULL;
+		return HEL_OK;
+	}
+	const hel_status st = new_ct(m, out);
 	if (st != HEL_OK)
 		return st;
-	return (is_fused(m, op) ? hel_eval_mul_rescale : hel_eval_mul)(self(m)->ev, *out, x, x);
+	return (fusion == HEL_DIVIDES ? hel_eval_mul_rescale : hel_eval_mul)(self(m)->ev, *out, a,
+									     b);
 }
 
-static hel_status run_mul(hel_machine *m, const hel_op *op, void **out)
+/* The product that a sum makes, with what it is added to: both divided at once. */
+static hel_status make_product(hel_machine *m, hel_ct *out, const hel_op *sum, uint32_t term,
+			       const hel_ct *plus)
 {
-	hel_status st = new_ct(m, out);
-	if (st != HEL_OK)
-		return st;
-	return (is_fused(m, op) ? hel_eval_mul_rescale : hel_eval_mul)(
-	    self(m)->ev, *out, m->value[op->value], m->value[op->index]);
+	const hel_op *op = &self(m)->l->p->op[sum->term[term].value];
+	const hel_ct *a = m->value[hel_op_operand(op, 0)],
+		     *b = m->value[hel_op_operand(op, hel_op_operands(op) - 1)];
+	return hel_eval_mul_add_rescale(self(m)->ev, out, a, b, sum->factor[term], plus);
 }
 
 static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
 	hel_sum_term *terms = NULL;
+	hel_ct *plus = NULL;
+	uint32_t count = 0, made = op->terms;
 	TRY(new_ct(m, out));
 	TRY_ALLOC(terms, hel_alloc(op->terms, sizeof *terms));
+	if (fusion_of(m, op) == HEL_MAKES) {
+		made = hel_vm_made_term(self(m)->l->fusion, op);
+		TRY(hel_ct_take(&plus, self(m)->ev));
+	}
 	for (uint32_t k = 0; k < op->terms; k++)
-		terms[k] = (hel_sum_term){m->value[op->term[k].value], op->factor[k]};
-	TRY(hel_eval_weighted_sum(self(m)->ev, *out, op->index, terms, op->terms,
+		if (k != made)
+			terms[count++] = (hel_sum_term){m->value[op->term[k].value], op->factor[k]};
+	TRY(hel_eval_weighted_sum(self(m)->ev, plus ? plus : *out, op->index, terms, count,
 				  op->factor[op->terms]));
+	if (plus)
+		TRY(make_product(m, *out, op, made, plus));
 done:
+	hel_ct_free(plus);
 	hel_free(terms);
 	return st;
 }
 
 static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 {
-	if (is_fused(m, op)) { /* done already: the value passes on */
+	if (fusion_of(m, op) == HEL_DIVIDED) { /* the value passes on */
 		*out = m->value[op->value];
 		m->value[op->value] = NULL;
 		return HEL_OK;
@@ -220,10 +238,10 @@ static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 	    [HEL_OP_INPUT] = run_input,
 	    [HEL_OP_LINEAR] = run_linear,
 	    [HEL_OP_ROTATE_SUM] = run_rotate_sum,
-	    [HEL_OP_SQUARE] = run_square,
+	    [HEL_OP_SQUARE] = run_product,
 	    [HEL_OP_RESCALE] = run_rescale,
 	    [HEL_OP_ADD_PLAIN] = run_add_plain,
-	    [HEL_OP_MUL] = run_mul,
+	    [HEL_OP_MUL] = run_product,
 	    [HEL_OP_WEIGHTED_SUM] = run_weighted_sum,
 	};
 	return run[op->kind](m, op, out);

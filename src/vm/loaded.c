@@ -85,8 +85,8 @@ hel_status hel_loaded_open(hel_loaded **out, const hel_program *p, const hel_par
 	hel_loaded *l = NULL;
 	TRY(new_without_data(&l, p, params));
 	TRY(find_refreshers(l, true, pool));
-	TRY_ALLOC(l->fused, hel_alloc(p->ops, sizeof *l->fused));
-	hel_vm_find_fused(l->fused, p);
+	TRY_ALLOC(l->fusion, hel_alloc(p->ops, sizeof *l->fusion));
+	TRY(hel_vm_find_fused(l->fusion, p));
 	if (o->cache && l->weights) {
 		st = hel_weights_map(l, pool, o);
 		if (st != HEL_OK &&
@@ -122,7 +122,7 @@ void hel_loaded_free(hel_loaded *l)
 	hel_free(l->weight);
 	hel_free(l->of);
 	hel_free(l->first);
-	hel_free(l->fused);
+	hel_free(l->fusion);
 	hel_free(l);
 }
 

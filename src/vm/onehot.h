@@ -26,7 +26,8 @@ typedef struct shape_machine {
 	const hel_program *p;
 	const hel_params *params;
 	const hel_ranges *ranges;
-	bool *fused, *modular;
+	hel_fusion *fusion;
+	bool *modular;
 	double **bound; /* kept for every root of a curve, per slot */
 	hel_shape *out;
 	size_t slots;

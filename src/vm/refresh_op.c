@@ -146,18 +146,6 @@ static void add_transform(hel_cost *c, const hel_params *p, const hel_fft *t, un
 	hel_cost_add(c, hel_cost_sum(s, limbs, (double)t->count, values, groups), 1);
 }
 
-/* a b + plus, relinearised and rescaled. */
-static void add_product(hel_cost *c, const hel_params *p, unsigned level)
-{
-	const hel_params_spec *s = &p->spec;
-	const size_t limbs = p->limbs[level];
-	hel_cost_add(c, hel_cost_tensor(s, limbs), 1);
-	hel_cost_add(c, hel_cost_decompose(s, limbs), 1);
-	hel_cost_add(c, hel_cost_product(s, limbs), 1);
-	hel_cost_add(c, hel_cost_weighted_sum(s, limbs + hel_spec_primes(s, level), 1), 1);
-	hel_cost_add(c, hel_cost_finish_rescaled(s, level), 1);
-}
-
 /* hel_polynomial_apply */
 static hel_status add_polynomial(hel_cost *c, const hel_refresher *r, unsigned level)
 {
@@ -182,7 +170,7 @@ static hel_status add_polynomial(hel_cost *c, const hel_refresher *r, unsigned l
 		}
 		hel_cost_add(c, hel_cost_weighted_sum(&p->spec, p->limbs[at], terms), 1);
 		if (product)
-			add_product(c, p, at);
+			hel_cost_add(c, hel_cost_multiply_rescaled(&p->spec, at, true), 1);
 		else
 			hel_cost_add(c, hel_cost_rescale(&p->spec, at), 1);
 	}
@@ -220,7 +208,7 @@ hel_status hel_refresh_op_cost(hel_cost *out, const hel_refresher *r)
 	const unsigned squared[] = {angles, hel_refresh_levels(s) + 1};
 	for (size_t i = 0; i < HEL_ARRAY_LEN(squared); i++) {
 		hel_cost_add(&c, hel_cost_weighted_sum(s, p->limbs[squared[i]], 1), 1);
-		add_product(&c, p, squared[i]);
+		hel_cost_add(&c, hel_cost_multiply_rescaled(s, squared[i], true), 1);
 	}
 	TRY(add_polynomial(&c, r, angles - 1));
 	*out = c;

@@ -110,17 +110,18 @@ static void charge(shape_machine *s, const hel_op *op, hel_cost c, double times)
 	hel_cost_add(&s->out->layer[op->layer].cost, c, times);
 }
 
-static bool is_fused(const shape_machine *s, const hel_op *op)
+static hel_fusion fusion_of(const shape_machine *s, const hel_op *op)
 {
-	return s->fused[op - s->p->op];
+	return s->fusion[op - s->p->op];
 }
 
 /* The end of a key switch, with the rescale after it where one op does both. */
 static void charge_finish(shape_machine *s, const hel_op *op, unsigned level)
 {
 	charge(s, op,
-	       is_fused(s, op) ? hel_cost_finish_rescaled(&s->params->spec, level)
-			       : hel_cost_finish(&s->params->spec, s->params->limbs[level]),
+	       fusion_of(s, op) == HEL_DIVIDES
+		   ? hel_cost_finish_rescaled(&s->params->spec, level)
+		   : hel_cost_finish(&s->params->spec, s->params->limbs[level]),
 	       1);
 }
 
@@ -251,7 +252,8 @@ static void charge_rotate_sum(shape_machine *s, const hel_op *op, unsigned level
 	s->out->layer[op->layer].key_switches += moving;
 	if (!moving) {
 		charge(s, op,
-		       is_fused(s, op) ? hel_cost_rescale(spec, level) : hel_cost_copy(spec, limbs),
+		       fusion_of(s, op) == HEL_DIVIDES ? hel_cost_rescale(spec, level)
+						       : hel_cost_copy(spec, limbs),
 		       1);
 		return;
 	}
@@ -299,16 +301,13 @@ done:
 /* One product of ciphertexts: its key, its cost. */
 static hel_status charge_product(shape_machine *s, const hel_op *op, unsigned level)
 {
-	const size_t limbs = s->params->limbs[level];
-	charge(s, op, hel_cost_decompose(&s->params->spec, limbs), 1);
-	charge(s, op, hel_cost_product(&s->params->spec, limbs), 1);
-	charge(s, op, hel_cost_tensor(&s->params->spec, limbs), 1);
-	if (is_fused(s, op)) /* the level's own limbs of what is added, times P */
-		charge(s, op,
-		       hel_cost_weighted_sum(&s->params->spec,
-					     hel_spec_primes(&s->params->spec, level), 1),
-		       1);
-	charge_finish(s, op, level);
+	const hel_fusion fusion = fusion_of(s, op);
+	if (fusion == HEL_DEFERRED)
+		charge(s, op, hel_cost_multiply_rescaled(&s->params->spec, level, true), 1);
+	else if (fusion == HEL_DIVIDES)
+		charge(s, op, hel_cost_multiply_rescaled(&s->params->spec, level, false), 1);
+	else
+		charge(s, op, hel_cost_multiply(&s->params->spec, level), 1);
 	s->out->layer[op->layer].key_switches++;
 	return require(s, HEL_RELINEARISE, level);
 }
@@ -453,8 +452,11 @@ static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
 		for (uint32_t k = 0; k < op->terms; k++)
 			v->bound[p] += fabs(op->factor[k]) * x[k]->bound[p];
 	}
-	const size_t limbs = s->params->limbs[v->level];
-	charge(s, op, hel_cost_weighted_sum(&s->params->spec, limbs, op->terms), 1);
+	double terms = op->terms;
+	if (fusion_of(s, op) == HEL_MAKES) /* the product is no term, or is doubled before */
+		terms -= op->factor[hel_vm_made_term(s->fusion, op)] == 2 ? 0 : 1;
+	charge(s, op, hel_cost_weighted_sum(&s->params->spec, s->params->limbs[v->level], terms),
+	       1);
 	TRY(check_value(s, op, v));
 done:
 	hel_free(x);
@@ -488,7 +490,7 @@ static hel_status run_rescale(hel_machine *m, const hel_op *op, void **out)
 	memcpy(v->bound, x->bound, s->slots * sizeof *v->bound);
 	TRY(pass_curve(v, x));
 	TRY(hel_onehots_pass(s, v, x, NULL));
-	if (!is_fused(s, op))
+	if (fusion_of(s, op) != HEL_DIVIDED)
 		charge(s, op, hel_cost_rescale(&s->params->spec, x->level), 1);
 	TRY(check_value(s, op, v));
 done:
@@ -587,7 +589,7 @@ static hel_status run_op(hel_machine *m, const hel_op *op, void **out)
 	    [HEL_OP_WEIGHTED_SUM] = run_weighted_sum,
 	};
 	shape_machine *s = self(m);
-	if (!is_fused(s, op) || op->kind != HEL_OP_RESCALE)
+	if (fusion_of(s, op) != HEL_DIVIDED && fusion_of(s, op) != HEL_DEFERRED)
 		charge(s, op, (hel_cost){.ops = 1}, 1);
 	return run[op->kind](m, op, out);
 }
@@ -629,9 +631,9 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	TRY_ALLOC(out->key, hel_alloc(HEL_MAX_KEYS, sizeof *out->key));
 	TRY_ALLOC(out->layer, hel_alloc(p->layers, sizeof *out->layer));
 	TRY_ALLOC(s.bound, hel_alloc(p->ops, sizeof *s.bound));
-	TRY_ALLOC(s.fused, hel_alloc(p->ops, sizeof *s.fused));
+	TRY_ALLOC(s.fusion, hel_alloc(p->ops, sizeof *s.fusion));
 	TRY_ALLOC(s.modular, hel_alloc(p->ops, sizeof *s.modular));
-	hel_vm_find_fused(s.fused, p);
+	TRY(hel_vm_find_fused(s.fusion, p));
 	TRY(find_modular(s.modular, p));
 	TRY(hel_vm_run(&s.base, p, &value));
 	const shape_value *v = value;
@@ -644,7 +646,7 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 		TRY(predict_errors(&s, gains));
 done:
 	free_value(&s.base, value);
-	hel_free(s.fused);
+	hel_free(s.fusion);
 	hel_free(s.modular);
 	for (uint32_t i = 0; s.bound && i < p->ops; i++)
 		hel_free(s.bound[i]);

@@ -6,12 +6,88 @@ typedef struct schedule {
 	size_t waves;
 	size_t *wave; /* of each op */
 	size_t *last; /* the last wave that reads its value */
+	hel_fusion *fusion;
 } schedule;
 
 static void schedule_clear(schedule *s)
 {
 	hel_free(s->wave);
 	hel_free(s->last);
+	hel_free(s->fusion);
+}
+
+/* What reads an op's value: how often, and last. */
+typedef struct readers {
+	uint32_t count, last;
+} readers;
+
+static bool is_product(const hel_op *op)
+{
+	return op->kind == HEL_OP_SQUARE || op->kind == HEL_OP_MUL;
+}
+
+/* A term that is a product for this sum alone, as often as it can be had without a product by a
+ * number; all of them where there is none. */
+static uint32_t product_of(const hel_program *p, const readers *r, const hel_op *sum)
+{
+	uint32_t k = 0;
+	while (k < sum->terms &&
+	       !(is_product(&p->op[sum->term[k].value]) && r[sum->term[k].value].count == 1 &&
+		 (sum->factor[k] == 1 || sum->factor[k] == 2)))
+		k++;
+	return k;
+}
+
+uint32_t hel_vm_made_term(const hel_fusion *fusion, const hel_op *sum)
+{
+	uint32_t k = 0;
+	while (fusion[sum->term[k].value] != HEL_DEFERRED)
+		k++;
+	return k;
+}
+
+hel_status hel_vm_find_fused(hel_fusion *fusion, const hel_program *p)
+{
+	hel_status st = HEL_OK;
+	readers *r = NULL;
+	TRY_ALLOC(r, hel_alloc(p->ops, sizeof *r));
+	for (uint32_t i = 0; i < p->ops; i++) {
+		fusion[i] = HEL_ALONE;
+		for (uint32_t k = 0; k < hel_op_operands(&p->op[i]); k++) {
+			readers *of = &r[hel_op_operand(&p->op[i], k)];
+			of->count++;
+			of->last = i;
+		}
+	}
+	for (uint32_t i = 0; i < p->ops; i++) {
+		const hel_op *op = &p->op[i];
+		if (r[i].count != 1 || p->op[r[i].last].kind != HEL_OP_RESCALE)
+			continue;
+		if (is_product(op) || op->kind == HEL_OP_ROTATE_SUM) {
+			fusion[i] = HEL_DIVIDES;
+		} else if (op->kind == HEL_OP_WEIGHTED_SUM) {
+			const uint32_t k = product_of(p, r, op);
+			if (k == op->terms)
+				continue;
+			fusion[op->term[k].value] = HEL_DEFERRED;
+			fusion[i] = HEL_MAKES;
+		} else
+			continue;
+		fusion[r[i].last] = HEL_DIVIDED;
+	}
+done:
+	hel_free(r);
+	return st;
+}
+
+static void keep_factors(schedule *s, const hel_program *p, size_t sum)
+{
+	const hel_op *op = &p->op[sum];
+	const hel_op *product = &p->op[op->term[hel_vm_made_term(s->fusion, op)].value];
+	for (uint32_t k = 0; k < hel_op_operands(product); k++) {
+		size_t *last = &s->last[hel_op_operand(product, k)];
+		*last = HEL_MAX(*last, s->wave[sum]);
+	}
 }
 
 static hel_status schedule_new(schedule *s, const hel_program *p, const uint32_t *result,
@@ -20,6 +96,8 @@ static hel_status schedule_new(schedule *s, const hel_program *p, const uint32_t
 	hel_status st = HEL_OK;
 	TRY_ALLOC(s->wave, hel_alloc(p->ops, sizeof *s->wave));
 	TRY_ALLOC(s->last, hel_alloc(p->ops, sizeof *s->last));
+	TRY_ALLOC(s->fusion, hel_alloc(p->ops, sizeof *s->fusion));
+	TRY(hel_vm_find_fused(s->fusion, p));
 	for (size_t i = 0; i < p->ops; i++) {
 		for (uint32_t k = 0; k < hel_op_operands(&p->op[i]); k++)
 			s->wave[i] = HEL_MAX(s->wave[i], s->wave[hel_op_operand(&p->op[i], k)] + 1);
@@ -42,30 +120,13 @@ static hel_status schedule_new(schedule *s, const hel_program *p, const uint32_t
 			*last = HEL_MAX(*last, s->wave[i]);
 		}
 	}
+	for (size_t i = 0; i < p->ops; i++)
+		if (s->fusion[i] == HEL_MAKES) /* the product's operands wait for the sum */
+			keep_factors(s, p, i);
 	for (size_t i = 0; i < results; i++)
 		s->last[result[i]] = s->waves; /* results stay */
 done:
 	return st;
-}
-
-void hel_vm_find_fused(bool *fused, const hel_program *p)
-{
-	for (size_t i = 0; i < p->ops; i++) {
-		size_t readers = 0, rescale = 0;
-		const hel_op_kind kind = p->op[i].kind;
-		if (kind != HEL_OP_SQUARE && kind != HEL_OP_MUL && kind != HEL_OP_ROTATE_SUM)
-			continue;
-		for (size_t k = i + 1; k < p->ops; k++) {
-			const hel_op *op = &p->op[k];
-			bool reads = false;
-			for (uint32_t t = 0; t < hel_op_operands(op); t++)
-				reads |= hel_op_operand(op, t) == i;
-			readers += reads;
-			rescale = reads && op->kind == HEL_OP_RESCALE ? k : rescale;
-		}
-		if (readers == 1 && rescale)
-			fused[i] = fused[rescale] = true;
-	}
 }
 
 hel_status hel_vm_peak_values(size_t *out, const hel_program *p)

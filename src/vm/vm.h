@@ -33,9 +33,21 @@ HEL_CHECKED hel_status hel_vm_run(hel_machine *m, const hel_program *p, void **r
  *  is the program's last op. */
 HEL_CHECKED hel_status hel_vm_run_many(hel_machine *m, const hel_program *p, const uint32_t *op,
 				       size_t count, void **result);
-/** fused[op]: a product of ciphertexts or a sum of rotations whose only reader is a rescale divides
- * for it, too, or it is that rescale. */
-void hel_vm_find_fused(bool *fused, const hel_program *p);
+/** How an op shares the division by its level's primes with those that it stands before. */
+typedef enum hel_fusion {
+	HEL_ALONE,
+	HEL_DIVIDES,  /* a product of ciphertexts or a sum of rotations whose only reader is a
+			 rescale: divides for it */
+	HEL_DEFERRED, /* a product whose only reader is a sum that divides: the sum makes it */
+	HEL_MAKES,    /* that sum, whose only reader is a rescale; it is also made of the product's
+			 operands */
+	HEL_DIVIDED,  /* a rescale that has nothing left to do */
+} hel_fusion;
+
+/** Fusion of all ops. Cost: linear. */
+HEL_CHECKED hel_status hel_vm_find_fused(hel_fusion *fusion, const hel_program *p);
+/** The term of a sum that is the product it makes. */
+uint32_t hel_vm_made_term(const hel_fusion *fusion, const hel_op *sum);
 /** The largest number of values alive at once. */
 HEL_CHECKED hel_status hel_vm_peak_values(size_t *out, const hel_program *p);
 

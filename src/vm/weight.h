@@ -7,6 +7,7 @@
 #include "base/mapping.h"
 #include "circuit/refresh.h"
 #include "loaded.h"
+#include "vm.h"
 
 /** A vector of the program at one level and for one use: encoded once, whoever needs it. */
 typedef struct hel_weight {
@@ -18,9 +19,9 @@ typedef struct hel_weight {
 struct hel_loaded {
 	const hel_program *p;
 	const hel_params *params;
-	bool *fused;   /* [op]: a rescale done by the op before it, or that op */
-	size_t *first; /* [op]: where its plaintexts begin in `of` */
-	uint32_t *of;  /* which weight a plaintext is */
+	hel_fusion *fusion; /* [op] */
+	size_t *first;	    /* [op]: where its plaintexts begin in `of` */
+	uint32_t *of;	    /* which weight a plaintext is */
 	size_t weights;
 	hel_weight *weight;
 	size_t bytes;					     /* of all weights */

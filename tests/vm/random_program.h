@@ -61,7 +61,9 @@ static inline hel_program *random_program(hel_params_spec spec, uint8_t log_batc
 			op.term = hel_alloc(3, sizeof *op.term);
 			op.factor = hel_alloc(4, sizeof *op.factor);
 			const uint32_t from[3] = {p->ops - 1, value, value_above};
-			const double factor[4] = {1, -0.5, hel_prng_normal(g) / 2, 0.5};
+			/* 3 is no factor that a product and its sum are divided with at once */
+			const double factor[4] = {1 + (double)(hel_prng_u64(g) % 3), -0.5,
+						  hel_prng_normal(g) / 2, 0.5};
 			for (int k = 0; k < 3; k++)
 				op.term[k].value = from[k];
 			memcpy(op.factor, factor, sizeof factor);

@@ -184,7 +184,7 @@ static void *open_registry(void *arg)
 {
 	hel_registry *r;
 	hel_status *st = arg;
-	*st = hel_registry_open(&r, where, "");
+	*st = hel_registry_postgresql(&r, where);
 	if (*st == HEL_OK)
 		hel_registry_close(r);
 	return NULL;
@@ -205,7 +205,7 @@ static void test_migration(void **state)
 	}
 	assert_int_equal(number("SELECT count(*) FROM helrm_version"), 1);
 	assert_ok(hel_pg_once(NULL, pg, "INSERT INTO helrm_version VALUES (99)", NULL));
-	assert_status(HEL_EVERSION, hel_registry_open(&r, where, ""));
+	assert_status(HEL_EVERSION, hel_registry_postgresql(&r, where));
 }
 
 static hel_status count_row(void *arg, const hel_keyset *row)
@@ -228,7 +228,7 @@ static void test_bad_rows(void **state)
 					     "api_key = repeat('x', 100)"};
 	static hel_key_request request[] = {{5, 1}, {25, 0}};
 	hel_registry *r;
-	assert_ok(hel_registry_open(&r, where, ""));
+	assert_ok(hel_registry_postgresql(&r, where));
 	for (size_t i = 0; i < HEL_ARRAY_LEN(damage); i++) {
 		char sql[256];
 		int rows = 0;
@@ -256,7 +256,7 @@ static void test_clock(void **state)
 	(void)state;
 	hel_registry *r;
 	double seconds = -1;
-	assert_ok(hel_registry_open(&r, where, ""));
+	assert_ok(hel_registry_postgresql(&r, where));
 	assert_ok(hel_registry_clock(&seconds, r));
 	assert_true(seconds == 0);
 	assert_ok(hel_registry_set_clock(r, 70));

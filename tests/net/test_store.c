@@ -5,6 +5,7 @@
 #include "ckks/files.h"
 #include "ckks/keys.h"
 #include "net/server/store.h"
+#include <dirent.h>
 #include <fcntl.h>
 #include <sodium.h>
 #ifdef HELRM_POSTGRESQL
@@ -62,17 +63,31 @@ static const char *shared_registry(void)
 	return where ? where : "";
 }
 
-static void empty_registry(void)
+/* A number that the fleet's database answers, 0 for nothing. */
+static int64_t ask_registry(const char *sql)
 {
+	int64_t number = 0;
 #ifdef HELRM_POSTGRESQL
 	hel_pg *pg;
+	PGresult *r;
+	assert_ok(hel_pg_open(&pg, shared_registry(), 5));
+	assert_ok(hel_pg_once(&r, pg, sql, NULL));
+	if (PQntuples(r))
+		number = hel_pg_get_integer(r, 0, 0);
+	PQclear(r);
+	hel_pg_close(pg);
+#else
+	(void)sql;
+#endif
+	return number;
+}
+
+static void empty_registry(void)
+{
 	if (!*shared_registry())
 		return;
-	assert_ok(hel_pg_open(&pg, shared_registry(), 5));
-	assert_ok(hel_pg_once(NULL, pg, "DROP SCHEMA public CASCADE", NULL));
-	assert_ok(hel_pg_once(NULL, pg, "CREATE SCHEMA public", NULL));
-	hel_pg_close(pg);
-#endif
+	ask_registry("DROP SCHEMA public CASCADE");
+	ask_registry("CREATE SCHEMA public");
 }
 
 /* An empty place for key sets, with settings as they are by default. */
@@ -84,6 +99,8 @@ static int fresh(void **state)
 	hel_settings_default(&settings);
 	snprintf(settings.data, sizeof settings.data, "%s/data", temp_dir);
 	snprintf(settings.registry, sizeof settings.registry, "%s", shared_registry());
+	if (*shared_registry())
+		snprintf(settings.store, sizeof settings.store, "%s/objects", temp_dir);
 	empty_registry();
 	return system(command);
 }
@@ -133,6 +150,8 @@ static hel_keyset *make_ready(const hel_opener *o)
 static size_t sessions(void)
 {
 	hel_gauges g = {0};
+	if (*shared_registry()) /* the store has those it was asked for */
+		return (size_t)ask_registry("SELECT count(*) FROM helrm_session WHERE removed = 0");
 	hel_store_gauges(store, &g);
 	return g.sessions;
 }
@@ -174,6 +193,7 @@ static void test_age(void **state)
 	assert_int_equal(1, sessions());
 	live(400);
 	assert_int_equal(0, sessions());
+	live(100); /* a fleet's copies are looked for in turns */
 	assert_equal(disk(), 0);
 	close_store();
 }
@@ -249,8 +269,9 @@ static void test_quota_as_bytes_arrive(void **state)
 	assert_ok(send_bytes(k, upload.bytes, 88));
 	assert_equal(disk(), 88);
 	assert_ok(send_bytes(k, upload.bytes, upload.size - 88));
-	assert_equal(disk(), upload.size + k->expanded + HEL_HASH_BYTES);
-	hel_store_remove(store, k);
+	/* a fleet's upload is elsewhere */
+	assert_equal(disk(), (*shared_registry() ? 0 : upload.size) + k->expanded + HEL_HASH_BYTES);
+	assert_ok(hel_store_remove(store, k));
 	assert_equal(disk(), 0);
 	hel_keyset_release(store, k);
 	close_store();
@@ -400,11 +421,10 @@ static void test_rows_against_parameters(void **state)
 		snprintf(sql, sizeof sql, "UPDATE session SET %s", damage[i]);
 		run_sql(sql);
 		open_store();
-		k = hel_store_find(store, token);
-		assert_non_null(k);
+		assert_ok(hel_store_find(&k, store, token));
 		assert_status(HEL_EDENIED, hel_store_keys(&keys, store, k, params, NULL));
 		hel_keyset_release(store, k);
-		assert_null(hel_store_find(store, token));
+		assert_status(HEL_EDENIED, hel_store_find(&k, store, token));
 		close_store();
 	}
 }
@@ -472,11 +492,22 @@ static void test_registry_of_junk(void **state)
 
 /* --- damage ------------------------------------------------------------------------------- */
 
+/* A file of a key set; of a fleet the upload is an object. */
 static void path_of(char out[256], const hel_keyset *k, const char *suffix)
 {
-	char name[64];
+	char name[64], hex[2 * HEL_SESSION_ID_BYTES + 1];
 	hel_store_file_name(name, k, suffix);
 	snprintf(out, 256, "%s/data/keys/%s", temp_dir, name);
+	if (!*shared_registry() || strcmp(suffix, HEL_STORE_UPLOADED) != 0)
+		return;
+	sodium_bin2hex(hex, sizeof hex, k->id, sizeof k->id);
+	snprintf(out, 256, "%s/objects/keys/%s", temp_dir, hex);
+	DIR *d = opendir(out);
+	assert_non_null(d);
+	for (struct dirent *e; (e = readdir(d));)
+		if (e->d_name[0] != '.')
+			snprintf(out, 256, "%s/objects/keys/%s/%.100s", temp_dir, hex, e->d_name);
+	closedir(d);
 }
 
 static void flip(const hel_keyset *k, const char *suffix, off_t at)

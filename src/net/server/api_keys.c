@@ -16,6 +16,7 @@ static hel_status set_quota(hel_api_key *k, const char *word, const char *where)
 		uint64_t *value;
 	} quota[] = {{"queries-per-minute=", &k->queries_per_minute},
 		     {"sessions=", &k->sessions},
+		     {"keys-mb=", &k->keys_mb},
 		     {"queue=", &k->queue}};
 	for (size_t i = 0; i < HEL_ARRAY_LEN(quota); i++) {
 		const size_t n = strlen(quota[i].name);
@@ -29,9 +30,10 @@ static hel_status set_quota(hel_api_key *k, const char *word, const char *where)
 		return hel_fail(HEL_EINVAL, "%s: %s needs a whole number from 1", where,
 				quota[i].name);
 	}
-	return hel_fail(HEL_EINVAL,
-			"%s: expected [NAME] KEY [queries-per-minute=N] [sessions=N] [queue=N]",
-			where);
+	return hel_fail(
+	    HEL_EINVAL,
+	    "%s: expected [NAME] KEY [queries-per-minute=N] [sessions=N] [keys-mb=N] [queue=N]",
+	    where);
 }
 
 static bool is_name(const char *text)

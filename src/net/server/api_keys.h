@@ -4,12 +4,13 @@
 
 #include "keyset.h"
 
-/** A line of the file of API keys: [NAME] KEY [queries-per-minute=N] [sessions=N] [queue=N]. Keys
+/** A line of the file of API keys: [NAME] KEY [queries-per-minute=N] [sessions=N] [keys-mb=N]
+ * [queue=N]. Keys
  * of one name are one customer: a new one beside the old lets clients change over. */
 typedef struct hel_api_key {
 	char name[HEL_API_KEY_NAME_MAX + 1];
 	uint8_t hash[HEL_HASH_BYTES];
-	uint64_t queries_per_minute, sessions, queue; /* 0: no limit of its own */
+	uint64_t queries_per_minute, sessions, keys_mb, queue; /* 0: no limit of its own */
 	hel_bucket rate;
 } hel_api_key;
 

@@ -166,11 +166,15 @@ void hel_authorize(hel_request *r)
 		refuse_guess(r, "api_key", "an API key is needed in X-API-Key");
 	} else if (r->route->session) {
 		const char *header = hel_request_header(r, MHD_HTTP_HEADER_AUTHORIZATION);
-		r->keys = header && strncasecmp(header, "Bearer ", 7) == 0
-			      ? hel_store_find(s->store, header + 7)
-			      : NULL;
-		if (!r->keys)
+		const bool bearer = header && strncasecmp(header, "Bearer ", 7) == 0;
+		const hel_status st =
+		    bearer ? hel_store_find(&r->keys, s->store, header + 7) : HEL_EDENIED;
+		if (st == HEL_EDENIED) {
 			refuse_guess(r, "session", "no session has this token");
+		} else if (st != HEL_OK) {
+			hel_answer_failure(r, st, 1);
+			return;
+		}
 	}
 	if (r->response)
 		hel_count(&s->metrics.refused_access, 1);

@@ -30,6 +30,9 @@ struct hel_service {
 	hel_bucket strangers; /* and unlogged: under connections.lock */
 	uint64_t unlogged;
 	double swept;
+	pthread_t keeper; /* of what a fleet shares */
+	bool kept;
+	atomic_bool keeper_stops;
 	hel_connections connections;
 	hel_waiting waiting;
 	hel_authority authority;

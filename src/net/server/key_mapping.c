@@ -69,6 +69,8 @@ static hel_status lose(hel_store *s, hel_keyset *k)
 	int fd = openat(s->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd >= 0)
 		close(fd);
+	if (s->fleet)
+		unlinkat(s->dir, name, 0);
 	hel_store_file_name(name, k, HEL_STORE_EXPANDED);
 	unlinkat(s->dir, name, 0);
 	pthread_mutex_lock(&s->lock);
@@ -79,7 +81,11 @@ static hel_status lose(hel_store *s, hel_keyset *k)
 	k->have = 0;
 	k->opened = k->used = now;
 	pthread_mutex_unlock(&s->lock);
-	if (hel_registry_state(s->registry, k, HEL_KEYSET_UPLOADING, now) != HEL_OK)
+	const hel_status told = s->fleet
+				    ? s->fleet->call->restart(s->fleet, k, now)
+				    : hel_registry_state(s->registry, k, HEL_KEYSET_UPLOADING, now);
+	k->generation += s->fleet != NULL;
+	if (told != HEL_OK)
 		hel_log("error", "registry", "{s:s}", "reason", hel_error_detail());
 	return hel_fail(HEL_EKEY, "the server lost this session's keys: upload them again");
 }
@@ -95,6 +101,25 @@ static bool makes_sense(const hel_keyset *k, const hel_params *params)
 	       hel_keys_expanded_bytes(params, k->request, k->count) == k->expanded;
 }
 
+/* The form for use, from the upload, which a fleet has elsewhere. */
+static hel_status make_anew(hel_store *s, hel_keyset *k, const hel_params *params)
+{
+	hel_status st = HEL_OK;
+	char name[64];
+	if (!s->fleet)
+		return hel_store_expand(s, k, params);
+	st = hel_store_reserve(s, k, k->bytes + hel_store_expanded_file(k));
+	if (st != HEL_OK) /* others use all of the copies' room */
+		FAIL(HEL_EBUSY, "no room for another key set now");
+	TRY(hel_shared_fetch(s, k));
+	TRY(hel_store_expand(s, k, params));
+done:
+	hel_store_file_name(name, k, HEL_STORE_UPLOADED);
+	if (s->fleet)
+		unlinkat(s->dir, name, 0);
+	return st;
+}
+
 /* For the one that claimed it. */
 static hel_status map_keys(hel_keys **keys, hel_mapping **map, hel_store *s, hel_keyset *k,
 			   const hel_params *params)
@@ -108,14 +133,14 @@ static hel_status map_keys(hel_keys **keys, hel_mapping **map, hel_store *s, hel
 	if (!makes_sense(k, params)) { /* a damaged row: its client opens another session */
 		hel_log("error", "session_lost", "{s:s, s:s}", "file", use, "reason",
 			"the registry and the parameters disagree");
-		hel_store_remove(s, k);
+		TRY(hel_store_remove(s, k));
 		FAIL(HEL_EDENIED, "the session was removed");
 	}
 	st = map_file(map, s, k);
 	if (is_damage(st)) { /* or an older helrm made it, or someone freed its space */
-		hel_log("info", "keys_made_anew", "{s:s, s:s}", "file", use, "reason",
-			hel_error_detail());
-		st = hel_store_expand(s, k, params);
+		hel_log("info", s->fleet ? "keys_fetched" : "keys_made_anew", "{s:s, s:s}", "file",
+			use, "reason", hel_error_detail());
+		st = make_anew(s, k, params);
 		if (is_damage(st))
 			FAIL(lose(s, k), "the server lost this session's keys: upload them again");
 		TRY(st);

@@ -27,7 +27,7 @@ typedef enum hel_keyset_state { HEL_KEYSET_UPLOADING, HEL_KEYSET_READY } hel_key
 typedef struct hel_opener {
 	char api_key[HEL_API_KEY_NAME_MAX + 1]; /* the key's name, "" where none are asked for */
 	char address[HEL_ADDRESS_MAX + 1];
-	uint64_t sessions; /* most of this API key; 0: no limit of its own */
+	uint64_t sessions, bytes; /* most of this API key; 0: no limit of its own */
 } hel_opener;
 
 /** One client's evaluation keys. Counted; removed ones live until their last use ends. Fields below
@@ -39,6 +39,7 @@ typedef struct hel_keyset {
 	size_t count;
 	hel_key_request *request;
 	uint64_t bytes, expanded; /* of the upload, of its form for use without its checksum */
+	uint64_t generation;	  /* in a fleet: which upload of this session; alone: 0 */
 	double opened;
 	hel_opener opener; /* its address is not kept over a restart */
 	/* --- */
@@ -46,6 +47,7 @@ typedef struct hel_keyset {
 	uint8_t client[HEL_CLIENT_ID_BYTES];
 	hel_keyset_state state;
 	uint64_t have, held; /* of the upload on disk; of the quota, with the form for use */
+	uint64_t local;	     /* in a fleet: how much of the upload is in this server's file */
 	double used, used_on_disk;
 	unsigned refs, users; /* users: of the mapping */
 	bool busy, dead;
@@ -67,8 +69,9 @@ void hel_store_close(hel_store *s);
 HEL_CHECKED hel_status hel_store_create(hel_keyset **out, char *token, hel_store *s,
 					const hel_params *params, const hel_key_request *request,
 					size_t count, const hel_opener *opener);
-/** The key set a token gives access to, counted; NULL for anything else, in the same time. */
-hel_keyset *hel_store_find(hel_store *s, const char *token);
+/** The key set a token gives access to, counted.
+ *  @retval HEL_EDENIED it gives none; in the same time. @retval HEL_EBUSY nobody can tell now. */
+HEL_CHECKED hel_status hel_store_find(hel_keyset **out, hel_store *s, const char *token);
 void hel_keyset_hold(hel_store *s, hel_keyset *k);
 void hel_keyset_release(hel_store *s, hel_keyset *k);
 /** Where the upload stands. *lost (may be NULL): it was complete once, and its files were damaged.
@@ -100,8 +103,11 @@ bool hel_store_keys_done(hel_store *s, hel_keyset *k);
 /** Lets those who wait in hel_store_keys look at their `stop`. */
 void hel_store_interrupt(hel_store *s);
 
-/** Removes a key set: the token is void and the files are gone when this returns. */
-void hel_store_remove(hel_store *s, hel_keyset *k);
+/** Removes a key set: the token is void and the files are gone when this returns.
+ *  @retval HEL_EBUSY the registry of the fleet cannot be reached: nothing was done. */
+HEL_CHECKED hel_status hel_store_remove(hel_store *s, hel_keyset *k);
+/** Whether other servers share the key sets. */
+bool hel_store_is_shared(const hel_store *s);
 /** Times to live, times of use to disk; `now`: of a clock that never goes back. */
 void hel_store_sweep(hel_store *s, double now);
 void hel_store_gauges(hel_store *s, hel_gauges *g);

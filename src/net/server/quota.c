@@ -30,6 +30,8 @@ static bool may_go(const hel_store *s, const hel_keyset *k, double now)
 	const double keep = (double)s->settings->session_keep;
 	if (k->refs)
 		return false;
+	if (s->fleet) /* a copy, made again when it is asked for */
+		return true;
 	if (k->state == HEL_KEYSET_READY)
 		return now - k->used >= keep;
 	return now - k->used >= fmin(UNFINISHED_KEEP, keep) || is_slow(s, k, now, UNFINISHED_KEEP);
@@ -73,7 +75,7 @@ static hel_keyset *evict_locked(hel_store *s, const hel_opener *only)
 
 /* What an opener has by now; *slowest: the unfinished upload of its own that it may replace. */
 typedef struct holdings {
-	uint64_t sessions, unfinished_key, unfinished_address;
+	uint64_t sessions, bytes, unfinished_key, unfinished_address;
 	hel_keyset *slowest;
 } holdings;
 
@@ -86,6 +88,7 @@ static holdings count_locked(hel_store *s, const hel_opener *o)
 		for (hel_keyset *k = s->bucket[b]; k; k = k->next) {
 			const bool key = same_key(k, o), address = same_address(k, o);
 			h.sessions += key;
+			h.bytes += key ? k->bytes : 0;
 			if (k->state == HEL_KEYSET_READY)
 				continue;
 			h.unfinished_key += key;
@@ -101,18 +104,21 @@ static holdings count_locked(hel_store *s, const hel_opener *o)
 }
 
 /* May this opener have one more? *victim: what it gives up for it. */
-static hel_status admit_opener_locked(hel_keyset **victim, hel_store *s, const hel_opener *o)
+static hel_status admit_opener_locked(hel_keyset **victim, hel_store *s, const hel_keyset *new)
 {
+	const hel_opener *o = &new->opener;
 	const holdings h = count_locked(s, o);
 	*victim = NULL;
-	if (o->sessions && h.sessions >= o->sessions) {
+	if ((o->sessions && h.sessions >= o->sessions) ||
+	    (o->bytes && h.bytes + new->bytes > o->bytes)) {
 		*victim = evict_locked(s, o);
 		return *victim ? HEL_OK
 			       : hel_fail(HEL_ESPACE,
-					  "this API key has %llu sessions, at most %llu are "
-					  "allowed, and none is old enough to be given up",
+					  "this API key has %llu sessions with %llu MB of keys, "
+					  "more than it is allowed with another, and none is old "
+					  "enough to be given up",
 					  (unsigned long long)h.sessions,
-					  (unsigned long long)o->sessions);
+					  (unsigned long long)(h.bytes >> 20));
 	}
 	if (h.unfinished_address < s->settings->unfinished_address &&
 	    h.unfinished_key < s->settings->unfinished_key)
@@ -128,6 +134,23 @@ static hel_status admit_opener_locked(hel_keyset **victim, hel_store *s, const h
 	h.slowest->refs++;
 	hel_store_take_out_locked(s, h.slowest);
 	*victim = h.slowest;
+	return HEL_OK;
+}
+
+/* A fleet counts by its rows. */
+static hel_status admit_shared(hel_store *s, hel_keyset *k)
+{
+	pthread_mutex_lock(&s->lock);
+	k->generation = 1;
+	k->opened = k->used = k->used_on_disk = hel_store_now_locked(s, hel_clock());
+	pthread_mutex_unlock(&s->lock);
+	const hel_status st = s->fleet->call->create(s->fleet, k);
+	if (st != HEL_OK)
+		return st;
+	pthread_mutex_lock(&s->lock);
+	k->refs = 1;
+	hel_store_insert_locked(s, k);
+	pthread_mutex_unlock(&s->lock);
 	return HEL_OK;
 }
 
@@ -157,10 +180,12 @@ hel_status hel_quota_admit(hel_store *s, hel_keyset *k)
 	if (fstatvfs(s->dir, &disk) == 0 &&
 	    (uint64_t)disk.f_bavail * disk.f_frsize < need + DISK_SPARE)
 		return hel_fail(HEL_ESPACE, "the server's disk is full");
+	if (s->fleet)
+		return admit_shared(s, k);
 	for (bool in = false; !in;) {
 		hel_keyset *victim = NULL;
 		pthread_mutex_lock(&s->lock);
-		st = admit_opener_locked(&victim, s, &k->opener);
+		st = admit_opener_locked(&victim, s, k);
 		in = st == HEL_OK && !victim && s->count < s->settings->sessions;
 		if (in) { /* nobody knows the token yet */
 			k->opened = k->used = k->used_on_disk =
@@ -278,6 +303,11 @@ void hel_store_write_times(hel_store *s, double older_than)
 
 void hel_store_sweep(hel_store *s, double monotonic)
 {
+	if (s->fleet) {
+		hel_shared_sweep(s, monotonic);
+		hel_store_write_times(s, USED_EVERY);
+		return;
+	}
 	for (unsigned b = 0; b < HEL_STORE_BUCKETS; b++) {
 		pthread_mutex_lock(&s->lock);
 		hel_keyset *old = take_expired_locked(s, b, hel_store_now_locked(s, monotonic));

@@ -1,27 +1,4 @@
 #include "registry.h"
-#include <string.h>
-#ifdef HELRM_POSTGRESQL
-#include "fleet/registry_postgresql.h"
-#endif
-
-static bool is_postgresql(const char *where)
-{
-	return strncmp(where, "postgresql://", 13) == 0 || strncmp(where, "postgres://", 11) == 0;
-}
-
-hel_status hel_registry_open(hel_registry **out, const char *where, const char *path)
-{
-	if (!*where)
-		return hel_registry_sqlite(out, path);
-	if (!is_postgresql(where))
-		return hel_fail(HEL_EINVAL, "registry: expected postgresql://..., or nothing for "
-					    "SQLite");
-#ifdef HELRM_POSTGRESQL
-	return hel_registry_postgresql(out, where);
-#else
-	return hel_fail(HEL_EUNSUPPORTED, "registry: this helrm was built without PostgreSQL");
-#endif
-}
 
 void hel_registry_close(hel_registry *r)
 {

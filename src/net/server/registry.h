@@ -26,11 +26,6 @@ struct hel_registry {
 	const hel_registry_calls *call;
 };
 
-/** Opens `where`, postgresql://..., or the file `path` of SQLite where it is "". One of an older
- *  helrm is brought up to date; a file that cannot be is put aside.
- *  @retval HEL_EVERSION made by a newer helrm. @retval HEL_EFORMAT damaged.
- *  @retval HEL_EUNSUPPORTED this helrm was built without PostgreSQL. */
-HEL_CHECKED hel_status hel_registry_open(hel_registry **out, const char *where, const char *path);
 void hel_registry_close(hel_registry *r);
 /** Every row; `row` is borrowed, its `have` not known. Rows that make no sense are logged and
  *  removed. */
@@ -48,6 +43,8 @@ HEL_CHECKED hel_status hel_registry_set_clock(hel_registry *r, double seconds);
 
 /* --- for databases ------------------------------------------------------------------------ */
 
+/** Opens a file of SQLite. One of an older helrm is brought up to date, one that cannot be is put
+ *  aside. @retval HEL_EVERSION made by a newer helrm. */
 HEL_CHECKED hel_status hel_registry_sqlite(hel_registry **out, const char *path);
 
 typedef struct hel_field {

@@ -135,7 +135,7 @@ static hel_status open_session(char token[HEL_TOKEN_CHARS + 1], hel_request *r, 
 	if (!p)
 		FAIL(HEL_EPARAMS, "no model here has these parameters; fetch the manifest again");
 	TRY(read_requests(&request, &count, r->s, p, json_object_get(body, "keys")));
-	hel_opener opener = {.sessions = r->api_key.sessions};
+	hel_opener opener = {.sessions = r->api_key.sessions, .bytes = r->api_key.keys_mb << 20};
 	memcpy(opener.api_key, r->api_key.name, sizeof opener.api_key);
 	memcpy(opener.address, r->address, sizeof opener.address);
 	TRY(hel_store_create(&r->keys, token, r->s->store, p, request, count, &opener));
@@ -158,7 +158,7 @@ void hel_open_end(hel_request *r)
 		st = open_session(token, r, body);
 	json_decref(body);
 	if (st != HEL_OK) {
-		if (st == HEL_EBUSY)
+		if (st == HEL_EBUSY && !hel_store_is_shared(r->s->store))
 			hel_answer_problem(r, 429, "unfinished", hel_error_detail(), 10);
 		hel_answer_failure(r, st, st == HEL_ESPACE ? 60 : 0);
 		return;
@@ -177,7 +177,11 @@ void hel_session_end(hel_request *r)
 void hel_remove_end(hel_request *r)
 {
 	hel_queue_cancel_all(r->s->queue, r->keys);
-	hel_store_remove(r->s->store, r->keys);
+	const hel_status st = hel_store_remove(r->s->store, r->keys);
+	if (st != HEL_OK) {
+		hel_answer_failure(r, st, 1);
+		return;
+	}
 	hel_count(&r->s->metrics.sessions_removed, 1);
 	hel_answer_bytes(r, 204, "application/json", "", 0);
 }

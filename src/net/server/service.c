@@ -23,6 +23,28 @@ done:
 	return st;
 }
 
+/* What a fleet shares is asked by a thread of its own: it may be out of reach. */
+static void *keep_shared(void *arg)
+{
+	hel_service *s = arg;
+	while (!atomic_load(&s->keeper_stops)) {
+		hel_store_sweep(s->store, hel_clock());
+		for (int i = 0; i < 10 && !atomic_load(&s->keeper_stops); i++)
+			nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+	}
+	return NULL;
+}
+
+static hel_status start_keeper(hel_service *s)
+{
+	if (!hel_store_is_shared(s->store))
+		return HEL_OK;
+	if (pthread_create(&s->keeper, NULL, keep_shared, s))
+		return hel_fail(HEL_ENOMEM, "cannot start a thread");
+	s->kept = true;
+	return HEL_OK;
+}
+
 hel_status hel_service_open(hel_service **out, const hel_settings *settings, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
@@ -45,6 +67,7 @@ hel_status hel_service_open(hel_service **out, const hel_settings *settings, hel
 	TRY(hel_queue_open(&s->queue, &s->settings, s->store, &s->budget, &s->metrics,
 			   hel_wait_wake, s));
 	s->swept = hel_clock();
+	TRY(start_keeper(s));
 	TRY(hel_http_open(s));
 	hel_log("info", "listening", "{s:s, s:i, s:b, s:i, s:I, s:s}", "address",
 		s->settings.listen, "port", (int)s->port, "tls", s->tls != NULL, "workers",
@@ -75,7 +98,7 @@ void hel_service_tick(hel_service *s, bool reload)
 		hel_log("info", "reload", "{}");
 		hel_notify("READY=1");
 	}
-	if (now - s->swept >= 1) {
+	if (now - s->swept >= 1 && !hel_store_is_shared(s->store)) {
 		s->swept = now;
 		hel_store_sweep(s->store, now);
 	}
@@ -114,6 +137,9 @@ void hel_service_close(hel_service *s)
 	hel_catalog_stop(s->catalog);
 	hel_http_close(s);
 	hel_queue_close(s->queue);
+	atomic_store(&s->keeper_stops, true);
+	if (s->kept)
+		pthread_join(s->keeper, NULL);
 	hel_store_close(s->store);
 	hel_catalog_close(s->catalog);
 	hel_counters_clear(&s->metrics);

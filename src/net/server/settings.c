@@ -240,6 +240,8 @@ hel_status hel_settings_check(const hel_settings *s)
 		     "plain HTTP on %s, which is not loopback: give tls-cert and tls-key, or "
 		     "plain-http when something in front encrypts",
 		     host);
+	if (!*s->registry != !*s->store)
+		FAIL(HEL_EINVAL, "registry and store go together; only one is given");
 	TRY(check_readable("tls-cert", s->tls_cert));
 	TRY(check_readable("tls-key", s->tls_key));
 	TRY(check_readable("client-ca", s->client_ca));

@@ -15,13 +15,20 @@
 	X(TEXT, data, "data", "data", 0, 0, "DIR",                                                 \
 	  "registry, keys, encoded weights; one server only")                                      \
 	X(TEXT, registry, "registry", "", 0, 0, "postgresql://...",                                \
-	  "where rows of sessions are kept (none: SQLite in data)")                                \
+	  "a fleet's rows (none: this server is alone, with SQLite in data)")                      \
+	X(TEXT, store, "store", "", 0, 0, "DIR",                                                   \
+	  "a fleet's key sets: a directory all servers see, or s3://BUCKET[/PREFIX]")              \
+	X(TEXT, store_endpoint, "store-endpoint", "", 0, 0, "URL",                                 \
+	  "https://HOST of an S3-compatible store (none: Amazon's)")                               \
+	X(TEXT, store_region, "store-region", "us-east-1", 0, 0, "NAME", "its region")             \
+	X(TEXT, store_encryption, "store-encryption", "", 0, 0, "KIND",                            \
+	  "how it shall encrypt: AES256, aws:kms or aws:kms:KEY (none: as its bucket says)")       \
 	X(TEXT, tls_cert, "tls-cert", "", 0, 0, "FILE", "certificate chain (PEM) for HTTPS")       \
 	X(TEXT, tls_key, "tls-key", "", 0, 0, "FILE", "its private key (PEM)")                     \
 	X(TEXT, client_ca, "client-ca", "", 0, 0, "FILE",                                          \
 	  "only clients with a certificate of this authority (PEM)")                               \
 	X(TEXT, api_keys, "api-keys", "", 0, 0, "FILE",                                            \
-	  "lines '[NAME] KEY [queries-per-minute=N] [sessions=N] [queue=N]' for X-API-Key")        \
+	  "lines '[NAME] KEY [queries-per-minute=N] [sessions=N] [keys-mb=N] [queue=N]'")          \
 	X(TEXT, web, "web", "", 0, 0, "DIR", "a page to try models, as tools/web makes it, at /")  \
 	X(TEXT, cors_origins, "cors-origins", "", 0, 0, "ORIGINS",                                 \
 	  "https://HOST[:PORT] ...: pages elsewhere whose visitors may ask")                       \

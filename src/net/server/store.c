@@ -27,7 +27,10 @@ void hel_store_file_name(char out[64], const hel_keyset *k, const char *suffix)
 {
 	char hex[2 * HEL_SESSION_ID_BYTES + 1];
 	sodium_bin2hex(hex, sizeof hex, k->id, sizeof k->id);
-	snprintf(out, 64, "%s%s", hex, suffix);
+	if (k->generation)
+		snprintf(out, 64, "%s-%llu%s", hex, (unsigned long long)k->generation, suffix);
+	else
+		snprintf(out, 64, "%s%s", hex, suffix);
 }
 
 uint64_t hel_store_expanded_file(const hel_keyset *k)
@@ -96,13 +99,14 @@ void hel_keyset_release(hel_store *s, hel_keyset *k)
 		hel_keyset_free(k);
 }
 
-/* The row first: files without a row are orphans, which the next start removes. */
+/* The row first: files without a row are orphans, which the next start removes. A fleet's row
+ * stays: it goes by hel_store_remove. */
 void hel_store_remove_files(hel_store *s, const hel_keyset *k)
 {
 	static const char *const suffix[] = {HEL_STORE_UPLOADED, HEL_STORE_EXPANDED,
 					     HEL_STORE_PARTIAL};
 	char name[64];
-	if (hel_registry_remove(s->registry, k->id) != HEL_OK)
+	if (!s->fleet && hel_registry_remove(s->registry, k->id) != HEL_OK)
 		hel_log("error", "registry", "{s:s}", "reason", hel_error_detail());
 	for (size_t i = 0; i < HEL_ARRAY_LEN(suffix); i++) {
 		hel_store_file_name(name, k, suffix[i]);
@@ -118,28 +122,41 @@ void hel_store_destroy(hel_store *s, hel_keyset *k)
 
 /* --- sessions ---------------------------------------------------------------------------- */
 
-hel_keyset *hel_store_find(hel_store *s, const char *token)
+static hel_status find_here(hel_keyset **out, hel_store *s, const uint8_t *id)
 {
+	pthread_mutex_lock(&s->lock);
+	hel_keyset *k = *hel_store_bucket(s, id);
+	while (k && sodium_memcmp(k->id, id, HEL_SESSION_ID_BYTES) != 0)
+		k = k->next;
+	if (k)
+		k->refs++;
+	pthread_mutex_unlock(&s->lock);
+	*out = k;
+	return HEL_OK;
+}
+
+hel_status hel_store_find(hel_keyset **out, hel_store *s, const char *token)
+{
+	hel_status st = HEL_OK;
 	uint8_t secret[HEL_TOKEN_BYTES], proof[HEL_HASH_BYTES];
 	static const uint8_t nobody[HEL_HASH_BYTES];
+	hel_keyset *k = NULL;
 	size_t size;
 	if (!token || strlen(token) != HEL_TOKEN_CHARS ||
 	    sodium_hex2bin(secret, sizeof secret, token, HEL_TOKEN_CHARS, NULL, &size, NULL) ||
 	    size != sizeof secret)
-		return NULL;
+		return hel_fail(HEL_EDENIED, "no token");
 	hel_hash(proof, secret + HEL_SESSION_ID_BYTES, sizeof secret - HEL_SESSION_ID_BYTES);
-	pthread_mutex_lock(&s->lock);
-	hel_keyset *k = *hel_store_bucket(s, secret);
-	while (k && sodium_memcmp(k->id, secret, HEL_SESSION_ID_BYTES) != 0)
-		k = k->next;
+	TRY(s->fleet ? hel_shared_find(&k, s, secret) : find_here(&k, s, secret));
 	/* compared in any case, so that time does not tell which ids exist */
 	if (sodium_memcmp(k ? k->proof : nobody, proof, HEL_HASH_BYTES) != 0)
-		k = NULL;
-	if (k)
-		k->refs++;
-	pthread_mutex_unlock(&s->lock);
+		FAIL(HEL_EDENIED, "no session has this token");
+	*out = k;
+	k = NULL;
+done:
+	hel_keyset_release(s, k);
 	hel_wipe(secret, sizeof secret);
-	return k;
+	return st;
 }
 
 double hel_keyset_rate(hel_store *s, hel_keyset *k, uint64_t per_minute)
@@ -162,8 +179,14 @@ hel_keyset_state hel_keyset_progress(hel_store *s, const hel_keyset *k, uint64_t
 	return state;
 }
 
-void hel_store_remove(hel_store *s, hel_keyset *k)
+hel_status hel_store_remove(hel_store *s, hel_keyset *k)
 {
+	pthread_mutex_lock(&s->lock);
+	const double now = hel_store_now_locked(s, hel_clock());
+	pthread_mutex_unlock(&s->lock);
+	const hel_status st = s->fleet ? s->fleet->call->remove(s->fleet, k->id, now) : HEL_OK;
+	if (st != HEL_OK)
+		return st;
 	pthread_mutex_lock(&s->lock);
 	const bool first = !k->dead;
 	if (first) {
@@ -173,6 +196,7 @@ void hel_store_remove(hel_store *s, hel_keyset *k)
 	pthread_mutex_unlock(&s->lock);
 	if (first)
 		hel_store_destroy(s, k);
+	return HEL_OK;
 }
 
 void hel_store_gauges(hel_store *s, hel_gauges *g)

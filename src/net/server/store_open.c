@@ -1,6 +1,9 @@
 /* A store of a directory, from its opening to its end, and the opening of sessions in it. */
 #include "log.h"
 #include "store.h"
+#ifdef HELRM_POSTGRESQL
+#include "fleet/fleet_open.h"
+#endif
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -73,32 +76,83 @@ static size_t list_files(char (**names)[64], int dir)
 	return count;
 }
 
+static bool read_id(uint8_t id[HEL_SESSION_ID_BYTES], const char *name)
+{
+	size_t size;
+	return strlen(name) > 2 * HEL_SESSION_ID_BYTES &&
+	       sodium_hex2bin(id, HEL_SESSION_ID_BYTES, name, 2 * HEL_SESSION_ID_BYTES, NULL, &size,
+			      NULL) == 0 &&
+	       size == HEL_SESSION_ID_BYTES;
+}
+
+static bool is_owned(hel_store *s, const char *name, const char *suffix)
+{
+	uint8_t id[HEL_SESSION_ID_BYTES];
+	char own[64];
+	if (!read_id(id, name) ||
+	    (strcmp(suffix, HEL_STORE_UPLOADED) != 0 && strcmp(suffix, HEL_STORE_EXPANDED) != 0))
+		return false;
+	for (const hel_keyset *k = *hel_store_bucket(s, id); k; k = k->next) {
+		hel_store_file_name(own, k, suffix);
+		if (strcmp(own, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Copies of a fleet's key sets that an earlier process left here are still good. */
+static hel_status adopt_copies(hel_store *s)
+{
+	hel_status st = HEL_OK;
+	char(*names)[64] = NULL;
+	const size_t count = list_files(&names, s->dir);
+	for (size_t i = 0; i < count; i++) {
+		uint8_t id[HEL_SESSION_ID_BYTES];
+		hel_keyset *k = NULL;
+		if (!strstr(names[i], HEL_STORE_EXPANDED) || !read_id(id, names[i]))
+			continue;
+		st = hel_shared_find(&k, s, id);
+		hel_keyset_release(s, k);
+		st = st == HEL_EDENIED ? HEL_OK : st;
+		TRY(st);
+	}
+done:
+	hel_free(names);
+	return st;
+}
+
 /* Removes files no key set owns: those of a process that was killed. */
 static void remove_orphans(hel_store *s)
 {
 	char(*names)[64] = NULL;
 	size_t count = list_files(&names, s->dir);
 	for (size_t i = 0; i < count; i++) {
-		uint8_t id[HEL_SESSION_ID_BYTES];
-		size_t size;
-		const char *end;
-		bool known = false;
 		const char *dot = strchr(names[i], '.');
 		if (!dot || (strcmp(dot, HEL_STORE_UPLOADED) != 0 && strncmp(dot, ".use", 4) != 0 &&
 			     strcmp(dot, HEL_STORE_PARTIAL) != 0))
 			continue;
-		if (sodium_hex2bin(id, sizeof id, names[i], (size_t)(dot - names[i]), NULL, &size,
-				   &end) == 0 &&
-		    size == sizeof id && strncmp(dot, HEL_STORE_PARTIAL, 5) != 0 &&
-		    (strcmp(dot, HEL_STORE_UPLOADED) == 0 || strcmp(dot, HEL_STORE_EXPANDED) == 0))
-			for (const hel_keyset *k = *hel_store_bucket(s, id); k; k = k->next)
-				known |= memcmp(k->id, id, sizeof id) == 0;
-		if (known)
+		if (is_owned(s, names[i], dot))
 			continue;
 		unlinkat(s->dir, names[i], 0);
 		hel_log("info", "orphan_removed", "{s:s}", "file", names[i]);
 	}
 	hel_free(names);
+}
+
+static hel_status open_registry(hel_store *s, const char *path)
+{
+	hel_status st = HEL_OK;
+	if (!*s->settings->registry)
+		return hel_registry_sqlite(&s->registry, path);
+#ifdef HELRM_POSTGRESQL
+	TRY(hel_fleet_open(&s->fleet, s->settings, s->metrics));
+	s->registry = s->fleet->registry;
+#else
+	st = hel_fail(HEL_EUNSUPPORTED, "registry: this helrm was built without PostgreSQL");
+	goto done;
+#endif
+done:
+	return st;
 }
 
 hel_status hel_store_open(hel_store **out, const hel_settings *settings, hel_counters *metrics)
@@ -126,11 +180,11 @@ hel_status hel_store_open(hel_store **out, const hel_settings *settings, hel_cou
 		FAIL(HEL_EIO, "another server uses %s; give this one its own --data",
 		     settings->data);
 	snprintf(path, sizeof path, "%s/registry.sqlite", settings->data);
-	TRY(hel_registry_open(&s->registry, settings->registry, path));
+	TRY(open_registry(s, path));
 	TRY(hel_registry_clock(&s->seconds, s->registry));
 	s->clock_on_disk = s->hour = s->seconds;
 	s->looked = hel_clock();
-	TRY(hel_registry_each(s->registry, adopt, s));
+	TRY(s->fleet ? adopt_copies(s) : hel_registry_each(s->registry, adopt, s));
 	remove_orphans(s);
 	hel_log("info", "store_open", "{s:s, s:i, s:i, s:I}", "data", settings->data, "sessions",
 		(int)s->count, "ready", (int)s->ready, "disk_bytes", (json_int_t)s->disk);
@@ -147,7 +201,10 @@ void hel_store_close(hel_store *s)
 		return;
 	if (s->registry)
 		hel_store_write_times(s, 0);
-	hel_registry_close(s->registry);
+	if (s->fleet)
+		s->fleet->call->close(s->fleet);
+	else
+		hel_registry_close(s->registry);
 	for (unsigned b = 0; b < HEL_STORE_BUCKETS; b++)
 		for (hel_keyset *k = s->bucket[b], *next; k; k = next) {
 			next = k->next;
@@ -200,9 +257,11 @@ hel_status hel_store_create(hel_keyset **out, char *token, hel_store *s, const h
 	memcpy(k->id, secret, HEL_SESSION_ID_BYTES);
 	hel_hash(k->proof, secret + HEL_SESSION_ID_BYTES, sizeof secret - HEL_SESSION_ID_BYTES);
 	TRY(hel_quota_admit(s, k));
-	st = create_file(s, k);
-	if (st == HEL_OK)
-		st = hel_registry_add(s->registry, k);
+	if (!s->fleet) {
+		st = create_file(s, k);
+		if (st == HEL_OK)
+			st = hel_registry_add(s->registry, k);
+	}
 	if (st != HEL_OK) {
 		char detail[256];
 		snprintf(detail, sizeof detail, "%s", hel_error_detail());

@@ -28,9 +28,10 @@ hel_status hel_store_unclaim(hel_store *s, hel_keyset *k, uint64_t have)
 	k->busy = false;
 	k->have = have;
 	k->used = hel_store_now_locked(s, hel_clock());
-	if (!dead) { /* what is on disk now */
+	if (!dead) { /* what is on disk now; a copy of a fleet's is its form for use */
+		const bool ready = k->state == HEL_KEYSET_READY;
 		const uint64_t holds =
-		    have + (k->state == HEL_KEYSET_READY ? hel_store_expanded_file(k) : 0);
+		    (s->fleet && ready ? 0 : have) + (ready ? hel_store_expanded_file(k) : 0);
 		s->disk += holds - k->held;
 		k->held = holds;
 	}
@@ -55,7 +56,7 @@ hel_status hel_store_write_begin(int *fd, hel_store *s, hel_keyset *k, uint64_t 
 		goto done;
 	}
 	hel_store_file_name(name, k, HEL_STORE_UPLOADED);
-	*fd = openat(s->dir, name, O_RDWR | O_CLOEXEC);
+	*fd = openat(s->dir, name, O_RDWR | O_CLOEXEC | (s->fleet ? O_CREAT : 0), 0600);
 	if (*fd < 0 || lseek(*fd, (off_t)offset, SEEK_SET) < 0) {
 		st = hel_store_disk_failure("open a file for keys");
 		if (*fd >= 0)
@@ -168,23 +169,55 @@ static bool fault_of_upload(hel_status st)
 	return st != HEL_EIO && st != HEL_ESPACE && st != HEL_ENOMEM;
 }
 
+/* Another upload under the same token: other files, and other objects where there is a fleet. */
+static hel_status begin_anew(hel_store *s, hel_keyset *k, int fd, double now)
+{
+	if (!s->fleet)
+		return ftruncate(fd, 0) ? hel_store_disk_failure("empty a file") : HEL_OK;
+	const hel_status st = s->fleet->call->restart(s->fleet, k, now);
+	hel_store_remove_files(s, k);
+	pthread_mutex_lock(&s->lock);
+	k->generation++;
+	k->local = 0;
+	pthread_mutex_unlock(&s->lock);
+	return st;
+}
+
+/* That it is good is on disk, and known to all. */
+static hel_status say_ready(hel_store *s, hel_keyset *k, int fd, double now)
+{
+	char name[64];
+	hel_store_file_name(name, k, HEL_STORE_UPLOADED);
+	if (!s->fleet)
+		return hel_registry_state(s->registry, k, HEL_KEYSET_READY, now);
+	const hel_status st = hel_shared_ready(s, k, fd, now);
+	if (st == HEL_OK)
+		unlinkat(s->dir, name, 0); /* its form for use is here, the upload elsewhere */
+	return st;
+}
+
 /* Checks what is complete: ready for use, or empty again where it was bad. */
 static hel_status complete(hel_store *s, hel_keyset *k, int fd, uint64_t *have,
 			   const hel_params *params)
 {
 	hel_status st = HEL_OK;
-	TRY(hel_store_reserve(s, k, hel_store_expanded_file(k)));
-	st = hel_store_expand(s, k, params);
-	if (st != HEL_OK && fault_of_upload(st)) {
-		*have = 0;
-		if (ftruncate(fd, 0))
-			hel_log("error", "store", "{s:s}", "reason", strerror(errno));
-	}
-	TRY(st);
+	char detail[256];
 	pthread_mutex_lock(&s->lock);
 	const double now = hel_store_now_locked(s, hel_clock());
 	pthread_mutex_unlock(&s->lock);
-	TRY(hel_registry_state(s->registry, k, HEL_KEYSET_READY, now));
+	TRY(hel_store_reserve(s, k, hel_store_expanded_file(k)));
+	if (s->fleet && k->local != k->bytes) /* parts of it came to other servers */
+		TRY(hel_shared_fetch(s, k));
+	st = hel_store_expand(s, k, params);
+	if (st != HEL_OK && fault_of_upload(st)) {
+		*have = 0;
+		snprintf(detail, sizeof detail, "%s", hel_error_detail());
+		if (begin_anew(s, k, fd, now) != HEL_OK)
+			hel_log("error", "store", "{s:s}", "reason", hel_error_detail());
+		FAIL(st, "%s", detail);
+	}
+	TRY(st);
+	TRY(say_ready(s, k, fd, now));
 	pthread_mutex_lock(&s->lock);
 	k->state = HEL_KEYSET_READY;
 	k->lost = false;
@@ -195,18 +228,30 @@ done:
 	return st;
 }
 
+/* Bytes that have arrived are durable. Of a request that broke a fleet keeps what is worth an
+ * object; its client asks where the upload stands. */
+#define BROKEN_LEAST (256u << 10)
+
+static hel_status keep(hel_store *s, hel_keyset *k, int fd, uint64_t *written, bool broken)
+{
+	if (!s->fleet)
+		return fsync(fd) ? hel_store_disk_failure("write keys") : HEL_OK;
+	if (broken && *written < BROKEN_LEAST)
+		*written = 0;
+	return *written ? hel_shared_put(s, k, fd, k->have, *written) : HEL_OK;
+}
+
 hel_status hel_store_write_end(hel_store *s, hel_keyset *k, int fd, uint64_t written,
 			       const hel_params *params)
 {
 	hel_status st = HEL_OK;
 	char detail[256] = "";
-	uint64_t have = k->have + written;
-	if (fsync(fd)) {
-		st = hel_store_disk_failure("write keys");
-		have = k->have; /* what came before is safe */
-	} else if (have == k->bytes && params) {
+	uint64_t have = k->have;
+	st = keep(s, k, fd, &written, params == NULL);
+	if (st == HEL_OK) /* else what came before is safe */
+		have += written;
+	if (st == HEL_OK && have == k->bytes && params)
 		st = complete(s, k, fd, &have, params);
-	}
 	snprintf(detail, sizeof detail, "%s", hel_error_detail());
 	close(fd);
 	const hel_status end = hel_store_unclaim(s, k, have);

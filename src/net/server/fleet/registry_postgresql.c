@@ -1,6 +1,4 @@
 #include "registry_postgresql.h"
-#include "net/server/log.h"
-#include "postgresql.h"
 #include <string.h>
 
 #define PATIENCE 2 /* seconds: longer ones are the client's, who tries again */
@@ -15,6 +13,11 @@ static hel_pg *database(hel_registry *r)
 	return ((pg_registry *)r)->pg;
 }
 
+hel_pg *hel_registry_database(hel_registry *r)
+{
+	return database(r);
+}
+
 /* --- tables ------------------------------------------------------------------------------- */
 
 /* Step i brings version i up to i + 1. What was released is never changed, only followed. */
@@ -24,6 +27,20 @@ static const char *const migration[] = {
     " bytes bigint NOT NULL, expanded bigint NOT NULL, ready bigint NOT NULL DEFAULT 0,"
     " opened float8 NOT NULL, used float8 NOT NULL, api_key text NOT NULL)",
     "CREATE TABLE helrm_clock (id bigint PRIMARY KEY, seconds float8 NOT NULL)",
+    /* uploads as pieces; sessions that are removed until their objects are */
+    "ALTER TABLE helrm_session ADD COLUMN have bigint NOT NULL DEFAULT 0,"
+    " ADD COLUMN generation bigint NOT NULL DEFAULT 1, ADD COLUMN pieces bigint NOT NULL DEFAULT 0,"
+    " ADD COLUMN address text NOT NULL DEFAULT '', ADD COLUMN removed float8 NOT NULL DEFAULT 0,"
+    " ADD COLUMN swept bigint NOT NULL DEFAULT 0",
+    "CREATE INDEX ON helrm_session (api_key)",
+    "CREATE INDEX ON helrm_session (address) WHERE ready = 0",
+    "CREATE INDEX ON helrm_session (ready, used)",
+    "CREATE INDEX ON helrm_session (removed) WHERE removed > 0",
+    "CREATE TABLE helrm_piece (session bytea NOT NULL REFERENCES helrm_session ON DELETE CASCADE,"
+    " at bigint NOT NULL, size bigint NOT NULL, name text NOT NULL, PRIMARY KEY (session, at))",
+    "CREATE TABLE helrm_server (id bytea PRIMARY KEY, until float8 NOT NULL)",
+    "ALTER TABLE helrm_clock ADD COLUMN hour float8 NOT NULL DEFAULT 0,"
+    " ADD COLUMN expired bigint NOT NULL DEFAULT 0",
 };
 #define VERSION ((int64_t)HEL_ARRAY_LEN(migration))
 
@@ -55,9 +72,6 @@ done:
 
 /* --- rows --------------------------------------------------------------------------------- */
 
-#define COLUMNS                                                                                    \
-	"id, proof, client, fingerprint, keys, bytes, expanded, ready, opened, used, api_key"
-
 static hel_field field(const PGresult *r, int row, int column)
 {
 	hel_field f;
@@ -65,7 +79,7 @@ static hel_field field(const PGresult *r, int row, int column)
 	return f;
 }
 
-static hel_status read_row(hel_keyset *k, const PGresult *r, int row)
+hel_status hel_registry_read_postgresql(hel_keyset *k, const PGresult *r, int row)
 {
 	return hel_registry_read(k, &(hel_registry_fields){
 					.id = field(r, row, 0),
@@ -86,10 +100,11 @@ static hel_status each(hel_registry *registry, hel_registry_row *fn, void *arg)
 {
 	hel_status st = HEL_OK;
 	PGresult *r = NULL;
-	TRY(hel_pg_once(&r, database(registry), "SELECT " COLUMNS " FROM helrm_session", NULL));
+	TRY(hel_pg_once(&r, database(registry), "SELECT " HEL_SESSION_COLUMNS " FROM helrm_session",
+			NULL));
 	for (int i = 0; i < PQntuples(r); i++) {
 		hel_keyset row = {0};
-		st = read_row(&row, r, i);
+		st = hel_registry_read_postgresql(&row, r, i);
 		if (st == HEL_OK) {
 			st = fn(arg, &row);
 		} else if (st == HEL_EFORMAT) {
@@ -172,10 +187,11 @@ static hel_status set_clock(hel_registry *r, double seconds)
 {
 	hel_pg_values v = {0};
 	hel_pg_real(&v, seconds);
-	return hel_pg_once(NULL, database(r),
-			   "INSERT INTO helrm_clock AS c VALUES (1, $1) ON CONFLICT (id) DO UPDATE"
-			   " SET seconds = greatest(c.seconds, excluded.seconds)",
-			   &v);
+	return hel_pg_once(
+	    NULL, database(r),
+	    "INSERT INTO helrm_clock AS c (id, seconds) VALUES (1, $1) ON CONFLICT (id) DO UPDATE"
+	    " SET seconds = greatest(c.seconds, excluded.seconds)",
+	    &v);
 }
 
 static void close_registry(hel_registry *r)

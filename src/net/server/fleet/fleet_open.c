@@ -1,0 +1,48 @@
+#include "fleet_open.h"
+#include "net/server/log.h"
+#include "registry_postgresql.h"
+
+static void close_fleet(hel_fleet *f)
+{
+	hel_shared *s = hel_shared_of(f);
+	hel_objects_close(s->objects);
+	hel_registry_close(s->fleet.registry);
+	hel_free(s);
+}
+
+static const hel_fleet_calls calls = {
+    .close = close_fleet,
+    .find = hel_fleet_find,
+    .create = hel_fleet_create,
+    .piece = hel_fleet_piece,
+    .fetch = hel_fleet_fetch,
+    .ready = hel_fleet_ready,
+    .restart = hel_fleet_restart,
+    .remove = hel_fleet_remove,
+    .tick = hel_fleet_tick,
+};
+
+hel_status hel_fleet_open(hel_fleet **out, const hel_settings *settings, hel_counters *metrics)
+{
+	hel_status st = HEL_OK;
+	hel_shared *s = NULL;
+	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
+	s->fleet.call = &calls;
+	s->settings = settings;
+	s->metrics = metrics;
+	hel_random_bytes(s->server, sizeof s->server);
+	TRY(hel_registry_postgresql(&s->fleet.registry, settings->registry));
+	s->pg = hel_registry_database(s->fleet.registry);
+	TRY(hel_objects_open(&s->objects, &(hel_objects_options){
+					      .where = settings->store,
+					      .endpoint = settings->store_endpoint,
+					      .region = settings->store_region,
+					      .encryption = settings->store_encryption,
+					  }));
+	*out = &s->fleet;
+	s = NULL;
+done:
+	if (s)
+		close_fleet(&s->fleet);
+	return st;
+}

@@ -1,0 +1,44 @@
+/* fleet_open.h -- a fleet over PostgreSQL and an object store, and its inside. */
+#ifndef HEL_FLEET_OPEN_H
+#define HEL_FLEET_OPEN_H
+
+#include "net/server/fleet.h"
+#include "object_store.h"
+#include "postgresql.h"
+
+HEL_CHECKED hel_status hel_fleet_open(hel_fleet **out, const hel_settings *settings,
+				      hel_counters *metrics);
+
+/* --- inside ------------------------------------------------------------------------------- */
+
+typedef struct hel_shared {
+	hel_fleet fleet;
+	const hel_settings *settings;
+	hel_counters *metrics;
+	hel_pg *pg; /* the registry's */
+	hel_objects *objects;
+	uint8_t server[16]; /* this one, since it started */
+} hel_shared;
+
+static inline hel_shared *hel_shared_of(hel_fleet *f)
+{
+	return (hel_shared *)f;
+}
+
+/* sessions.c */
+hel_status hel_fleet_find(hel_keyset *row, hel_fleet *f, const uint8_t id[HEL_SESSION_ID_BYTES]);
+hel_status hel_fleet_create(hel_fleet *f, const hel_keyset *k);
+hel_status hel_fleet_remove(hel_fleet *f, const uint8_t id[HEL_SESSION_ID_BYTES], double now);
+/* uploads.c */
+hel_status hel_fleet_piece(hel_fleet *f, const hel_keyset *k, uint64_t at, const void *bytes,
+			   size_t size, double now);
+hel_status hel_fleet_fetch(hel_fleet *f, const hel_keyset *k, int fd);
+hel_status hel_fleet_ready(hel_fleet *f, const hel_keyset *k, const void *bytes, double now);
+hel_status hel_fleet_restart(hel_fleet *f, const hel_keyset *k, double now);
+/* sweep.c */
+hel_status hel_fleet_tick(double *clock, hel_fleet *f, double now);
+
+/** "keys/SESSION/", where all of its objects are. */
+void hel_fleet_prefix(char out[HEL_OBJECT_NAME_MAX + 1], const uint8_t id[HEL_SESSION_ID_BYTES]);
+
+#endif

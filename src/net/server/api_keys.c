@@ -7,7 +7,7 @@
 
 #define KEY_CHARS 16 /* at least */
 #define FILE_MAX (1u << 20)
-#define WORDS_MAX 5
+#define WORDS_MAX 6
 
 static hel_status set_quota(hel_api_key *k, const char *word, const char *where)
 {

@@ -1,66 +1,7 @@
-#include "job.h"
+/* Who runs when: admission, fair shares, workers. */
+#include "queue_inside.h"
 #include <math.h>
-#include <sodium.h>
 #include <string.h>
-
-#define BUCKETS 1024u
-
-/* Somebody with jobs waiting or running. Workers go to the one who has had the least of their time
- * since it has been here (start-time fair queueing). */
-typedef struct hel_customer {
-	char name[HEL_CUSTOMER_MAX + 1];
-	size_t pending, running, reserved;
-	double share; /* seconds of evaluation */
-	struct hel_customer *next;
-} hel_customer;
-
-struct hel_queue {
-	const hel_settings *settings;
-	hel_store *store;
-	hel_budget *budget;
-	hel_counters *metrics;
-	void (*wake)(void *arg);
-	void *wake_arg;
-	uint8_t id_key[crypto_generichash_KEYBYTES];
-	pthread_mutex_t lock;
-	pthread_cond_t work;
-	hel_job *bucket[BUCKETS]; /* all jobs, by id */
-	hel_job **pending;	  /* waiting and running ones, oldest first; one reference each */
-	size_t pending_count, running, results;
-	hel_customer *customers; /* those with jobs pending */
-	double served;		 /* the share of the customer that was served last */
-	double swept;
-	bool stop;
-	pthread_t *thread;
-	size_t threads;
-};
-
-/* --- jobs -------------------------------------------------------------------------------- */
-
-static void job_free(hel_queue *q, hel_job *job)
-{
-	if (!job)
-		return;
-	hel_budget_give(q->budget, job->reserved);
-	hel_free(job->query);
-	hel_writer_clear(&job->result);
-	hel_free(job);
-}
-
-static hel_job **bucket_of(hel_queue *q, const char *id)
-{
-	/* ids are hexadecimal digits of a hash or of random bytes */
-	unsigned h = 0;
-	for (unsigned i = 0; i < 4; i++)
-		h = h << 4 | ((unsigned)(id[i] > '9' ? id[i] - 'a' + 10 : id[i] - '0') & 15);
-	return &q->bucket[h % BUCKETS];
-}
-
-static void release_locked(hel_queue *q, hel_job *job)
-{
-	if (--job->refs == 0)
-		job_free(q, job);
-}
 
 static hel_customer *customer_locked(hel_queue *q, const char *name)
 {
@@ -98,20 +39,6 @@ static void customer_leave_locked(hel_queue *q, hel_job *job)
 	hel_free(c);
 }
 
-/* Nobody finds it any more. */
-static void forget_locked(hel_queue *q, hel_job *job)
-{
-	hel_job **slot = bucket_of(q, job->id);
-	while (*slot && *slot != job)
-		slot = &(*slot)->next;
-	if (!*slot)
-		return;
-	*slot = job->next;
-	q->results -= job->state == HEL_JOB_DONE;
-	job->forgotten = true;
-	release_locked(q, job);
-}
-
 static void done_locked(hel_queue *q, hel_job *job, hel_status status, const char *detail)
 {
 	size_t i = 0;
@@ -140,69 +67,7 @@ static void done_locked(hel_queue *q, hel_job *job, hel_status status, const cha
 		  : status == HEL_ECANCEL ? &q->metrics->queries_cancelled
 					  : &q->metrics->queries_failed,
 		  1);
-	release_locked(q, job);
-}
-
-void hel_job_release(hel_queue *q, hel_job *job)
-{
-	if (!job)
-		return;
-	pthread_mutex_lock(&q->lock);
-	release_locked(q, job);
-	pthread_mutex_unlock(&q->lock);
-}
-
-/* Without an idempotency key at random; with one so that only this session, with this key, under
- * this process can name it. */
-static void make_id(char id[HEL_JOB_ID_CHARS + 1], const hel_queue *q, const hel_keyset *keys,
-		    const char *idempotency)
-{
-	uint8_t bytes[HEL_JOB_ID_CHARS / 2];
-	crypto_generichash_state h;
-	if (!*idempotency) {
-		hel_random_bytes(bytes, sizeof bytes);
-	} else {
-		crypto_generichash_init(&h, q->id_key, sizeof q->id_key, sizeof bytes);
-		crypto_generichash_update(&h, keys->id, sizeof keys->id);
-		crypto_generichash_update(&h, (const uint8_t *)idempotency, strlen(idempotency));
-		crypto_generichash_final(&h, bytes, sizeof bytes);
-	}
-	sodium_bin2hex(id, HEL_JOB_ID_CHARS + 1, bytes, sizeof bytes);
-}
-
-static hel_job *find_locked(hel_queue *q, const hel_keyset *keys, const char *id)
-{
-	hel_job *job = *bucket_of(q, id);
-	while (job && (memcmp(job->owner, keys->id, sizeof job->owner) != 0 ||
-		       sodium_memcmp(job->id, id, HEL_JOB_ID_CHARS) != 0))
-		job = job->next;
-	return job;
-}
-
-hel_job *hel_queue_find(hel_queue *q, const hel_keyset *keys, const char *id)
-{
-	if (strlen(id) != HEL_JOB_ID_CHARS || strspn(id, "0123456789abcdef") != HEL_JOB_ID_CHARS)
-		return NULL;
-	pthread_mutex_lock(&q->lock);
-	hel_job *job = find_locked(q, keys, id);
-	if (job)
-		job->refs++;
-	pthread_mutex_unlock(&q->lock);
-	return job;
-}
-
-/* The result that was ready first and that nobody waits for. */
-static bool drop_result_locked(hel_queue *q)
-{
-	hel_job *oldest = NULL;
-	for (unsigned b = 0; b < BUCKETS; b++)
-		for (hel_job *j = q->bucket[b]; j; j = j->next)
-			if (j->state == HEL_JOB_DONE && j->refs == 1 &&
-			    (!oldest || j->finished < oldest->finished))
-				oldest = j;
-	if (oldest)
-		forget_locked(q, oldest);
-	return oldest != NULL;
+	hel_jobs_release(q, job);
 }
 
 /* Most of one customer's jobs: never more than are still free, so that whoever comes finds a place,
@@ -258,27 +123,17 @@ static hel_status admit_locked(hel_queue *q, const hel_submission *s, size_t byt
 		FAIL(HEL_EBUSY, "the queue is full");
 	TRY(admit_customer_locked(q, s, bytes));
 	while (!hel_budget_take(q->budget, bytes))
-		if (!drop_result_locked(q))
+		if (!hel_jobs_drop_result(q))
 			FAIL(HEL_EBUSY, "no memory for another query now");
 done:
 	return st;
 }
 
-/* An earlier submission under the same key, unless it failed: that may be tried again. */
-static hel_job *same_locked(hel_queue *q, const hel_keyset *keys, const char *id)
-{
-	hel_job *same = find_locked(q, keys, id);
-	if (!same || same->state != HEL_JOB_DONE || same->status == HEL_OK)
-		return same;
-	forget_locked(q, same);
-	return NULL;
-}
-
 static void enter_locked(hel_queue *q, hel_job *job)
 {
 	job->refs = 3; /* the table's, the pending list's, the caller's */
-	job->next = *bucket_of(q, job->id);
-	*bucket_of(q, job->id) = job;
+	job->next = *hel_jobs_bucket(q, job->id);
+	*hel_jobs_bucket(q, job->id) = job;
 	q->pending[q->pending_count++] = job;
 	job->customer->pending++;
 	job->customer->reserved += job->reserved;
@@ -295,9 +150,9 @@ hel_status hel_queue_submit(hel_job **out, hel_queue *q, const hel_submission *s
 	/* a query ends with its checksum, which is verified before it runs */
 	const uint8_t *hash = s->query + s->size - HEL_HASH_BYTES;
 	*retry = 0;
-	make_id(id, q, s->keys, s->idempotency);
+	hel_jobs_make_id(id, q, s->keys, s->idempotency);
 	pthread_mutex_lock(&q->lock);
-	hel_job *same = same_locked(q, s->keys, id);
+	hel_job *same = hel_jobs_same(q, s->keys, id);
 	if (same) {
 		if (memcmp(same->hash, hash, HEL_HASH_BYTES) != 0)
 			FAIL(HEL_EINVAL, "this idempotency key was used with another query");
@@ -339,34 +194,6 @@ done:
 	return st;
 }
 
-bool hel_job_poll(hel_queue *q, hel_job *job, bool wait)
-{
-	pthread_mutex_lock(&q->lock);
-	const bool done = job->state == HEL_JOB_DONE;
-	if (!done && wait) {
-		job->waiters++;
-		job->alone_since = 0;
-	}
-	pthread_mutex_unlock(&q->lock);
-	return done;
-}
-
-void hel_job_unwait(hel_queue *q, hel_job *job)
-{
-	pthread_mutex_lock(&q->lock);
-	if (--job->waiters == 0)
-		job->alone_since = hel_clock();
-	pthread_mutex_unlock(&q->lock);
-}
-
-hel_job_state hel_job_where(hel_queue *q, const hel_job *job)
-{
-	pthread_mutex_lock(&q->lock);
-	hel_job_state state = job->state;
-	pthread_mutex_unlock(&q->lock);
-	return state;
-}
-
 /* A waiting one ends now, a running one at its next op. */
 static void stop_locked(hel_queue *q, hel_job *job, const char *why)
 {
@@ -383,7 +210,7 @@ void hel_job_cancel(hel_queue *q, hel_job *job)
 	pthread_mutex_lock(&q->lock);
 	if (job->state != HEL_JOB_DONE)
 		stop_locked(q, job, "cancelled by the client");
-	forget_locked(q, job);
+	hel_jobs_forget(q, job);
 	pthread_mutex_unlock(&q->lock);
 	q->wake(q->wake_arg);
 }
@@ -391,7 +218,7 @@ void hel_job_cancel(hel_queue *q, hel_job *job)
 void hel_queue_cancel_all(hel_queue *q, const hel_keyset *keys)
 {
 	pthread_mutex_lock(&q->lock);
-	for (unsigned b = 0; b < BUCKETS; b++)
+	for (unsigned b = 0; b < HEL_JOB_BUCKETS; b++)
 		for (hel_job *j = q->bucket[b], *next; j; j = next) {
 			next = j->next;
 			if (memcmp(j->owner, keys->id, sizeof j->owner) != 0)
@@ -399,8 +226,8 @@ void hel_queue_cancel_all(hel_queue *q, const hel_keyset *keys)
 			j->refs++;
 			if (j->state != HEL_JOB_DONE)
 				stop_locked(q, j, "the session was removed");
-			forget_locked(q, j);
-			release_locked(q, j);
+			hel_jobs_forget(q, j);
+			hel_jobs_release(q, j);
 		}
 	pthread_mutex_unlock(&q->lock);
 	q->wake(q->wake_arg);
@@ -458,7 +285,7 @@ static hel_job *next_locked(hel_queue *q, hel_job **starved)
 	while (job && !hel_budget_take(q->budget, run_bytes(job))) {
 		if (q->running)
 			return NULL; /* its memory comes back */
-		if (!drop_result_locked(q)) {
+		if (!hel_jobs_drop_result(q)) {
 			*starved = job;
 			return NULL;
 		}
@@ -482,69 +309,17 @@ static void feed(hel_queue *q, hel_job *starved)
 	pthread_mutex_lock(&q->lock);
 	if (!fed && starved->state == HEL_JOB_QUEUED)
 		done_locked(q, starved, HEL_EBUSY, "no memory for this query now");
-	release_locked(q, starved);
+	hel_jobs_release(q, starved);
 	pthread_mutex_unlock(&q->lock);
 	q->wake(q->wake_arg);
 	pthread_mutex_lock(&q->lock);
-}
-
-/* Results wait for their clients: without the room a growing writer has to spare. */
-static hel_status keep(hel_writer *out, const hel_writer *w)
-{
-	hel_status st = HEL_OK;
-	TRY_ALLOC(out->bytes, hel_alloc(w->size, 1));
-	memcpy(out->bytes, w->bytes, w->size);
-	out->size = out->capacity = w->size;
-done:
-	return st;
-}
-
-/* Runs a query; *damaged: over keys or weights that were damaged, so that nothing came of it. */
-static hel_status evaluate_once(bool *damaged, hel_queue *q, hel_job *job, hel_pool *pool,
-				hel_infer_times *times)
-{
-	hel_status st = HEL_OK;
-	const hel_server *server = NULL;
-	const hel_keys *keys = NULL;
-	hel_evaluation *evaluation = NULL;
-	double seconds = 0;
-	hel_scratch *scratch = NULL;
-	hel_writer result = {0};
-	TRY(hel_model_ready(&server, job->model));
-	TRY(hel_store_keys(&keys, q->store, job->keys, job->model->params, &job->stop));
-	TRY_ALLOC(scratch, hel_model_scratch(job->model));
-	const hel_run_means means = {.pool = pool, .scratch = scratch, .stop = &job->stop};
-	TRY(hel_evaluation_borrow(&evaluation, server, keys, &means));
-	TRY(hel_server_infer(&result, evaluation, job->query, job->size, times));
-	seconds = times->read + times->evaluate + times->write;
-done:
-	hel_evaluation_free(evaluation);
-	*damaged = keys && hel_store_keys_done(q->store, job->keys);
-	if (server)
-		*damaged |= hel_model_done(job->model, scratch, seconds);
-	if (st == HEL_OK && !*damaged)
-		st = keep(&job->result, &result);
-	hel_writer_clear(&result);
-	return st;
-}
-
-static hel_status evaluate(hel_queue *q, hel_job *job, hel_pool *pool, hel_infer_times *times)
-{
-	bool damaged = false;
-	hel_status st = evaluate_once(&damaged, q, job, pool, times);
-	if (damaged) /* what is damaged was given up: once more, with what is made anew */
-		st = evaluate_once(&damaged, q, job, pool, times);
-	if (damaged)
-		return hel_fail(HEL_EBUSY, "the server's files are being damaged; try again");
-	job->keys_lost = st == HEL_EKEY;
-	return st;
 }
 
 static void run(hel_queue *q, hel_job *job, hel_pool *pool)
 {
 	hel_infer_times times = {0};
 	const size_t bytes = run_bytes(job);
-	hel_status st = evaluate(q, job, pool, &times);
+	hel_status st = hel_job_evaluate(q, job, pool, &times);
 	char detail[256] = "";
 	if (st != HEL_OK)
 		snprintf(detail, sizeof detail, "%s", hel_error_detail());
@@ -588,7 +363,7 @@ static void *worker(void *arg)
 		run(q, job, pool);
 		q->wake(q->wake_arg);
 		pthread_mutex_lock(&q->lock);
-		release_locked(q, job);
+		hel_jobs_release(q, job);
 	}
 	pthread_mutex_unlock(&q->lock);
 	hel_pool_free(pool);
@@ -636,9 +411,9 @@ void hel_queue_close(hel_queue *q)
 	pthread_mutex_unlock(&q->lock);
 	for (size_t i = 0; i < q->threads; i++)
 		pthread_join(q->thread[i], NULL);
-	for (unsigned b = 0; b < BUCKETS; b++)
+	for (unsigned b = 0; b < HEL_JOB_BUCKETS; b++)
 		while (q->bucket[b])
-			forget_locked(q, q->bucket[b]);
+			hel_jobs_forget(q, q->bucket[b]);
 	pthread_cond_destroy(&q->work);
 	pthread_mutex_destroy(&q->lock);
 	hel_free(q->pending);
@@ -672,12 +447,12 @@ void hel_queue_sweep(hel_queue *q)
 	const bool second = now - q->swept >= 1;
 	if (second)
 		q->swept = now;
-	for (unsigned b = 0; second && b < BUCKETS; b++)
+	for (unsigned b = 0; second && b < HEL_JOB_BUCKETS; b++)
 		for (hel_job *j = q->bucket[b], *next; j; j = next) {
 			next = j->next;
 			if (j->state == HEL_JOB_DONE &&
 			    now - j->finished > (double)q->settings->result_seconds)
-				forget_locked(q, j);
+				hel_jobs_forget(q, j);
 		}
 	pthread_mutex_unlock(&q->lock);
 	if (any)

@@ -40,9 +40,10 @@ typedef struct hel_stored {
 
 typedef struct hel_checkpoint {
 	size_t count, room;
-	hel_stored *tensor;    /* in the file's order */
-	char *prefix;	       /* that the model's tensors had, and lost: "model."; "" */
-	bool ordered;	       /* the file keeps the order in which a model holds them */
+	hel_stored *tensor; /* in the file's order */
+	char *prefix;	    /* that the model's tensors had, and lost: "model."; "" */
+	bool ordered;	    /* the file keeps the order in which a model holds them */
+	bool by_dlrm;	    /* dlrm_s_pytorch.py wrote it: what it saves beside tensors is there */
 	const char *container; /* for people */
 	void *index;	       /* finds names */
 } hel_checkpoint;

@@ -322,10 +322,19 @@ none:
 			class_of(p, root));
 }
 
+/* What dlrm_s_pytorch.py --save-model writes. */
+static bool is_by_dlrm(const hel_pickle *p, const hel_pickle_value *root)
+{
+	return root->kind == HEL_PICKLE_DICT && hel_pickle_get(p, root, "state_dict") &&
+	       hel_pickle_get(p, root, "opt_state_dict") &&
+	       hel_pickle_get(p, root, "nbatches_test");
+}
+
 static hel_status take_all(torch_file *f)
 {
 	hel_status st = HEL_OK;
 	const hel_pickle_value *root = &f->p.value[f->p.root];
+	f->out->by_dlrm = is_by_dlrm(&f->p, root);
 	if (f->key) {
 		root = hel_pickle_get(&f->p, root, f->key);
 		if (!root || (!is_state_dict(&f->p, root) && !is_module(&f->p, root)))

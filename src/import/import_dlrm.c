@@ -229,6 +229,13 @@ static void build(hel_importer *im, reading r)
 			   false, "top_l");
 }
 
+/* Whether names do not tell what follows the last bottom layer. */
+static bool open_end(const hel_importer *im)
+{
+	return im->bottom.count && !im->config.no_activation &&
+	       im->bottom.step[im->bottom.count - 1].after == HEL_AFTER_USUAL;
+}
+
 static void tell(hel_importer *im, reading r)
 {
 	size_t of_form[5] = {0}, pooled = 0;
@@ -249,13 +256,12 @@ static void tell(hel_importer *im, reading r)
 				 of_form[HEL_TABLE_PROJECTED]);
 	if (pooled)
 		hel_importer_say(im, "tables with weighted pooling: %zu, multiplied out", pooled);
-	if (im->bottom.count && !im->config.no_activation &&
-	    im->bottom.step[im->bottom.count - 1].after == HEL_AFTER_USUAL)
+	if (open_end(im))
 		hel_importer_say(im, "after the last bottom layer: %s%s",
 				 im->config.bottom_last_activation == HEL_NO ? "none"
 									     : "the activation",
 				 im->config.bottom_last_activation == HEL_YES_UNSAID
-				     ? " (assumed; --config says otherwise)"
+				     ? ", as dlrm_s_pytorch.py has it, which wrote this file"
 				     : "");
 	hel_importer_tell(im);
 }
@@ -274,6 +280,13 @@ static hel_status import(hel_importer *im)
 		     im->bottom.step[0].name, hel_tower_inputs(&im->bottom),
 		     hel_importer_dense(im));
 	TRY(choose(&r, im));
+	if (open_end(im) && im->config.bottom_last_activation == HEL_YES_UNSAID &&
+	    !im->file.by_dlrm)
+		FAIL(HEL_EUNSUPPORTED,
+		     "names do not tell whether an activation follows %s, the last bottom layer: "
+		     "--config must say \"bottom_last_activation\": true (as dlrm_s_pytorch.py "
+		     "has it) or false",
+		     im->bottom.step[im->bottom.count - 1].name);
 	TRY(hel_importer_one_logit(im, &im->top));
 	TRY(hel_importer_columns(im));
 	build(im, r);

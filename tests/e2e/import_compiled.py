@@ -25,6 +25,8 @@ def call(*args):
 def check(what, model, **config):
     if "polynomials" not in config:
         config["activation"] = {"kind": "quadratic", "a": 0.1, "b": 0.5}
+    if hasattr(model, "bot_l"):
+        config["bottom_last_activation"] = True
     json.dump(config, open("config.json", "w"))
     torch.save(settle(model).state_dict(), "w.pt")
     out = "compiled-" + what

@@ -8,10 +8,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	hel_dlrm *m = NULL;
 	hel_import_report report;
-	const hel_import_config config = hel_import_config_default();
+	hel_import_config config = hel_import_config_default();
 	const uint8_t seed[HEL_SEED_BYTES] = "import";
 	hel_prng g;
 	hel_reader r = hel_reader_of(data, size);
+	config.bottom_last_activation = HEL_YES; /* it would be asked for, always */
 	const uint32_t length = hel_read_u32(&r);
 	const uint8_t *schema = hel_read_bytes(&r, length);
 	if (r.status != HEL_OK)

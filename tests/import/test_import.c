@@ -73,7 +73,8 @@ static void make(foreign *f, size_t at[TABLES + 6], hel_prng *g, size_t top_in)
 static hel_status import(hel_dlrm **m, hel_import_report *r, const foreign *f, const char *s)
 {
 	hel_writer w;
-	const hel_import_config c = hel_import_config_default();
+	hel_import_config c = hel_import_config_default();
+	c.bottom_last_activation = HEL_YES;
 	finish(&w, f);
 	hel_status st = hel_import(m, r, &c, NULL, (hel_text){s, strlen(s)}, w.bytes, w.size);
 	hel_writer_clear(&w);

@@ -17,6 +17,7 @@ typedef struct task {
 	char what[64], note[64];
 	double start, advanced, fraction; /* advanced: when the fraction last grew */
 	hel_progress_span part;		  /* of the whole, that steps are of */
+	hel_watching *watching;		  /* who follows it, or NULL */
 } task;
 
 static struct {
@@ -224,6 +225,26 @@ void hel_progress_note(hel_progress *p, double fraction, const char *note)
 void hel_progress_step(hel_progress *p, double fraction)
 {
 	hel_progress_note(p, fraction, "");
+}
+
+void hel_progress_follow(hel_progress *p, hel_watching *watching)
+{
+	pthread_mutex_lock(&state.lock);
+	task *t = find(p);
+	if (t)
+		t->watching = watching;
+	pthread_mutex_unlock(&state.lock);
+}
+
+/* Who follows is told without the lock: he may take his time. */
+hel_status hel_progress_check(const hel_progress *p)
+{
+	pthread_mutex_lock(&state.lock);
+	const task *t = p ? find(p) : NULL;
+	hel_watching *watching = t ? t->watching : NULL;
+	const double done = t ? t->fraction : 0;
+	pthread_mutex_unlock(&state.lock);
+	return hel_watching_step(watching, done);
 }
 
 /* What began inside it has ended, too. */

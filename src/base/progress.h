@@ -2,6 +2,7 @@
 #ifndef HEL_PROGRESS_H
 #define HEL_PROGRESS_H
 
+#include "watching.h"
 #include <stddef.h>
 
 /** Seconds of a monotonic clock. */
@@ -30,6 +31,11 @@ void hel_progress_leave(hel_progress *p, hel_progress_span before);
 void hel_progress_step(hel_progress *p, double fraction);
 /** The same with a few words of how it goes. */
 void hel_progress_note(hel_progress *p, double fraction, const char *note);
+/** Lets somebody follow work that has begun, to its end: steps tell. */
+void hel_progress_follow(hel_progress *p, hel_watching *watching);
+/** A place where work may end; p may be NULL.
+ *  @retval HEL_ECANCEL who follows it wants no more. */
+HEL_CHECKED hel_status hel_progress_check(const hel_progress *p);
 /** Also of what never began, or has ended. */
 void hel_progress_end(hel_progress *p);
 

@@ -160,7 +160,7 @@ static hel_status write_file(const hel_args *args, json_t *out, const hel_calibr
 	if (named)
 		snprintf(path, sizeof path, "%s", named);
 	else {
-		TRY(hel_cli_calibration_path(path, sizeof path));
+		TRY(hel_calibration_path(path, sizeof path));
 		char copy[sizeof path];
 		memcpy(copy, path, sizeof path);
 		TRY(hel_dir_make(dirname(copy)));

@@ -103,6 +103,7 @@ struct hel_eval {
 	hel_pool *pool;
 	hel_scratch *scratch;
 	const atomic_bool *stop; /* a run ends with HEL_ECANCEL once it is set; may be NULL */
+	hel_watching *watching;	 /* who follows one run; may be NULL */
 };
 
 #endif

@@ -3,7 +3,7 @@
 #define HEL_CLI_CALIBRATION_OPTION_H
 
 #include "cli.h"
-#include "compile/calibration.h"
+#include "owner/calibration_choice.h"
 
 #define HEL_CALIBRATION_OPTION                                                                     \
 	{                                                                                          \
@@ -14,11 +14,9 @@
 		    false, false                                                                   \
 	}
 
-/** Where 'bench --calibrate' writes by itself.
- *  @retval HEL_EINVAL neither XDG_CACHE_HOME nor HOME is set. */
-HEL_CHECKED hel_status hel_cli_calibration_path(char *out, size_t size);
-/** The calibration to use, and a line that says which; without one, or with one of another machine
- *  (a warning): built-in figures. A named file must be there. */
+/** The calibration of --calibration, and a line that says which (hel_calibration_choose). */
 HEL_CHECKED hel_status hel_cli_calibration(hel_calibration *c, const hel_args *args, json_t *out);
+/** Says which was chosen: its path, or why one was not taken; both may be NULL. */
+void hel_cli_tell_calibration(const hel_args *args, const char *path, const char *refused);
 
 #endif

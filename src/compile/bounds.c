@@ -161,6 +161,7 @@ static hel_status measure(double **largest, const hel_program *p, const hel_sche
 	TRY_ALLOC(features, hel_alloc(p->manifest->features, sizeof *features));
 	TRY_ALLOC(*largest, hel_alloc(p->ops, sizeof **largest));
 	for (size_t n = 0; n < r.count; n++) {
+		TRY(hel_progress_check(progress));
 		next_record(features, &r);
 		TRY(hel_clear_measure(*largest, p, features, 1));
 		hel_progress_step(progress, (double)(n + 1) / (double)r.count);

@@ -154,7 +154,9 @@ static hel_status plan_way(ways_job *j, size_t i)
 static hel_status plan_next(void *arg, size_t number)
 {
 	ways_job *j = arg;
-	const hel_status st = plan_way(j, j->first + number);
+	hel_status st = hel_progress_check(j->options->progress);
+	if (st == HEL_OK)
+		st = plan_way(j, j->first + number);
 	hel_progress_step(j->options->progress,
 			  (double)(atomic_fetch_add(&j->tried, 1) + 1) / (double)j->count);
 	return st;

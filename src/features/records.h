@@ -37,6 +37,8 @@ typedef struct hel_records {
 	bool labelled;
 	char unlabelled[HEL_WHERE_MAX]; /* "file:line" of the first row without a label */
 	char unreadable[HEL_WHERE_MAX]; /* why the first unreadable record is */
+	const hel_dataset
+	    *set; /* whose columns they have, kept, where somebody must know; or NULL */
 } hel_records;
 
 /** Reads published files or records to score, one after the other; "-" is standard input, pipes are

@@ -215,6 +215,22 @@ done:
 	return st;
 }
 
+hel_status hel_dlrm_copy(hel_dlrm **out, const hel_dlrm *m)
+{
+	hel_status st = HEL_OK;
+	char *text = NULL;
+	hel_dlrm *copy = NULL;
+	TRY(model_json(&text, m, ""));
+	TRY(hel_model_json_read(&copy, text, strlen(text), m->parameters));
+	memcpy(copy->parameter, m->parameter, m->parameters * sizeof *m->parameter);
+	*out = copy;
+	copy = NULL;
+done:
+	hel_dlrm_free(copy);
+	free(text);
+	return st;
+}
+
 /* The weights that model.json names by their hash. */
 static hel_status read_weights(uint8_t **weights, size_t *size, const char *dir,
 			       const uint8_t *text, size_t text_size)

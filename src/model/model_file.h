@@ -6,6 +6,8 @@
 
 HEL_CHECKED hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir);
 HEL_CHECKED hel_status hel_dlrm_load(hel_dlrm **out, const char *dir);
+/** A model of its own with the same weights, polynomials included. */
+HEL_CHECKED hel_status hel_dlrm_copy(hel_dlrm **out, const hel_dlrm *m);
 /** Removes a model's files, and its directory when nothing else is in there. */
 void hel_dlrm_remove(const char *dir);
 /** A model without weights (all zero); refuses more than `parameters` of them. */

@@ -492,6 +492,7 @@ static hel_status train_one(hel_dlrm *m, const hel_samples *samples, hel_progres
 	for (size_t number = 0; number < total; number++) {
 		const size_t first = number % batches * c->batch;
 		double loss;
+		TRY(hel_progress_check(progress));
 		if (first == 0)
 			hel_shuffle(order, samples->count, &g);
 		TRY(hel_trainer_step(t, samples, order + first,

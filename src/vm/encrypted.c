@@ -266,6 +266,7 @@ hel_status hel_ckks_run_many(hel_ct **result, const uint32_t *op, size_t count, 
 	    .times = times,
 	};
 	c.base.stop = ev->stop;
+	c.base.watching = ev->watching;
 	const hel_manifest *m = l->p->manifest;
 	for (uint32_t i = 0; i < m->keys; i++)
 		if (!hel_keys_find(ev->keys, m->key[i].galois, m->key[i].level)) {

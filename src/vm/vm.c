@@ -164,7 +164,9 @@ static hel_status run_one(void *arg, size_t index)
 	const double start = hel_clock();
 	if (m->stop && atomic_load_explicit(m->stop, memory_order_relaxed))
 		FAIL(HEL_ECANCEL, "cancelled before op %zu of %u", i, j->p->ops);
+	TRY(hel_watching_step(m->watching, (double)m->done / (double)j->p->ops));
 	st = m->run(m, op, &m->value[i]);
+	m->done++;
 	if (st != HEL_OK) {
 		char detail[400];
 		snprintf(detail, sizeof detail, "%s", hel_error_detail());

@@ -23,6 +23,8 @@ struct hel_machine {
 	 * hel_clock. */
 	void (*timed)(hel_machine *m, size_t op, double start, double seconds);
 	const atomic_bool *stop; /* looked at before every op; may be NULL */
+	hel_watching *watching;	 /* told before every op; may be NULL */
+	atomic_size_t done;	 /* ops */
 	hel_pool *pool;		 /* for ops that do not depend on each other; NULL: one by one */
 };
 

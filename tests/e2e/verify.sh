@@ -58,7 +58,7 @@ holds "its model is gone" "$([ -e "$work/again/model" ] && echo 1 || echo 0)" "=
 if "$helrm" compile --model "$work/r/model" --activation relu=poly:7 --data "$data" --accept-loss --out "$work/r" 2>"$work/says"; then
 	holds "polynomials do not replace what they are made of" 0 "==" 1
 fi
-holds "it says so" "$(grep -c "would replace --model" "$work/says")" "==" 1
+holds "it says so" "$(grep -c "would replace the one that is compiled" "$work/says")" "==" 1
 mkdir "$work/c"
 cp -r "$work/codesigned" "$work/c/model"
 "$helrm" compile --model "$work/c/model" --out "$work/c" >/dev/null

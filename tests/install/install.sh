@@ -48,9 +48,20 @@ client_agrees() {
 	{ exported helrm-client; exported helrm-transport; } | sort -u >"$work/exported"
 	declared status.h secret.h prediction.h access.h remote.h | comm -3 - "$work/exported" | { ! grep .; }
 }
+agree() { # LIBRARY HEADERS: each lists what the other has
+	exported "$1" >"$work/exported"
+	shift
+	declared status.h pool.h "$@" | comm -3 - "$work/exported" | { ! grep .; }
+}
+no_secrets() { # the server's library has nothing that decrypts, or makes keys
+	nm "$lib/libhelrm-server.so" | grep -E 'hel_secret_key|hel_encrypt|hel_decrypt|hel_keys_generate' | { ! grep .; }
+}
 try "exports what symbols.txt lists" as_listed
 try "headers declare what is exported" ckks_agrees
 try "headers of the client declare what is exported" client_agrees
+try "headers of the owner declare what is exported" agree helrm-owner owner.h
+try "headers of the server declare what is exported" agree helrm-server server.h
+try "libhelrm-server has no secret-key code" no_secrets
 try "the version" pkg-config --exact-version="$("$work/root$prefix/bin/helrm" --version)" helrm
 
 strict="-Wall -Wextra -Wpedantic -Werror -fsyntax-only"

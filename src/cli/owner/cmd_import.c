@@ -2,34 +2,34 @@
 #include "base/mapping.h"
 #include "cli/cli.h"
 #include "data.h"
-#include "import/import.h"
-#include "model/model_file.h"
 #include <fcntl.h>
+#include <helrm/owner.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void tell(const hel_args *args, json_t *out, const hel_dlrm *m, const hel_import_report *r)
+static void tell(const hel_args *args, json_t *out, const char *text)
 {
-	json_t *notes = json_array();
-	for (size_t i = 0; i < r->lines; i++) {
-		hel_say(args, "%s\n", r->line[i]);
-		json_array_append_new(notes, json_string(r->line[i]));
-	}
-	if (r->no_missing_row)
-		hel_say(
-		    args,
-		    "%zu tables have no row for missing or unknown values: they count as zero\n",
-		    r->no_missing_row);
-	if (r->collisions)
-		hel_say(args, "%zu values share a fingerprint with another one and its row\n",
-			r->collisions);
-	hel_say(args, "%zu tables, %zu parameters, written to %s\n", m->schema->table_count,
-		m->parameters, hel_arg(args, "out"));
-	json_object_set_new(out, "notes", notes);
-	json_object_set_new(out, "parameters", json_integer((json_int_t)m->parameters));
-	json_object_set_new(out, "tables", json_integer((json_int_t)m->schema->table_count));
-	json_object_set_new(out, "collisions", json_integer((json_int_t)r->collisions));
+	size_t i;
+	const json_t *line;
+	json_t *r = json_loads(text, 0, NULL);
+	const json_int_t no_row = json_integer_value(json_object_get(r, "no_missing_row")),
+			 collisions = json_integer_value(json_object_get(r, "collisions"));
+	json_array_foreach(json_object_get(r, "notes"), i, line)
+	    hel_say(args, "%s\n", json_string_value(line));
+	if (no_row)
+		hel_say(args,
+			"%lld tables have no row for missing or unknown values: they count as "
+			"zero\n",
+			(long long)no_row);
+	if (collisions)
+		hel_say(args, "%lld values share a fingerprint with another one and its row\n",
+			(long long)collisions);
+	hel_say(args, "%lld tables, %lld parameters, written to %s\n",
+		(long long)json_integer_value(json_object_get(r, "tables")),
+		(long long)json_integer_value(json_object_get(r, "parameters")),
+		hel_arg(args, "out"));
+	json_object_update_new(out, r);
 }
 
 /* Regular files are mapped: they may be larger than what a model keeps of them. */
@@ -65,43 +65,52 @@ static void weights_close(weights *w)
 	hel_free(w->copy);
 }
 
+/* What an option says itself where it begins with '{', or what its file says: zero-ended. */
+static hel_status said_text(char **out, const hel_args *args, const char *option)
+{
+	const char *said = hel_arg(args, option);
+	size_t size;
+	if (*said != '{')
+		return hel_input_read(said, HEL_SCHEMA_TEXT_MAX, (uint8_t **)out, &size);
+	*out = hel_strdup(said);
+	return *out ? HEL_OK : HEL_ENOMEM;
+}
+
 static hel_status run_import(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
 	weights w = {0};
-	uint8_t *schema = NULL, *text = NULL;
-	size_t schema_size, size;
-	hel_import_report report;
-	hel_import_config config = hel_import_config_default();
-	hel_dlrm *m = NULL;
-	const hel_dataset *set = NULL;
-	const char *option = hel_arg(args, "safetensors") ? "safetensors" : "weights";
+	char *schema = NULL, *config = NULL, *columns = NULL;
+	uint8_t *report = NULL;
+	size_t size;
+	hel_recommender *r = NULL;
+	const char *option = hel_arg(args, "safetensors") ? "safetensors" : "weights",
+		   *set = hel_arg(args, "dataset");
 	if (!hel_arg(args, option))
 		FAIL(HEL_EINVAL, "--weights FILE is missing");
 	TRY(weights_open(&w, hel_arg(args, option)));
-	TRY(hel_arg_file(&schema, &schema_size, args, "schema"));
-	const char *said = hel_arg(args, "config");
-	if (said && *said == '{') {
-		TRY(hel_import_config_read(&config, said, strlen(said)));
-	} else if (said) {
-		TRY(hel_arg_file(&text, &size, args, "config"));
-		TRY(hel_import_config_read(&config, (const char *)text, size));
-	}
-	if (hel_arg(args, "dataset"))
-		TRY(hel_cli_dataset(&set, args, ""));
-	TRY(hel_import(&m, &report, &config, set, (hel_text){(const char *)schema, schema_size},
-		       w.bytes, w.size));
+	TRY(said_text(&schema, args, "schema"));
+	if (hel_arg(args, "config"))
+		TRY(said_text(&config, args, "config"));
+	if (set && strpbrk(set, "./"))
+		TRY(said_text(&columns, args, "dataset"));
+	TRY(hel_recommender_import(&r, &report, &size,
+				   &(hel_import_source){.weights = w.bytes,
+							.weights_size = w.size,
+							.schema = schema,
+							.config = config,
+							.columns = columns ? columns : set}));
 	if (w.mapping && hel_mapping_damaged(w.mapping))
 		FAIL(HEL_EIO, "%s was cut off, or cannot be read", hel_arg(args, option));
-	TRY(hel_dlrm_save(m, hel_arg(args, "out")));
-	tell(args, out, m, &report);
+	TRY(hel_recommender_save(r, hel_arg(args, "out")));
+	tell(args, out, (const char *)report);
 done:
 	weights_close(&w);
-	hel_dataset_drop(set);
+	hel_bytes_free(report, 0);
 	hel_free(schema);
-	hel_free(text);
-	hel_import_config_clear(&config);
-	hel_dlrm_free(m);
+	hel_free(config);
+	hel_free(columns);
+	hel_recommender_free(r);
 	return st;
 }
 

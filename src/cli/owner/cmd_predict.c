@@ -1,47 +1,60 @@
 /* predict: scores in the clear. */
 #include "cli/report.h"
 #include "data.h"
-#include "model/model_file.h"
+#include <helrm/owner.h>
 #include <math.h>
 
-static hel_status run_predict(const hel_args *args, json_t *out)
+/* How many have a score. */
+static size_t tell(const hel_args *args, json_t *rows, const double *logit, size_t count)
 {
-	hel_status st = HEL_OK;
-	hel_dlrm *m = NULL;
-	hel_samples samples = {0};
-	double logit;
 	size_t scored = 0;
-	json_t *rows = json_array();
-	json_object_set_new(out, "predictions", rows);
-	TRY(hel_cli_model_and_samples(&m, &samples, NULL, args, "input", false,
-				      HEL_UNKNOWN_IS_ERROR));
 	hel_say(args, "row  logit       probability\n");
-	for (size_t i = 0; i < samples.count; i++) {
-		st = hel_dlrm_logit(&logit, m, samples.value + i * samples.dense,
-				    samples.hot + i * samples.hots);
-		if (st == HEL_ERANGE) {
-			hel_say(args, "%-4zu %s\n", i + 1, hel_error_detail());
+	for (size_t i = 0; i < count; i++) {
+		if (isnan(logit[i])) {
+			hel_say(args,
+				"%-4zu the score is not finite: the model's weights are "
+				"too large\n",
+				i + 1);
 			json_array_append_new(rows,
 					      json_pack("{s:n, s:n}", "logit", "probability"));
 			continue;
 		}
-		TRY(st);
 		scored++;
-		double p = 1 / (1 + exp(-logit));
-		hel_say(args, "%-4zu %+.6f   %.6f\n", i + 1, logit, p);
+		const double p = 1 / (1 + exp(-logit[i]));
+		hel_say(args, "%-4zu %+.6f   %.6f\n", i + 1, logit[i], p);
 		json_array_append_new(rows,
-				      json_pack("{s:f, s:f}", "logit", logit, "probability", p));
+				      json_pack("{s:f, s:f}", "logit", logit[i], "probability", p));
 	}
-	hel_report_far(args, out, samples.far);
-	if (samples.unknown)
-		hel_say(args, "%zu categories unknown, taken as missing\n", samples.unknown);
-	json_object_set_new(out, "unknown_categories", json_integer((json_int_t)samples.unknown));
-	st = HEL_OK;
+	return scored;
+}
+
+static hel_status run_predict(const hel_args *args, json_t *out)
+{
+	hel_status st = HEL_OK;
+	hel_recommender *r = NULL;
+	hel_records *records = NULL;
+	hel_score_notes notes;
+	double *logit = NULL;
+	size_t paths;
+	const char *const *path = hel_arg_all(args, "input", &paths);
+	json_t *rows = json_array();
+	json_object_set_new(out, "predictions", rows);
+	TRY(hel_recommender_open(&r, hel_arg(args, "model")));
+	TRY(hel_records_of_files(&records, r, path, paths));
+	const size_t count = hel_records_rows(records);
+	TRY_ALLOC(logit, hel_alloc(count, sizeof *logit));
+	TRY(hel_recommender_score(logit, &notes, r, records, args->pool, NULL));
+	const size_t scored = tell(args, rows, logit, count);
+	hel_report_far(args, out, notes.far);
+	if (notes.unknown)
+		hel_say(args, "%zu categories unknown, taken as missing\n", notes.unknown);
+	json_object_set_new(out, "unknown_categories", json_integer((json_int_t)notes.unknown));
 	if (!scored)
 		FAIL(HEL_ERANGE, "no row has a finite score: the model's weights are too large");
 done:
-	hel_dlrm_free(m);
-	hel_samples_clear(&samples);
+	hel_free(logit);
+	hel_records_free(records);
+	hel_recommender_free(r);
 	return st;
 }
 

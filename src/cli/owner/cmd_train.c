@@ -3,7 +3,7 @@
 #include "data.h"
 #include "model/cross_validation.h"
 #include "model/model_file.h"
-#include "model/train.h"
+#include "owner/owner_inside.h"
 #include "train_rows.h"
 #include <math.h>
 
@@ -61,32 +61,15 @@ static hel_status refuse_stream_options(const hel_args *args, const hel_dataset 
 	return HEL_OK;
 }
 
-/* A model of one class would say it whatever it is asked. */
-static hel_status refuse_one_class(const hel_records *r)
-{
-	size_t positive = 0;
-	for (size_t i = 0; i < r->count; i++)
-		positive += r->label[i];
-	if (positive && positive < r->count)
-		return HEL_OK;
-	return hel_fail(
-	    HEL_EDATA, "all %zu rows are of the %s class: there is nothing to learn from one class",
-	    r->count, positive ? "positive" : "negative");
-}
-
 static hel_status run_train(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
 	const hel_dataset *set = NULL;
 	hel_records records = {0};
-	hel_samples samples = {0};
-	hel_schema *schema = NULL;
 	hel_dlrm *m = NULL;
-	double *logits = NULL;
 	hel_metrics metrics;
-	hel_progress progress;
+	size_t far;
 	hel_dlrm_config config;
-	uint32_t base;
 	TRY(hel_cli_dataset(&set, args, "heart"));
 	TRY(hel_cli_config(&config, args, set));
 	if (!set->small) {
@@ -94,36 +77,20 @@ static hel_status run_train(const hel_args *args, json_t *out)
 		goto done;
 	}
 	TRY(refuse_stream_options(args, set));
-	TRY(hel_dlrm_text_base(&base, &config));
 	TRY(hel_cli_records(&records, args, "data", set, true));
-	TRY(refuse_one_class(&records));
+	TRY(hel_owner_check_classes(&records));
 	TRY(cross_validate(args, out, set, &records, &config));
-	TRY(hel_schema_fit(&schema, set, &records, NULL, records.count, config.clip, base));
-	TRY(hel_samples_new(&samples, schema, &records, NULL, records.count, HEL_UNKNOWN_IS_ERROR));
-	TRY(hel_dlrm_new(&m, &config, schema, config.training.seed));
-	schema = NULL;
-	hel_progress_begin(&progress, "training");
-	st = hel_dlrm_train(m, &samples, &progress);
-	hel_progress_end(&progress);
-	TRY(st);
-	TRY_ALLOC(logits, hel_alloc(samples.count, sizeof *logits));
-	TRY(hel_cli_logits(logits, m, &samples));
-	TRY(hel_metrics_of(&metrics, logits, samples.label, samples.count));
-	hel_records_stamp(m->trained_on, &records);
-	m->stamped = true;
+	TRY(hel_owner_learn(&m, &metrics, &far, &config, set, &records, args->pool, NULL));
 	TRY(hel_dlrm_save(m, hel_arg(args, "out")));
 	json_object_update_new(
-	    out, hel_report_metrics(args, "trained on all rows", &metrics, samples.count));
-	hel_report_far(args, out, samples.far);
+	    out, hel_report_metrics(args, "trained on all rows", &metrics, records.count));
+	hel_report_far(args, out, far);
 	hel_say(args, "%zu parameters, written to %s\n", m->parameters, hel_arg(args, "out"));
 	if (*set->credit)
 		hel_say(args, "The published data of this form: %s\n", set->credit);
 	json_object_set_new(out, "parameters", json_integer((json_int_t)m->parameters));
 done:
-	hel_free(logits);
 	hel_dlrm_free(m);
-	hel_schema_free(schema);
-	hel_samples_clear(&samples);
 	hel_records_clear(&records);
 	hel_dataset_drop(set);
 	return st;

@@ -68,6 +68,16 @@ const hel_params *hel_server_params(const hel_server *s)
 	return s->params;
 }
 
+const char *hel_server_model(const hel_server *s)
+{
+	return s->program->manifest->model;
+}
+
+void hel_server_id(uint8_t id[HEL_PROGRAM_ID_BYTES], const hel_server *s)
+{
+	memcpy(id, s->program->manifest->id, HEL_PROGRAM_ID_BYTES);
+}
+
 const hel_loaded *hel_server_weights(const hel_server *s)
 {
 	return s->loaded;
@@ -132,8 +142,8 @@ done:
 	return st;
 }
 
-static hel_status read_query(hel_ct **in, const hel_evaluation *evaluation, const void *query,
-			     size_t size)
+static hel_status read_query(hel_ct **in, const hel_evaluation *evaluation, const hel_eval *ev,
+			     const void *query, size_t size)
 {
 	hel_status st = HEL_OK;
 	const hel_server *s = evaluation->server;
@@ -159,7 +169,7 @@ static hel_status read_query(hel_ct **in, const hel_evaluation *evaluation, cons
 	if (inputs != m->inputs)
 		FAIL(HEL_EFORMAT, "a query of %u ciphertexts, expected %u", inputs, m->inputs);
 	for (uint32_t i = 0; i < inputs; i++) {
-		TRY(hel_ct_take(&in[i], evaluation->ev));
+		TRY(hel_ct_take(&in[i], ev));
 		TRY(form == HEL_CT_SEEDED ? hel_ct_read_seeded(in[i], &r) : hel_ct_read(in[i], &r));
 		if (in[i]->level != m->input[i].level)
 			FAIL(HEL_ELEVEL, "input %u of the query has level %u, expected %u", i,
@@ -170,8 +180,9 @@ done:
 	return st;
 }
 
-hel_status hel_server_infer(hel_writer *w, const hel_evaluation *evaluation, const void *query,
-			    size_t size, hel_infer_times *times)
+/* ev: the evaluation's own, or one like it that somebody follows. */
+static hel_status infer(hel_writer *w, const hel_evaluation *evaluation, const hel_eval *ev,
+			const void *query, size_t size, hel_infer_times *times)
 {
 	hel_status st = HEL_OK;
 	const hel_server *s = evaluation->server;
@@ -179,9 +190,9 @@ hel_status hel_server_infer(hel_writer *w, const hel_evaluation *evaluation, con
 	hel_ct **in = NULL, *result = NULL;
 	double start = hel_clock(), read, evaluated;
 	TRY_ALLOC(in, hel_alloc(m->inputs, sizeof *in));
-	TRY(read_query(in, evaluation, query, size));
+	TRY(read_query(in, evaluation, ev, query, size));
 	read = hel_clock();
-	TRY(hel_ckks_run(&result, s->loaded, evaluation->ev, (const hel_ct *const *)in,
+	TRY(hel_ckks_run(&result, s->loaded, ev, (const hel_ct *const *)in,
 			 times ? times->op : NULL));
 	evaluated = hel_clock();
 	if (hel_loaded_damaged(s->loaded))
@@ -189,7 +200,7 @@ hel_status hel_server_infer(hel_writer *w, const hel_evaluation *evaluation, con
 	hel_container_begin(w, HEL_KIND_RESULT);
 	hel_write_bytes(w, m->id, sizeof m->id);
 	hel_write_bytes(w, evaluation->keys->client, HEL_CLIENT_ID_BYTES);
-	TRY(hel_ct_write_sampled(w, evaluation->ev, result, m->samples));
+	TRY(hel_ct_write_sampled(w, ev, result, m->samples));
 	TRY(hel_container_end(w));
 	if (times) {
 		times->read = read - start;
@@ -201,5 +212,29 @@ done:
 		hel_ct_free(in[i]);
 	hel_free(in);
 	hel_ct_free(result);
+	return st;
+}
+
+hel_status hel_server_infer(hel_writer *w, const hel_evaluation *evaluation, const void *query,
+			    size_t size, hel_infer_times *times)
+{
+	return infer(w, evaluation, evaluation->ev, query, size, times);
+}
+
+hel_status hel_server_run(uint8_t **result, size_t *result_size, const hel_evaluation *evaluation,
+			  const void *query, size_t size, const hel_watch *watch)
+{
+	hel_status st = HEL_OK;
+	hel_writer w = {0};
+	hel_watching watching;
+	hel_eval followed = *evaluation->ev; /* keys and scratch are those of all runs */
+	hel_watching_begin(&watching, watch);
+	followed.watching = &watching;
+	TRY(infer(&w, evaluation, &followed, query, size, NULL));
+	*result = w.bytes;
+	*result_size = w.size;
+	w = (hel_writer){0};
+done:
+	hel_writer_clear(&w);
 	return st;
 }

@@ -1,36 +1,28 @@
-/* server.h -- the server as a party: query -> result. No secret-key code. */
+/* server.h -- the server as a party: query -> result. No secret-key code. Programs outside see
+ * helrm/server.h of it. */
 #ifndef HEL_SERVER_SERVER_H
 #define HEL_SERVER_SERVER_H
 
 #include "ckks/ckks.h"
 #include "prog/prog.h"
 #include "vm/encrypted.h"
+#include <helrm/server.h> /* hel_server, hel_evaluation: what programs outside see of it */
 
-typedef struct hel_server hel_server;	      /* a program ready to run */
-typedef struct hel_evaluation hel_evaluation; /* it, with one client's evaluation keys */
-
-HEL_CHECKED hel_status hel_server_new(hel_server **out, const void *program, size_t size,
-				      hel_pool *pool);
 /** Parameters that are shared with other models and with sessions, and borrowed; or NULL. */
 typedef struct hel_server_options {
 	const hel_params *params;
 	hel_load_options load;
 } hel_server_options;
 
-/** The same with a choice of where weights are kept, see hel_loaded_open.
+/** hel_server_new() with a choice of where weights are kept, see hel_loaded_open.
  *  @retval HEL_EPARAMS the program has other parameters. */
 HEL_CHECKED hel_status hel_server_open(hel_server **out, const void *program, size_t size,
 				       hel_pool *pool, const hel_server_options *o);
-void hel_server_free(hel_server *s);
 /** Without its vectors: they are encoded. */
 const hel_program *hel_server_program(const hel_server *s);
 const hel_params *hel_server_params(const hel_server *s);
 /** Its weights: how large, from where. */
 const hel_loaded *hel_server_weights(const hel_server *s);
-
-/** @retval HEL_EKEY the program needs a key that is not there. */
-HEL_CHECKED hel_status hel_evaluation_new(hel_evaluation **out, const hel_server *s,
-					  const void *keys, size_t size);
 
 /** What one run works with; all borrowed. */
 typedef struct hel_run_means {
@@ -42,16 +34,13 @@ typedef struct hel_run_means {
 /** An evaluation over keys that belong to someone else, for one run at a time. Cheap. */
 HEL_CHECKED hel_status hel_evaluation_borrow(hel_evaluation **out, const hel_server *s,
 					     const hel_keys *keys, const hel_run_means *means);
-void hel_evaluation_free(hel_evaluation *evaluation);
 
 typedef struct hel_infer_times {
 	double read, evaluate, write;
 	hel_op_time *op; /* one per op, or NULL */
 } hel_infer_times;
 
-/** Runs the program on a query; writes the result. times may be NULL.
- *  @retval HEL_EMODEL  the query is for another model.
- *  @retval HEL_ECLIENT the query was encrypted under another key than the evaluation's. */
+/** hel_server_run() into a writer, with times, which may be NULL. */
 HEL_CHECKED hel_status hel_server_infer(hel_writer *w, const hel_evaluation *evaluation,
 					const void *query, size_t size, hel_infer_times *times);
 

@@ -1,0 +1,189 @@
+/* A model compiled: its two files, what is said of them, and the model that they compute. */
+#include "compile/placement.h"
+#include "model/model_file.h"
+#include "owner_inside.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PATH_MAX_BYTES 4096
+
+void hel_compiled_free(hel_compiled *c)
+{
+	if (!c)
+		return;
+	hel_writer_clear(&c->manifest);
+	hel_writer_clear(&c->program);
+	free(c->report);
+	hel_dlrm_free(c->fitted);
+	hel_free(c->directory);
+	hel_free(c);
+}
+
+const void *hel_compiled_manifest(const hel_compiled *c, size_t *size)
+{
+	*size = c->manifest.size;
+	return c->manifest.bytes;
+}
+
+const void *hel_compiled_program(const hel_compiled *c, size_t *size)
+{
+	*size = c->program.size;
+	return c->program.bytes;
+}
+
+const char *hel_compiled_report(const hel_compiled *c)
+{
+	return c->report;
+}
+
+/* --- compiling ------------------------------------------------------------------------------ */
+
+/* c->fitted is left with the polynomials. */
+static hel_status compile_replaced(hel_program **p, hel_compile_report *report, hel_fidelity *f,
+				   hel_compiled *c, const hel_recommender *r, hel_compile_wishes *w)
+{
+	hel_status st = HEL_OK;
+	if (r->m->approximation)
+		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
+	TRY(hel_dlrm_copy(&c->fitted, r->m));
+	TRY((w->fit.degree ? hel_compile_approximated
+			   : hel_compile_placed)(p, report, f, &w->fit, c->fitted, &w->options));
+done:
+	return st;
+}
+
+static hel_status make_files(hel_compiled *c, hel_program *p)
+{
+	hel_status st = HEL_OK;
+	TRY(hel_program_write(&c->program, p)); /* sets the manifest's id */
+	TRY(hel_manifest_write(&c->manifest, p->manifest));
+done:
+	return st;
+}
+
+hel_status hel_recommender_compile(hel_compiled **out, const hel_recommender *r,
+				   const char *const *option, size_t options,
+				   const hel_records *records, hel_pool *pool,
+				   const hel_watch *watch)
+{
+	hel_status st = HEL_OK;
+	hel_compile_wishes *w = NULL;
+	hel_compile_report report = {0};
+	hel_fidelity f;
+	hel_samples samples = {0};
+	hel_program *p = NULL;
+	hel_compiled *c = NULL;
+	hel_watching watching;
+	hel_progress progress;
+	hel_watching_begin(&watching, watch);
+	TRY_ALLOC(w, hel_alloc(1, sizeof *w));
+	TRY_ALLOC(c, hel_alloc(1, sizeof *c));
+	TRY(hel_compile_wishes_read(w, r, option, options));
+	if (r->directory)
+		TRY_ALLOC(c->directory, hel_strdup(r->directory));
+	if (records)
+		TRY(hel_owner_samples(&samples, r->m, records, false, HEL_UNKNOWN_IS_MISSING));
+	w->options.records = &samples;
+	w->options.pool = pool;
+	w->options.progress = &progress;
+	hel_progress_begin(&progress, "compiling");
+	hel_progress_follow(&progress, &watching);
+	st = w->replaces ? compile_replaced(&p, &report, &f, c, r, w)
+			 : hel_compile(&p, &report, r->m, &w->options);
+	hel_progress_end(&progress);
+	TRY(st);
+	TRY(make_files(c, p));
+	TRY(hel_compile_report_json(&c->report, p, &report, w, w->replaces ? &f : NULL, c,
+				    samples.count));
+	*out = c;
+	c = NULL;
+done:
+	hel_compiled_free(c);
+	hel_compile_report_clear(&report);
+	hel_samples_clear(&samples);
+	hel_program_free(p);
+	hel_free(w);
+	return st;
+}
+
+hel_status hel_compiled_model(hel_recommender **out, const hel_compiled *c)
+{
+	hel_status st = HEL_OK;
+	hel_dlrm *m = NULL;
+	if (!c->fitted)
+		FAIL(HEL_EINVAL, "no activation was replaced: the program computes the model that "
+				 "it was compiled from");
+	TRY(hel_dlrm_copy(&m, c->fitted));
+	TRY(hel_recommender_of(out, m));
+done:
+	return st;
+}
+
+/* --- the directory -------------------------------------------------------------------------- */
+
+static hel_status path_of(char out[PATH_MAX_BYTES], const char *directory, const char *name)
+{
+	const int length = snprintf(out, PATH_MAX_BYTES, "%s/%s", directory, name);
+	return length > 0 && length < PATH_MAX_BYTES
+		   ? HEL_OK
+		   : hel_fail(HEL_EINVAL, "%.40s.../%s: a path has at most %d bytes", directory,
+			      name, PATH_MAX_BYTES - 1);
+}
+
+hel_status hel_owner_check_place(const char *directory, const char *opened)
+{
+	hel_status st = HEL_OK;
+	char given[PATH_MAX_BYTES], path[PATH_MAX_BYTES];
+	struct stat a, b;
+	if (!opened)
+		goto done;
+	TRY(path_of(given, opened, "model.json"));
+	TRY(path_of(path, directory, "model/model.json"));
+	if (stat(given, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+	    a.st_ino == b.st_ino)
+		FAIL(HEL_EINVAL,
+		     "%.200s/model: the model with polynomials would replace the one that is "
+		     "compiled; choose another directory",
+		     directory);
+done:
+	return st;
+}
+
+/* What an earlier compile left there belongs to a program that is no more. */
+static void remove_fitted(const char *directory, const char *opened)
+{
+	char path[PATH_MAX_BYTES];
+	hel_dlrm *m = NULL;
+	if (hel_owner_check_place(directory, opened) == HEL_OK &&
+	    path_of(path, directory, "model") == HEL_OK && hel_dlrm_load(&m, path) == HEL_OK &&
+	    m->approximation && !m->polynomials_trained)
+		hel_dlrm_remove(path);
+	hel_dlrm_free(m);
+}
+
+static hel_status write_file(const char *directory, const char *name, const hel_writer *w)
+{
+	char path[PATH_MAX_BYTES];
+	const hel_status st = path_of(path, directory, name);
+	return st == HEL_OK ? hel_file_write(path, w->bytes, w->size, 0644) : st;
+}
+
+hel_status hel_compiled_save(const hel_compiled *c, const char *directory)
+{
+	hel_status st = HEL_OK;
+	char path[PATH_MAX_BYTES];
+	if (c->fitted)
+		TRY(hel_owner_check_place(directory, c->directory));
+	TRY(hel_dir_make(directory));
+	if (c->fitted) {
+		TRY(path_of(path, directory, "model"));
+		TRY(hel_dlrm_save(c->fitted, path));
+	}
+	TRY(write_file(directory, "program.helm", &c->program));
+	TRY(write_file(directory, "manifest.helm", &c->manifest));
+	if (!c->fitted)
+		remove_fitted(directory, c->directory);
+done:
+	return st;
+}

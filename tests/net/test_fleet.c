@@ -378,6 +378,165 @@ static void test_quotas_raced(void **state)
 	assert_int_equal(number("SELECT count(*) FROM helrm_session"), 18);
 }
 
+/* --- jobs --------------------------------------------------------------------------------- */
+
+static hel_claim claim_for(const char *token, const char *id)
+{
+	hel_claim c = {.hash = {7}, .now = hel_store_clock(server[0]) + 1};
+	size_t size;
+	snprintf(c.id, sizeof c.id, "%s", id);
+	snprintf(c.customer, sizeof c.customer, "clinic");
+	assert_int_equal(0, sodium_hex2bin(c.session, sizeof c.session, token,
+					   2 * HEL_SESSION_ID_BYTES, NULL, &size, NULL));
+	return c;
+}
+
+static void make_ready(char token[HEL_TOKEN_CHARS + 1])
+{
+	assert_ok(open_session(0, token, &somebody));
+	assert_ok(send_bytes(0, token, 0, upload.size));
+	for (int i = 0; i < SERVERS; i++) /* all of them are alive */
+		live(i, 5);
+}
+
+#define CALL(i, name) server[i]->fleet->call->name
+
+static hel_status begin(int i, hel_claim *c, bool *mine)
+{
+	return CALL(i, job_begin)(mine, c, server[i]->fleet);
+}
+
+static void test_one_server_runs_a_job(void **state)
+{
+	(void)state;
+	char token[HEL_TOKEN_CHARS + 1];
+	bool mine;
+	hel_outcome o = {0};
+	make_ready(token);
+	hel_claim a = claim_for(token, "aa"), b = a, other = a;
+	assert_ok(begin(0, &a, &mine));
+	assert_true(mine);
+	assert_ok(begin(1, &b, &mine));
+	assert_false(mine);
+	other.hash[0]++;
+	assert_status(HEL_EINVAL, begin(1, &other, &mine));
+	/* forged: by a server that has it not, under any fence */
+	for (uint64_t fence = 0; fence < 3; fence++) {
+		b.fence = fence;
+		assert_status(HEL_EBUSY, CALL(1, job_keep)(server[1]->fleet, &b, "query", 5));
+		assert_ok(CALL(1, job_end)(server[1]->fleet, &b, HEL_OK, "", "forged", 6));
+		assert_ok(CALL(1, job_give)(server[1]->fleet, &b));
+	}
+	assert_ok(CALL(1, job_look)(&o, server[1]->fleet, &b));
+	assert_false(o.done);
+	/* somebody waits elsewhere, so the result is kept */
+	assert_ok(CALL(0, job_end)(server[0]->fleet, &a, HEL_OK, "", "result", 6));
+	assert_ok(CALL(2, job_look)(&o, server[2]->fleet, &b));
+	assert_true(o.done);
+	assert_int_equal(o.result.size, 6);
+	assert_memory_equal(o.result.bytes, "result", 6);
+	hel_writer_clear(&o.result);
+	/* and goes with its row */
+	assert_int_equal(objects(), 2);
+	live(0, 200);
+	assert_int_equal(objects(), 1);
+	assert_int_equal(number("SELECT count(*) FROM helrm_job"), 0);
+}
+
+/* A server that is taken for dead has lost its jobs, also when it comes back. */
+static void test_taken_over(void **state)
+{
+	(void)state;
+	char token[HEL_TOKEN_CHARS + 1];
+	bool mine;
+	hel_outcome o = {0};
+	hel_writer query = {0};
+	make_ready(token);
+	hel_claim a = claim_for(token, "aa"), lost = claim_for(token, "bb"), taken = {.now = a.now};
+	assert_ok(begin(0, &a, &mine));
+	assert_ok(begin(0, &lost, &mine));
+	assert_ok(CALL(0, job_keep)(server[0]->fleet, &a, "the query", 9));
+	assert_status(HEL_EDENIED, CALL(1, job_take)(&taken, &query, server[1]->fleet));
+	live(1, 30); /* and not a word of server 0 */
+	taken.now = hel_store_clock(server[1]);
+	assert_ok(CALL(1, job_take)(&taken, &query, server[1]->fleet));
+	assert_string_equal(taken.id, "aa");
+	assert_int_equal(taken.fence, 2);
+	assert_int_equal(query.size, 9);
+	hel_writer_clear(&query);
+	assert_status(HEL_EDENIED, CALL(1, job_take)(&taken, &query, server[1]->fleet));
+	assert_status(HEL_EDENIED, CALL(2, job_take)(&taken, &query, server[2]->fleet));
+	/* the dead server speaks */
+	assert_ok(CALL(0, job_end)(server[0]->fleet, &a, HEL_OK, "", "stale", 5));
+	assert_status(HEL_EBUSY, CALL(0, job_keep)(server[0]->fleet, &a, "the query", 9));
+	assert_ok(CALL(2, job_look)(&o, server[2]->fleet, &a));
+	assert_false(o.done);
+	a.fence = 2;
+	assert_ok(CALL(1, job_end)(server[1]->fleet, &a, HEL_OK, "", "fresh", 5));
+	assert_ok(CALL(0, job_look)(&o, server[0]->fleet, &a));
+	assert_memory_equal(o.result.bytes, "fresh", 5);
+	hel_writer_clear(&o.result);
+	/* one that was not kept is its client's to send again */
+	lost.now = taken.now;
+	assert_ok(begin(2, &lost, &mine));
+	assert_true(mine);
+	assert_int_equal(lost.fence, 2);
+	/* one given back waits for nobody's death */
+	hel_claim given = claim_for(token, "cc");
+	given.now = taken.now;
+	assert_ok(begin(2, &given, &mine));
+	assert_ok(CALL(2, job_keep)(server[2]->fleet, &given, "q", 1));
+	assert_ok(CALL(2, job_give)(server[2]->fleet, &given));
+	assert_ok(CALL(1, job_take)(&taken, &query, server[1]->fleet));
+	hel_writer_clear(&query);
+	assert_string_equal(taken.id, "cc");
+	/* nobody takes what is cancelled, or of a session that is no more */
+	assert_ok(CALL(0, job_cancel)(server[0]->fleet, &given));
+	assert_ok(CALL(0, job_look)(&o, server[0]->fleet, &given));
+	assert_int_equal(o.status, HEL_ECANCEL);
+	assert_ok(CALL(0, remove)(server[0]->fleet, given.session, given.now));
+	assert_status(HEL_EDENIED, begin(2, &given, &mine));
+	live(1, 60);
+	assert_int_equal(objects(), 0);
+	assert_int_equal(number("SELECT count(*) FROM helrm_job"), 0);
+}
+
+static double asked_at;
+
+/* Every server asks for the same queries, and more than the customer may. */
+static void *ask_many(void *arg)
+{
+	racer *r = arg;
+	pthread_barrier_wait(&line);
+	for (int i = 0; i < 30; i++) {
+		char id[33];
+		bool mine;
+		snprintf(id, sizeof id, "%d", i);
+		hel_claim c = claim_for(r->token, id);
+		c.per_minute = 12;
+		c.now = asked_at; /* no time passes */
+		const hel_status st = begin(r->server, &c, &mine);
+		r->won += st == HEL_OK && mine;
+		if (st == HEL_EBUSY)
+			assert_true(c.retry > 0 && c.retry <= 60);
+		else
+			assert_int_equal(st, HEL_OK);
+	}
+	return NULL;
+}
+
+static void test_queries_raced(void **state)
+{
+	(void)state;
+	char token[HEL_TOKEN_CHARS + 1];
+	racer r[SERVERS];
+	make_ready(token);
+	asked_at = hel_store_clock(server[0]);
+	race(ask_many, token, NULL, r);
+	assert_int_equal(r[0].won + r[1].won + r[2].won, 12);
+	assert_int_equal(number("SELECT count(*) FROM helrm_job"), 12);
+}
+
 int main(void)
 {
 	if (!getenv("HELRM_TEST_POSTGRESQL")) {
@@ -391,6 +550,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_cache, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_same_pieces, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_quotas_raced, fresh, end),
+	    cmocka_unit_test_setup_teardown(test_one_server_runs_a_job, fresh, end),
+	    cmocka_unit_test_setup_teardown(test_taken_over, fresh, end),
+	    cmocka_unit_test_setup_teardown(test_queries_raced, fresh, end),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

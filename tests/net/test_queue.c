@@ -258,12 +258,14 @@ static void test_cancellation(void **state)
 	assert_int_equal(HEL_JOB_RUNNING, hel_job_where(queue, running));
 	assert_int_equal(HEL_JOB_QUEUED, hel_job_where(queue, waiting));
 	memcpy(id, waiting->id, sizeof id);
-	hel_job_cancel(queue, waiting); /* at once */
+	assert_ok(hel_job_cancel(queue, waiting)); /* at once */
 	assert_int_equal(HEL_JOB_DONE, hel_job_where(queue, waiting));
 	assert_int_equal(HEL_ECANCEL, waiting->status);
 	assert_string_equal("cancelled by the client", waiting->detail);
-	assert_null(hel_queue_find(queue, &session[0], id));
-	assert_null(hel_queue_find(queue, &session[1], running->id)); /* another's */
+	hel_job *found;
+	assert_status(HEL_EDENIED, hel_queue_find(&found, queue, &session[0], id));
+	/* another's */
+	assert_status(HEL_EDENIED, hel_queue_find(&found, queue, &session[1], running->id));
 	hel_queue_cancel_all(queue, &session[0]); /* what runs, as soon as it looks */
 	wait_until_done(running);
 	assert_int_equal(HEL_ECANCEL, running->status);
@@ -308,12 +310,12 @@ static void test_deadlines(void **state)
 	hel_job_release(queue, kept);
 	now += 29;
 	hel_queue_sweep(queue);
-	kept = hel_queue_find(queue, &session[2], id);
+	assert_ok(hel_queue_find(&kept, queue, &session[2], id));
 	assert_non_null(kept);
 	hel_job_release(queue, kept);
 	now += 2; /* result_seconds are over */
 	hel_queue_sweep(queue);
-	assert_null(hel_queue_find(queue, &session[2], id));
+	assert_status(HEL_EDENIED, hel_queue_find(&kept, queue, &session[2], id));
 	hel_job_release(queue, blocker);
 	hel_job_release(queue, late);
 	hel_job_release(queue, alone);

@@ -1,14 +1,21 @@
 /* job.h -- a job is one query against one model under one key set; queue.c runs them. Jobs live in
- * memory only. */
+ * memory; in a fleet a row says which server has one, and what was answered by 202 outlives it. */
 #ifndef HEL_SERVER_JOB_H
 #define HEL_SERVER_JOB_H
 
 #include "catalog.h"
-#include "keyset.h"
+#include "fleet.h"
 
 typedef struct hel_queue hel_queue;
 
-typedef enum hel_job_state { HEL_JOB_QUEUED, HEL_JOB_RUNNING, HEL_JOB_DONE } hel_job_state;
+/** CLAIMED: not yet this server's, in a fleet. ELSEWHERE: another server runs it. */
+typedef enum hel_job_state {
+	HEL_JOB_CLAIMED,
+	HEL_JOB_QUEUED,
+	HEL_JOB_RUNNING,
+	HEL_JOB_ELSEWHERE,
+	HEL_JOB_DONE
+} hel_job_state;
 
 #define HEL_JOB_ID_CHARS 32
 #define HEL_CUSTOMER_MAX 63
@@ -39,6 +46,12 @@ typedef struct hel_job {
 	struct hel_customer *customer; /* until it is DONE */
 	atomic_bool stop;
 	struct hel_job *next;
+	/* in a fleet */
+	uint64_t fence; /* this server's right to it; 0: none */
+	bool kept;	/* it outlives this server */
+	bool given;	/* it is for another server */
+	bool looked;	/* what became of it elsewhere is being asked */
+	struct hel_job *untold;
 } hel_job;
 
 /** What is asked for, and by whom: customers share the workers evenly. */
@@ -51,6 +64,9 @@ typedef struct hel_submission {
 	bool attended;		 /* its client waits for it */
 	const char *customer;	 /* an API key's name, else an address */
 	uint64_t customer_queue; /* most of this customer's in the queue; 0: what is fair */
+	uint64_t per_minute;	 /* of this customer, in a fleet; 0: no limit */
+	const char *id;		 /* of a query that another server had; NULL: a new one */
+	uint64_t fence;		 /* under which this one has it */
 } hel_submission;
 
 /** `wake` is called, with no lock held, whenever some job is DONE. */
@@ -66,15 +82,30 @@ void hel_queue_close(hel_queue *q);
  *  @retval HEL_EINVAL the same idempotency key with another query. */
 HEL_CHECKED hel_status hel_queue_submit(hel_job **out, hel_queue *q, const hel_submission *s,
 					double *retry);
-/** A counted job of this key set; NULL for any other. */
-hel_job *hel_queue_find(hel_queue *q, const hel_keyset *keys, const char *id);
+/** A counted job of this key set, in a fleet also of another server.
+ *  @retval HEL_EDENIED there is none. @retval HEL_EBUSY nobody can tell now. */
+HEL_CHECKED hel_status hel_queue_find(hel_job **out, hel_queue *q, const hel_keyset *keys,
+				      const char *id);
+/** Before a client is told that its query was accepted: what must be, outlives this server.
+ *  @retval HEL_EBUSY it cannot now. */
+HEL_CHECKED hel_status hel_queue_keep(hel_queue *q, hel_job *job);
+bool hel_job_needs_keeping(hel_queue *q, hel_job *job);
+/** In a fleet, often: tells what came of jobs, asks for those elsewhere. */
+void hel_queue_share(hel_queue *q);
+/** In a fleet: a query whose server died, to be submitted here. @retval HEL_EDENIED there is none.
+ */
+HEL_CHECKED hel_status hel_queue_take(hel_claim *c, hel_writer *query, hel_queue *q);
+/** It cannot be run here. */
+void hel_queue_give_back(hel_queue *q, const hel_claim *c, hel_status st, const char *why);
+/** How full it is, from 0 to 1. */
+double hel_queue_load(hel_queue *q);
 void hel_job_release(hel_queue *q, hel_job *job);
 /** Is it DONE? When not and `wait`, counts a waiter, to be ended by hel_job_unwait. */
 bool hel_job_poll(hel_queue *q, hel_job *job, bool wait);
 void hel_job_unwait(hel_queue *q, hel_job *job);
 hel_job_state hel_job_where(hel_queue *q, const hel_job *job);
-/** Cancels and forgets it. */
-void hel_job_cancel(hel_queue *q, hel_job *job);
+/** Cancels and forgets it. @retval HEL_EBUSY another server has it, and cannot be told now. */
+HEL_CHECKED hel_status hel_job_cancel(hel_queue *q, hel_job *job);
 /** All jobs of a removed key set. */
 void hel_queue_cancel_all(hel_queue *q, const hel_keyset *keys);
 /** Deadlines, clients that have gone, old results. */

@@ -57,7 +57,9 @@ void hel_jobs_make_id(char id[HEL_JOB_ID_CHARS + 1], const hel_queue *q, const h
 	if (!*idempotency) {
 		hel_random_bytes(bytes, sizeof bytes);
 	} else {
-		crypto_generichash_init(&h, q->id_key, sizeof q->id_key, sizeof bytes);
+		/* any server of a fleet finds the same one: there the session alone protects it */
+		crypto_generichash_init(&h, q->fleet ? NULL : q->id_key,
+					q->fleet ? 0 : sizeof q->id_key, sizeof bytes);
 		crypto_generichash_update(&h, keys->id, sizeof keys->id);
 		crypto_generichash_update(&h, (const uint8_t *)idempotency, strlen(idempotency));
 		crypto_generichash_final(&h, bytes, sizeof bytes);
@@ -65,24 +67,12 @@ void hel_jobs_make_id(char id[HEL_JOB_ID_CHARS + 1], const hel_queue *q, const h
 	sodium_bin2hex(id, HEL_JOB_ID_CHARS + 1, bytes, sizeof bytes);
 }
 
-static hel_job *find_locked(hel_queue *q, const hel_keyset *keys, const char *id)
+hel_job *hel_jobs_find(hel_queue *q, const hel_keyset *keys, const char *id)
 {
 	hel_job *job = *hel_jobs_bucket(q, id);
 	while (job && (memcmp(job->owner, keys->id, sizeof job->owner) != 0 ||
 		       sodium_memcmp(job->id, id, HEL_JOB_ID_CHARS) != 0))
 		job = job->next;
-	return job;
-}
-
-hel_job *hel_queue_find(hel_queue *q, const hel_keyset *keys, const char *id)
-{
-	if (strlen(id) != HEL_JOB_ID_CHARS || strspn(id, "0123456789abcdef") != HEL_JOB_ID_CHARS)
-		return NULL;
-	pthread_mutex_lock(&q->lock);
-	hel_job *job = find_locked(q, keys, id);
-	if (job)
-		job->refs++;
-	pthread_mutex_unlock(&q->lock);
 	return job;
 }
 
@@ -101,7 +91,7 @@ bool hel_jobs_drop_result(hel_queue *q)
 
 hel_job *hel_jobs_same(hel_queue *q, const hel_keyset *keys, const char *id)
 {
-	hel_job *same = find_locked(q, keys, id);
+	hel_job *same = hel_jobs_find(q, keys, id);
 	if (!same || same->state != HEL_JOB_DONE || same->status == HEL_OK)
 		return same;
 	hel_jobs_forget(q, same);
@@ -134,4 +124,17 @@ hel_job_state hel_job_where(hel_queue *q, const hel_job *job)
 	hel_job_state state = job->state;
 	pthread_mutex_unlock(&q->lock);
 	return state;
+}
+
+size_t hel_queue_busy(hel_queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	size_t busy = q->pending_count;
+	pthread_mutex_unlock(&q->lock);
+	return busy;
+}
+
+double hel_queue_load(hel_queue *q)
+{
+	return (double)hel_queue_busy(q) / (double)q->settings->queue;
 }

@@ -106,8 +106,13 @@ void hel_store_interrupt(hel_store *s);
 /** Removes a key set: the token is void and the files are gone when this returns.
  *  @retval HEL_EBUSY the registry of the fleet cannot be reached: nothing was done. */
 HEL_CHECKED hel_status hel_store_remove(hel_store *s, hel_keyset *k);
-/** Whether other servers share the key sets. */
-bool hel_store_is_shared(const hel_store *s);
+/** What other servers share with it; NULL: it is alone. */
+struct hel_fleet *hel_store_fleet(const hel_store *s);
+/** Seconds of the store's clock. */
+double hel_store_clock(hel_store *s);
+/** A fleet's key set by its id, counted, for a query that another server accepted. */
+HEL_CHECKED hel_status hel_store_find_id(hel_keyset **out, hel_store *s,
+					 const uint8_t id[HEL_SESSION_ID_BYTES]);
 /** Times to live, times of use to disk; `now`: of a clock that never goes back. */
 void hel_store_sweep(hel_store *s, double now);
 void hel_store_gauges(hel_store *s, hel_gauges *g);

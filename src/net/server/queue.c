@@ -28,7 +28,7 @@ static void customer_leave_locked(hel_queue *q, hel_job *job)
 {
 	hel_customer *c = job->customer, **at = &q->customers;
 	c->pending--;
-	c->running -= job->state == HEL_JOB_RUNNING;
+	c->running -= job->state == HEL_JOB_RUNNING || job->state == HEL_JOB_CLAIMED;
 	c->reserved -= job->reserved;
 	job->customer = NULL;
 	if (c->pending)
@@ -39,22 +39,18 @@ static void customer_leave_locked(hel_queue *q, hel_job *job)
 	hel_free(c);
 }
 
-static void done_locked(hel_queue *q, hel_job *job, hel_status status, const char *detail)
+/* It holds no key set, no model and no query any more; false: it was not pending. */
+static bool leave_locked(hel_queue *q, hel_job *job)
 {
 	size_t i = 0;
 	while (i < q->pending_count && q->pending[i] != job)
 		i++;
 	if (i == q->pending_count)
-		return;
+		return false;
 	memmove(q->pending + i, q->pending + i + 1, (q->pending_count - i - 1) * sizeof(hel_job *));
 	q->pending_count--;
 	q->running -= job->state == HEL_JOB_RUNNING;
 	customer_leave_locked(q, job);
-	q->results += !job->forgotten;
-	job->status = status;
-	snprintf(job->detail, sizeof job->detail, "%s", detail);
-	job->finished = hel_clock();
-	job->state = HEL_JOB_DONE;
 	hel_keyset_release(q->store, job->keys);
 	hel_model_release(job->model);
 	job->keys = NULL;
@@ -63,11 +59,28 @@ static void done_locked(hel_queue *q, hel_job *job, hel_status status, const cha
 	job->query = NULL;
 	hel_budget_give(q->budget, job->size);
 	job->reserved -= job->size;
+	return true;
+}
+
+static void done_locked(hel_queue *q, hel_job *job, hel_status status, const char *detail)
+{
+	if (!leave_locked(q, job))
+		return;
+	q->results += !job->forgotten;
+	job->status = status;
+	snprintf(job->detail, sizeof job->detail, "%s", detail);
+	job->finished = hel_clock();
+	job->state = HEL_JOB_DONE;
 	hel_count(status == HEL_OK	  ? &q->metrics->queries_done
 		  : status == HEL_ECANCEL ? &q->metrics->queries_cancelled
 					  : &q->metrics->queries_failed,
 		  1);
-	hel_jobs_release(q, job);
+	if (job->fence) { /* the pending list's reference */
+		job->untold = q->untold;
+		q->untold = job;
+	} else {
+		hel_jobs_release(q, job);
+	}
 }
 
 /* Most of one customer's jobs: never more than are still free, so that whoever comes finds a place,
@@ -136,9 +149,35 @@ static void enter_locked(hel_queue *q, hel_job *job)
 	*hel_jobs_bucket(q, job->id) = job;
 	q->pending[q->pending_count++] = job;
 	job->customer->pending++;
+	job->customer->running += job->state == HEL_JOB_CLAIMED;
 	job->customer->reserved += job->reserved;
 	hel_count(&q->metrics->queries_accepted, 1);
 	pthread_cond_signal(&q->work);
+}
+
+/* In a fleet: runs here if no other server has it. The job is the answer, whatever comes of it. */
+static void claim(hel_queue *q, hel_job *job, const hel_submission *s, double *retry)
+{
+	bool mine = false;
+	const hel_status st = hel_jobs_claim(&mine, q, job, s, retry);
+	pthread_mutex_lock(&q->lock);
+	if (st != HEL_OK) {
+		done_locked(q, job, st, hel_error_detail());
+	} else if (!mine) {
+		if (leave_locked(q, job)) {
+			job->state = HEL_JOB_ELSEWHERE;
+			hel_jobs_release(q, job);
+		}
+	} else if (atomic_load(&job->stop)) {
+		char why[sizeof job->detail];
+		memcpy(why, job->detail, sizeof why); /* who stopped it said why */
+		done_locked(q, job, HEL_ECANCEL, why);
+	} else {
+		job->customer->running--;
+		job->state = HEL_JOB_QUEUED;
+		pthread_cond_signal(&q->work);
+	}
+	pthread_mutex_unlock(&q->lock);
 }
 
 hel_status hel_queue_submit(hel_job **out, hel_queue *q, const hel_submission *s, double *retry)
@@ -150,10 +189,16 @@ hel_status hel_queue_submit(hel_job **out, hel_queue *q, const hel_submission *s
 	/* a query ends with its checksum, which is verified before it runs */
 	const uint8_t *hash = s->query + s->size - HEL_HASH_BYTES;
 	*retry = 0;
-	hel_jobs_make_id(id, q, s->keys, s->idempotency);
+	const bool claims = q->fleet && !s->id;
+	if (s->id)
+		snprintf(id, sizeof id, "%s", s->id);
+	else
+		hel_jobs_make_id(id, q, s->keys, s->idempotency);
 	pthread_mutex_lock(&q->lock);
 	hel_job *same = hel_jobs_same(q, s->keys, id);
-	if (same) {
+	if (same && s->id) /* those who wait for another server's are told by it, or by this job */
+		hel_jobs_forget(q, same);
+	else if (same) {
 		if (memcmp(same->hash, hash, HEL_HASH_BYTES) != 0)
 			FAIL(HEL_EINVAL, "this idempotency key was used with another query");
 		same->attended = same->attended && s->attended;
@@ -177,6 +222,9 @@ hel_status hel_queue_submit(hel_job **out, hel_queue *q, const hel_submission *s
 			 .reserved = bytes,
 			 .attended = s->attended,
 			 .customer = customer,
+			 .state = claims ? HEL_JOB_CLAIMED : HEL_JOB_QUEUED,
+			 .fence = s->fence,
+			 .kept = s->id != NULL,
 			 .submitted = hel_clock()};
 	memcpy(job->id, id, sizeof id);
 	memcpy(job->hash, hash, sizeof job->hash);
@@ -186,6 +234,8 @@ hel_status hel_queue_submit(hel_job **out, hel_queue *q, const hel_submission *s
 	*out = job;
 done:
 	pthread_mutex_unlock(&q->lock);
+	if (st == HEL_OK && job && claims)
+		claim(q, job, s, retry);
 	if (st == HEL_OK && !job) { /* the earlier one holds references of its own */
 		hel_free(s->query);
 		hel_keyset_release(q->store, s->keys);
@@ -205,14 +255,18 @@ static void stop_locked(hel_queue *q, hel_job *job, const char *why)
 		hel_store_interrupt(q->store);
 }
 
-void hel_job_cancel(hel_queue *q, hel_job *job)
+hel_status hel_job_cancel(hel_queue *q, hel_job *job)
 {
+	const hel_status st = q->fleet ? hel_jobs_cancel(q, job) : HEL_OK;
+	if (st != HEL_OK)
+		return st;
 	pthread_mutex_lock(&q->lock);
 	if (job->state != HEL_JOB_DONE)
 		stop_locked(q, job, "cancelled by the client");
 	hel_jobs_forget(q, job);
 	pthread_mutex_unlock(&q->lock);
 	q->wake(q->wake_arg);
+	return HEL_OK;
 }
 
 void hel_queue_cancel_all(hel_queue *q, const hel_keyset *keys)
@@ -362,6 +416,8 @@ static void *worker(void *arg)
 		pthread_mutex_unlock(&q->lock);
 		run(q, job, pool);
 		q->wake(q->wake_arg);
+		if (q->fleet) /* its client was answered first */
+			hel_jobs_tell(q);
 		pthread_mutex_lock(&q->lock);
 		hel_jobs_release(q, job);
 	}
@@ -379,6 +435,7 @@ hel_status hel_queue_open(hel_queue **out, const hel_settings *settings, hel_sto
 	TRY_ALLOC(q, hel_alloc(1, sizeof *q));
 	*q = (hel_queue){.settings = settings,
 			 .store = store,
+			 .fleet = hel_store_fleet(store),
 			 .budget = budget,
 			 .metrics = metrics,
 			 .wake = wake,
@@ -405,12 +462,20 @@ void hel_queue_close(hel_queue *q)
 		return;
 	pthread_mutex_lock(&q->lock);
 	q->stop = true;
-	for (size_t i = q->pending_count; i-- > 0;)
+	for (size_t i = q->pending_count; i-- > 0;) {
+		q->pending[i]->given = true;
 		stop_locked(q, q->pending[i], "the server shut down");
+	}
 	pthread_cond_broadcast(&q->work);
 	pthread_mutex_unlock(&q->lock);
 	for (size_t i = 0; i < q->threads; i++)
 		pthread_join(q->thread[i], NULL);
+	if (q->fleet)
+		hel_jobs_tell(q);
+	for (hel_job *job; (job = q->untold);) {
+		q->untold = job->untold;
+		hel_jobs_release(q, job);
+	}
 	for (unsigned b = 0; b < HEL_JOB_BUCKETS; b++)
 		while (q->bucket[b])
 			hel_jobs_forget(q, q->bucket[b]);
@@ -457,14 +522,6 @@ void hel_queue_sweep(hel_queue *q)
 	pthread_mutex_unlock(&q->lock);
 	if (any)
 		q->wake(q->wake_arg);
-}
-
-size_t hel_queue_busy(hel_queue *q)
-{
-	pthread_mutex_lock(&q->lock);
-	size_t busy = q->pending_count;
-	pthread_mutex_unlock(&q->lock);
-	return busy;
 }
 
 void hel_queue_gauges(hel_queue *q, hel_gauges *g)

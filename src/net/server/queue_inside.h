@@ -21,6 +21,7 @@ typedef struct hel_customer {
 struct hel_queue {
 	const hel_settings *settings;
 	hel_store *store;
+	hel_fleet *fleet; /* NULL: this server is alone */
 	hel_budget *budget;
 	hel_counters *metrics;
 	void (*wake)(void *arg);
@@ -31,6 +32,7 @@ struct hel_queue {
 	hel_job *bucket[HEL_JOB_BUCKETS]; /* all jobs, by id */
 	hel_job **pending; /* waiting and running ones, oldest first; one reference each */
 	size_t pending_count, running, results;
+	hel_job *untold;	 /* DONE, and the fleet does not know; one reference each */
 	hel_customer *customers; /* those with jobs pending */
 	double served;		 /* the share of the customer that was served last */
 	double swept;
@@ -51,10 +53,22 @@ void hel_jobs_forget(hel_queue *q, hel_job *job);
  *  this process can name it. */
 void hel_jobs_make_id(char id[HEL_JOB_ID_CHARS + 1], const hel_queue *q, const hel_keyset *keys,
 		      const char *idempotency);
+/** A job of a key set, NULL where there is none. */
+hel_job *hel_jobs_find(hel_queue *q, const hel_keyset *keys, const char *id);
 /** An earlier submission under the same key, unless it failed: that may be tried again. */
 hel_job *hel_jobs_same(hel_queue *q, const hel_keyset *keys, const char *id);
 /** Drops the result that was ready first and that nobody waits for. */
 bool hel_jobs_drop_result(hel_queue *q);
+
+/* --- jobs_shared.c; not under the lock ---------------------------------------------------- */
+
+/** Asks the fleet for the right to run it: *mine, and job->fence. */
+HEL_CHECKED hel_status hel_jobs_claim(bool *mine, hel_queue *q, hel_job *job,
+				      const hel_submission *s, double *retry);
+/** Wherever it runs. */
+HEL_CHECKED hel_status hel_jobs_cancel(hel_queue *q, const hel_job *job);
+/** Tells the fleet what came of jobs that are in `untold`. */
+void hel_jobs_tell(hel_queue *q);
 
 /* --- evaluate.c --------------------------------------------------------------------------- */
 

@@ -288,6 +288,8 @@ enum MHD_Result hel_request_handle(void *cls, struct MHD_Connection *connection,
 	if (r->counted)
 		hel_job_unwait(r->s->queue, r->job);
 	r->counted = false;
+	if (hel_wait_keep(r))
+		return MHD_YES;
 	r->route->resume(r);
 	return answer(r);
 }

@@ -30,7 +30,7 @@ void hel_query_begin(hel_request *r)
 		return;
 	const char *idempotency = hel_request_header(r, "Idempotency-Key");
 	const double wait = fmax(hel_keyset_rate(s->store, r->keys, s->settings.queries_per_minute),
-				 hel_request_key_rate(r));
+				 hel_store_fleet(s->store) ? 0 : hel_request_key_rate(r));
 	r->most = r->model->contributed_bytes;
 	if (wait > 0) {
 		hel_count(&s->metrics.refused_rate, 1);
@@ -77,6 +77,11 @@ void hel_job_resume(hel_request *r)
 {
 	const hel_job *job = r->job;
 	if (!hel_job_poll(r->s->queue, r->job, false)) {
+		if (r->verdict != HEL_OK) { /* nothing is promised that may be lost */
+			(void)hel_fail(r->verdict, "%s", r->verdict_detail);
+			hel_answer_failure(r, HEL_EBUSY, 1);
+			return;
+		}
 		answer_pending(r);
 	} else if (job->status == HEL_OK) {
 		hel_answer_bytes(r, 200, "application/octet-stream", job->result.bytes,
@@ -108,7 +113,8 @@ void hel_query_end(hel_request *r)
 					   .attended = r->wait > 0,
 					   .customer =
 					       *r->api_key.name ? r->api_key.name : r->address,
-					   .customer_queue = r->api_key.queue};
+					   .customer_queue = r->api_key.queue,
+					   .per_minute = r->api_key.queries_per_minute};
 	hel_status st = model ? hel_queue_submit(&r->job, r->s->queue, &submission, &retry)
 			      : hel_fail(HEL_EBUSY, "the model is just being replaced");
 	if (st != HEL_OK) {
@@ -124,8 +130,10 @@ void hel_query_end(hel_request *r)
 
 void hel_job_begin(hel_request *r)
 {
-	r->job = hel_queue_find(r->s->queue, r->keys, r->segment);
-	if (!r->job)
+	const hel_status st = hel_queue_find(&r->job, r->s->queue, r->keys, r->segment);
+	if (st != HEL_OK && st != HEL_EDENIED)
+		hel_answer_failure(r, st, 1);
+	else if (st != HEL_OK)
 		hel_answer_problem(r, 404, "no_query",
 				   "this session has no such query; submit it again", 0);
 }
@@ -137,6 +145,10 @@ void hel_job_end(hel_request *r)
 
 void hel_cancel_end(hel_request *r)
 {
-	hel_job_cancel(r->s->queue, r->job);
+	const hel_status st = hel_job_cancel(r->s->queue, r->job);
+	if (st != HEL_OK) {
+		hel_answer_failure(r, st, 1);
+		return;
+	}
 	hel_answer_bytes(r, 204, "application/json", "", 0);
 }

@@ -158,7 +158,7 @@ void hel_open_end(hel_request *r)
 		st = open_session(token, r, body);
 	json_decref(body);
 	if (st != HEL_OK) {
-		if (st == HEL_EBUSY && !hel_store_is_shared(r->s->store))
+		if (st == HEL_EBUSY && !hel_store_fleet(r->s->store))
 			hel_answer_problem(r, 429, "unfinished", hel_error_detail(), 10);
 		hel_answer_failure(r, st, st == HEL_ESPACE ? 60 : 0);
 		return;

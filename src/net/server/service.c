@@ -1,6 +1,7 @@
 #include "http.h"
 #include "log.h"
 #include "notify.h"
+#include "takeover.h"
 #include "wait.h"
 #include <time.h>
 #include <unistd.h>
@@ -29,15 +30,18 @@ static void *keep_shared(void *arg)
 	hel_service *s = arg;
 	while (!atomic_load(&s->keeper_stops)) {
 		hel_store_sweep(s->store, hel_clock());
-		for (int i = 0; i < 10 && !atomic_load(&s->keeper_stops); i++)
+		hel_take_over(s);
+		for (int i = 0; i < 10 && !atomic_load(&s->keeper_stops); i++) {
+			hel_queue_share(s->queue);
 			nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+		}
 	}
 	return NULL;
 }
 
 static hel_status start_keeper(hel_service *s)
 {
-	if (!hel_store_is_shared(s->store))
+	if (!hel_store_fleet(s->store))
 		return HEL_OK;
 	if (pthread_create(&s->keeper, NULL, keep_shared, s))
 		return hel_fail(HEL_ENOMEM, "cannot start a thread");
@@ -98,7 +102,7 @@ void hel_service_tick(hel_service *s, bool reload)
 		hel_log("info", "reload", "{}");
 		hel_notify("READY=1");
 	}
-	if (now - s->swept >= 1 && !hel_store_is_shared(s->store)) {
+	if (now - s->swept >= 1 && !hel_store_fleet(s->store)) {
 		s->swept = now;
 		hel_store_sweep(s->store, now);
 	}
@@ -136,10 +140,10 @@ void hel_service_close(hel_service *s)
 	}
 	hel_catalog_stop(s->catalog);
 	hel_http_close(s);
-	hel_queue_close(s->queue);
 	atomic_store(&s->keeper_stops, true);
 	if (s->kept)
 		pthread_join(s->keeper, NULL);
+	hel_queue_close(s->queue);
 	hel_store_close(s->store);
 	hel_catalog_close(s->catalog);
 	hel_counters_clear(&s->metrics);

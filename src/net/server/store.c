@@ -120,45 +120,6 @@ void hel_store_destroy(hel_store *s, hel_keyset *k)
 	hel_keyset_release(s, k);
 }
 
-/* --- sessions ---------------------------------------------------------------------------- */
-
-static hel_status find_here(hel_keyset **out, hel_store *s, const uint8_t *id)
-{
-	pthread_mutex_lock(&s->lock);
-	hel_keyset *k = *hel_store_bucket(s, id);
-	while (k && sodium_memcmp(k->id, id, HEL_SESSION_ID_BYTES) != 0)
-		k = k->next;
-	if (k)
-		k->refs++;
-	pthread_mutex_unlock(&s->lock);
-	*out = k;
-	return HEL_OK;
-}
-
-hel_status hel_store_find(hel_keyset **out, hel_store *s, const char *token)
-{
-	hel_status st = HEL_OK;
-	uint8_t secret[HEL_TOKEN_BYTES], proof[HEL_HASH_BYTES];
-	static const uint8_t nobody[HEL_HASH_BYTES];
-	hel_keyset *k = NULL;
-	size_t size;
-	if (!token || strlen(token) != HEL_TOKEN_CHARS ||
-	    sodium_hex2bin(secret, sizeof secret, token, HEL_TOKEN_CHARS, NULL, &size, NULL) ||
-	    size != sizeof secret)
-		return hel_fail(HEL_EDENIED, "no token");
-	hel_hash(proof, secret + HEL_SESSION_ID_BYTES, sizeof secret - HEL_SESSION_ID_BYTES);
-	TRY(s->fleet ? hel_shared_find(&k, s, secret) : find_here(&k, s, secret));
-	/* compared in any case, so that time does not tell which ids exist */
-	if (sodium_memcmp(k ? k->proof : nobody, proof, HEL_HASH_BYTES) != 0)
-		FAIL(HEL_EDENIED, "no session has this token");
-	*out = k;
-	k = NULL;
-done:
-	hel_keyset_release(s, k);
-	hel_wipe(secret, sizeof secret);
-	return st;
-}
-
 double hel_keyset_rate(hel_store *s, hel_keyset *k, uint64_t per_minute)
 {
 	pthread_mutex_lock(&s->lock);
@@ -177,26 +138,6 @@ hel_keyset_state hel_keyset_progress(hel_store *s, const hel_keyset *k, uint64_t
 		*lost = k->lost;
 	pthread_mutex_unlock(&s->lock);
 	return state;
-}
-
-hel_status hel_store_remove(hel_store *s, hel_keyset *k)
-{
-	pthread_mutex_lock(&s->lock);
-	const double now = hel_store_now_locked(s, hel_clock());
-	pthread_mutex_unlock(&s->lock);
-	const hel_status st = s->fleet ? s->fleet->call->remove(s->fleet, k->id, now) : HEL_OK;
-	if (st != HEL_OK)
-		return st;
-	pthread_mutex_lock(&s->lock);
-	const bool first = !k->dead;
-	if (first) {
-		hel_store_take_out_locked(s, k);
-		k->refs++; /* hel_store_destroy gives it back */
-	}
-	pthread_mutex_unlock(&s->lock);
-	if (first)
-		hel_store_destroy(s, k);
-	return HEL_OK;
 }
 
 void hel_store_gauges(hel_store *s, hel_gauges *g)

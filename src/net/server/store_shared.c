@@ -10,9 +10,14 @@
 
 #define BUCKETS_EACH_SWEEP 64
 
-bool hel_store_is_shared(const hel_store *s)
+hel_fleet *hel_store_fleet(const hel_store *s)
 {
-	return s->fleet != NULL;
+	return s ? s->fleet : NULL;
+}
+
+hel_status hel_store_find_id(hel_keyset **out, hel_store *s, const uint8_t id[HEL_SESSION_ID_BYTES])
+{
+	return hel_shared_find(out, s, id);
 }
 
 static uint64_t expanded_here(hel_store *s, const hel_keyset *k)
@@ -108,7 +113,7 @@ hel_status hel_shared_find(hel_keyset **out, hel_store *s, const uint8_t id[HEL_
 
 /* --- uploads ------------------------------------------------------------------------------ */
 
-static double now_of(hel_store *s)
+double hel_store_clock(hel_store *s)
 {
 	pthread_mutex_lock(&s->lock);
 	const double now = hel_store_now_locked(s, hel_clock());
@@ -129,7 +134,7 @@ hel_status hel_shared_put(hel_store *s, hel_keyset *k, int fd, uint64_t at, uint
 		}
 		done += (size_t)n;
 	}
-	TRY(s->fleet->call->piece(s->fleet, k, at, bytes, (size_t)size, now_of(s)));
+	TRY(s->fleet->call->piece(s->fleet, k, at, bytes, (size_t)size, hel_store_clock(s)));
 	if (k->local == at)
 		k->local = at + size;
 done:

@@ -1,7 +1,18 @@
 #include "verifier.h"
 #include "http.h"
 
-/* Ends uploads: syncing and checking them takes too long for the threads that talk to clients. */
+static hel_status end_upload(hel_service *s, hel_request *r)
+{
+	const hel_params *params = hel_catalog_params(s->catalog, r->keys->fingerprint);
+	const hel_status st = hel_store_write_end(s->store, r->keys, r->file, r->written, params);
+	r->file = -1;
+	return st == HEL_OK && !params
+		   ? hel_fail(HEL_EPARAMS, "no model here has these parameters any more")
+		   : st;
+}
+
+/* Ends uploads, and keeps a fleet's queries: syncing and checking them takes too long for the
+ * threads that talk to clients. */
 static void *verifier(void *arg)
 {
 	hel_service *s = arg;
@@ -17,12 +28,7 @@ static void *verifier(void *arg)
 		}
 		v->first = r->next_to_verify;
 		pthread_mutex_unlock(&v->lock);
-		const hel_params *params = hel_catalog_params(s->catalog, r->keys->fingerprint);
-		r->verdict = hel_store_write_end(s->store, r->keys, r->file, r->written, params);
-		if (r->verdict == HEL_OK && !params)
-			r->verdict =
-			    hel_fail(HEL_EPARAMS, "no model here has these parameters any more");
-		r->file = -1;
+		r->verdict = r->job ? hel_queue_keep(s->queue, r->job) : end_upload(s, r);
 		snprintf(r->verdict_detail, sizeof r->verdict_detail, "%s", hel_error_detail());
 		atomic_store(&r->verified, true);
 		v->wake(s);

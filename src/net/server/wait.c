@@ -79,3 +79,11 @@ bool hel_wait_suspend(hel_request *r)
 		hel_verifier_submit(r);
 	return wait;
 }
+
+bool hel_wait_keep(hel_request *r)
+{
+	if (!r->job || r->verify || !hel_job_needs_keeping(r->s->queue, r->job))
+		return false;
+	r->verify = true;
+	return hel_wait_suspend(r);
+}

@@ -16,5 +16,8 @@ bool hel_wait_suspend(hel_request *r);
 void hel_wait_wake(void *service);
 /** MHD does not look at suspended connections: asks their sockets which clients have gone. */
 void hel_wait_find_gone(hel_service *s);
+/** Puts a request aside that will be told its query was accepted, until that outlives this server;
+ *  false when nothing is to be done. */
+bool hel_wait_keep(hel_request *r);
 
 #endif

@@ -20,6 +20,13 @@ static const hel_fleet_calls calls = {
     .restart = hel_fleet_restart,
     .remove = hel_fleet_remove,
     .tick = hel_fleet_tick,
+    .job_begin = hel_fleet_job_begin,
+    .job_keep = hel_fleet_job_keep,
+    .job_end = hel_fleet_job_end,
+    .job_give = hel_fleet_job_give,
+    .job_look = hel_fleet_job_look,
+    .job_cancel = hel_fleet_job_cancel,
+    .job_take = hel_fleet_job_take,
 };
 
 hel_status hel_fleet_open(hel_fleet **out, const hel_settings *settings, hel_counters *metrics)

@@ -35,6 +35,17 @@ hel_status hel_fleet_piece(hel_fleet *f, const hel_keyset *k, uint64_t at, const
 hel_status hel_fleet_fetch(hel_fleet *f, const hel_keyset *k, int fd);
 hel_status hel_fleet_ready(hel_fleet *f, const hel_keyset *k, const void *bytes, double now);
 hel_status hel_fleet_restart(hel_fleet *f, const hel_keyset *k, double now);
+/* job_rows.c */
+hel_status hel_fleet_job_begin(bool *mine, hel_claim *c, hel_fleet *f);
+hel_status hel_fleet_job_keep(hel_fleet *f, const hel_claim *c, const void *query, size_t size);
+hel_status hel_fleet_job_end(hel_fleet *f, const hel_claim *c, hel_status status,
+			     const char *detail, const void *result, size_t size);
+hel_status hel_fleet_job_give(hel_fleet *f, const hel_claim *c);
+hel_status hel_fleet_job_look(hel_outcome *o, hel_fleet *f, const hel_claim *c);
+hel_status hel_fleet_job_cancel(hel_fleet *f, const hel_claim *c);
+hel_status hel_fleet_job_take(hel_claim *c, hel_writer *query, hel_fleet *f);
+/** Rows and objects that nobody needs any more. */
+hel_status hel_fleet_sweep_jobs(hel_shared *s, double now);
 /* sweep.c */
 hel_status hel_fleet_tick(double *clock, hel_fleet *f, double now);
 

@@ -39,6 +39,17 @@ static const char *const migration[] = {
     "CREATE TABLE helrm_piece (session bytea NOT NULL REFERENCES helrm_session ON DELETE CASCADE,"
     " at bigint NOT NULL, size bigint NOT NULL, name text NOT NULL, PRIMARY KEY (session, at))",
     "CREATE TABLE helrm_server (id bytea PRIMARY KEY, until float8 NOT NULL)",
+    /* who runs which query; state 1: done. `query` and `result` name objects, '' for none; wanted:
+     * by others than the server that runs it, 2: by nobody any more */
+    "CREATE TABLE helrm_job (session bytea NOT NULL REFERENCES helrm_session ON DELETE CASCADE,"
+    " id text NOT NULL, server bytea NOT NULL, fence bigint NOT NULL, state bigint NOT NULL DEFAULT"
+    " 0, status bigint NOT NULL DEFAULT 0, detail text NOT NULL DEFAULT '', hash bytea NOT NULL,"
+    " model text NOT NULL, customer text NOT NULL, query text NOT NULL DEFAULT '', result text NOT"
+    " NULL DEFAULT '', wanted bigint NOT NULL DEFAULT 0, opened float8 NOT NULL,"
+    " finished float8 NOT NULL DEFAULT 0, PRIMARY KEY (session, id))",
+    "CREATE INDEX ON helrm_job (state, finished)",
+    "CREATE TABLE helrm_customer (name text PRIMARY KEY, tokens float8 NOT NULL,"
+    " filled float8 NOT NULL)",
     "ALTER TABLE helrm_clock ADD COLUMN hour float8 NOT NULL DEFAULT 0,"
     " ADD COLUMN expired bigint NOT NULL DEFAULT 0",
 };

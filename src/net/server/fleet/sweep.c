@@ -175,6 +175,7 @@ hel_status hel_fleet_tick(double *clock, hel_fleet *f, double now)
 	if (e.held)
 		hel_log("error", "expiry_held", "{s:s}", "reason",
 			"too many sessions expired within an hour; others stay for now");
+	TRY(hel_fleet_sweep_jobs(s, *clock));
 	TRY(collect_removed(s, *clock));
 done:
 	return st;

@@ -20,7 +20,7 @@ struct hel_cache {
 	const hel_dataset *set;
 	char *path;
 	int fd;
-	uint64_t rows, malformed;
+	uint64_t rows, stored, malformed; /* rows: those of `stored` that are looked at */
 	size_t dense, words;
 	uint64_t texts; /* bytes of the dictionary */
 	hel_dictionary *dictionary;
@@ -62,9 +62,9 @@ size_t hel_cache_blocks(const hel_cache *c)
 
 void hel_cache_limit(hel_cache *c, uint64_t rows)
 {
-	if (rows < c->rows) /* blocks keep their size: their last rows are read, too */
-		c->rows =
-		    HEL_MIN(c->rows, (rows + HEL_BLOCK_ROWS - 1) / HEL_BLOCK_ROWS * HEL_BLOCK_ROWS);
+	/* blocks keep their size: their last rows are read, too */
+	const uint64_t blocks = rows / HEL_BLOCK_ROWS + (rows % HEL_BLOCK_ROWS != 0);
+	c->rows = blocks > c->stored / HEL_BLOCK_ROWS ? c->stored : blocks * HEL_BLOCK_ROWS;
 }
 
 const uint8_t *hel_cache_stamp(const hel_cache *c)
@@ -374,7 +374,7 @@ hel_status hel_cache_open(hel_cache **out, hel_scan_report *report, bool *made, 
 		if (c->fd < 0)
 			FAIL(HEL_EIO, "cannot open %s: %s", path, strerror(errno));
 	}
-	report->rows = c->rows;
+	report->rows = c->stored = c->rows;
 	report->malformed = c->malformed;
 	*out = c;
 	c = NULL;

@@ -20,7 +20,8 @@ const hel_dataset *hel_cache_dataset(const hel_cache *c);
 const hel_dictionary *hel_cache_dictionary(const hel_cache *c);
 uint64_t hel_cache_rows(const hel_cache *c);
 size_t hel_cache_blocks(const hel_cache *c);
-/** From now on only the first `rows` rows are there, rounded up to whole blocks. */
+/** From now on only the first `rows` rows are there, rounded up to whole blocks; UINT64_MAX: all of
+ *  them again. */
 void hel_cache_limit(hel_cache *c, uint64_t rows);
 /** Names the rows: equal for equal rows in equal order, whatever they were read from. */
 const uint8_t *hel_cache_stamp(const hel_cache *c);

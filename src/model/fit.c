@@ -390,10 +390,11 @@ static hel_status fit_one(hel_fit_report *report, hel_dlrm *m, const hel_cache *
 	if (o->resume)
 		TRY(load(&f));
 	f.saved = f.progress.start = hel_clock();
-	if (!crew)
+	const bool told = !crew && !o->quiet;
+	if (told)
 		hel_progress_begin(&f.progress, "training");
 	st = run_epochs(&f);
-	if (!crew)
+	if (told)
 		hel_progress_end(&f.progress);
 	TRY(st);
 	if (o->keep && o->checkpoint)

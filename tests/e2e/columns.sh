@@ -111,6 +111,10 @@ check "arrays are bags" says "^genres  *bag .* 18  listed, up to 6 entries"
 
 # --- errors -----------------------------------------------------------------------------------------
 
+printf '{"networks": {"s": {"top": [8, 1]}, "dcn": {"architecture": "dcn", "top": [1], "embedding_dim": 4}},
+	"plans": {"r": {"embedding": "frequent(all)+rates(4)", "max_onehot": 300}}, "members": [1, 2]}' >try.json
+check "films are tuned" run 0 "$helrm" tune --dataset movies.json --data movies.csv --candidates try.json --seeds 2 --out tuned
+check "one of four is recommended" [ "$(grep -c '"chosen": true' tuned/tune.json)" = 1 ]
 { head -n 3 movies.csv; echo "1,2,Drama,old,3,4"; } >bad.csv
 check "a malformed row" run 3 "$helrm" train --dataset movies.json --data bad.csv --out m-bad
 check "is named by file, line, column" says "bad.csv:4: age is 'old', not a finite number"

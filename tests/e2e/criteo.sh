@@ -160,12 +160,24 @@ if "$helrm" predict --model tail --input shifted.tsv 2>says || ! grep -q "39 col
 "$helrm" predict --model tail --input record.tsv --json >predicted
 holds "one record from a file" "($(field logit decrypted)) - ($(sed -n 's/.*"logit":\([-0-9.e]*\),.*/\1/p' predicted))" "<" 0.001
 
-# tune
-printf '{"networks":{"a":{"top":[8,1]},"r":{"activation":{"kind":"relu"}}},"plans":{"p":{"embedding":"digits(16)"}}}' >candidates.json
+# tune: what it says of an ensemble is what train says of the configuration that it writes
+cat >candidates.json <<-'end'
+	{"networks": {"a": {"top": [8, 1]}, "r": {"activation": {"kind": "relu"}}},
+	 "plans": {"rated": {"embedding": "frequent(all)+rates(4)"}, "full": {"max_onehot": 0},
+	  "the same": {"max_onehot": 0, "min_count": 2}},
+	 "members": [2], "references": {"lines": {"activation": {"kind": "relu"}}}}
+end
 "$helrm" tune --data rows.txt --config small.json --candidates candidates.json --seeds 2 --out tuned --json >tune.json 2>/dev/null
-if grep -q '"name":"r".*"not_compiled"' tune.json && grep -q '"chosen":true' tune.json; then ok "tune chooses"; else fail "tune: $(cat tune.json)"; fi
-if grep -q '</svg>' tuned/tune.svg; then ok "tune draws"; else fail "tune draws nothing"; fi
-"$helrm" train --dataset criteo --data rows.txt --config tuned/config.json --out chosen >/dev/null 2>&1 && ok "the chosen config trains"
+"$helrm" train --dataset criteo --data rows.txt --config tuned/config.json --out chosen --json >chosen.json 2>/dev/null
+holds "tune: the chosen configuration trained gives its AUC" "($(json tune.json '[c["auc"] for c in d["candidates"] if c["chosen"]][0]') - $(test_auc chosen.json)) ^ 2" "<" 1e-12
+holds "tune: a network that cannot be compiled is dropped" "$(json tune.json 'sum(c["name"].startswith("r;") and "relu" in c["not_compiled"] for c in d["dropped"] if "not_compiled" in c)')" "==" 2
+holds "tune: of two equal plans one is trained" "$(json tune.json 'sum("the tables of" in c.get("not_compiled", "") for c in d["dropped"])')" "==" 2
+holds "tune: references are lines" "$(json tune.json 'sum(c["reference"] and "server_ms" not in c for c in d["candidates"])') + $(grep -c dasharray tuned/tune.svg)" "==" 2
+holds "tune: every candidate is drawn and named" "$(json tune.json 'len(d["candidates"])') - $(grep -c '<text x="[0-9.]*" y="[0-9.]*" fill' tuned/tune.svg)" "==" 0
+"$helrm" tune --data rows.txt --config small.json --candidates candidates.json --seeds 1 --within 0.5 --no-rates --out tuned --json >tune.json 2>/dev/null
+holds "tune --within takes the quickest, --no-rates leaves rates out" "$(json tune.json 'min((c["server_ms"], c["chosen"]) for c in d["candidates"] if not c["reference"])[1] and "rated" not in str(d) and 1 or 0')" "==" 1
+printf '{"plans":{"p":{}},"member":[1]}' >wrong.json
+refused "tune: candidates of another form" 4 "candidates: expected" "$helrm" tune --data rows.txt --candidates wrong.json --out bad
 refused "options of streams for heart" 2 "'heart' is not one" \
 	"$helrm" train --dataset heart --data rows.txt --out bad --resume
 refused "tune for heart" 6 "compare networks for 'heart'" "$helrm" tune --dataset heart --data rows.txt --out bad

@@ -12,7 +12,7 @@ extern "C" {
 
 /** A fixed set of worker threads. NULL means "the calling thread alone". Results never depend on
  *  the number of threads. One pool serves any number of evaluators, and any thread may use it; jobs
- *  of several callers run one after the other. */
+ *  of several callers share the threads. */
 typedef struct hel_pool hel_pool;
 
 /** A pool on which `threads` threads work: the caller of a job and `threads` - 1 others.

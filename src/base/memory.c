@@ -22,33 +22,22 @@ static bool must_fail(void)
 	       atomic_fetch_sub(&fail_at, 1) == 1;
 }
 
-#define HUGE_PAGE ((size_t)1 << 21)
-
-/* Keys and weights are hundreds of megabytes that every run walks through: with huge pages, for
- * which programs must ask on common systems, that takes a 512th of the faults and translations. */
-static void *take_pages(size_t bytes)
+/* count * size as whole cache lines; false: too much, or the test's turn to fail. */
+static bool whole_lines(size_t *bytes, size_t count, size_t size)
 {
-	void *p = NULL;
-#ifdef __linux__
-	if (bytes < HUGE_PAGE)
-		return aligned_alloc(HEL_ALIGN, bytes);
-	if (posix_memalign(&p, HUGE_PAGE, bytes))
-		return NULL;
-	madvise(p, bytes, MADV_HUGEPAGE); /* a kernel without them says no, which is fine */
-#else
-	p = aligned_alloc(HEL_ALIGN, bytes);
-#endif
-	return p;
+	if (__builtin_mul_overflow(count, size, bytes) || *bytes > PTRDIFF_MAX - HEL_ALIGN ||
+	    must_fail())
+		return false;
+	*bytes = (HEL_MAX(*bytes, 1) + HEL_ALIGN - 1) / HEL_ALIGN * HEL_ALIGN;
+	return true;
 }
 
 static void *take(size_t count, size_t size, bool zero)
 {
 	size_t bytes;
-	if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX - HEL_ALIGN ||
-	    must_fail())
+	if (!whole_lines(&bytes, count, size))
 		return NULL;
-	bytes = (HEL_MAX(bytes, 1) + HEL_ALIGN - 1) / HEL_ALIGN * HEL_ALIGN;
-	void *p = take_pages(bytes);
+	void *p = aligned_alloc(HEL_ALIGN, bytes);
 	if (p && zero)
 		memset(p, 0, bytes);
 	return p;
@@ -62,6 +51,25 @@ void *hel_alloc(size_t count, size_t size)
 void *hel_alloc_raw(size_t count, size_t size)
 {
 	return take(count, size, false);
+}
+
+#define HUGE_PAGE ((size_t)1 << 21)
+
+void *hel_alloc_huge(size_t count, size_t size)
+{
+	size_t bytes;
+	if (!whole_lines(&bytes, count, size))
+		return NULL;
+#ifdef __linux__
+	void *p;
+	if (bytes >= HUGE_PAGE) {
+		if (posix_memalign(&p, HUGE_PAGE, bytes))
+			return NULL;
+		madvise(p, bytes, MADV_HUGEPAGE); /* a kernel without them says no: so be it */
+		return p;
+	}
+#endif
+	return aligned_alloc(HEL_ALIGN, bytes);
 }
 
 void hel_free(void *p)
@@ -164,7 +172,7 @@ static block *take_new(hel_scratch *pool, size_t bytes)
 	if (!s || s->bytes - s->used < whole) {
 		/* a slab that is no larger wastes little of the one before */
 		const size_t size = HEL_MAX(HEL_ALIGN + whole, HUGE_PAGE);
-		s = hel_alloc_raw(1, size);
+		s = hel_alloc_huge(1, size);
 		if (!s)
 			return NULL;
 		*s = (slab){pool->slabs, size, HEL_ALIGN};

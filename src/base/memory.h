@@ -11,6 +11,10 @@
 void *hel_alloc(size_t count, size_t size) __attribute__((malloc));
 /** The same, contents undefined: for large buffers that are filled at once. */
 void *hel_alloc_raw(size_t count, size_t size) __attribute__((malloc));
+/** Contents undefined; from 2 MB on huge pages where the system lends them, for which programs must
+ * ask on most: for what many runs walk through (keys, weights, scratch). Not for what is read once:
+ * fresh huge pages may take longer to clear than they save. */
+void *hel_alloc_huge(size_t count, size_t size) __attribute__((malloc));
 void hel_free(void *p);
 /** For secrets: zeroed, aligned, locked into memory where the system lets it, left out of core
  * dumps, between pages that nobody may touch. NULL as hel_alloc. Some page tables each: not for

@@ -1,32 +1,36 @@
+/* Loops that are open, and threads that help: a thread with nothing to do takes indices of the
+ * oldest loop that has some, also of loops that run inside another's. */
 #include "base.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
-typedef struct job {
-	void (*fn)(void *arg, size_t i);
+typedef struct loop {
+	void (*fn)(void *arg, size_t lane, size_t i);
 	void *arg;
 	size_t count;
+	unsigned depth;		/* loops that it runs inside of */
+	unsigned lanes, inside; /* threads that ever helped, that do now, its opener aside */
 	atomic_size_t next;
-} job;
+	struct loop *after;
+} loop;
 
-/* A job is open while pool->job points at it. Workers that come too late find it closed, so that a
- * short job never waits for a thread to wake up. */
 struct hel_pool {
-	pthread_mutex_t lock, entry; /* entry: one job at a time */
-	pthread_cond_t wake, idle;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
 	pthread_t *threads;
-	unsigned extra;		  /* worker threads beside the caller */
-	unsigned asleep;	  /* workers waiting on `wake` */
-	atomic_uint inside;	  /* workers inside the job */
-	atomic_ullong generation; /* counts jobs */
-	job *job;
+	unsigned extra;	 /* worker threads beside the caller */
+	unsigned asleep; /* threads waiting on `changed` */
+	atomic_ullong generation;
+	loop *open; /* oldest first */
 	bool stop;
+	hel_loop_watch watch;
+	void *watch_arg;
 };
 
-/* Looks of about ten nanoseconds before a thread goes to sleep: jobs come in quick succession. */
+/* Looks of some ten nanoseconds before a thread goes to sleep: loops come in quick succession. */
 #define SPINS 3000
 
-static _Thread_local bool inside_worker;
+static _Thread_local unsigned depth;
 
 static inline void pause_briefly(void)
 {
@@ -37,46 +41,68 @@ static inline void pause_briefly(void)
 #endif
 }
 
-static void work(job *j)
+static void changed_locked(hel_pool *pool)
 {
+	atomic_fetch_add(&pool->generation, 1);
+	if (pool->asleep)
+		pthread_cond_broadcast(&pool->changed);
+}
+
+/* Until a loop opens or is left. */
+static void wait_locked(hel_pool *pool)
+{
+	const unsigned long long seen = atomic_load(&pool->generation);
+	pthread_mutex_unlock(&pool->lock);
+	for (int i = 0; i < SPINS && atomic_load(&pool->generation) == seen; i++)
+		pause_briefly();
+	pthread_mutex_lock(&pool->lock);
+	pool->asleep++;
+	while (atomic_load(&pool->generation) == seen)
+		pthread_cond_wait(&pool->changed, &pool->lock);
+	pool->asleep--;
+}
+
+static void work(loop *l, size_t lane)
+{
+	const unsigned outside = depth;
+	depth = l->depth + 1;
 	for (;;) {
-		size_t i = atomic_fetch_add_explicit(&j->next, 1, memory_order_relaxed);
-		if (i >= j->count)
-			return;
-		j->fn(j->arg, i);
+		const size_t i = atomic_fetch_add_explicit(&l->next, 1, memory_order_relaxed);
+		if (i >= l->count)
+			break;
+		l->fn(l->arg, lane, i);
 	}
+	depth = outside;
+}
+
+/* Works on the oldest loop with something left at that depth or deeper; false: there is none. */
+static bool help_locked(hel_pool *pool, unsigned deep)
+{
+	loop *l = pool->open;
+	while (l && (l->depth < deep || l->lanes == pool->extra ||
+		     atomic_load_explicit(&l->next, memory_order_relaxed) >= l->count))
+		l = l->after;
+	if (!l)
+		return false;
+	const unsigned lane = ++l->lanes;
+	l->inside++;
+	pthread_mutex_unlock(&pool->lock);
+	work(l, lane);
+	pthread_mutex_lock(&pool->lock);
+	if (!--l->inside)
+		changed_locked(pool);
+	return true;
 }
 
 static void *worker(void *arg)
 {
 	hel_pool *pool = arg;
-	unsigned long long seen = 0;
-	inside_worker = true;
-	for (;;) {
-		for (int i = 0; i < SPINS && atomic_load(&pool->generation) == seen; i++)
-			pause_briefly();
-		pthread_mutex_lock(&pool->lock);
-		while (!pool->stop && atomic_load(&pool->generation) == seen) {
-			pool->asleep++;
-			pthread_cond_wait(&pool->wake, &pool->lock);
-			pool->asleep--;
-		}
-		seen = atomic_load(&pool->generation);
-		job *j = pool->job;
-		const bool stop = pool->stop;
-		if (j)
-			atomic_fetch_add(&pool->inside, 1);
-		pthread_mutex_unlock(&pool->lock);
-		if (j) {
-			work(j);
-			pthread_mutex_lock(&pool->lock);
-			if (atomic_fetch_sub(&pool->inside, 1) == 1)
-				pthread_cond_signal(&pool->idle);
-			pthread_mutex_unlock(&pool->lock);
-		}
-		if (stop)
-			return NULL;
-	}
+	pthread_mutex_lock(&pool->lock);
+	while (!pool->stop)
+		if (!help_locked(pool, 0))
+			wait_locked(pool);
+	pthread_mutex_unlock(&pool->lock);
+	return NULL;
 }
 
 hel_pool *hel_pool_new(unsigned threads)
@@ -85,16 +111,18 @@ hel_pool *hel_pool_new(unsigned threads)
 	if (!pool)
 		return NULL;
 	pthread_mutex_init(&pool->lock, NULL);
-	pthread_mutex_init(&pool->entry, NULL);
-	pthread_cond_init(&pool->wake, NULL);
-	pthread_cond_init(&pool->idle, NULL);
-	unsigned extra = threads > 1 ? threads - 1 : 0;
+	pthread_cond_init(&pool->changed, NULL);
+	unsigned extra = threads > 1 ? threads - 1 : 0, started = 0;
+	pool->extra = extra;
 	pool->threads = hel_alloc(extra, sizeof *pool->threads);
-	while (pool->threads && pool->extra < extra &&
-	       pthread_create(&pool->threads[pool->extra], NULL, worker, pool) == 0)
-		pool->extra++;
-	if (pool->extra == extra && pool->threads)
+	while (pool->threads && started < extra &&
+	       pthread_create(&pool->threads[started], NULL, worker, pool) == 0)
+		started++;
+	if (started == extra && pool->threads)
 		return pool;
+	pthread_mutex_lock(&pool->lock);
+	pool->extra = started;
+	pthread_mutex_unlock(&pool->lock);
 	hel_pool_free(pool);
 	return NULL;
 }
@@ -105,14 +133,12 @@ void hel_pool_free(hel_pool *pool)
 		return;
 	pthread_mutex_lock(&pool->lock);
 	pool->stop = true;
-	pthread_cond_broadcast(&pool->wake);
+	changed_locked(pool);
 	pthread_mutex_unlock(&pool->lock);
 	for (unsigned i = 0; i < pool->extra; i++)
 		pthread_join(pool->threads[i], NULL);
-	pthread_cond_destroy(&pool->wake);
-	pthread_cond_destroy(&pool->idle);
+	pthread_cond_destroy(&pool->changed);
 	pthread_mutex_destroy(&pool->lock);
-	pthread_mutex_destroy(&pool->entry);
 	hel_free(pool->threads);
 	hel_free(pool);
 }
@@ -122,34 +148,73 @@ unsigned hel_pool_threads(const hel_pool *pool)
 	return pool ? pool->extra + 1 : 1;
 }
 
+void hel_pool_watch(hel_pool *pool, hel_loop_watch watch, void *arg)
+{
+	pool->watch = watch;
+	pool->watch_arg = arg;
+}
+
+static void open_locked(hel_pool *pool, loop *l)
+{
+	loop **last = &pool->open;
+	while (*last)
+		last = &(*last)->after;
+	*last = l;
+	changed_locked(pool);
+}
+
+static void close_locked(hel_pool *pool, loop *l)
+{
+	loop **at = &pool->open;
+	while (*at != l)
+		at = &(*at)->after;
+	*at = l->after;
+}
+
+/* While others end what they took, a thread helps with loops inside of theirs, and no others: none
+ * that it opens itself waits for one that is older. */
+static void run(hel_pool *pool, loop *l)
+{
+	pthread_mutex_lock(&pool->lock);
+	open_locked(pool, l);
+	pthread_mutex_unlock(&pool->lock);
+	work(l, 0);
+	pthread_mutex_lock(&pool->lock);
+	close_locked(pool, l);
+	while (l->inside)
+		if (!help_locked(pool, l->depth + 1))
+			wait_locked(pool);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void hel_pool_for_lanes(hel_pool *pool, size_t count, void (*fn)(void *arg, size_t lane, size_t i),
+			void *arg)
+{
+	loop l = {.fn = fn, .arg = arg, .count = count, .depth = depth};
+	const double start = pool && pool->watch ? hel_clock() : 0;
+	if (!pool || !pool->extra || count < 2)
+		work(&l, 0);
+	else
+		run(pool, &l);
+	if (pool && pool->watch)
+		pool->watch(pool->watch_arg, count, start, hel_clock() - start);
+}
+
+typedef struct plain {
+	void (*fn)(void *arg, size_t i);
+	void *arg;
+} plain;
+
+static void without_lane(void *arg, size_t lane, size_t i)
+{
+	const plain *p = arg;
+	(void)lane;
+	p->fn(p->arg, i);
+}
+
 void hel_pool_for(hel_pool *pool, size_t count, void (*fn)(void *arg, size_t i), void *arg)
 {
-	if (!pool || !pool->extra || count < 2 || inside_worker) {
-		for (size_t i = 0; i < count; i++)
-			fn(arg, i);
-		return;
-	}
-	job j = {.fn = fn, .arg = arg, .count = count};
-	pthread_mutex_lock(&pool->entry);
-	pthread_mutex_lock(&pool->lock);
-	pool->job = &j;
-	atomic_fetch_add(&pool->generation, 1);
-	if (pool->asleep)
-		pthread_cond_broadcast(&pool->wake);
-	pthread_mutex_unlock(&pool->lock);
-	inside_worker = true;
-	work(&j);
-	inside_worker = false;
-	pthread_mutex_lock(&pool->lock);
-	pool->job = NULL; /* nobody joins any more */
-	pthread_mutex_unlock(&pool->lock);
-	for (int i = 0; i < SPINS && atomic_load(&pool->inside); i++)
-		pause_briefly();
-	pthread_mutex_lock(&pool->lock);
-	while (atomic_load(&pool->inside))
-		pthread_cond_wait(&pool->idle, &pool->lock);
-	pthread_mutex_unlock(&pool->lock);
-	pthread_mutex_unlock(&pool->entry);
+	hel_pool_for_lanes(pool, count, without_lane, &(plain){fn, arg});
 }
 
 typedef struct attempt {

@@ -76,7 +76,7 @@ static hel_status keys_new(hel_keys **out, const hel_params *p, const hel_key_re
 		for (size_t i = 0; i < count; i++)
 			if (__builtin_add_overflow(words, key_words(p, &requests[i]), &words))
 				FAIL(HEL_ENOMEM, "out of memory for evaluation keys");
-		TRY_ALLOC(keys->memory, hel_alloc(words, sizeof *keys->memory));
+		TRY_ALLOC(keys->memory, hel_alloc_huge(words, sizeof *keys->memory));
 		data = keys->memory;
 	}
 	for (; keys->count < count; keys->count++) {

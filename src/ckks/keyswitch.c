@@ -44,7 +44,7 @@ typedef struct apply_job {
 	uint32_t *acc;
 	const uint32_t *base, *c;
 	const hel_switch_key *const *key;
-	size_t keys, limbs, lanes;
+	size_t keys, limbs;
 	bool sum, add;
 	uint32_t *prepared, *buffers;
 } apply_job;
@@ -66,11 +66,13 @@ static void prepare_limb(void *arg, size_t i)
 
 /* ModUp of all digits to one limb and the products with all keys there, while it is in the cache.
  */
-static void apply_limb(const apply_job *j, size_t i, uint32_t *buffer)
+static void apply_limb(void *arg, size_t lane, size_t i)
 {
+	const apply_job *j = arg;
 	const hel_params *p = j->ev->params;
 	const size_t n = p->ring.n, rows = j->limbs + p->ring.special;
 	const size_t prime = hel_prime_of_limb(p, j->limbs, i);
+	uint32_t *buffer = j->buffers + lane * hel_params_digits_at(p, j->limbs) * n;
 	const uint32_t *x[HEL_MAX_PRIMES], *y0[HEL_MAX_PRIMES], *y1[HEL_MAX_PRIMES];
 	hel_key_terms terms = {x, y0, y1, hel_params_digits_at(p, j->limbs), NULL, 0};
 	if (j->base && i < j->limbs) { /* P times it is 0 modulo the special primes */
@@ -102,15 +104,6 @@ static void apply_limb(const apply_job *j, size_t i, uint32_t *buffer)
 	}
 }
 
-static void apply_lane(void *arg, size_t lane)
-{
-	const apply_job *j = arg;
-	const hel_params *p = j->ev->params;
-	uint32_t *buffer = j->buffers + lane * hel_params_digits_at(p, j->limbs) * p->ring.n;
-	for (size_t i = lane; i < j->limbs + p->ring.special; i += j->lanes)
-		apply_limb(j, i, buffer);
-}
-
 void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *base, const uint32_t *c,
 		  const hel_switch_key *const *keys, size_t count, bool sum, bool add, size_t limbs,
 		  uint32_t *scratch)
@@ -123,13 +116,12 @@ void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *base, const
 		       .key = keys,
 		       .keys = count,
 		       .limbs = limbs,
-		       .lanes = hel_pool_threads(ev->pool),
 		       .sum = sum,
 		       .add = add,
 		       .prepared = scratch,
 		       .buffers = scratch + limbs * p->ring.n};
 	hel_pool_for(ev->pool, limbs, prepare_limb, &j);
-	hel_pool_for(ev->pool, j.lanes, apply_lane, &j);
+	hel_pool_for_lanes(ev->pool, limbs + p->ring.special, apply_limb, &j);
 }
 
 typedef struct raise_job {

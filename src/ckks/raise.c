@@ -64,7 +64,7 @@ typedef struct raise_job {
 	const hel_switch_key *key;
 	uint32_t *acc, *lifted; /* an extended pair, one limb for each lane */
 	const uint32_t *y; /* both halves, prepared: centred where (q_0 - 1) / 2 is subtracted */
-	size_t limbs, lanes;
+	size_t limbs;
 	uint32_t constant;
 } raise_job;
 
@@ -84,28 +84,25 @@ static void lift(const raise_job *j, uint32_t *out, size_t half, size_t prime)
 }
 
 /* (b, a) = P (C c0, 0) + C c1 key */
-static void raise_lane(void *arg, size_t lane)
+static void raise_limb(void *arg, size_t lane, size_t i)
 {
 	const raise_job *j = arg;
 	const hel_params *p = j->params;
 	const hel_kernels *k = p->ring.k;
 	const size_t n = p->ring.n, rows = j->limbs + p->ring.special;
 	const size_t key_rows = j->key->limbs + p->ring.special;
-	uint32_t *x = j->lifted + lane * n;
-	for (size_t i = lane; i < rows; i += j->lanes) {
-		const size_t prime = hel_prime_of_limb(p, j->limbs, i);
-		const size_t row = i < j->limbs ? i : key_rows - rows + i;
-		const uint32_t *key = j->key->data + row * 2 * n;
-		const hel_prime *const *at = p->ring.at + prime;
-		uint32_t *b = j->acc + i * n, *a = j->acc + (rows + i) * n;
-		lift(j, x, 1, prime);
-		k->mont_mul(b, x, key, at, 1);
-		k->mont_mul(a, x, key + n, at, 1);
-		if (i >= j->limbs) /* P times it is 0 modulo the special primes */
-			continue;
-		lift(j, x, 0, prime);
-		k->scale_add(b, x, &p->special.product[prime], at, 1);
-	}
+	const size_t prime = hel_prime_of_limb(p, j->limbs, i);
+	const size_t row = i < j->limbs ? i : key_rows - rows + i;
+	const uint32_t *key = j->key->data + row * 2 * n;
+	const hel_prime *const *at = p->ring.at + prime;
+	uint32_t *x = j->lifted + lane * n, *b = j->acc + i * n, *a = j->acc + (rows + i) * n;
+	lift(j, x, 1, prime);
+	k->mont_mul(b, x, key, at, 1);
+	k->mont_mul(a, x, key + n, at, 1);
+	if (i >= j->limbs) /* P times it is 0 modulo the special primes */
+		return;
+	lift(j, x, 0, prime);
+	k->scale_add(b, x, &p->special.product[prime], at, 1);
 }
 
 hel_status hel_raise(const hel_eval *ev, hel_ct *out, const hel_ct *a, unsigned level,
@@ -129,8 +126,8 @@ hel_status hel_raise(const hel_eval *ev, hel_ct *out, const hel_ct *a, unsigned 
 	uint32_t *y = acc + words, *lifted = y + 2 * n, *work = lifted + lanes * n;
 	for (size_t half = 0; half < 2; half++)
 		hel_bconv_prepare(&p->ring, &p->digit[0], y + half * n, a->part[half], 0);
-	raise_job j = {p, key, acc, lifted, y, limbs, lanes, constant};
-	hel_pool_for(ev->pool, lanes, raise_lane, &j);
+	raise_job j = {p, key, acc, lifted, y, limbs, constant};
+	hel_pool_for_lanes(ev->pool, limbs + p->ring.special, raise_limb, &j);
 	hel_ks_finish(ev, out->part, NULL, acc, limbs, work);
 	out->level = level;
 	out->scale = a->scale * constant;

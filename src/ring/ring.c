@@ -149,7 +149,7 @@ typedef struct down_job {
 	const hel_ring *ring;
 	const hel_bconv *bc;
 	const hel_mod_down_part *part;
-	size_t count, limbs, lanes;
+	size_t limbs;
 	uint32_t *prepared, *buffers; /* buffers: one limb for each lane */
 } down_job;
 
@@ -174,23 +174,20 @@ static void down_quotient(void *arg, size_t part)
 			     (uint32_t)j->ring->n);
 }
 
-/* Every lane takes each lanes-th limb and its own buffer, which stays in its core's cache. */
-static void down_lane(void *arg, size_t lane)
+/* A lane's buffer stays in its core's cache. */
+static void down_limb(void *arg, size_t lane, size_t k)
 {
 	const down_job *j = arg;
-	const size_t n = j->ring->n;
-	for (size_t k = lane; k < j->count * j->limbs; k += j->lanes) {
-		const hel_mod_down_part *part = &j->part[k / j->limbs];
-		const size_t i = k % j->limbs;
-		const hel_division d = {
-		    .x = hel_bconv_to(j->bc, down_prepared(j, k / j->limbs), n, i),
-		    .in = part->in + i * n,
-		    .add = part->add ? part->add + i * n : NULL,
-		    .f = j->bc->product_inv[i],
-		    .g = part->g ? part->g[i] : hel_factor_of(1, j->ring->prime[i].q),
-		};
-		j->ring->k->lower(part->out + i * n, &d, j->buffers + lane * n, j->ring->at[i]);
-	}
+	const size_t n = j->ring->n, i = k % j->limbs;
+	const hel_mod_down_part *part = &j->part[k / j->limbs];
+	const hel_division d = {
+	    .x = hel_bconv_to(j->bc, down_prepared(j, k / j->limbs), n, i),
+	    .in = part->in + i * n,
+	    .add = part->add ? part->add + i * n : NULL,
+	    .f = j->bc->product_inv[i],
+	    .g = part->g ? part->g[i] : hel_factor_of(1, j->ring->prime[i].q),
+	};
+	j->ring->k->lower(part->out + i * n, &d, j->buffers + lane * n, j->ring->at[i]);
 }
 
 size_t hel_ring_mod_down_words(const hel_ring *ring, size_t run, const hel_pool *pool)
@@ -204,13 +201,11 @@ void hel_ring_mod_down(const hel_ring *ring, const hel_bconv *bc, const hel_mod_
 	down_job j = {.ring = ring,
 		      .bc = bc,
 		      .part = parts,
-		      .count = count,
 		      .limbs = limbs,
-		      .lanes = hel_pool_threads(pool),
 		      .prepared = scratch,
 		      .buffers = scratch + 2 * (bc->count + 1) * ring->n};
 	hel_pool_for(pool, count * bc->count, down_tail_limb, &j);
 	if (bc->exact)
 		hel_pool_for(pool, count, down_quotient, &j);
-	hel_pool_for(pool, j.lanes, down_lane, &j);
+	hel_pool_for_lanes(pool, count * limbs, down_limb, &j);
 }

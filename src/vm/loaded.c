@@ -71,7 +71,7 @@ static hel_status encode_in_place(void *arg, size_t i)
 static hel_status encode_to_memory(hel_loaded *l, hel_pool *pool, const hel_load_options *o)
 {
 	hel_status st = HEL_OK;
-	TRY_ALLOC(l->memory, hel_alloc(l->bytes, 1));
+	TRY_ALLOC(l->memory, hel_alloc_huge(l->bytes, 1));
 	hel_loaded_place(l, l->memory);
 	TRY(hel_loaded_each(l, pool, o, encode_in_place, l));
 done:

@@ -197,8 +197,8 @@ hel_status hel_vm_run_many(hel_machine *m, const hel_program *p, const uint32_t 
 		for (size_t i = 0; i < p->ops; i++)
 			if (s.wave[i] == w)
 				j.op[ready++] = i;
-		/* one op alone may use all threads itself */
-		TRY(hel_pool_try(ready > 1 ? m->pool : NULL, ready, run_one, &j));
+		/* threads without an op help with the limbs of others' */
+		TRY(hel_pool_try(m->pool, ready, run_one, &j));
 		for (size_t i = 0; i < p->ops; i++)
 			if (s.last[i] == w && m->value[i]) {
 				m->free_value(m, m->value[i]);

@@ -60,16 +60,15 @@ static bool has_flag(const void *p, const char *flag)
 	return has;
 }
 
-/* Large memory asks for huge pages where the system has them, and is aligned to them. */
 static void test_huge(void **state)
 {
 	(void)state;
 	const size_t huge = (size_t)2 << 20;
-	uint8_t *large = hel_alloc(3 * huge + 5, 1), *small = hel_alloc(huge / 2, 1);
+	uint8_t *large = hel_alloc_huge(3 * huge + 5, 1), *small = hel_alloc_huge(huge / 2, 1);
 	assert_non_null(large);
 	assert_non_null(small);
-	for (size_t i = 0; i < 3 * huge + 5; i++)
-		assert_int_equal(0, large[i]);
+	memset(large, 7, 3 * huge + 5);
+	assert_int_equal(0, (uintptr_t)small % HEL_ALIGN);
 	if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0) {
 		assert_int_equal(0, (uintptr_t)large % huge);
 		assert_true(has_flag(large, " hg"));
@@ -77,6 +76,9 @@ static void test_huge(void **state)
 		print_message("this kernel has no huge pages\n");
 	hel_free(large);
 	hel_free(small);
+	assert_null(hel_alloc_huge(SIZE_MAX / 2, 3));
+	hel_alloc_fail_at(1);
+	assert_null(hel_alloc_huge(1, 1));
 }
 
 /* Small buffers share memory, none another's bytes; large ones are as aligned as small ones. */

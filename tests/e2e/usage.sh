@@ -1,6 +1,7 @@
 #!/bin/sh
 # usage.sh HELRM_BINARY HELRM_SERVER_BINARY [HEART_DATA_FILE]
 # What --json and --help promise, and usage errors: always status 2.
+tools=$(CDPATH='' cd -- "$(dirname -- "$0")/../../tools" && pwd)
 . "$(dirname "$0")/lib.sh"
 need default deep digits seed2
 made "$HELRM" encrypt --manifest c-default/manifest.helm --public-key k-default/public.key --input one.csv \
@@ -25,8 +26,21 @@ json "infer --trace" infer --program c-twin/program.helm --keys k-json/evaluatio
 check "infer --trace: every op once" "$(cut -c 1-80 trace.json)" python3 -c '
 import json
 events = json.load(open("trace.json"))["traceEvents"]
-assert events and sorted(e["args"]["op"] for e in events) == list(range(len(events)))
-assert min(e["ts"] for e in events) == 0 and all(e["dur"] >= 0 and e["ph"] == "X" for e in events)'
+ops = [e for e in events if e["cat"] == "op"]
+assert ops and sorted(e["args"]["op"] for e in ops) == list(range(len(ops)))
+assert min(e["ts"] for e in ops) == 0 and all(e["dur"] >= 0 and e["ph"] == "X" for e in events)
+assert all(r < e["args"]["op"] for e in ops for r in e["args"]["reads"])
+loops = [e for e in events if e["cat"] == "loop"]
+assert loops and all(e["args"]["count"] > 0 for e in loops)'
+run infer --program c-twin/program.helm --keys k-json/evaluation.keys --query q-json --out r-json --threads 1 \
+	--trace trace-1.json
+check "tools/schedule: as fast as on one thread, and never beyond its bound" "see log" \
+	python3 -c '
+import json, subprocess, sys
+out = json.loads(subprocess.run([sys.argv[1], "--json", "--threads", "1,2,8", "trace-1.json", "trace-1.json"],
+	check=True, stdout=subprocess.PIPE).stdout)
+assert abs(out[0]["speed_up"] - 1) < 1e-6 and 1 < out[1]["speed_up"] <= 2 + 1e-6
+assert all(o["speed_up"] <= o["bound"] + 1e-6 <= o["threads"] + 2e-6 for o in out)' "$tools/schedule"
 on_server
 json "helrm-server infer --json" infer --program c-twin/program.helm --keys k-json/evaluation.keys --query q-json --out r-json
 on_helrm

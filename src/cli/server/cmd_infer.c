@@ -1,7 +1,10 @@
+#include "base/threads.h"
 #include "infer.h"
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 hel_status hel_open_server(hel_server **out, const hel_args *args, const void *program, size_t size)
 {
@@ -35,8 +38,63 @@ static void report_layers(const hel_args *args, json_t *out, const hel_program *
 	}
 }
 
-/* Every op as an event of the trace format of Chrome (chrome://tracing, ui.perfetto.dev). */
-static hel_status write_trace(const char *path, const hel_program *p, const hel_op_time *op)
+/* A loop on the pool, as its watch tells. */
+typedef struct loop_time {
+	double start, seconds;
+	size_t count;
+	uint32_t thread;
+} loop_time;
+
+typedef struct loop_times {
+	pthread_mutex_t lock;
+	loop_time *loop;
+	size_t count, room;
+} loop_times;
+
+static void watch_loop(void *arg, size_t count, double start, double seconds)
+{
+	loop_times *t = arg;
+	pthread_mutex_lock(&t->lock);
+	if (t->count < t->room)
+		t->loop[t->count++] = (loop_time){start, seconds, count, (uint32_t)gettid()};
+	pthread_mutex_unlock(&t->lock);
+}
+
+#define LOOPS_MOST 65536  /* in a trace: a refresh has some 2,000, */
+#define LOOPS_PER_OP 1024 /* few other ops as many as a hundred */
+
+static hel_status loops_begin(loop_times *t, const hel_program *p, hel_pool *pool)
+{
+	hel_status st = HEL_OK;
+	pthread_mutex_init(&t->lock, NULL);
+	t->room = LOOPS_MOST + (size_t)LOOPS_PER_OP * p->ops;
+	TRY_ALLOC(t->loop, hel_alloc_raw(t->room, sizeof *t->loop));
+	hel_pool_watch(pool, watch_loop, t);
+done:
+	return st;
+}
+
+static void loops_clear(loop_times *t, hel_pool *pool)
+{
+	if (!t->loop)
+		return;
+	hel_pool_watch(pool, NULL, NULL);
+	pthread_mutex_destroy(&t->lock);
+	hel_free(t->loop);
+}
+
+static json_t *event(const char *name, const char *kind, double start, double seconds,
+		     uint32_t thread, json_t *args)
+{
+	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:f, s:f, s:o}", "name", name, "cat", kind,
+			 "ph", "X", "pid", 1, "tid", (json_int_t)thread, "ts", 1e6 * start, "dur",
+			 1e6 * seconds, "args", args);
+}
+
+/* Every op, and every loop of limbs inside, as an event of the trace format of Chrome
+ * (chrome://tracing, ui.perfetto.dev). `reads`: the ops whose values it takes. */
+static hel_status write_trace(const char *path, const hel_program *p, const hel_op_time *op,
+			      const loop_times *loops)
 {
 	hel_status st = HEL_OK;
 	json_t *events = json_array();
@@ -46,13 +104,20 @@ static hel_status write_trace(const char *path, const hel_program *p, const hel_
 	for (uint32_t i = 0; i < p->ops; i++)
 		first = fmin(first, op[i].start);
 	for (uint32_t i = 0; i < p->ops; i++) {
-		const char *layer = p->layer[p->op[i].layer];
+		json_t *reads = json_array();
+		for (uint32_t k = 0; k < hel_op_operands(&p->op[i]); k++)
+			json_array_append_new(reads, json_integer(hel_op_operand(&p->op[i], k)));
 		json_array_append_new(
-		    events,
-		    json_pack("{s:s, s:s, s:s, s:i, s:I, s:f, s:f, s:{s:s, s:i}}", "name",
-			      hel_op_name(p->op[i].kind), "cat", "op", "ph", "X", "pid", 1, "tid",
-			      (json_int_t)op[i].thread, "ts", 1e6 * (op[i].start - first), "dur",
-			      1e6 * op[i].seconds, "args", "layer", layer, "op", (int)i));
+		    events, event(hel_op_name(p->op[i].kind), "op", op[i].start - first,
+				  op[i].seconds, op[i].thread,
+				  json_pack("{s:s, s:i, s:o}", "layer", p->layer[p->op[i].layer],
+					    "op", (int)i, "reads", reads)));
+	}
+	for (size_t i = 0; i < loops->count; i++) {
+		const loop_time *l = &loops->loop[i];
+		json_array_append_new(events,
+				      event("loop", "loop", l->start - first, l->seconds, l->thread,
+					    json_pack("{s:I}", "count", (json_int_t)l->count)));
 	}
 	TRY_ALLOC(text, json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(9)));
 	TRY(hel_file_write(path, text, strlen(text), 0644));
@@ -71,6 +136,7 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	size_t program_size, keys_size, query_size;
 	hel_writer w = {0};
 	hel_infer_times times = {0};
+	loop_times loops = {.loop = NULL};
 	double start = hel_clock();
 	TRY(hel_arg_file(&program, &program_size, args, "program"));
 	TRY(hel_open_server(&s, args, program, program_size));
@@ -87,10 +153,12 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	const char *origin = hel_weights_origin_text(hel_loaded_origin(hel_server_weights(s)));
 	TRY_ALLOC(times.op, hel_alloc(p->ops, sizeof *times.op));
 	TRY(hel_arg_file(&query, &query_size, args, "query"));
+	if (hel_arg(args, "trace"))
+		TRY(loops_begin(&loops, p, args->pool));
 	TRY(hel_server_infer(&w, evaluation, query, query_size, &times));
 	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
 	if (hel_arg(args, "trace"))
-		TRY(write_trace(hel_arg(args, "trace"), p, times.op));
+		TRY(write_trace(hel_arg(args, "trace"), p, times.op, &loops));
 	const double total = hel_clock() - start;
 	hel_say(args, "load program   %8.2f ms (%.1f MB of weights, %s)\n", 1e3 * (loaded - start),
 		(double)weights / 1e6, origin);
@@ -118,6 +186,7 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 		      "query_bytes", (json_int_t)query_size, "result_bytes", (json_int_t)w.size,
 		      "peak_rss_bytes", (json_int_t)hel_peak_rss(), "batch", (int)batch));
 done:
+	loops_clear(&loops, args->pool);
 	hel_free(times.op);
 	hel_writer_clear(&w);
 	hel_free(program);

@@ -183,10 +183,13 @@ static hel_status load(fit *f)
 	loader l = {.path = f->o->checkpoint};
 	uint8_t identity[HEL_HASH_BYTES], found[HEL_HASH_BYTES], hash[HEL_HASH_BYTES];
 	uint64_t judged;
+	struct stat info;
 	crypto_generichash_init(&l.hash, NULL, 0, HEL_HASH_BYTES);
 	l.fd = open(l.path, O_RDONLY | O_CLOEXEC);
 	if (l.fd < 0)
 		FAIL(HEL_EIO, "nothing to resume: cannot open %s: %s", l.path, strerror(errno));
+	if (fstat(l.fd, &info) == 0 && info.st_size == 0)
+		goto done; /* hel_fit_begin's: killed before the first checkpoint */
 	TRY(read_part(&l, identity, sizeof identity));
 	if (memcmp(identity, f->identity, sizeof identity) != 0)
 		FAIL(HEL_EMODEL,
@@ -492,6 +495,18 @@ hel_status hel_dlrm_fit(hel_fit_report *report, hel_dlrm *m, const hel_cache *ca
 	if (m->config.members <= 1)
 		return fit_one(report, m, cache, split, o, NULL, 0);
 	return fit_members(&(fit_crew){m, cache, split, o, report, NULL, {0}});
+}
+
+hel_status hel_fit_begin(const char *checkpoint, const hel_dlrm_config *c)
+{
+	return hel_fit_begun(checkpoint, c) ? HEL_OK : hel_file_write(checkpoint, "", 0, 0600);
+}
+
+void hel_fit_abandon(const char *checkpoint)
+{
+	struct stat info;
+	if (stat(checkpoint, &info) == 0 && info.st_size == 0)
+		unlink(checkpoint);
 }
 
 bool hel_fit_begun(const char *checkpoint, const hel_dlrm_config *c)

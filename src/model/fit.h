@@ -24,6 +24,11 @@ typedef struct hel_fit_report {
 	bool stopped;		 /* early */
 } hel_fit_report;
 
+/** Writes an empty checkpoint where there is none, before rows are read and schemas learned: what
+ * is killed there can be resumed, from the start. */
+HEL_CHECKED hel_status hel_fit_begin(const char *checkpoint, const hel_dlrm_config *c);
+/** Removes it, unless it has become a checkpoint: there was nothing to resume after all. */
+void hel_fit_abandon(const char *checkpoint);
 /** Whether there is something to resume: a checkpoint, or one of a member. */
 bool hel_fit_begun(const char *checkpoint, const hel_dlrm_config *c);
 /** Removes the files of a training that is done: its members' checkpoints, too. */

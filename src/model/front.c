@@ -1,11 +1,11 @@
 #include "front.h"
 #include <math.h>
 
-double hel_front_gain(const hel_choice *c, size_t count, size_t which)
+double hel_front_gain(const hel_choice *c, size_t count, size_t which, double slack)
 {
 	double best = -INFINITY;
 	for (size_t i = 0; i < count; i++)
-		if (i != which && c[i].possible && c[i].seconds <= c[which].seconds)
+		if (i != which && c[i].possible && c[i].seconds <= slack * c[which].seconds)
 			best = fmax(best, c[i].auc);
 	return c[which].auc - best;
 }

@@ -13,9 +13,9 @@ typedef struct hel_choice {
 
 /** Whether no other choice is better in one of both and not worse in the other. */
 bool hel_on_front(const hel_choice *c, size_t count, size_t which);
-/** How much better a choice is than the best of those that take no longer; below 0 for one that is
- *  not on the front, INFINITY for the quickest. */
-double hel_front_gain(const hel_choice *c, size_t count, size_t which);
+/** How much better a choice is than the best of those that take at most `slack` times as long;
+ *  with slack 1 below 0 for one that is not on the front; INFINITY for one that is alone. */
+double hel_front_gain(const hel_choice *c, size_t count, size_t which, double slack);
 /** Where the front bends: the choice on it that stands farthest above the line from the quickest to
  *  the best one, over the logarithm of time. Up to there an equal share of the time buys more AUC
  *  than after it. Of two ends without anything above the line, the best one. `count` when nothing

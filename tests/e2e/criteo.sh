@@ -46,6 +46,7 @@ test_auc() { sed -n 's/.*"test":{[^}]*"auc":\([0-9.]*\).*/\1/p' "$1"; }
 
 "$helrm" synth --dataset criteo --rows 40000 --seed 5 --out rows.txt >/dev/null
 printf '{"embedding_dim":4,"bottom":[4],"top":[8,1],"max_onehot":1500}' >small.json
+printf '{"training":{"test":0}}' >none.json
 
 # the same seed and any number of threads: the same file
 "$helrm" train --dataset criteo --data rows.txt --config small.json --out a --json >a.json 2>/dev/null
@@ -141,6 +142,39 @@ if kill -9 $pid 2>/dev/null; then
 else
 	echo "SKIPPED, NOT TESTED: this machine trains faster than it can be killed"
 fi
+
+# killed at any point, of both passes over the rows for rates, of four members, of the second training on all rows:
+# again and again a little later, until it is through
+rated="--embedding frequent(all)+rates(4) --max-onehot 1500 --members 4 --refit --calibrate"
+"$helrm" train --dataset criteo --data rows.txt --config small.json $rated --out calm --json >calm.json 2>/dev/null
+"$helrm" train --dataset criteo --data rows.txt --config small.json $rated --out alone --threads 1 >/dev/null 2>&1
+same "rates, members, all rows: threads change nothing" calm/weights.safetensors alone/weights.safetensors
+again= kills=0
+for wait in 0.05 0.1 0.15 0.2 0.3 0.4 0.5 0.6 0.8 1 1.5 2 3 4 60 60; do
+	code=0
+	timeout -s KILL "$wait" "$helrm" train --dataset criteo --data rows.txt --config small.json $rated --out hunted \
+		--checkpoint-every 1 $again >/dev/null 2>says || code=$?
+	[ "$code" = 0 ] && break
+	[ "$code" = 137 ] || { fail "killed $kills times, then: $(cat says)" && break; }
+	kills=$((kills + 1))
+	if [ -e hunted/checkpoint ] || ls hunted/checkpoint.* >/dev/null 2>&1; then again=--resume; fi
+done
+holds "times that it was killed" "$kills" ">=" 3
+same "killed at every point: the same weights" calm/weights.safetensors hunted/weights.safetensors
+same "and the same tables" calm/model.json hunted/model.json
+if ls hunted/checkpoint* >/dev/null 2>&1; then fail "checkpoints are left: $(ls hunted)"; else ok "no checkpoints are left behind"; fi
+# calibrated on the held-out rows: of these, scores say what happened
+"$helrm" train --dataset criteo --data rows.txt --config small.json --calibrate --out level --json >level.json 2>/dev/null
+"$helrm" eval --model level --data rows.txt --held-out --json >eval.json
+holds "--calibrate changes no ranking" "($(test_auc eval.json) - $(test_auc a.json)) ^ 2" "<" 1e-12
+holds "--calibrate: the log loss that was told" "($(json eval.json 'd["test"]["log_loss"]') - $(json level.json 'd["calibrated"]["log_loss"]')) ^ 2" "<" 1e-12
+holds "--calibrate loses less" "$(json level.json 'd["test"]["log_loss"] - d["calibrated"]["log_loss"]')" ">" 0
+"$helrm" eval --model a --data others.txt --recalibrate there --json >eval.json
+"$helrm" eval --model there --data others.txt --json >again.json
+holds "eval --recalibrate: a copy that fits these rows" "$(json again.json 'd["evaluated"]["log_loss"]') - $(json eval.json 'd["evaluated"]["log_loss"]')" "<" 0
+holds "eval --recalibrate tells what it is worth elsewhere" "$(json eval.json 'd["evaluated"]["recalibrated"]["log_loss"]') - $(json again.json 'd["evaluated"]["log_loss"]')" ">" 0
+refused "no rows to calibrate on" 2 "--calibrate: the config holds no rows out" "$helrm" train --dataset criteo --data rows.txt \
+	--config none.json --calibrate --out bad
 
 # from a model to an encrypted prediction, with a tail in digits
 "$helrm" train --dataset criteo --data rows.txt --config small.json --embedding 'frequent(20)+digits(8)' \

@@ -32,9 +32,9 @@ static void test_front(void **state)
 			    c[i].possible && c[i].auc > quicker && c[i].auc >= as_quick;
 			assert_int_equal(hel_on_front(c, N, i), expected);
 			if (expected) /* 0 where another is just as good and as quick */
-				assert_true(hel_front_gain(c, N, i) >= 0);
+				assert_true(hel_front_gain(c, N, i, 1) >= 0);
 			else if (c[i].possible)
-				assert_true(hel_front_gain(c, N, i) <= 0);
+				assert_true(hel_front_gain(c, N, i, 1) <= 0);
 		}
 	}
 }
@@ -44,9 +44,10 @@ static void test_gain(void **state)
 	(void)state;
 	const hel_choice c[] = {
 	    {1, 0.70, true}, {2, 0.75, true}, {3, 0.74, true}, {2.5, 0.9, false}};
-	assert_true(isinf(hel_front_gain(c, 4, 0)));
-	assert_within(hel_front_gain(c, 4, 1), 0.05, 1e-12);
-	assert_within(hel_front_gain(c, 4, 2), -0.01, 1e-12);
+	assert_true(isinf(hel_front_gain(c, 4, 0, 1)));
+	assert_within(hel_front_gain(c, 4, 1, 1), 0.05, 1e-12);
+	assert_within(hel_front_gain(c, 4, 2, 1), -0.01, 1e-12);
+	assert_within(hel_front_gain(c, 4, 0, 2.1), -0.05, 1e-12);
 }
 
 /* Where AUC is 1 - 1/ms the bend is known: the slope of the line from end to end, over log time. */

@@ -4,6 +4,7 @@
 #include "data.h"
 #include "model/model_file.h"
 #include "model/network.h"
+#include "model/recalibrate.h"
 #include "model/reliability.h"
 #include "reliability_plot.h"
 #include <math.h>
@@ -175,6 +176,41 @@ done:
 	return st;
 }
 
+/* A copy of the model whose scale and shift fit these rows, and what that would do for rows like
+ * them: each of ten parts is rescaled as the others say. */
+static hel_status recalibrate(const hel_args *args, json_t *report, judged *j)
+{
+	hel_status st = HEL_OK;
+	const hel_scores *s = &j->scores;
+	double *other = NULL;
+	hel_metrics metrics;
+	hel_reliability before, after;
+	hel_rescaling r;
+	TRY_ALLOC(other, hel_alloc(s->count, sizeof *other));
+	TRY(hel_rescaling_cross(other, s->logit, s->label, s->count));
+	TRY(hel_metrics_of(&metrics, other, s->label, s->count));
+	TRY(hel_reliability_of(&before, s->logit, s->label, s->count));
+	TRY(hel_reliability_of(&after, other, s->label, s->count));
+	TRY(hel_rescaling_fit(&r, s->logit, s->label, s->count));
+	TRY(hel_dlrm_rescale(j->m, r));
+	TRY(hel_dlrm_save(j->m, hel_arg(args, "recalibrate")));
+	hel_say(args,
+		"recalibrated: %.4f x logit %+.4f; by nine tenths of the rows for the last one:\n"
+		"  log loss           %10.4f   was %.4f\n"
+		"  Brier score        %10.4f   was %.4f\n"
+		"  calibration error  %10.4f   was %.4f\n"
+		"written to %s\n",
+		r.scale, r.shift, metrics.log_loss, j->metrics.log_loss, after.brier, before.brier,
+		after.calibration_error, before.calibration_error, hel_arg(args, "recalibrate"));
+	json_object_set_new(report, "recalibrated",
+			    json_pack("{s:f, s:f, s:f, s:f, s:f}", "scale", r.scale, "shift",
+				      r.shift, "log_loss", metrics.log_loss, "brier", after.brier,
+				      "calibration_error", after.calibration_error));
+done:
+	hel_free(other);
+	return st;
+}
+
 /* Rows are the same, so that most of what chance does to both cancels. */
 static json_t *compare(const hel_args *args, const judged *one, const judged *other)
 {
@@ -273,6 +309,8 @@ static hel_status run_eval(const hel_args *args, json_t *out)
 			hel_say(args, "warning: the model was trained on these rows; others tell "
 				      "how good it is\n");
 	}
+	if (hel_arg(args, "recalibrate"))
+		TRY(recalibrate(args, report, j));
 	if (j->unknown)
 		hel_say(args, "%zu categories unknown, taken as missing\n", j->unknown);
 	if (set->small)
@@ -287,11 +325,15 @@ done:
 const hel_command hel_command_eval = {
     .name = "eval",
     .summary = "Judge a model on labelled data, in the clear",
-    .option = {HEL_MODEL_OPTION,
-	       HEL_DATA_OPTION,
-	       {"against", "DIR", "another model, compared row by row", false, false},
-	       {"held-out", NULL, "only the rows that training left out (criteo)", false, false},
-	       {"plot", "FILE", "a calibration plot, as SVG", false, false},
-	       HEL_ROWS_OPTIONS},
+    .option =
+	{HEL_MODEL_OPTION,
+	 HEL_DATA_OPTION,
+	 {"against", "DIR", "another model, compared row by row", false, false},
+	 {"held-out", NULL, "only the rows that training left out (criteo)", false, false},
+	 {"plot", "FILE", "a calibration plot, as SVG", false, false},
+	 {"recalibrate", "DIR",
+	  "a copy of the model, its scores scaled and shifted to be probabilities of these rows",
+	  false, false},
+	 HEL_ROWS_OPTIONS},
     .run = run_eval,
 };

@@ -52,7 +52,7 @@ static hel_status refuse_stream_options(const hel_args *args, const hel_dataset 
 {
 	static const char *const names[] = {"threshold",     "max-onehot",	 "cache",
 					    "max-malformed", "checkpoint-every", "resume",
-					    "refit"};
+					    "refit",	     "calibrate"};
 	for (size_t i = 0; i < HEL_ARRAY_LEN(names); i++)
 		if (hel_arg(args, names[i]))
 			return hel_fail(HEL_EINVAL,
@@ -115,6 +115,8 @@ const hel_command hel_command_train = {
 	 {"seed", "N", "of the split, the weights and the order of rows", false, false},
 	 HEL_ROWS_OPTIONS,
 	 {"refit", NULL, "then train on all rows, those that judged among them", false, false},
+	 {"calibrate", NULL, "scale and shift scores to be probabilities of held-out rows", false,
+	  false},
 	 {"checkpoint-every", "S", "seconds between checkpoints (default 60)", false, false},
 	 {"resume", NULL, "go on where a killed training left off", false, false}},
     .run = run_train,

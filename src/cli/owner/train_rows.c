@@ -4,6 +4,7 @@
 #include "cli/report.h"
 #include "model/fit.h"
 #include "model/model_file.h"
+#include "model/recalibrate.h"
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,6 +56,7 @@ typedef struct training {
 	hel_split split;
 	char checkpoint[HEL_PATH_MAX];
 	hel_fit_options options;
+	hel_rescaling rescaling; /* of the model's logits; scale 0: none */
 } training;
 
 static hel_status train_model(hel_dlrm **out, hel_fit_report *report, const training *t,
@@ -72,12 +74,45 @@ static hel_status train_model(hel_dlrm **out, hel_fit_report *report, const trai
 	report_fit(t->args, json, report);
 	memcpy(m->trained_on, hel_cache_stamp(t->cache), sizeof m->trained_on);
 	m->stamped = true;
+	if (t->rescaling.scale > 0)
+		TRY(hel_dlrm_rescale(m, t->rescaling));
 	TRY(hel_dlrm_save(m, hel_arg(t->args, "out")));
 	*out = m;
 	m = NULL;
 done:
 	hel_schema_free(schema);
 	hel_dlrm_free(m);
+	return st;
+}
+
+/* The held-out rows judge, and with --calibrate say what a logit is worth: the model takes that in.
+ */
+static hel_status judge(training *t, json_t *out, hel_dlrm *m)
+{
+	hel_status st = HEL_OK;
+	hel_scores s = {0};
+	hel_metrics metrics;
+	if (!t->split.test)
+		goto done;
+	TRY(hel_scores_of_part(&s, m, t->cache, &t->split, HEL_TEST, t->args->pool));
+	TRY(hel_metrics_of(&metrics, s.logit, s.label, s.count));
+	json_object_set_new(out, "test", hel_report_metrics(t->args, "test", &metrics, s.count));
+	hel_report_far(t->args, out, s.far);
+	if (!hel_arg(t->args, "calibrate"))
+		goto done;
+	TRY(hel_rescaling_fit(&t->rescaling, s.logit, s.label, s.count));
+	for (size_t i = 0; i < s.count; i++)
+		s.logit[i] = t->rescaling.scale * s.logit[i] + t->rescaling.shift;
+	TRY(hel_metrics_of(&metrics, s.logit, s.label, s.count));
+	TRY(hel_dlrm_rescale(m, t->rescaling));
+	TRY(hel_dlrm_save(m, hel_arg(t->args, "out")));
+	hel_say(t->args, "calibrated on these rows: %.4f x logit %+.4f, log loss %.4f\n",
+		t->rescaling.scale, t->rescaling.shift, metrics.log_loss);
+	json_object_set_new(out, "calibrated",
+			    json_pack("{s:f, s:f, s:f}", "scale", t->rescaling.scale, "shift",
+				      t->rescaling.shift, "log_loss", metrics.log_loss));
+done:
+	hel_scores_clear(&s);
 	return st;
 }
 
@@ -119,6 +154,9 @@ static hel_status refuse_small(const hel_args *args, const hel_dataset *set,
 	if (hel_arg(args, "refit") && !config->training.test)
 		return hel_fail(HEL_EINVAL, "--refit: the config holds no rows out "
 					    "(training.test): there is nothing to add");
+	if (hel_arg(args, "calibrate") && !config->training.test)
+		return hel_fail(HEL_EINVAL, "--calibrate: the config holds no rows out "
+					    "(training.test) that could say what scores are worth");
 	return HEL_OK;
 }
 
@@ -128,17 +166,19 @@ hel_status hel_cli_train_rows(const hel_args *args, json_t *out, const hel_datas
 	hel_status st = HEL_OK;
 	hel_dlrm *m = NULL;
 	hel_fit_report report;
-	hel_metrics metrics;
-	uint64_t every, rows;
+	uint64_t every;
 	char path[HEL_PATH_MAX];
 	const char *dir = hel_arg(args, "out");
-	training t = {.args = args, .config = config, .split = hel_dlrm_split(config)};
+	training t = {
+	    .args = args, .config = config, .split = hel_dlrm_split(config), .rescaling = {1, 0}};
 	TRY(refuse_small(args, set, config));
 	TRY(hel_arg_number(&every, args, "checkpoint-every", 1, 1000000, 60));
 	TRY(hel_dir_make(dir));
 	TRY(hel_path(path, dir, "rows.cache"));
 	TRY(hel_path(t.checkpoint, dir, "checkpoint"));
 	hel_partial_sweep(t.checkpoint);
+	if (!hel_arg(args, "resume"))
+		TRY(hel_fit_begin(t.checkpoint, config));
 	TRY(hel_cli_cache(&t.cache, args, out, set,
 			  hel_arg(args, "cache") ? hel_arg(args, "cache") : path));
 	t.options = (hel_fit_options){.checkpoint = t.checkpoint,
@@ -147,12 +187,7 @@ hel_status hel_cli_train_rows(const hel_args *args, json_t *out, const hel_datas
 				      .keep = hel_arg(args, "refit") != NULL,
 				      .pool = args->pool};
 	TRY(train_model(&m, &report, &t, out));
-	if (t.split.test) {
-		TRY(hel_metrics_of_part(&metrics, &rows, m, t.cache, &t.split, HEL_TEST,
-					args->pool));
-		json_object_set_new(out, "test", hel_report_metrics(args, "test", &metrics, rows));
-		hel_report_far(args, out, metrics.far);
-	}
+	TRY(judge(&t, out, m));
 	if (hel_arg(args, "refit"))
 		TRY(refit(&t, out, report.best_share));
 	hel_fit_forget(t.checkpoint, config); /* done: neither is needed again */
@@ -163,6 +198,8 @@ hel_status hel_cli_train_rows(const hel_args *args, json_t *out, const hel_datas
 		hel_say(args, "The published data of this form: %s\n", set->credit);
 	json_object_set_new(out, "peak_rss_bytes", json_integer((json_int_t)hel_peak_rss()));
 done:
+	if (st != HEL_OK && *t.checkpoint)
+		hel_fit_abandon(t.checkpoint);
 	hel_cache_free(t.cache);
 	hel_dlrm_free(m);
 	return st;

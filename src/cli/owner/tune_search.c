@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AS_QUICK 1.05 /* times as long: prices are not that exact */
+#define REFERENCE_SEEDS ((size_t)2)
 #define COMPILED_MAX 65536	   /* wider models take the compiler minutes and gigabytes */
 #define FEW_ROWS ((uint64_t)65536) /* fewer teach networks too little to compare them */
 
@@ -18,7 +20,7 @@
 static const struct rung {
 	uint64_t part, seeds;
 	size_t keep;
-} rungs[] = {{9, 1, 12}, {3, 2, 5}, {1, HEL_TUNE_SEEDS, 0}};
+} rungs[] = {{12, 1, 12}, {4, 2, 5}, {1, HEL_TUNE_SEEDS, 0}};
 
 #define LAST (HEL_ARRAY_LEN(rungs) - 1)
 
@@ -191,6 +193,12 @@ static void end_hopeless(hel_tuning *t, unsigned rung)
 	}
 }
 
+/* A line to compare with need not be as sure. */
+static size_t seeds_of(const hel_trial *x, size_t seeds)
+{
+	return x->reference ? HEL_MIN(seeds, REFERENCE_SEEDS) : seeds;
+}
+
 static hel_status train_rung(hel_tuning *t, unsigned rung, uint64_t rows, size_t seeds,
 			     hel_progress *progress)
 {
@@ -210,7 +218,7 @@ static hel_status train_rung(hel_tuning *t, unsigned rung, uint64_t rows, size_t
 		if (x->rows != rows) /* otherwise those of the rung before are the same */
 			forget(x);
 		x->rows = rows;
-		for (size_t s = x->trained; s < seeds; s++)
+		for (size_t s = x->trained; s < seeds_of(x, seeds); s++)
 			c.job[c.jobs++] = (job){x, s};
 	}
 	TRY(hel_pool_try(t->args->pool, c.jobs, train_one, &c));
@@ -218,10 +226,10 @@ static hel_status train_rung(hel_tuning *t, unsigned rung, uint64_t rows, size_t
 		hel_trial *x = &t->trial[i];
 		if (x->rung != rung || *x->why)
 			continue;
-		x->trained = seeds;
+		x->trained = seeds_of(x, seeds);
 		x->mean = 0;
-		for (size_t s = 0; s < seeds; s++)
-			x->mean += x->auc[s] / (double)seeds;
+		for (size_t s = 0; s < x->trained; s++)
+			x->mean += x->auc[s] / (double)x->trained;
 	}
 	if (c.jobs) {
 		hel_free(t->label);
@@ -264,7 +272,8 @@ static hel_status promote(hel_tuning *t, unsigned rung, unsigned next, size_t ke
 	}
 	for (size_t i = 0; i < t->trials; i++)
 		if (choice[i].possible)
-			r[n++] = (ranked){&t->trial[i], hel_front_gain(choice, t->trials, i)};
+			r[n++] =
+			    (ranked){&t->trial[i], hel_front_gain(choice, t->trials, i, AS_QUICK)};
 	qsort(r, n, sizeof *r, by_gain);
 	for (size_t i = 0; i < n; i++)
 		if (i < keep)

@@ -90,6 +90,12 @@ static size_t turned(const matrix *a, size_t slot)
  */
 static double complex weight_at(const matrix *a, size_t p, long by, size_t slots)
 {
+	if (a->kind == HEL_TO_SLOTS_FAR) { /* what slot p - near would, it leaves in slot p */
+		p = (p + slots - a->near) % slots;
+		by += (long)a->near;
+	}
+	if (a->kind == HEL_TO_SLOTS_NEAR) /* and this takes from there */
+		by -= (long)a->near;
 	const size_t row = turned(a, p), seen = (p + (size_t)(by + (long)slots)) % slots;
 	const size_t column = a->kind == HEL_TO_SLOTS_NEAR ? turned(a, seen) : seen % a->m;
 	const size_t first = first_column(a, row);
@@ -124,7 +130,9 @@ static hel_status encode_term(hel_linear_term *t, const matrix *a, unsigned leve
 		const double complex w = weight_at(a, p, t->baby + t->giant, slots);
 		weights[q] = (hel_complex){creal(w), cimag(w)};
 	}
-	TRY(hel_encode_at(&pt, a->params, weights, level, scale, HEL_FOR_MUL, pool));
+	TRY(is_inverse(a->kind)
+		? hel_encode_extended(&pt, a->params, weights, level, scale, pool)
+		: hel_encode_at(&pt, a->params, weights, level, scale, HEL_FOR_MUL, pool));
 	t->weight = pt;
 done:
 	return st;
@@ -149,12 +157,16 @@ hel_status hel_fft_init(hel_fft *t, const hel_params *p, hel_fft_kind kind, unsi
 		     log_values, p->spec.log_n, p->spec.log_n - 1);
 	const matrix a = shape_of(p, kind, log_values);
 	/* near: rotations by -near to near - 1, of which the first leaves the block */
-	const size_t diagonals = is_far(kind) ? a.count : 2 * a.near, low = babies(diagonals);
-	const long step = (long)a.stride, first = is_far(kind) ? 0 : -(long)a.near;
+	const size_t diagonals = is_far(kind) ? a.count : 2 * a.near;
+	const long first = kind == HEL_TO_COEFFICIENTS_NEAR ? -(long)a.near : 0;
+	t->babies = babies(diagonals);
+	t->giants = (diagonals + t->babies - 1) / t->babies;
+	t->unit = (long)a.stride;
 	TRY_ALLOC(t->term, hel_alloc(diagonals, sizeof *t->term));
 	for (size_t d = !is_far(kind); d < diagonals; d++)
-		t->term[t->count++] = (hel_linear_term){NULL, NULL, step * (long)(d % low),
-							first + step * (long)(d - d % low)};
+		t->term[t->count++] =
+		    (hel_linear_term){NULL, NULL, t->unit * (long)(d % t->babies),
+				      first + t->unit * (long)(d - d % t->babies)};
 done:
 	return st;
 }

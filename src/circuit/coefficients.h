@@ -15,6 +15,8 @@
 typedef struct hel_fft {
 	hel_linear_term *term; /* `in` is filled in when it is applied */
 	size_t count;
+	size_t babies, giants; /* steps are baby units plus babies times giant units */
+	long unit;
 } hel_fft;
 
 /** How copies of values differ once they are back in slots. */
@@ -31,7 +33,7 @@ typedef enum hel_fft_kind {
 				     polynomial */
 	HEL_TO_SLOTS_FAR,	  /* the polynomial's slots, times m */
 	HEL_TO_SLOTS_NEAR,	  /* the slots are the sum of this and its conjugate */
-} hel_fft_kind;
+} hel_fft_kind; /* between the last two slots are turned by sqrt(m), so that no step is negative */
 
 /** The matrix's steps, without weights.
  *  @retval HEL_EINVAL n is not 8 to N / 2. */
@@ -44,9 +46,17 @@ HEL_CHECKED hel_status hel_fft_encode(hel_fft *t, const hel_params *p, hel_fft_k
 				      unsigned log_values, hel_copies copies, unsigned level,
 				      double factor, double scale, hel_pool *pool);
 void hel_fft_clear(hel_fft *t);
-/** out = the matrix times `in`: hel_linear_apply. */
+/** out = the matrix times `in`, one of the two to coefficients: hel_linear_apply. */
 HEL_CHECKED hel_status hel_fft_apply(const hel_eval *ev, hel_ct *out, const hel_fft *t,
 				     const hel_ct *in);
+/** out = the matrix times `in`, one of the two back to slots, or that plus its conjugate; rescaled.
+ *  out may be in. Level: -1, of weights and in. Error: as of hel_linear_apply, rounded once.
+ *  Cost: babies - 1 inner products with keys from one decomposition; for each further giant step
+ *  half a ModDown and a key switch without one, and so for the conjugate; one division.
+ *  @retval HEL_ELEVEL, HEL_ESCALE in is not what the weights were made for.
+ *  @retval HEL_EKEY no key for a baby step, for the giant unit (babies units), for conjugation. */
+HEL_CHECKED hel_status hel_fft_to_slots(const hel_eval *ev, hel_ct *out, const hel_fft *t,
+					const hel_ct *in, bool conjugate);
 /** Where y_j of n stands in slots, and which one stands in a slot. */
 size_t hel_fft_value(unsigned log_values, size_t slot);
 /** Of copies that are skewed, the slot below n that a slot is alike to: copy c, told apart by as

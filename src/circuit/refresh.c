@@ -63,10 +63,9 @@ static hel_status list_keys(hel_refresher *r)
 	hel_status st = HEL_OK;
 	const hel_params *p = r->params;
 	const unsigned top = p->spec.levels;
-	const unsigned level[] = {2, 1, top, top - 1};
 	const size_t m = (size_t)1 << (r->log_values - 1);
 	size_t most = 4 + 2 * (size_t)p->spec.log_n;
-	for (size_t t = 0; t < HEL_ARRAY_LEN(level); t++)
+	for (size_t t = 0; t < HEL_ARRAY_LEN(r->transform); t++)
 		most += 2 * r->transform[t].count;
 	TRY_ALLOC(r->request, hel_alloc(most, sizeof *r->request));
 	add_key(r, HEL_ENCAPSULATE, 0);
@@ -80,11 +79,16 @@ static hel_status list_keys(hel_refresher *r)
 			add_rotation(r, steps[i], top);
 		first *= count;
 	}
-	for (size_t t = 0; t < HEL_ARRAY_LEN(level); t++)
-		for (size_t i = 0; i < r->transform[t].count; i++) {
-			add_rotation(r, r->transform[t].term[i].baby, level[t]);
-			add_rotation(r, r->transform[t].term[i].giant, level[t]);
+	for (unsigned k = 0; k < HEL_TO_SLOTS_FAR; k++)
+		for (size_t i = 0; i < r->transform[k].count; i++) {
+			add_rotation(r, r->transform[k].term[i].baby, 2 - k);
+			add_rotation(r, r->transform[k].term[i].giant, 2 - k);
 		}
+	for (unsigned k = HEL_TO_SLOTS_FAR; k <= HEL_TO_SLOTS_NEAR; k++) {
+		const hel_fft *t = &r->transform[k];
+		for (size_t i = 1; i < t->babies + (t->giants > 1); i++)
+			add_rotation(r, (long)i * t->unit, top - (k == HEL_TO_SLOTS_NEAR));
+	}
 done:
 	return st;
 }
@@ -234,8 +238,8 @@ size_t hel_refresher_bytes(const hel_refresher *r)
 	const hel_params *p = r->params;
 	const unsigned top = p->spec.levels;
 	return 4 * p->ring.n *
-	       (r->transform[HEL_TO_SLOTS_FAR].count * p->limbs[top] +
-		r->transform[HEL_TO_SLOTS_NEAR].count * p->limbs[top - 1] +
+	       (r->transform[HEL_TO_SLOTS_FAR].count * (p->limbs[top] + p->ring.special) +
+		r->transform[HEL_TO_SLOTS_NEAR].count * (p->limbs[top - 1] + p->ring.special) +
 		p->limbs[top - TRANSFORMS]);
 }
 
@@ -282,6 +286,12 @@ double hel_refresh_sine_error(const hel_refresher *r, double gain, double varian
 	/* angles at the top, where t / K has the scale; the cosine before it is doubled */
 	const double angle = turn * HEL_REFRESH_BOUND;
 	sum += angle * angle * hel_noise_rescale(p, p->scale[top]);
+	/* w = 2 x^2 - 1, from which u = cos(2 pi K x) is steepest near x = 0: the mean square of
+	 * du/dw, (pi K^2 / 2)^2 (sin(2 pi t) / t)^2 at the density of t there */
+	const double steep = M_PI * HEL_REFRESH_BOUND * HEL_REFRESH_BOUND / 2;
+	const double density = 1 / sqrt(2 * M_PI * (1 + HEL_SPARSE_WEIGHT) / 12.0);
+	sum += steep * steep * density * 2 * M_PI * M_PI *
+	       hel_noise_rescale(p, p->scale[top - TRANSFORMS - 1]) / 2;
 	/* values of the cosine, times the derivative of 2 f^2 - 1: 8 in the mean square; f
 	 * already has the gain's root */
 	for (unsigned l = low + 1; l < top - TRANSFORMS; l++)
@@ -357,22 +367,15 @@ static hel_status raise_to_slots(const hel_eval *ev, hel_ct *x, const hel_ct *a,
 				 const hel_refresher *r)
 {
 	hel_status st = HEL_OK;
-	const hel_params *p = r->params;
-	const uint32_t both[] = {1, hel_galois_of_conjugation(p)};
-	hel_ct *w = NULL;
-	TRY(hel_ct_take(&w, ev));
 	TRY(hel_encapsulate(ev, x, a));
-	TRY(hel_raise(ev, x, x, p->spec.levels, r->constant));
+	TRY(hel_raise(ev, x, x, r->params->spec.levels, r->constant));
 	x->scale = r->constant * r->unit;
 	TRY(trace(ev, x, r));
 	TRY(go_on(ev));
-	TRY(hel_fft_apply(ev, w, &r->transform[HEL_TO_SLOTS_FAR], x));
-	TRY(hel_eval_rescale(ev, x, w));
+	TRY(hel_fft_to_slots(ev, x, &r->transform[HEL_TO_SLOTS_FAR], x, false));
 	TRY(go_on(ev));
-	TRY(hel_fft_apply(ev, w, &r->transform[HEL_TO_SLOTS_NEAR], x));
-	TRY(hel_eval_galois_sum(ev, x, w, both, 2, true));
+	TRY(hel_fft_to_slots(ev, x, &r->transform[HEL_TO_SLOTS_NEAR], x, true));
 done:
-	hel_ct_free(w);
 	return st;
 }
 

@@ -63,7 +63,8 @@ static bool round_all(const hel_params *p, const encoding *e, double limit)
 
 typedef struct residue_job {
 	const encoding *e;
-	const hel_ring *ring;
+	const hel_params *params;
+	size_t limbs; /* of the chain */
 	hel_pt_use use;
 	uint32_t *data;
 } residue_job;
@@ -72,13 +73,14 @@ typedef struct residue_job {
 static void residue_limb(void *arg, size_t l)
 {
 	const residue_job *j = arg;
-	const hel_ring *ring = j->ring;
-	const uint32_t q = ring->prime[l].q, one = hel_to_mont(1, q);
+	const hel_ring *ring = &j->params->ring;
+	const size_t prime = hel_prime_of_limb(j->params, j->limbs, l);
+	const uint32_t q = ring->prime[prime].q, one = hel_to_mont(1, q);
 	uint32_t *r = j->data + l * ring->n;
 	ring->k->residues(r, j->e->high, j->e->low,
 			  hel_words_factor_of(j->use == HEL_FOR_MUL ? hel_to_mont(one, q) : one, q),
-			  ring->at[l]);
-	ring->k->ntt_forward(r, ring->at + l, 1);
+			  ring->at[prime]);
+	ring->k->ntt_forward(r, ring->at + prime, 1);
 }
 
 double hel_encode_limit(const hel_params *p, unsigned level)
@@ -89,8 +91,10 @@ double hel_encode_limit(const hel_params *p, unsigned level)
 	return HEL_MIN(limit, 0x1p62);
 }
 
-hel_status hel_encode_into(uint32_t *data, const hel_params *p, const hel_complex *slots,
-			   unsigned level, double scale, hel_pt_use use, hel_pool *pool)
+/* special: how many special primes to go on with. */
+static hel_status encode_into(uint32_t *data, const hel_params *p, const hel_complex *slots,
+			      unsigned level, size_t special, double scale, hel_pt_use use,
+			      hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	const size_t n = p->ring.n;
@@ -107,29 +111,55 @@ hel_status hel_encode_into(uint32_t *data, const hel_params *p, const hel_comple
 	if (!hel_reveal(round_all(p, &e, hel_encode_limit(p, level))))
 		FAIL(HEL_ERANGE, "a value is not finite or too large for scale 2^%.1f",
 		     log2(scale));
-	hel_pool_for(pool, limbs, residue_limb, &(residue_job){&e, &p->ring, use, data});
+	hel_pool_for(pool, limbs + special, residue_limb, &(residue_job){&e, p, limbs, use, data});
 done:
 	hel_free_secret(e.re, 2 * n * sizeof *e.re);
 	hel_free_secret(e.high, 2 * n * sizeof *e.high);
 	return st;
 }
 
-hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *slots,
-			 unsigned level, double scale, hel_pt_use use, hel_pool *pool)
+hel_status hel_encode_into(uint32_t *data, const hel_params *p, const hel_complex *slots,
+			   unsigned level, double scale, hel_pt_use use, hel_pool *pool)
+{
+	return encode_into(data, p, slots, level, 0, scale, use, pool);
+}
+
+static size_t limbs_of(const hel_pt *pt)
+{
+	return pt->params->limbs[pt->level] + (pt->extended ? pt->params->ring.special : 0);
+}
+
+static hel_status encode_new(hel_pt **out, const hel_params *p, const hel_complex *slots,
+			     unsigned level, bool extended, double scale, hel_pt_use use,
+			     hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	hel_pt *pt = NULL;
 	if (level > p->spec.levels)
 		FAIL(HEL_ELEVEL, "level %u, at most %u exists", level, p->spec.levels);
 	TRY_ALLOC(pt, hel_alloc(1, sizeof *pt));
-	*pt = (hel_pt){.params = p, .level = level, .scale = scale, .use = use};
-	TRY_ALLOC(pt->data, hel_alloc(p->limbs[level] * p->ring.n, sizeof *pt->data));
-	TRY(hel_encode_into(pt->data, p, slots, level, scale, use, pool));
+	*pt =
+	    (hel_pt){.params = p, .level = level, .scale = scale, .use = use, .extended = extended};
+	TRY_ALLOC(pt->data, hel_alloc(limbs_of(pt) * p->ring.n, sizeof *pt->data));
+	TRY(encode_into(pt->data, p, slots, level, extended ? p->ring.special : 0, scale, use,
+			pool));
 	*out = pt;
 	pt = NULL;
 done:
 	hel_pt_free(pt);
 	return st;
+}
+
+hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *slots,
+			 unsigned level, double scale, hel_pt_use use, hel_pool *pool)
+{
+	return encode_new(out, p, slots, level, false, scale, use, pool);
+}
+
+hel_status hel_encode_extended(hel_pt **out, const hel_params *p, const hel_complex *slots,
+			       unsigned level, double scale, hel_pool *pool)
+{
+	return encode_new(out, p, slots, level, true, scale, HEL_FOR_MUL, pool);
 }
 
 hel_status hel_encode(hel_pt **out, const hel_params *p, const hel_complex *slots, unsigned level,
@@ -145,7 +175,6 @@ void hel_pt_free(hel_pt *pt)
 {
 	if (!pt)
 		return;
-	hel_free_secret(pt->data,
-			pt->data ? pt->params->limbs[pt->level] * pt->params->ring.n * 4 : 0);
+	hel_free_secret(pt->data, pt->data ? limbs_of(pt) * pt->params->ring.n * 4 : 0);
 	hel_free(pt);
 }

@@ -18,5 +18,9 @@ HEL_CHECKED hel_status hel_encode_into(uint32_t *data, const hel_params *p,
 /** The same into memory of its own. */
 HEL_CHECKED hel_status hel_encode_at(hel_pt **out, const hel_params *p, const hel_complex *slots,
 				     unsigned level, double scale, hel_pt_use use, hel_pool *pool);
+/** The same modulo the special primes, too, to multiply extended pairs with. */
+HEL_CHECKED hel_status hel_encode_extended(hel_pt **out, const hel_params *p,
+					   const hel_complex *slots, unsigned level, double scale,
+					   hel_pool *pool);
 
 #endif

@@ -45,7 +45,7 @@ typedef struct apply_job {
 	const uint32_t *base, *c;
 	const hel_switch_key *const *key;
 	size_t keys, limbs;
-	bool sum, add;
+	bool sum, add, extended; /* base holds the special limbs, too, and is P times as much */
 	uint32_t *prepared, *buffers;
 } apply_job;
 
@@ -75,9 +75,10 @@ static void apply_limb(void *arg, size_t lane, size_t i)
 	uint32_t *buffer = j->buffers + lane * hel_params_digits_at(p, j->limbs) * n;
 	const uint32_t *x[HEL_MAX_PRIMES], *y0[HEL_MAX_PRIMES], *y1[HEL_MAX_PRIMES];
 	hel_key_terms terms = {x, y0, y1, hel_params_digits_at(p, j->limbs), NULL, 0};
-	if (j->base && i < j->limbs) { /* P times it is 0 modulo the special primes */
+	if (j->base && (j->extended || i < j->limbs)) { /* P times it is 0 modulo special primes */
 		terms.base = j->base + i * n;
-		terms.factor = hel_to_mont(p->special.product[i].w, p->ring.prime[i].q);
+		terms.factor =
+		    hel_to_mont(j->extended ? 1 : p->special.product[i].w, p->ring.prime[prime].q);
 	}
 	for (size_t d = 0; d < terms.count; d++) {
 		const hel_bconv *bc = digit_bconv(j, d);
@@ -104,24 +105,45 @@ static void apply_limb(void *arg, size_t lane, size_t i)
 	}
 }
 
+static void apply(apply_job *j, uint32_t *scratch)
+{
+	const hel_params *p = j->ev->params;
+	j->prepared = scratch;
+	j->buffers = scratch + j->limbs * p->ring.n;
+	hel_pool_for(j->ev->pool, j->limbs, prepare_limb, j);
+	hel_pool_for_lanes(j->ev->pool, j->limbs + p->ring.special, apply_limb, j);
+}
+
 void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *base, const uint32_t *c,
 		  const hel_switch_key *const *keys, size_t count, bool sum, bool add, size_t limbs,
 		  uint32_t *scratch)
 {
-	const hel_params *p = ev->params;
-	apply_job j = {.ev = ev,
-		       .acc = acc,
-		       .base = base,
-		       .c = c,
-		       .key = keys,
-		       .keys = count,
-		       .limbs = limbs,
-		       .sum = sum,
-		       .add = add,
-		       .prepared = scratch,
-		       .buffers = scratch + limbs * p->ring.n};
-	hel_pool_for(ev->pool, limbs, prepare_limb, &j);
-	hel_pool_for_lanes(ev->pool, limbs + p->ring.special, apply_limb, &j);
+	apply(&(apply_job){.ev = ev,
+			   .acc = acc,
+			   .base = base,
+			   .c = c,
+			   .key = keys,
+			   .keys = count,
+			   .limbs = limbs,
+			   .sum = sum,
+			   .add = add},
+	      scratch);
+}
+
+void hel_ks_apply_extended(const hel_eval *ev, uint32_t *acc, const uint32_t *base,
+			   const uint32_t *c, const hel_switch_key *key, size_t limbs,
+			   uint32_t *scratch)
+{
+	apply(&(apply_job){.ev = ev,
+			   .acc = acc,
+			   .base = base,
+			   .c = c,
+			   .key = &key,
+			   .keys = 1,
+			   .limbs = limbs,
+			   .sum = true,
+			   .extended = true},
+	      scratch);
 }
 
 typedef struct raise_job {
@@ -159,6 +181,14 @@ void hel_ks_finish(const hel_eval *ev, uint32_t *const part[2], const uint32_t *
 	    {part[1], second, second + limbs * n, add ? add[1] : NULL, NULL},
 	};
 	hel_ring_mod_down(&p->ring, &p->special, parts, 2, limbs, scratch, ev->pool);
+}
+
+void hel_ks_finish_half(const hel_eval *ev, uint32_t *out, const uint32_t *acc, size_t limbs,
+			uint32_t *scratch)
+{
+	const hel_params *p = ev->params;
+	const hel_mod_down_part part = {out, acc, acc + limbs * p->ring.n, NULL, NULL};
+	hel_ring_mod_down(&p->ring, &p->special, &part, 1, limbs, scratch, ev->pool);
 }
 
 void hel_ks_finish_rescaled(const hel_eval *ev, uint32_t *const part[2],

@@ -17,6 +17,11 @@ size_t hel_extended_words(const hel_params *p, size_t limbs);
 void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *base, const uint32_t *c,
 		  const hel_switch_key *const *keys, size_t count, bool sum, bool add, size_t limbs,
 		  uint32_t *scratch);
+/** The same with one key for a base that is extended, P times what is meant: acc = P times (base /
+ * P, c) under it. */
+void hel_ks_apply_extended(const hel_eval *ev, uint32_t *acc, const uint32_t *base,
+			   const uint32_t *c, const hel_switch_key *key, size_t limbs,
+			   uint32_t *scratch);
 /** acc += P add: a pair that needs no key joins a sum. */
 void hel_ks_add(const hel_eval *ev, uint32_t *acc, const uint32_t *const add[2], size_t limbs);
 /** part[i] = acc[i] / P + add[i] over `limbs` limbs; add may be NULL. scratch: ks_scratch_words. */
@@ -27,6 +32,9 @@ void hel_ks_finish(const hel_eval *ev, uint32_t *const part[2], const uint32_t *
 void hel_ks_finish_rescaled(const hel_eval *ev, uint32_t *const part[2],
 			    const uint32_t *const add[2], uint32_t *acc, unsigned level,
 			    uint32_t *scratch);
+/** One half alone: out = acc / P. scratch: ks_scratch_words. */
+void hel_ks_finish_half(const hel_eval *ev, uint32_t *out, const uint32_t *acc, size_t limbs,
+			uint32_t *scratch);
 size_t hel_ks_scratch_words(const hel_eval *ev, size_t limbs);
 
 #endif

@@ -44,6 +44,7 @@ struct hel_pt {
 	unsigned level;
 	double scale;
 	hel_pt_use use;
+	bool extended;	/* the special primes' limbs stand behind the level's */
 	uint32_t *data; /* limbs * N, Montgomery form when HEL_FOR_MUL */
 };
 

@@ -123,27 +123,22 @@ static void add_raise(hel_cost *c, const hel_params *p)
 	hel_cost_add(c, hel_cost_finish(s, p->limbs[s->levels]), 1);
 }
 
-/* hel_linear_apply of one value. */
-static void add_transform(hel_cost *c, const hel_params *p, const hel_fft *t, unsigned level)
+/* hel_fft_to_slots */
+static void add_transform(hel_cost *c, const hel_params *p, const hel_fft *t, unsigned level,
+			  bool conjugate)
 {
 	const hel_params_spec *s = &p->spec;
-	const size_t limbs = p->limbs[level];
-	double babies = 0, giants = 0, values = 0, groups = 0;
-	for (size_t i = 0; i < t->count; i++) {
-		bool new_baby = true, new_giant = true;
-		for (size_t k = 0; k < i; k++) {
-			new_baby &= t->term[k].baby != t->term[i].baby;
-			new_giant &= t->term[k].giant != t->term[i].giant;
-		}
-		values += new_baby;
-		groups += new_giant;
-		babies += new_baby && t->term[i].baby;
-		giants += new_giant && t->term[i].giant;
-	}
-	hel_cost_add(c, hel_cost_decompose(s, limbs), (babies > 0) + giants);
-	hel_cost_add(c, hel_cost_product(s, limbs), babies + giants);
-	hel_cost_add(c, hel_cost_finish(s, limbs), babies + (giants > 0));
-	hel_cost_add(c, hel_cost_sum(s, limbs, (double)t->count, values, groups), 1);
+	const size_t limbs = p->limbs[level], rows = limbs + s->special;
+	const double babies = (double)t->babies, moves = (double)t->giants - !conjugate;
+	hel_cost_add(c, hel_cost_copy(s, limbs), 1);
+	hel_cost_add(c, hel_cost_decompose(s, limbs), 1);
+	hel_cost_add(c, hel_cost_product(s, limbs), babies - 1);
+	hel_cost_add(c, hel_cost_sum(s, rows, (double)t->count, babies, (double)t->giants), 1);
+	hel_cost_add(c, hel_cost_finish(s, limbs), moves / 2); /* one half of two */
+	hel_cost_add(c, hel_cost_decompose(s, limbs), moves);
+	hel_cost_add(c, hel_cost_product(s, limbs), moves);
+	hel_cost_add(c, hel_cost_weighted_sum(s, rows, 1), conjugate);
+	hel_cost_add(c, hel_cost_finish_rescaled(s, level), 1);
 }
 
 /* hel_polynomial_apply */
@@ -196,14 +191,8 @@ hel_status hel_refresh_op_cost(hel_cost *out, const hel_refresher *r)
 		hel_cost_add(&c, hel_cost_finish(s, p->limbs[top]), 1);
 		first *= count;
 	}
-	add_transform(&c, p, &r->transform[HEL_TO_SLOTS_FAR], top);
-	hel_cost_add(&c, hel_cost_rescale(s, top), 1);
-	add_transform(&c, p, &r->transform[HEL_TO_SLOTS_NEAR], top - 1);
-	/* and its conjugate */
-	hel_cost_add(&c, hel_cost_decompose(s, p->limbs[top - 1]), 1);
-	hel_cost_add(&c, hel_cost_product(s, p->limbs[top - 1]), 1);
-	hel_cost_add(&c, hel_cost_weighted_sum(s, p->limbs[top - 1], 1), 1);
-	hel_cost_add(&c, hel_cost_finish_rescaled(s, top - 1), 1);
+	add_transform(&c, p, &r->transform[HEL_TO_SLOTS_FAR], top, false);
+	add_transform(&c, p, &r->transform[HEL_TO_SLOTS_NEAR], top - 1, true);
 	hel_cost_add(&c, hel_cost_add_plain(s, p->limbs[angles]), 1);
 	const unsigned squared[] = {angles, hel_refresh_levels(s) + 1};
 	for (size_t i = 0; i < HEL_ARRAY_LEN(squared); i++) {

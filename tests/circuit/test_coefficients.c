@@ -28,8 +28,12 @@ static void setup(fixture *x, unsigned log_values, hel_copies copies)
 	for (unsigned kind = 0; kind < 4; kind++)
 		for (size_t i = 0; i < x->t[kind].count; i++)
 			for (int giant = 0; giant < 2; giant++) {
-				const hel_linear_term *term = &x->t[kind].term[i];
-				const long step = giant ? term->giant : term->baby;
+				const hel_fft *t = &x->t[kind];
+				const long one = (long)t->babies * t->unit; /* of the way back */
+				const long step = !giant	  ? t->term[i].baby
+						  : kind < 2	  ? t->term[i].giant
+						  : t->giants > 1 ? one
+								  : 0;
 				size_t k = 0;
 				while (k < count && rotation[k] != step)
 					k++;
@@ -103,18 +107,33 @@ static void check(unsigned log_values, hel_copies copies)
 	hel_ct_free(ct);
 	/* and back, from fresh slots; the result is 2 m times what stood there */
 	ct = encrypted(&x.f, wanted, LEVELS);
-	assert_ok(hel_fft_apply(x.f.ev, w, &x.t[HEL_TO_SLOTS_FAR], ct));
-	assert_ok(hel_eval_rescale(x.f.ev, ct, w));
-	assert_ok(hel_fft_apply(x.f.ev, w, &x.t[HEL_TO_SLOTS_NEAR], ct));
-	assert_ok(hel_eval_rescale(x.f.ev, ct, w));
-	assert_ok(hel_eval_conjugate(x.f.ev, w, ct));
-	assert_ok(hel_eval_add(x.f.ev, ct, ct, w));
+	assert_ok(hel_fft_to_slots(x.f.ev, ct, &x.t[HEL_TO_SLOTS_FAR], ct, false));
+	assert_ok(hel_fft_to_slots(x.f.ev, w, &x.t[HEL_TO_SLOTS_NEAR], ct, false));
+	assert_ok(hel_fft_to_slots(x.f.ev, ct, &x.t[HEL_TO_SLOTS_NEAR], ct, true));
 	for (size_t i = 0; i < slots; i++) {
 		const size_t at =
 		    copies == HEL_COPIES_SKEWED ? hel_fft_skewed(log_values, LOG_N - 1, i) : i;
 		wanted[i] = (hel_complex){2 * (double)x.m * y[hel_fft_value(log_values, at)], 0};
 	}
 	assert_near("to slots", decrypted_error(&x.f, ct, wanted), 0x1p-30);
+	hel_ct *sum;
+	assert_ok(hel_ct_new(&sum, x.f.params));
+	assert_ok(hel_eval_conjugate(x.f.ev, sum, w));
+	assert_ok(hel_eval_add(x.f.ev, sum, sum, w));
+	assert_near("and its conjugate", decrypted_error(&x.f, sum, wanted), 0x1p-30);
+	hel_ct_free(sum);
+	/* weights of another level, a scale that is no product's, no keys */
+	hel_eval *keyless;
+	assert_ok(hel_eval_new(&keyless, x.f.params, NULL, NULL));
+	hel_ct *fresh = encrypted(&x.f, wanted, LEVELS);
+	assert_status(HEL_ELEVEL,
+		      hel_fft_to_slots(x.f.ev, w, &x.t[HEL_TO_SLOTS_NEAR], fresh, false));
+	assert_status(HEL_EKEY, hel_fft_to_slots(keyless, w, &x.t[HEL_TO_SLOTS_FAR], fresh, false));
+	fresh->scale *= 2;
+	assert_status(HEL_ESCALE,
+		      hel_fft_to_slots(x.f.ev, w, &x.t[HEL_TO_SLOTS_FAR], fresh, false));
+	hel_ct_free(fresh);
+	hel_eval_free(keyless);
 	hel_ct_free(w);
 	hel_ct_free(ct);
 	hel_free(wanted);

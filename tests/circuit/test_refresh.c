@@ -95,7 +95,8 @@ static void check_values(unsigned log_n, unsigned log_values, unsigned levels, d
 			     predicted = hel_refresher_error(f.refresher);
 		print_message("N=2^%u, 2^%u values: error 2^%.2f of the range, predicted 2^%.2f\n",
 			      log_n, log_values, log2(error / range), log2(predicted / range));
-		assert_true(error < 1.3 * predicted && predicted < 2 * error);
+		assert_true(error < 1.3 * predicted &&
+			    predicted < 3 * error); /* of 8 values, too */
 		hel_ct_free(ct);
 	}
 	hel_free(wanted);

@@ -1,0 +1,177 @@
+/* Clients of a fleet that is being broken: fleet_load models DIR writes the model; fleet_load run
+ * DIR URL CLIENTS QUERIES asks for so many predictions with so many key sets, checks every score,
+ * deletes the sessions, and prints what happened as JSON. Fails if a client was ever told something
+ * that did not hold. */
+#include "fixture.h"
+#include <jansson.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#define PATIENCE 120
+
+typedef struct customer {
+	pthread_t thread;
+	user u;
+	size_t number;
+	uint64_t reached; /* by its upload */
+} customer;
+
+static const char *url;
+static uint16_t port;
+static size_t queries;
+static atomic_size_t taken, answered, accepted, refused, uploads;
+static atomic_bool failed;
+
+static void fail_client(const customer *c, const char *what)
+{
+	atomic_store(&failed, true);
+	fprintf(stderr, "client %zu: %s: %s\n", c->number, what, hel_error_detail());
+}
+
+/* Bytes the servers acknowledged stay acknowledged. */
+static void on_progress(void *arg, uint64_t done, uint64_t total)
+{
+	customer *c = arg;
+	(void)total;
+	if (done < c->reached)
+		fail_client(c, "an upload went back");
+	c->reached = done;
+}
+
+static hel_status open_client(customer *c)
+{
+	hel_status st = HEL_OK;
+	uint8_t *manifest = NULL;
+	size_t size = 0;
+	user *u = &c->u;
+	TRY(hel_secret_new(u->secret));
+	TRY(hel_remote_new(&u->remote, &(hel_remote_options){.url = url,
+							     .patience = PATIENCE,
+							     .progress = on_progress,
+							     .progress_arg = c}));
+	TRY(hel_remote_manifest(&manifest, &size, u->remote, "heart"));
+	TRY(hel_client_open(&u->client, manifest, size, NULL, u->secret));
+	TRY(hel_access_new(&u->access, u->client, NULL));
+	TRY(hel_remote_open(u->remote, u->access));
+	TRY(hel_client_use(u->client, u->access));
+	TRY(hel_remote_upload(u->remote, u->access, u->client));
+	atomic_fetch_add(&uploads, 1);
+done:
+	hel_bytes_free(manifest, size);
+	return st;
+}
+
+static bool is_right(customer *c, size_t row, const void *result, size_t size)
+{
+	hel_score score = {0};
+	const hel_status st = hel_client_score(&score, c->u.client, result, size);
+	return st == HEL_OK && fabs(score.logit - want[row]) <= 0x1p-12;
+}
+
+/* Asks without waiting: after 202 the answer must come, from whichever server. */
+static void ask_slowly(customer *c, size_t row)
+{
+	hel_writer query = {0};
+	uint8_t random[16];
+	char key[33], headers[512], where[128] = "";
+	reply *r = hel_alloc(1, sizeof *r);
+	hel_random_bytes(random, sizeof random);
+	sodium_bin2hex(key, sizeof key, random, sizeof random);
+	snprintf(headers, sizeof headers, "%sIdempotency-Key: %s\r\n", bearer(&c->u), key);
+	if (user_encrypt(&query, &c->u, row) != HEL_OK)
+		fail_client(c, "encryption");
+	const double until = hel_clock() + PATIENCE;
+	for (int status = 0; status != 200 && !atomic_load(&failed);) {
+		if (hel_clock() > until) {
+			fail_client(c, *where ? "no answer after 202" : "no answer");
+			break;
+		}
+		status = *where ? request(r, port, "GET", where, headers, NULL, 0)
+				: request(r, port, "POST", "/v1/models/heart/queries", headers,
+					  query.bytes, query.size);
+		if (status == 202) {
+			const char *id = strstr(r->body, "\"query\":\"");
+			if (!*where)
+				atomic_fetch_add(&accepted, 1);
+			snprintf(where, sizeof where, "/v1/queries/%.32s", id ? id + 9 : "");
+			snprintf(headers, sizeof headers, "%sPrefer: wait=5\r\n", bearer(&c->u));
+		} else if (status == 200) {
+			const size_t size = r->size - (size_t)(r->body - r->text);
+			if (!is_right(c, row, r->body, size))
+				fail_client(c, "a wrong score");
+		} else if (status == 0 || status == 502 || status == 503 || status == 504 ||
+			   status == 429) {
+			atomic_fetch_add(&refused, 1);
+			usleep(200000);
+		} else {
+			fprintf(stderr, "%s\n", r->text);
+			fail_client(c, *where ? "lost after 202" : "a refusal that is none");
+		}
+	}
+	hel_writer_clear(&query);
+	hel_free(r);
+}
+
+static void ask(customer *c, size_t row)
+{
+	const hel_status st = user_predict(&c->u, "heart", row, want);
+	if (st != HEL_OK)
+		fail_client(c, "a prediction");
+}
+
+static void *live(void *arg)
+{
+	customer *c = arg;
+	hel_status st = open_client(c);
+	if (st != HEL_OK)
+		fail_client(c, "an upload");
+	while (!atomic_load(&failed) && atomic_fetch_add(&taken, 1) < queries) {
+		const size_t row = (c->number + atomic_load(&taken)) % ROWS;
+		if (atomic_load(&taken) % 3)
+			ask(c, row);
+		else
+			ask_slowly(c, row);
+		atomic_fetch_add(&answered, 1);
+	}
+	if (c->u.access && (st = hel_remote_forget(c->u.remote, c->u.access)) != HEL_OK)
+		fail_client(c, "removing a session");
+	user_clear(&c->u);
+	return NULL;
+}
+
+static int run(size_t clients)
+{
+	customer *c = hel_alloc(clients, sizeof *c);
+	const double begun = hel_clock();
+	port = (uint16_t)atoi(strrchr(url, ':') + 1);
+	for (size_t i = 0; i < clients; i++) {
+		c[i].number = i;
+		assert_int_equal(0, pthread_create(&c[i].thread, NULL, live, &c[i]));
+	}
+	for (size_t i = 0; i < clients; i++)
+		pthread_join(c[i].thread, NULL);
+	printf("{\"clients\": %zu, \"uploads\": %zu, \"answered\": %zu, \"accepted\": %zu,"
+	       " \"tried_again\": %zu, \"seconds\": %.1f, \"failed\": %s}\n",
+	       clients, atomic_load(&uploads), atomic_load(&answered), atomic_load(&accepted),
+	       atomic_load(&refused), hel_clock() - begun, atomic_load(&failed) ? "true" : "false");
+	hel_free(c);
+	return atomic_load(&failed);
+}
+
+int main(int argc, char **argv)
+{
+	char file[PATH_SIZE];
+	if (argc < 3 || hel_random_init() != HEL_OK)
+		return 2;
+	signal(SIGPIPE, SIG_IGN);
+	make_cohort(&records, ROWS, 1);
+	snprintf(file, sizeof file, "%s/%s", argv[2],
+		 strcmp(argv[1], "run") ? "heart.helm" : ".same");
+	make_model(file, "heart", 1, 3, want);
+	if (strcmp(argv[1], "run") != 0)
+		return 0;
+	unlink(file);
+	url = argv[3];
+	queries = (size_t)atol(argv[5]);
+	return run((size_t)atol(argv[4]));
+}

@@ -106,6 +106,11 @@ size_t hel_packed_size(size_t count, unsigned bits)
 	return (count * bits + 7) / 8;
 }
 
+static uint32_t word_le(const uint8_t *p)
+{
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
 void hel_read_packed(hel_reader *r, uint32_t *out, size_t count, unsigned bits)
 {
 	const uint8_t *p = hel_read_bytes(r, hel_packed_size(count, bits));
@@ -115,7 +120,12 @@ void hel_read_packed(hel_reader *r, uint32_t *out, size_t count, unsigned bits)
 	uint64_t acc = 0;
 	unsigned have = 0;
 	for (size_t i = 0; i < count; i++) {
-		while (have < bits) {
+		if (have < bits && r->at - p >= 4) {
+			acc |= (uint64_t)word_le(p) << have;
+			p += 4;
+			have += 32;
+		}
+		while (have < bits) { /* the last word, cut short */
 			acc |= (uint64_t)*p++ << have;
 			have += 8;
 		}
@@ -227,11 +237,15 @@ void hel_write_packed(hel_writer *w, const uint32_t *in, size_t count, unsigned 
 	unsigned have = 0;
 	for (size_t i = 0; i < count; i++) {
 		acc |= (uint64_t)in[i] << have;
-		for (have += bits; have >= 8; have -= 8) {
-			*p++ = (uint8_t)acc;
-			acc >>= 8;
+		have += bits;
+		if (have >= 32) {
+			for (unsigned k = 0; k < 4; k++)
+				p[k] = (uint8_t)(acc >> (8 * k));
+			p += 4;
+			acc >>= 32;
+			have -= 32;
 		}
 	}
-	if (have)
-		*p = (uint8_t)acc;
+	for (; have; have -= HEL_MIN(have, 8u), acc >>= 8)
+		*p++ = (uint8_t)acc;
 }

@@ -38,6 +38,41 @@ static void test_round_trip(void **state)
 	hel_writer_clear(&w);
 }
 
+/* Against packing bit by bit, for all lengths around a word; a set bit behind the last is refused.
+ */
+static void test_packed_bits(void **state)
+{
+	(void)state;
+	uint32_t in[20], out[20];
+	for (unsigned bits = 1; bits <= 32; bits++)
+		for (size_t count = 0; count <= HEL_ARRAY_LEN(in); count++) {
+			const size_t size = hel_packed_size(count, bits);
+			uint8_t expected[4 * HEL_ARRAY_LEN(in)] = {0};
+			for (uint32_t i = 0; i < count; i++) {
+				in[i] = (uint32_t)(((i + 7) * 2654435761u) >> (32 - bits));
+				for (size_t b = 0; b < bits; b++)
+					expected[(i * bits + b) / 8] |=
+					    (uint8_t)((in[i] >> b & 1) << ((i * bits + b) % 8));
+			}
+			hel_writer w = {0};
+			hel_write_packed(&w, in, count, bits);
+			assert_int_equal(HEL_OK, w.status);
+			assert_int_equal(size, w.size);
+			assert_memory_equal(expected, w.bytes, size);
+			hel_writer_clear(&w);
+			hel_reader r = hel_reader_of(expected, size);
+			hel_read_packed(&r, out, count, bits);
+			assert_ok(hel_reader_finish(&r));
+			assert_memory_equal(in, out, count * sizeof *in);
+			if (count * bits % 8) {
+				expected[size - 1] |= 0x80;
+				r = hel_reader_of(expected, size);
+				hel_read_packed(&r, out, count, bits);
+				assert_int_equal(HEL_EFORMAT, r.status);
+			}
+		}
+}
+
 static void test_reader_is_bounded(void **state)
 {
 	(void)state;
@@ -91,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_packed_bits),
 	    cmocka_unit_test(test_reader_is_bounded),
 	    cmocka_unit_test(test_container),
 	};

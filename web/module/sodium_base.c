@@ -9,8 +9,26 @@
 __attribute__((import_module("env"), import_name("helrm_random"))) void helrm_random(void *out,
 										     size_t size);
 
+#ifdef __wasm_simd128__
+/* What libsodium has for SSE4.1 is compiled to SIMD128 (tools/wasm), and there is no processor to ask. */
+int sodium_runtime_has_ssse3(void)
+{
+	return 1;
+}
+
+int sodium_runtime_has_sse41(void)
+{
+	return 1;
+}
+#endif
+
+int _crypto_generichash_blake2b_pick_best_implementation(void);
+int _crypto_pwhash_argon2_pick_best_implementation(void);
+
 int sodium_init(void)
 {
+	_crypto_generichash_blake2b_pick_best_implementation();
+	_crypto_pwhash_argon2_pick_best_implementation();
 	return 0;
 }
 

@@ -11,6 +11,9 @@ const PROBE = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123,
 
 const isNode = typeof process === "object" && Boolean(process.versions?.node);
 
+/** Of the browser; node 18 (Debian 12's) has it in a module only. */
+export const crypto = globalThis.crypto ?? (await import("node:crypto")).webcrypto;
+
 async function bytesOf(url) {
   if (isNode && url.protocol === "file:") {
     const { readFile } = await import("node:fs/promises");

@@ -1,5 +1,6 @@
 // A server, by fetch: what src/net/client/remote.c does with libcurl. Nothing here knows a secret.
 import { HelrmError } from "./error.js";
+import { crypto } from "./module.js";
 
 const PIECE = 2 << 20; // of an upload, sent at once
 const ANSWER_MAX = 128 << 20; // of a manifest; results are far smaller

@@ -1,5 +1,7 @@
 // The package under node against a real server. HELRM_PACKAGE: where tools/web put it.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { webcrypto as crypto } from "node:crypto"; // node 18 has no other in modules
 import { after, before, test } from "node:test";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -44,11 +46,12 @@ for (const simd of [true, false])
     assert.ok(m.memory.byteLength < 16 << 20, `${m.memory.byteLength} bytes of memory for ${access.size} of keys`);
   });
 
-test("nothing of the secret is sent, and what is broken off goes on where it stood", async () => {
+test("nothing of the secret is sent, and what is broken off goes on where it stood", async (t) => {
   let cuts = 0, sizes = [];
   const between = await proxy(server.url, {
     cut: (request, got) => request.method === "PATCH" && (sizes.push(got), cuts < 2 && got > 700000 && ++cuts),
   });
+  t.after(() => between.stop());
   const secret = crypto.getRandomValues(new Uint8Array(32)), client = await open(manifest, { secret }), steps = [];
   const session = await client.createSession(between.url, { progress: (done) => steps.push(done) });
   assert.equal(cuts, 2);
@@ -65,7 +68,6 @@ test("nothing of the secret is sent, and what is broken off goes on where it sto
   }
   assert.equal(seen.indexOf(JSON.stringify(record).slice(1, 30)), -1);
   await client.close({ forget: true });
-  await between.stop();
 });
 
 test("a session goes on with its access", async () => {
@@ -159,6 +161,20 @@ test("the secret's file is that of helrm query, both ways", async () => {
   const theirs = join(server.at, "state2");
   run("query", "--server", server.url, "--model", "heart", "--input", join(server.at, "one.csv"), "--state", theirs, "--passphrase-file", words);
   assert.equal((await Core.unseal(readFileSync(join(theirs, "secret.key")), "correct horse")).length, 32);
+});
+
+test("where randomness is in node:crypto only, as in node 18", { skip: typeof globalThis.crypto !== "object" && "so it is here" }, () => {
+  const program = join(server.at, "client.mjs");
+  writeFileSync(program, `
+    import { readFileSync } from "node:fs";
+    import { fetchManifest, open } from ${JSON.stringify(pathToFileURL(join(at, "src/index.js")).href)};
+    const client = await open(await fetchManifest("${server.url}", "heart"));
+    await client.createSession("${server.url}");
+    console.log(typeof globalThis.crypto, (await client.query(${JSON.stringify(server.record(4).record)})).logit);
+    await client.close({ forget: true });`);
+  const said = execFileSync(process.execPath, ["--no-experimental-global-webcrypto", program], { encoding: "utf8" });
+  assert.match(said, /^undefined -?\d/);
+  close({ logit: Number(said.split(" ")[1]) }, server.record(4).clear);
 });
 
 test("models, columns, and randomness from crypto.getRandomValues alone", async () => {

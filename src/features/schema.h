@@ -104,6 +104,8 @@ uint32_t hel_digits_for(uint64_t rows, uint32_t base);
 /** JSON text, zero-ended; the caller frees it with hel_free. */
 HEL_CHECKED hel_status hel_schema_to_json(char **out, const hel_schema *s);
 HEL_CHECKED hel_status hel_schema_from_json(hel_schema **out, const char *text, size_t size);
+/** The same from a value of a larger text. */
+HEL_CHECKED hel_status hel_schema_from_value(hel_schema **out, const hel_json_value *value);
 
 /** One-hot entries of one table, and of all. */
 size_t hel_table_width(const hel_table_field *t);

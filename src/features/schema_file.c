@@ -388,7 +388,7 @@ done:
 	return st;
 }
 
-static hel_status read_schema(hel_schema **out, const hel_json_value *root)
+hel_status hel_schema_from_value(hel_schema **out, const hel_json_value *root)
 {
 	hel_status st = HEL_OK;
 	hel_schema *s = NULL;
@@ -427,7 +427,7 @@ hel_status hel_schema_from_json(hel_schema **out, const char *text, size_t size)
 	st = hel_json_read(&json, text, size);
 	if (st != HEL_OK)
 		FAIL(st, "schema, %s", hel_error_detail());
-	st = read_schema(out, hel_json_root(json));
+	st = hel_schema_from_value(out, hel_json_root(json));
 done:
 	hel_json_free(json);
 	return st;

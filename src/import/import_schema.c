@@ -60,14 +60,19 @@ static hel_status check_values(const hel_importer *im, size_t table, const char 
 	return HEL_OK;
 }
 
-/* Texts that are in no other row: an open hash table of their numbers, since there may be millions.
- */
+static bool is_text(const json_t *values, size_t number, const char *text)
+{
+	return strcmp(json_string_value(json_array_get(values, number)), text) == 0;
+}
+
+/* Texts that are in no other row: an open hash table of hashes and numbers, since there may be
+ * millions. */
 static hel_status check_distinct(const json_t *values, const char *name)
 {
 	hel_status st = HEL_OK;
 	const size_t count = json_array_size(values);
 	size_t room = 64, i;
-	uint32_t *place = NULL; /* 1 + number, 0: empty */
+	uint64_t *place = NULL; /* hash << 32 | 1 + number; 0: empty */
 	const json_t *value;
 	while (room < 2 * count)
 		room *= 2;
@@ -77,12 +82,13 @@ static hel_status check_distinct(const json_t *values, const char *name)
 		const char *text = json_string_value(value);
 		if (!text || !*text)
 			continue;
-		size_t at = hel_mix(hel_value_hash(text, strlen(text))) & (room - 1);
+		const uint32_t hash = hel_value_hash(text, strlen(text));
+		size_t at = hel_mix(hash) & (room - 1);
 		for (; place[at]; at = (at + 1) & (room - 1))
-			if (strcmp(text,
-				   json_string_value(json_array_get(values, place[at] - 1))) == 0)
+			if (place[at] >> 32 == hash &&
+			    is_text(values, (uint32_t)place[at] - 1, text))
 				FAIL(HEL_EFORMAT, "schema: %s lists '%s' twice", name, text);
-		place[at] = (uint32_t)i + 1;
+		place[at] = (uint64_t)hash << 32 | (i + 1);
 	}
 done:
 	hel_free(place);

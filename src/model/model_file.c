@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define WEIGHTS_MAX ((size_t)8 << 30)
+#define MODEL_TEXT_MAX ((size_t)1 << 30) /* lists of millions of values */
 #define MODEL_VERSION 1
 
 /* --- the directory -------------------------------------------------------------- */
@@ -26,13 +27,15 @@ static hel_status check_hash(const uint8_t *text, size_t text_size, const uint8_
 {
 	hel_status st = HEL_OK;
 	char found[2 * HEL_HASH_BYTES + 1];
-	json_t *root = json_loadb((const char *)text, text_size, 0, NULL);
-	const char *expected = json_string_value(json_object_get(root, "weights_blake2b"));
+	hel_json *json = NULL;
+	if (hel_json_read(&json, text, text_size) != HEL_OK)
+		return HEL_OK; /* whoever reads all of it says why */
+	const char *expected = hel_json_text(hel_json_root(json), "weights_blake2b");
 	hel_hash_hex(found, weights, weights_size);
 	if (expected && strcmp(expected, found) != 0)
 		st = hel_fail(HEL_EHASH,
 			      "weights.safetensors is damaged or belongs to another model.json");
-	json_decref(root);
+	hel_json_free(json);
 	return st;
 }
 
@@ -43,7 +46,7 @@ static bool names(const char *dir, const char *weights)
 	uint8_t *text = NULL, *bytes = NULL;
 	size_t text_size, size;
 	snprintf(path, sizeof path, "%s/model.json", dir);
-	const bool yes = hel_file_read(path, HEL_SCHEMA_TEXT_MAX, &text, &text_size) == HEL_OK &&
+	const bool yes = hel_file_read(path, MODEL_TEXT_MAX, &text, &text_size) == HEL_OK &&
 			 hel_file_read(weights, WEIGHTS_MAX, &bytes, &size) == HEL_OK &&
 			 check_hash(text, text_size, bytes, size) == HEL_OK;
 	hel_free(text);
@@ -54,13 +57,13 @@ static bool names(const char *dir, const char *weights)
 static hel_status model_json(char **out, const hel_dlrm *m, const char *hash)
 {
 	hel_status st = HEL_OK;
-	char *schema = NULL, *fits = NULL, stamp[2 * HEL_HASH_BYTES + 1];
+	char *schema = NULL, *fits = NULL, *rest = NULL, stamp[2 * HEL_HASH_BYTES + 1];
 	json_t *root = NULL;
 	TRY(hel_schema_to_json(&schema, m->schema));
 	/* the hash ties the two files together: a mixed-up copy is noticed */
-	root = json_pack("{s:i, s:s, s:o, s:o, s:o}", "helrm_model", MODEL_VERSION,
-			 "weights_blake2b", hash, "config", hel_dlrm_config_write(&m->config),
-			 "graph", hel_graph_write(m->graph), "schema", json_loads(schema, 0, NULL));
+	root = json_pack("{s:i, s:s, s:o, s:o}", "helrm_model", MODEL_VERSION, "weights_blake2b",
+			 hash, "config", hel_dlrm_config_write(&m->config), "graph",
+			 hel_graph_write(m->graph));
 	if (m->stamped && root) {
 		sodium_bin2hex(stamp, sizeof stamp, m->trained_on, sizeof m->trained_on);
 		json_object_set_new(root, "trained_on", json_string(stamp));
@@ -71,8 +74,13 @@ static hel_status model_json(char **out, const hel_dlrm *m, const char *hash)
 		json_object_set_new(root, "polynomials",
 				    json_string(m->polynomials_trained ? "trained" : "fitted"));
 	}
-	TRY_ALLOC(*out, root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL);
+	TRY_ALLOC(rest, root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL);
+	/* as it is, in front of the last brace: it may list millions of values */
+	const size_t head = strlen(rest) - strlen("\n}"), room = head + strlen(schema) + 32;
+	TRY_ALLOC(*out, hel_alloc(room, 1));
+	snprintf(*out, room, "%.*s,\n \"schema\": %s\n}", (int)head, rest, schema);
 done:
+	free(rest);
 	hel_free(schema);
 	hel_free(fits);
 	json_decref(root);
@@ -97,7 +105,7 @@ hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir)
 	TRY(hel_file_write(path, text, strlen(text), 0644));
 	(void)unlink(previous);
 done:
-	free(text);
+	hel_free(text);
 	return st;
 }
 
@@ -112,15 +120,18 @@ void hel_dlrm_remove(const char *dir)
 	(void)rmdir(dir);
 }
 
-static hel_status schema_from(hel_schema **out, const json_t *root)
+static hel_status schema_from(hel_schema **out, const char *text, size_t size)
 {
 	hel_status st = HEL_OK;
 	hel_schema *schema = NULL;
-	char *text = NULL;
-	if (!json_object_get(root, "schema"))
+	hel_json *json = NULL;
+	st = hel_json_read(&json, text, size);
+	if (st != HEL_OK)
+		FAIL(st, "model.json, %s", hel_error_detail());
+	const hel_json_value *value = hel_json_member(hel_json_root(json), "schema");
+	if (!value)
 		FAIL(HEL_EFORMAT, "model.json: no 'schema'");
-	TRY_ALLOC(text, json_dumps(json_object_get(root, "schema"), JSON_ENCODE_ANY));
-	TRY(hel_schema_from_json(&schema, text, strlen(text)));
+	TRY(hel_schema_from_value(&schema, value));
 	if (!schema->set)
 		FAIL(HEL_EFORMAT, "model.json: unknown data set '%s', and no 'columns'",
 		     schema->dataset);
@@ -133,7 +144,7 @@ static hel_status schema_from(hel_schema **out, const json_t *root)
 	schema = NULL;
 done:
 	hel_schema_free(schema);
-	free(text);
+	hel_json_free(json);
 	return st;
 }
 
@@ -194,7 +205,7 @@ hel_status hel_model_json_read(hel_dlrm **out, const char *text, size_t size, si
 	if (json_integer_value(version) != MODEL_VERSION)
 		FAIL(HEL_EVERSION, "model.json has version %lld; this helrm reads version %d",
 		     (long long)json_integer_value(version), MODEL_VERSION);
-	TRY(schema_from(&schema, root));
+	TRY(schema_from(&schema, text, size));
 	TRY(model_from(&m, root, schema, parameters));
 	schema = NULL;
 	TRY(stamp_from(m, json_object_get(root, "trained_on")));
@@ -258,7 +269,7 @@ hel_status hel_dlrm_load(hel_dlrm **out, const char *dir)
 	size_t text_size, weights_size;
 	hel_dlrm *m = NULL;
 	snprintf(path, sizeof path, "%s/model.json", dir);
-	TRY(hel_file_read(path, HEL_SCHEMA_TEXT_MAX, &text, &text_size));
+	TRY(hel_file_read(path, MODEL_TEXT_MAX, &text, &text_size));
 	TRY(read_weights(&weights, &weights_size, dir, text, text_size));
 	TRY(hel_model_json_read(&m, (const char *)text, text_size, weights_size / sizeof(float)));
 	TRY(hel_safetensors_read(m, weights, weights_size));

@@ -60,7 +60,7 @@ static hel_status explain(const search_options *o)
 	    "%.0f levels and %u slots%s: remove a layer, make it narrower, or allow a larger "
 	    "ring%s",
 	    hel_stages_levels(s), text, rows, widest, max_log_n,
-	    fmax(0, floor(room / SCALE_BITS) - 3), 1u << (max_log_n - 1 - log_batch), share,
+	    fmax(0, floor(room / SHORT_SCALE_BITS) - 3), 1u << (max_log_n - 1 - log_batch), share,
 	    log_batch ? " or a smaller batch" : "");
 done:
 	hel_stages_free(s);
@@ -355,7 +355,7 @@ static search_options search_for(const hel_dlrm *m, const hel_compile_options *o
 				.machine = o->machine ? o->machine : hel_cost_model_default(),
 				.max_log_n = o->max_log_n ? o->max_log_n : HEL_LOG_N_MAX,
 				.log_batch = o->log_batch,
-				.scale_bits = SCALE_BITS,
+				.scale_bits = SHORT_SCALE_BITS,
 				.no_monomials = o->no_monomials,
 				.no_fusion = o->no_fusion,
 				.coding = o->coding,
@@ -467,24 +467,17 @@ static hel_status check_bits(const hel_manifest *m, double asked, const hel_samp
 	    floor(10 * m->bits) / 10);
 }
 
-/* Compiles in another way, and takes that over where it is better: faster and precise enough, or,
- * where nothing is, more precise. */
-static hel_status try_another(hel_program **p, hel_compile_report *report,
-			      const hel_compile_options *options, search_options *so,
-			      hel_progress_span all)
+/* Compiles in one way, and takes that over where it is better: faster and precise enough, or, where
+ * nothing is, more precise. */
+static hel_status try_one(hel_program **p, hel_compile_report *report,
+			  const hel_compile_options *options, search_options *so)
 {
 	hel_status st = HEL_OK;
 	hel_program *q = NULL;
 	hel_compile_report other = {0};
 	const double wanted = wanted_bits(options->bits) - HEL_BITS_SHORT,
-		     bits = (*p)->manifest->bits;
-	hel_progress_within(options->progress, NEXT_SHARE, 1);
-	st = compile_with(&q, &other, options, so);
-	hel_progress_leave(options->progress, all);
-	/* more precise keys are larger; and what does not fit with them fits without */
-	if (st == HEL_ELIMIT || st == HEL_ERANGE || st == HEL_EUNSUPPORTED)
-		st = HEL_OK;
-	TRY(st);
+		     bits = *p ? (*p)->manifest->bits : -INFINITY;
+	TRY(compile_with(&q, &other, options, so));
 	if (q && (bits < wanted ? q->manifest->bits > bits
 				: q->manifest->bits >= wanted && other.seconds < report->seconds)) {
 		hel_program *swap = *p;
@@ -500,18 +493,13 @@ done:
 	return st;
 }
 
-#define MANY_DIGITS 8
-#define LARGE_RING 15 /* log_n */
-
-/* Digits of one prime each are slow where there are many, and so is a large ring: levels of fewer
- * bits, where scores are precise enough with them, leave room for longer digits, and may fit the
- * next smaller ring. */
-static bool may_be_shorter(const hel_params_spec *s)
-{
-	const double least = (2 + 1) * HEL_PRIME_BITS + s->levels * (SHORT_SCALE_BITS + 0.1);
-	return (s->alpha == 1 && hel_cost_limbs(s, s->levels) > MANY_DIGITS) ||
-	       (s->log_n >= LARGE_RING && least <= hel_security_limit(s->log_n - 1u));
-}
+/* What is planned with, and looked at in turn until a score is precise enough. Short levels leave
+ * room for long digits, and fit small rings; their scale, up to that of full ones, is chosen for
+ * what is planned (scales.h). Precise keys need the most room. */
+static const struct {
+	unsigned scale_bits;
+	bool precise;
+} levels[] = {{SHORT_SCALE_BITS, false}, {SCALE_BITS, false}, {SCALE_BITS, true}};
 
 /* The best program for one batch size, precise enough where that is possible. */
 static hel_status compile_batch(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
@@ -520,24 +508,29 @@ static hel_status compile_batch(hel_program **out, hel_compile_report *report, c
 	hel_status st = HEL_OK;
 	search_options so = search_for(m, options);
 	hel_program *p = NULL;
+	/* those of a refresh are chosen by other rules */
+	const unsigned ways = is_refreshed(m) ? 1 : HEL_ARRAY_LEN(levels);
+	bool enough = false;
 	memset(report, 0, sizeof *report);
 	TRY(set_unit(&so, m, options->records));
 	TRY(hel_verdicts_new(&so.verdicts));
-	const hel_progress_span all = one_more(options->progress, 0);
-	TRY(compile_with(&p, report, options, &so));
-	hel_progress_leave(options->progress, all);
-	if (!p) {
-		st = explain(&so);
-		goto done;
-	}
-	if (p->manifest->bits < wanted_bits(options->bits) - HEL_BITS_SHORT) {
-		so.precise = true;
-		TRY(try_another(&p, report, options, &so, all));
-	} else if (may_be_shorter(&p->manifest->params)) {
-		so.scale_bits = SHORT_SCALE_BITS;
+	for (unsigned i = 0; i < ways && !enough; i++) {
+		const hel_progress_span all = one_more(options->progress, i);
 		so.objective = objective_of(options->goal);
-		TRY(try_another(&p, report, options, &so, all));
+		so.scale_bits = levels[i].scale_bits;
+		so.precise = levels[i].precise;
+		st = try_one(&p, report, options, &so);
+		hel_progress_leave(options->progress, all);
+		/* what does not fit in one way fits in another */
+		if (st != HEL_ELIMIT && st != HEL_ERANGE && st != HEL_EUNSUPPORTED)
+			TRY(st);
+		enough = p && p->manifest->bits >= wanted_bits(options->bits) - HEL_BITS_SHORT;
 	}
+	if (!p && st == HEL_OK)
+		st = explain(&so);
+	if (!p)
+		goto done;
+	st = HEL_OK;
 	if (!options->accept_loss)
 		TRY(check_bits(p->manifest, options->bits, options->records));
 	*out = p;

@@ -6,7 +6,7 @@
 #include "plan.h"
 
 #define SCALE_BITS 30
-#define SHORT_SCALE_BITS 28 /* leaves room for longer digits, see compile.c */
+#define SHORT_SCALE_BITS 28 /* planned with first, see compile.c */
 
 /* One complete choice. */
 typedef struct choice {

@@ -7,8 +7,6 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#define PATIENCE 120
-
 typedef struct customer {
 	pthread_t thread;
 	user u;
@@ -19,6 +17,7 @@ typedef struct customer {
 static const char *url;
 static uint16_t port;
 static size_t queries;
+static double patience; /* seconds; as long as so many clients keep a small machine busy */
 static atomic_size_t taken, answered, accepted, refused, uploads;
 static atomic_bool failed;
 
@@ -46,7 +45,7 @@ static hel_status open_client(customer *c)
 	user *u = &c->u;
 	TRY(hel_secret_new(u->secret));
 	TRY(hel_remote_new(&u->remote, &(hel_remote_options){.url = url,
-							     .patience = PATIENCE,
+							     .patience = patience,
 							     .progress = on_progress,
 							     .progress_arg = c}));
 	TRY(hel_remote_manifest(&manifest, &size, u->remote, "heart"));
@@ -80,7 +79,7 @@ static void ask_slowly(customer *c, size_t row)
 	snprintf(headers, sizeof headers, "%sIdempotency-Key: %s\r\n", bearer(&c->u), key);
 	if (user_encrypt(&query, &c->u, row) != HEL_OK)
 		fail_client(c, "encryption");
-	const double until = hel_clock() + PATIENCE;
+	const double until = hel_clock() + patience;
 	for (int status = 0; status != 200 && !atomic_load(&failed);) {
 		if (hel_clock() > until) {
 			fail_client(c, *where ? "no answer after 202" : "no answer");
@@ -143,6 +142,7 @@ static int run(size_t clients)
 {
 	customer *c = hel_alloc(clients, sizeof *c);
 	const double begun = hel_clock();
+	patience = fmax(120, 5 * (double)clients);
 	port = (uint16_t)atoi(strrchr(url, ':') + 1);
 	for (size_t i = 0; i < clients; i++) {
 		c[i].number = i;

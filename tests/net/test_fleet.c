@@ -378,6 +378,79 @@ static void test_quotas_raced(void **state)
 	assert_int_equal(number("SELECT count(*) FROM helrm_session"), 18);
 }
 
+static void shell(const char *command)
+{
+	assert_int_equal(0, system(command));
+}
+
+/* What to dump, and what is so after it was restored: docs/fleet.md. */
+static void test_restore(void **state)
+{
+	(void)state;
+	char kept[HEL_TOKEN_CHARS + 1], younger[HEL_TOKEN_CHARS + 1], lost[HEL_TOKEN_CHARS + 1],
+	    command[1024];
+	if (getenv("HELRM_TEST_S3"))
+		return;
+	assert_ok(open_session(0, kept, &somebody));
+	assert_ok(send_bytes(0, kept, 0, upload.size));
+	assert_ok(open_session(0, lost, &somebody));
+	assert_ok(send_bytes(0, lost, 0, upload.size));
+	snprintf(command, sizeof command, "pg_dump -d '%s' >%s/dump",
+		 getenv("HELRM_TEST_POSTGRESQL"), temp_dir);
+	shell(command);
+	assert_ok(open_session(0, younger, &somebody)); /* after the dump */
+	assert_ok(send_bytes(0, younger, 0, upload.size));
+	/* the database is lost, all servers' disks, and one object */
+	for (int i = 0; i < SERVERS; i++)
+		stop(i);
+	assert_ok(hel_pg_once(NULL, pg, "DROP SCHEMA public CASCADE", NULL));
+	snprintf(command, sizeof command,
+		 "psql -q -X -d '%s' -c 'CREATE SCHEMA public' -f %s/dump >%s/out",
+		 getenv("HELRM_TEST_POSTGRESQL"), temp_dir, temp_dir);
+	shell(command);
+	snprintf(command, sizeof command, "rm -rf %s/data* %s/objects/keys/%.32s", temp_dir,
+		 temp_dir, lost);
+	shell(command);
+	for (int i = 0; i < SERVERS; i++)
+		start(i);
+	assert_ok(use(1, kept));
+	assert_status(HEL_EDENIED, use(1, younger)); /* its client opens another session */
+	assert_status(HEL_EKEY, use(1, lost)); /* its client uploads again, by the same token */
+	assert_ok(send_bytes(2, lost, 0, upload.size));
+	assert_ok(use(0, lost));
+	/* what the dump did not know of goes */
+	live(0, 10); /* not at once */
+	assert_int_equal(objects(), 3);
+	assert_ok(hel_pg_once(NULL, pg, "UPDATE helrm_clock SET collected = -1e6", NULL));
+	live(0, 10);
+	assert_int_equal(objects(), 2);
+	assert_ok(use(2, kept));
+}
+
+static void test_audit(void **state)
+{
+	(void)state;
+	char token[HEL_TOKEN_CHARS + 1];
+	const hel_opener clinic = {.api_key = "clinic", .address = "10.1.1.1", .sessions = 1};
+	assert_ok(open_session(0, token, &clinic));
+	char second[HEL_TOKEN_CHARS + 1];
+	assert_status(HEL_ESPACE, open_session(1, second, &clinic));
+	hel_keyset *k = find(2, token);
+	assert_ok(hel_store_remove(server[2], k));
+	hel_keyset_release(server[2], k);
+	static const char *const event[] = {"opened", "refused", "removed"};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(event); i++) {
+		char sql[256];
+		snprintf(
+		    sql, sizeof sql,
+		    "SELECT count(*) FROM helrm_audit WHERE event = '%s' AND api_key = 'clinic'"
+		    " AND address = '10.1.1.1' AND (session = '%.8s') = (event <> 'refused')",
+		    event[i], token);
+		assert_int_equal(number(sql), 1);
+	}
+	assert_int_equal(number("SELECT count(*) FROM helrm_audit"), 3);
+}
+
 /* --- jobs --------------------------------------------------------------------------------- */
 
 static hel_claim claim_for(const char *token, const char *id)
@@ -550,6 +623,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_cache, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_same_pieces, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_quotas_raced, fresh, end),
+	    cmocka_unit_test_setup_teardown(test_restore, fresh, end),
+	    cmocka_unit_test_setup_teardown(test_audit, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_one_server_runs_a_job, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_taken_over, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_queries_raced, fresh, end),

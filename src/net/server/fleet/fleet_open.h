@@ -47,7 +47,16 @@ hel_status hel_fleet_job_take(hel_claim *c, hel_writer *query, hel_fleet *f);
 /** Rows and objects that nobody needs any more. */
 hel_status hel_fleet_sweep_jobs(hel_shared *s, double now);
 /* sweep.c */
+/* collect.c: objects of sessions that have no row, as after an older backup was restored; once a
+ * day, by one server. */
+hel_status hel_fleet_collect(hel_shared *s, double now);
 hel_status hel_fleet_tick(double *clock, hel_fleet *f, double now);
+
+/** One of each statement's ends that removes sessions: RETURNING, and what the audit log says. */
+#define HEL_AUDIT_GONE(event)                                                                      \
+	" RETURNING id, api_key, address), noted AS (INSERT INTO helrm_audit (event, session,"     \
+	" api_key, address) SELECT '" event "', left(encode(id, 'hex'), 8), api_key, address"      \
+	" FROM gone)"
 
 /** "keys/SESSION/", where all of its objects are. */
 void hel_fleet_prefix(char out[HEL_OBJECT_NAME_MAX + 1], const uint8_t id[HEL_SESSION_ID_BYTES]);

@@ -52,6 +52,12 @@ static const char *const migration[] = {
     " filled float8 NOT NULL)",
     "ALTER TABLE helrm_clock ADD COLUMN hour float8 NOT NULL DEFAULT 0,"
     " ADD COLUMN expired bigint NOT NULL DEFAULT 0",
+    /* who opened, removed or was refused what, for people */
+    "CREATE TABLE helrm_audit (at timestamptz NOT NULL DEFAULT now(), event text NOT NULL,"
+    " session text NOT NULL, api_key text NOT NULL, address text NOT NULL, detail text NOT NULL"
+    " DEFAULT '')",
+    "CREATE INDEX ON helrm_audit (at)",
+    "ALTER TABLE helrm_clock ADD COLUMN collected float8 NOT NULL DEFAULT 0",
 };
 #define VERSION ((int64_t)HEL_ARRAY_LEN(migration))
 

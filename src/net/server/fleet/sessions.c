@@ -103,14 +103,18 @@ done:
 static hel_status give_up_one(bool *found, hel_pg_tx *t, const opening *o, bool unfinished)
 {
 	static const char slow[] =
-	    "UPDATE helrm_session SET removed = $3 WHERE id = (SELECT id FROM helrm_session"
+	    "WITH gone AS (UPDATE helrm_session SET removed = $3 WHERE id = (SELECT id FROM "
+	    "helrm_session"
 	    " WHERE removed = 0 AND ready = 0 AND ((api_key = $1 AND $1 <> '') OR"
 	    " (address = $2 AND $2 <> '')) AND $3 - opened >= $4 AND"
-	    " have < $5 * ($3 - opened) ORDER BY have / ($3 - opened + 1) LIMIT 1)";
+	    " have < $5 * ($3 - opened) ORDER BY have / ($3 - opened + 1) LIMIT 1)" HEL_AUDIT_GONE(
+		"given up") " SELECT 1 FROM gone";
 	static const char old[] =
-	    "UPDATE helrm_session SET removed = $3 WHERE id = (SELECT id FROM helrm_session"
+	    "WITH gone AS (UPDATE helrm_session SET removed = $3 WHERE id = (SELECT id FROM "
+	    "helrm_session"
 	    " WHERE removed = 0 AND api_key = $1 AND $2::text IS NOT NULL AND $3 - used >= $4"
-	    " AND $5::float8 IS NOT NULL ORDER BY ready, used LIMIT 1)";
+	    " AND $5::float8 IS NOT NULL ORDER BY ready, used LIMIT 1)" HEL_AUDIT_GONE(
+		"given up") " SELECT 1 FROM gone";
 	PGresult *r = NULL;
 	hel_pg_values v = {0};
 	hel_pg_text(&v, o->k->opener.api_key);
@@ -119,7 +123,7 @@ static hel_status give_up_one(bool *found, hel_pg_tx *t, const opening *o, bool 
 	hel_pg_real(&v, unfinished ? UNFINISHED_SLOW : (double)o->settings->session_keep);
 	hel_pg_real(&v, 1024 * (double)o->settings->min_rate);
 	const hel_status st = hel_pg_query(&r, t, unfinished ? slow : old, &v);
-	*found = st == HEL_OK && strcmp(PQcmdTuples(r), "1") == 0;
+	*found = st == HEL_OK && PQntuples(r) == 1;
 	PQclear(r);
 	return st;
 }
@@ -184,6 +188,23 @@ done:
 	return st;
 }
 
+/* The first digits of its id name a session in the log, too. */
+static hel_status note(hel_pg_tx *t, const opening *o)
+{
+	char hex[9];
+	hel_pg_values v = {0};
+	sodium_bin2hex(hex, sizeof hex, o->k->id, 4);
+	hel_pg_text(&v, o->refused == HEL_OK ? "opened" : "refused");
+	hel_pg_text(&v, hex);
+	hel_pg_text(&v, o->k->opener.api_key);
+	hel_pg_text(&v, o->k->opener.address);
+	hel_pg_text(&v, o->refused == HEL_OK ? "" : o->why);
+	return hel_pg_query(NULL, t,
+			    "INSERT INTO helrm_audit (event, session, api_key, address, detail)"
+			    " VALUES ($1, $2, $3, $4, $5)",
+			    &v);
+}
+
 static hel_status open_session(hel_pg_tx *t, void *arg)
 {
 	hel_status st = HEL_OK;
@@ -197,6 +218,7 @@ static hel_status open_session(hel_pg_tx *t, void *arg)
 	TRY(make_room(t, o));
 	if (o->refused == HEL_OK)
 		TRY(insert(t, o->k));
+	TRY(note(t, o));
 done:
 	return st;
 }
@@ -216,6 +238,7 @@ hel_status hel_fleet_remove(hel_fleet *f, const uint8_t id[HEL_SESSION_ID_BYTES]
 	hel_pg_bytes(&v, id, HEL_SESSION_ID_BYTES);
 	hel_pg_real(&v, now > 0 ? now : 1e-9);
 	return hel_pg_once(NULL, hel_shared_of(f)->pg,
-			   "UPDATE helrm_session SET removed = $2 WHERE id = $1 AND removed = 0",
+			   "WITH gone AS (UPDATE helrm_session SET removed = $2 WHERE id = $1 AND "
+			   "removed = 0" HEL_AUDIT_GONE("removed") " SELECT 1 FROM gone",
 			   &v);
 }

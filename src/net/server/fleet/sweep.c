@@ -58,12 +58,12 @@ static hel_status end_uploads(hel_pg_tx *t, expiry *e)
 	hel_pg_real(&v, (double)e->settings->upload_ttl);
 	hel_pg_real(&v, (double)e->settings->upload_seconds);
 	int64_t gone = 0;
-	const hel_status st =
-	    one_number(&gone, t,
-		       "WITH gone AS (UPDATE helrm_session SET removed = $1 WHERE removed = 0 AND"
-		       " ready = 0 AND (used < $1 - $2::float8 OR opened < $1 - $3::float8)"
-		       " RETURNING id) SELECT count(*) FROM gone",
-		       &v);
+	const hel_status st = one_number(
+	    &gone, t,
+	    "WITH gone AS (UPDATE helrm_session SET removed = $1 WHERE removed = 0 AND"
+	    " ready = 0 AND (used < $1 - $2::float8 OR opened < $1 - $3::float8)" HEL_AUDIT_GONE(
+		"unfinished") " SELECT count(*) FROM gone",
+	    &v);
 	e->gone += gone;
 	return st;
 }
@@ -89,11 +89,12 @@ static hel_status end_complete(hel_pg_tx *t, expiry *e, double hour, int64_t exp
 	}
 	const int64_t most = (int64_t)fmax(EXPIRE_AT_ONCE, 0.1 * (double)(ready + expired));
 	hel_pg_integer(&v, HEL_MAX(most - expired, 0));
-	TRY(one_number(&gone, t,
-		       "WITH gone AS (UPDATE helrm_session SET removed = $1 WHERE id IN"
-		       " (SELECT id FROM helrm_session WHERE " OLD " ORDER BY used LIMIT $3)"
-		       " RETURNING id) SELECT count(*) FROM gone",
-		       &v));
+	TRY(one_number(
+	    &gone, t,
+	    "WITH gone AS (UPDATE helrm_session SET removed = $1 WHERE id IN"
+	    " (SELECT id FROM helrm_session WHERE " OLD
+	    " ORDER BY used LIMIT $3)" HEL_AUDIT_GONE("expired") " SELECT count(*) FROM gone",
+	    &v));
 	e->gone += gone;
 	e->held = old > gone && expired < most;
 	hel_pg_real(&w, hour);
@@ -177,6 +178,7 @@ hel_status hel_fleet_tick(double *clock, hel_fleet *f, double now)
 			"too many sessions expired within an hour; others stay for now");
 	TRY(hel_fleet_sweep_jobs(s, *clock));
 	TRY(collect_removed(s, *clock));
+	TRY(hel_fleet_collect(s, *clock));
 done:
 	return st;
 }

@@ -6,6 +6,7 @@
 #include "ckks/noise.h"
 #include "ckks/params.h"
 #include "ckks/raise.h"
+#include "hoisted.h"
 #include "polynomial.h"
 #include <math.h>
 #include <string.h>
@@ -49,12 +50,12 @@ static void add_rotation(hel_refresher *r, long steps, unsigned level)
 		add_key(r, galois, level);
 }
 
-/* The steps of one sum of the trace: up to four rotations by multiples of `first`. */
-size_t hel_refresh_trace_steps(long steps[4], const hel_params *p, size_t first)
+/* Four at a time; the last four in two steps, for a key less and a decomposition more. */
+size_t hel_refresh_trace_steps(long steps[3], const hel_params *p, size_t first)
 {
-	const size_t count = HEL_MIN((size_t)4, hel_params_slots(p) / first);
+	const size_t count = hel_params_slots(p) / first > 4 ? 3 : 1;
 	for (size_t i = 0; i < count; i++)
-		steps[i] = (long)(i * first);
+		steps[i] = (long)((i + 1) * first);
 	return count;
 }
 
@@ -73,11 +74,11 @@ static hel_status list_keys(hel_refresher *r)
 	add_key(r, HEL_RELINEARISE, top - TRANSFORMS);
 	add_key(r, hel_galois_of_conjugation(p), top - 1);
 	for (size_t first = m; first < hel_params_slots(p);) {
-		long steps[4];
+		long steps[3];
 		const size_t count = hel_refresh_trace_steps(steps, p, first);
-		for (size_t i = 1; i < count; i++)
+		for (size_t i = 0; i < count; i++)
 			add_rotation(r, steps[i], top);
-		first *= count;
+		first *= count + 1;
 	}
 	for (unsigned k = 0; k < HEL_TO_SLOTS_FAR; k++)
 		for (size_t i = 0; i < r->transform[k].count; i++) {
@@ -347,35 +348,40 @@ static hel_status go_on(const hel_eval *ev)
 
 /* Sums over the rotations by multiples of m: what repeats is multiplied by N / (2 m), coefficients
  * that do not belong to X^(N / n) vanish. */
-static hel_status trace(const hel_eval *ev, hel_ct *x, const hel_refresher *r)
+static hel_status trace(hel_extended *x, const hel_refresher *r)
 {
 	hel_status st = HEL_OK;
 	for (size_t first = (size_t)1 << (r->log_values - 1);
 	     first < hel_params_slots(r->params);) {
-		long steps[4];
+		long steps[3];
 		const size_t count = hel_refresh_trace_steps(steps, r->params, first);
-		TRY(go_on(ev));
-		TRY(hel_eval_rotate_sum(ev, x, x, steps, count));
-		first *= count;
+		TRY(go_on(x->ev));
+		TRY(hel_extended_add_rotations(x, steps, count));
+		first *= count + 1;
 	}
 done:
 	return st;
 }
 
 /* Level 0 to the slots t / K, at the top but two. */
-static hel_status raise_to_slots(const hel_eval *ev, hel_ct *x, const hel_ct *a,
+static hel_status raise_to_slots(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 				 const hel_refresher *r)
 {
 	hel_status st = HEL_OK;
-	TRY(hel_encapsulate(ev, x, a));
-	TRY(hel_raise(ev, x, x, r->params->spec.levels, r->constant));
-	x->scale = r->constant * r->unit;
-	TRY(trace(ev, x, r));
+	const unsigned top = r->params->spec.levels;
+	const hel_fft *far = &r->transform[HEL_TO_SLOTS_FAR];
+	hel_extended x = {0};
+	TRY(hel_encapsulate(ev, out, a));
+	TRY(hel_extended_take(&x, ev, top, far->babies));
+	TRY(hel_raise_extended(ev, x.pair, out, top, r->constant));
+	TRY(trace(&x, r));
 	TRY(go_on(ev));
-	TRY(hel_fft_to_slots(ev, x, &r->transform[HEL_TO_SLOTS_FAR], x, false));
+	TRY(hel_extended_to_slots(out, &x, far, r->constant * r->unit));
+	hel_extended_give(&x);
 	TRY(go_on(ev));
-	TRY(hel_fft_to_slots(ev, x, &r->transform[HEL_TO_SLOTS_NEAR], x, true));
+	TRY(hel_fft_to_slots(ev, out, &r->transform[HEL_TO_SLOTS_NEAR], out, true));
 done:
+	hel_extended_give(&x);
 	return st;
 }
 

@@ -56,8 +56,8 @@ HEL_CHECKED hel_status hel_refresher_sketch(hel_refresher **out, const hel_param
 					    unsigned log_values);
 /** The part of a circle that a coefficient of level 0 is, over its value: that of q_0 is 1. */
 double hel_refresh_unit(const hel_params *p);
-/** The rotations of one sum of the trace, by multiples of `first`; returns how many. */
-size_t hel_refresh_trace_steps(long steps[4], const hel_params *p, size_t first);
+/** The rotations that one sum of the trace adds, by multiples of `first`; returns how many. */
+size_t hel_refresh_trace_steps(long steps[3], const hel_params *p, size_t first);
 /** Bytes of the weights of hel_refresher_new_program(). */
 size_t hel_refresher_bytes(const hel_refresher *r);
 /** hel_refresher_new() for another turn than HEL_TURN_VALUE, which hel_refresh() does not take. */

@@ -131,17 +131,17 @@ void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *base, const
 }
 
 void hel_ks_apply_extended(const hel_eval *ev, uint32_t *acc, const uint32_t *base,
-			   const uint32_t *c, const hel_switch_key *key, size_t limbs,
-			   uint32_t *scratch)
+			   const uint32_t *c, const hel_switch_key *const *keys, size_t count,
+			   bool sum, size_t limbs, uint32_t *scratch)
 {
 	apply(&(apply_job){.ev = ev,
 			   .acc = acc,
 			   .base = base,
 			   .c = c,
-			   .key = &key,
-			   .keys = 1,
+			   .key = keys,
+			   .keys = count,
 			   .limbs = limbs,
-			   .sum = true,
+			   .sum = sum,
 			   .extended = true},
 	      scratch);
 }

@@ -17,11 +17,10 @@ size_t hel_extended_words(const hel_params *p, size_t limbs);
 void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *base, const uint32_t *c,
 		  const hel_switch_key *const *keys, size_t count, bool sum, bool add, size_t limbs,
 		  uint32_t *scratch);
-/** The same with one key for a base that is extended, P times what is meant: acc = P times (base /
- * P, c) under it. */
+/** The same for a base that is extended, P times what is meant. */
 void hel_ks_apply_extended(const hel_eval *ev, uint32_t *acc, const uint32_t *base,
-			   const uint32_t *c, const hel_switch_key *key, size_t limbs,
-			   uint32_t *scratch);
+			   const uint32_t *c, const hel_switch_key *const *keys, size_t count,
+			   bool sum, size_t limbs, uint32_t *scratch);
 /** acc += P add: a pair that needs no key joins a sum. */
 void hel_ks_add(const hel_eval *ev, uint32_t *acc, const uint32_t *const add[2], size_t limbs);
 /** part[i] = acc[i] / P + add[i] over `limbs` limbs; add may be NULL. scratch: ks_scratch_words. */

@@ -105,13 +105,13 @@ static void raise_limb(void *arg, size_t lane, size_t i)
 	k->scale_add(b, x, &p->special.product[prime], at, 1);
 }
 
-hel_status hel_raise(const hel_eval *ev, hel_ct *out, const hel_ct *a, unsigned level,
-		     uint32_t constant)
+hel_status hel_raise_extended(const hel_eval *ev, uint32_t *acc, const hel_ct *a, unsigned level,
+			      uint32_t constant)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = ev->params;
-	uint32_t *acc = NULL;
-	TRY(at_bottom(ev, out, a));
+	uint32_t *y = NULL;
+	TRY(at_bottom(ev, a, a));
 	if (level > p->spec.levels)
 		FAIL(HEL_ELEVEL, "level %u, at most %u exists", level, p->spec.levels);
 	const hel_switch_key *key = hel_keys_find(ev->keys, HEL_DECAPSULATE, level);
@@ -119,16 +119,30 @@ hel_status hel_raise(const hel_eval *ev, hel_ct *out, const hel_ct *a, unsigned 
 		st = HEL_EKEY;
 		goto done;
 	}
-	const size_t n = p->ring.n, limbs = p->limbs[level], words = hel_extended_words(p, limbs);
-	const size_t lanes = hel_pool_threads(ev->pool);
-	const size_t down = hel_ring_mod_down_words(&p->ring, p->ring.special, ev->pool);
-	TRY_ALLOC(acc, hel_scratch_take(ev->scratch, 4 * (words + (2 + lanes) * n + down)));
-	uint32_t *y = acc + words, *lifted = y + 2 * n, *work = lifted + lanes * n;
+	const size_t n = p->ring.n, lanes = hel_pool_threads(ev->pool);
+	TRY_ALLOC(y, hel_scratch_take(ev->scratch, 4 * (2 + lanes) * n));
 	for (size_t half = 0; half < 2; half++)
 		hel_bconv_prepare(&p->ring, &p->digit[0], y + half * n, a->part[half], 0);
-	raise_job j = {p, key, acc, lifted, y, limbs, constant};
-	hel_pool_for_lanes(ev->pool, limbs + p->ring.special, raise_limb, &j);
-	hel_ks_finish(ev, out->part, NULL, acc, limbs, work);
+	raise_job j = {p, key, acc, y + 2 * n, y, p->limbs[level], constant};
+	hel_pool_for_lanes(ev->pool, j.limbs + p->ring.special, raise_limb, &j);
+done:
+	hel_scratch_give(ev->scratch, y);
+	return st;
+}
+
+hel_status hel_raise(const hel_eval *ev, hel_ct *out, const hel_ct *a, unsigned level,
+		     uint32_t constant)
+{
+	hel_status st = HEL_OK;
+	const hel_params *p = ev->params;
+	uint32_t *acc = NULL;
+	TRY(at_bottom(ev, out, a));
+	const size_t limbs = p->limbs[HEL_MIN(level, p->spec.levels)];
+	const size_t words = hel_extended_words(p, limbs);
+	const size_t down = hel_ring_mod_down_words(&p->ring, p->ring.special, ev->pool);
+	TRY_ALLOC(acc, hel_scratch_take(ev->scratch, 4 * (words + down)));
+	TRY(hel_raise_extended(ev, acc, a, level, constant));
+	hel_ks_finish(ev, out->part, NULL, acc, limbs, acc + words);
 	out->level = level;
 	out->scale = a->scale * constant;
 done:

@@ -17,5 +17,8 @@ HEL_CHECKED hel_status hel_encapsulate(const hel_eval *ev, hel_ct *out, const he
  *  @retval HEL_EKEY no key HEL_DECAPSULATE at this level. */
 HEL_CHECKED hel_status hel_raise(const hel_eval *ev, hel_ct *out, const hel_ct *a, unsigned level,
 				 uint32_t constant);
+/** The same before its ModDown: an extended pair. */
+HEL_CHECKED hel_status hel_raise_extended(const hel_eval *ev, uint32_t *acc, const hel_ct *a,
+					  unsigned level, uint32_t constant);
 
 #endif

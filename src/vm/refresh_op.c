@@ -102,7 +102,7 @@ hel_status hel_refresh_op_check(const hel_op *op, const hel_params *p)
 
 /* --- cost ---------------------------------------------------------------------------- */
 
-/* hel_encapsulate and hel_raise. */
+/* hel_encapsulate and hel_raise_extended. */
 static void add_raise(hel_cost *c, const hel_params *p)
 {
 	const hel_params_spec *s = &p->spec;
@@ -120,24 +120,32 @@ static void add_raise(hel_cost *c, const hel_params *p)
 	hel_params_spec small = *s; /* the capsule's primes in place of all special ones */
 	small.special = (uint8_t)p->capsule.count;
 	hel_cost_add(c, hel_cost_finish(&small, 1), 1);
-	hel_cost_add(c, hel_cost_finish(s, p->limbs[s->levels]), 1);
 }
 
-/* hel_fft_to_slots */
+/* An extended pair under several keys. */
+static void add_moved(hel_cost *c, const hel_params_spec *s, size_t limbs, double keys)
+{
+	hel_cost_add(c, hel_cost_finish(s, limbs), 0.5); /* one half of two */
+	hel_cost_add(c, hel_cost_decompose(s, limbs), 1);
+	hel_cost_add(c, hel_cost_product(s, limbs), keys);
+}
+
+/* hel_extended_to_slots, or hel_fft_to_slots with the conjugate. */
 static void add_transform(hel_cost *c, const hel_params *p, const hel_fft *t, unsigned level,
 			  bool conjugate)
 {
 	const hel_params_spec *s = &p->spec;
 	const size_t limbs = p->limbs[level], rows = limbs + s->special;
-	const double babies = (double)t->babies, moves = (double)t->giants - !conjugate;
-	hel_cost_add(c, hel_cost_copy(s, limbs), 1);
-	hel_cost_add(c, hel_cost_decompose(s, limbs), 1);
-	hel_cost_add(c, hel_cost_product(s, limbs), babies - 1);
+	const double babies = (double)t->babies;
+	add_moved(c, s, limbs, babies - 1);
+	for (size_t i = 1; i < t->giants + conjugate; i++)
+		add_moved(c, s, limbs, 1);
 	hel_cost_add(c, hel_cost_sum(s, rows, (double)t->count, babies, (double)t->giants), 1);
-	hel_cost_add(c, hel_cost_finish(s, limbs), moves / 2); /* one half of two */
-	hel_cost_add(c, hel_cost_decompose(s, limbs), moves);
-	hel_cost_add(c, hel_cost_product(s, limbs), moves);
-	hel_cost_add(c, hel_cost_weighted_sum(s, rows, 1), conjugate);
+	if (conjugate) { /* it begins with a ciphertext */
+		hel_cost_add(c, hel_cost_finish(s, limbs), -0.5);
+		hel_cost_add(c, hel_cost_copy(s, limbs), 1);
+		hel_cost_add(c, hel_cost_weighted_sum(s, rows, 1), 1);
+	}
 	hel_cost_add(c, hel_cost_finish_rescaled(s, level), 1);
 }
 
@@ -183,13 +191,11 @@ hel_status hel_refresh_op_cost(hel_cost *out, const hel_refresher *r)
 	hel_cost c = {0};
 	add_raise(&c, p);
 	for (size_t first = (size_t)1 << (r->log_values - 1); first < hel_params_slots(p);) {
-		long steps[4];
+		long steps[3];
 		const size_t count = hel_refresh_trace_steps(steps, p, first);
-		hel_cost_add(&c, hel_cost_decompose(s, p->limbs[top]), 1);
-		hel_cost_add(&c, hel_cost_product(s, p->limbs[top]), (double)count - 1);
-		hel_cost_add(&c, hel_cost_weighted_sum(s, p->limbs[top], 1), 1);
-		hel_cost_add(&c, hel_cost_finish(s, p->limbs[top]), 1);
-		first *= count;
+		add_moved(&c, s, p->limbs[top], (double)count);
+		hel_cost_add(&c, hel_cost_weighted_sum(s, p->limbs[top] + s->special, 1), 1);
+		first *= count + 1;
 	}
 	add_transform(&c, p, &r->transform[HEL_TO_SLOTS_FAR], top, false);
 	add_transform(&c, p, &r->transform[HEL_TO_SLOTS_NEAR], top - 1, true);

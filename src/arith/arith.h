@@ -18,6 +18,7 @@
  * 15 * 2^30 * q < 2^34 * q, so the high word stays below 4q.
  * check: 15 * 2^60 < 2^64 */
 #define HEL_MAX_TERMS 15
+#define HEL_TILE 16u /* residues in a line of the cache: what tile_product works on */
 
 /** A number w < q prepared for multiplication by Shoup's trick. */
 typedef struct hel_factor {
@@ -141,6 +142,10 @@ typedef struct hel_kernels {
 	 * to r0, r1 when `add`. */
 	void (*key_product)(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
 			    const hel_permutation *p, bool add, const hel_prime *prime);
+	/* HEL_TILE neighbouring values of one limb, of `terms` vectors one tile after the other:
+	 * r0 = sum_t x_t * y0_t / 2^32, r1 = sum_t x_t * y1_t / 2^32. All aligned to 64 bytes. */
+	void (*tile_product)(uint32_t *r0, uint32_t *r1, const uint32_t *x, const uint32_t *y0,
+			     const uint32_t *y1, size_t terms, const hel_prime *prime);
 	/* One limb: d0 = a0 b0, d1 = a0 b1 + a1 b0, d2 = a1 b1. */
 	void (*tensor)(uint32_t *const d[3], const uint32_t *const a[2], const uint32_t *const b[2],
 		       const hel_prime *prime);

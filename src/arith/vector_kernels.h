@@ -533,6 +533,45 @@ static void key_product(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
 	}
 }
 
+/* Two registers of a tile at once, where it has as many: whole lines of the cache are read in
+ * order, and sums stay in registers. */
+#define TILE_VECS (HEL_TILE >= 2 * LANES ? 2 : 1)
+
+INLINE void tile_part(uint32_t *r0, uint32_t *r1, const uint32_t *x, const uint32_t *y0,
+		      const uint32_t *y1, size_t terms, const modulus *m)
+{
+	const wide none = {all(0), all(0)};
+	wide acc0[TILE_VECS], acc1[TILE_VECS];
+	for (size_t v = 0; v < TILE_VECS; v++)
+		acc0[v] = acc1[v] = none;
+	for (size_t t = 0, room = HEL_MAX_TERMS; t < terms;) {
+		const size_t end = HEL_MIN(terms, t + room);
+		for (; t < end; t++, x += HEL_TILE, y0 += HEL_TILE, y1 += HEL_TILE)
+			for (size_t v = 0; v < TILE_VECS; v++) {
+				const vec w = load(x + v * LANES);
+				acc0[v] = sum(acc0[v], product(w, load(y0 + v * LANES)));
+				acc1[v] = sum(acc1[v], product(w, load(y1 + v * LANES)));
+			}
+		for (size_t v = 0; t < terms && v < TILE_VECS; v++) {
+			acc0[v] = fold(acc0[v], m);
+			acc1[v] = fold(acc1[v], m);
+		}
+		room = HEL_MAX_TERMS - 4;
+	}
+	for (size_t v = 0; v < TILE_VECS; v++) {
+		store(r0 + v * LANES, reduce(acc0[v], HEL_MAX_TERMS, m));
+		store(r1 + v * LANES, reduce(acc1[v], HEL_MAX_TERMS, m));
+	}
+}
+
+static void tile_product(uint32_t *r0, uint32_t *r1, const uint32_t *x, const uint32_t *y0,
+			 const uint32_t *y1, size_t terms, const hel_prime *p)
+{
+	const modulus mod = modulus_of(p);
+	for (uint32_t i = 0; i < HEL_TILE; i += TILE_VECS * LANES)
+		tile_part(r0 + i, r1 + i, x + i, y0 + i, y1 + i, terms, &mod);
+}
+
 /* r in (0, 4q): fit for forward() */
 INLINE void convert_of(uint32_t *r, const hel_conversion *x, size_t count, const hel_prime *p)
 {
@@ -682,7 +721,7 @@ static void permute(uint32_t *r, const uint32_t *a, const hel_permutation *p, ui
 		.name = label, .ntt_forward = ntt_forward, .ntt_inverse = ntt_inverse, .add = add, \
 		.sub = sub, .mont_mul = mont_mul, .mont_mac = mont_mac, .to_mont = to_mont,        \
 		.scale = scale, .scale_add = scale_add, .key_product = key_product,                \
-		.tensor = tensor, .raise = raise, .lower = lower, .quotient = quotient,            \
-		.residues = residues, .fft_forward = fft_forward, .fft_inverse = fft_inverse,      \
-		.permute = permute,                                                                \
+		.tile_product = tile_product, .tensor = tensor, .raise = raise, .lower = lower,    \
+		.quotient = quotient, .residues = residues, .fft_forward = fft_forward,            \
+		.fft_inverse = fft_inverse, .permute = permute,                                    \
 	}

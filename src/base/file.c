@@ -176,6 +176,7 @@ static const struct {
     [HEL_KIND_SEALED_SECRET] = {"sealed secret", 1},
     [HEL_KIND_PUBLIC_KEY] = {"public key", 1},
     [HEL_KIND_CIPHERTEXT] = {"ciphertext", 1},
+    [HEL_KIND_RANKING] = {"encrypted ranking", 1},
 };
 
 const char *hel_kind_name(hel_kind kind)

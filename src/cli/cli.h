@@ -61,6 +61,6 @@ extern const hel_command hel_command_train, hel_command_eval, hel_command_predic
     hel_command_encrypt, hel_command_decrypt, hel_command_infer, hel_command_verify,
     hel_command_inspect, hel_command_inspect_plan, hel_command_synth, hel_command_bench,
     hel_command_lookup_bench, hel_command_tune, hel_command_import, hel_command_scan,
-    hel_command_serve, hel_command_query;
+    hel_command_serve, hel_command_query, hel_command_catalogue;
 
 #endif

@@ -14,6 +14,7 @@ static const hel_command *const commands[] = {
     &hel_command_predict,
     &hel_command_approximate,
     &hel_command_compile,
+    &hel_command_catalogue,
 #endif
 #ifdef HELRM_CLIENT
     &hel_command_keygen,

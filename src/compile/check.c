@@ -207,7 +207,7 @@ void hel_planner_keep(planner *p, size_t stage, const hel_packing *k, const cand
 		  c);
 }
 
-/* The result that a refresh takes: all rows in turn, over all slots. */
+/* The result that a refresh and items take: all rows in turn, over all slots. */
 static uint64_t repeated(const planner *p, size_t stage)
 {
 	const size_t slots = (size_t)1 << p->log_slots, rows = p->s->stage[stage].rows;
@@ -225,11 +225,13 @@ static bool worth_keeping(const planner *p, size_t stage, const hel_verdict *v, 
 {
 	const size_t most = most_states(p, stage);
 	size_t rivals = 0, alike = 0;
-	if (!v->outputs || (!v->everywhere && stage + 1 == p->s->count))
+	const hel_stage *s = &p->s->stage[stage];
+	const bool last = stage + 1 == p->s->count;
+	if (!v->outputs || (last && !s->in_turn && !v->everywhere))
 		return false;
 	if (most == 1 && imaginary) /* not all can read it */
 		return false;
-	if (p->s->stage[stage].then == HEL_THEN_COEFFICIENTS && v->result != repeated(p, stage))
+	if ((s->then == HEL_THEN_COEFFICIENTS || s->in_turn) && v->result != repeated(p, stage))
 		return false;
 	for (size_t i = 0; i < p->count[stage]; i++) {
 		const state *x = state_at(p, (int)stage, (int)i);

@@ -31,7 +31,8 @@ static hel_status explain(const search_options *o)
 	hel_way way = {.monomials = true,
 		       .fuse = !hel_coding_is_wanted(o->coding, m->schema->table_count),
 		       .sum = true,
-		       .coding = o->coding};
+		       .coding = o->coding,
+		       .turn = o->turn};
 	st = hel_stages_new(&s, m, way);
 	if (st == HEL_ELIMIT) {
 		way.fuse = false;

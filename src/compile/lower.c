@@ -286,7 +286,7 @@ static void count_levels(hel_stages *s)
 {
 	for (size_t i = s->count; i-- > 0;) {
 		hel_stage *x = &s->stage[i];
-		x->level += hel_stage_levels(x);
+		x->level += hel_stage_levels(x) + x->in_turn;
 		if (x->map == HEL_MAP_REFRESH) /* from level 0 */
 			continue;
 		for (size_t k = 0; k < x->sources; k++)
@@ -400,7 +400,8 @@ static hel_status lower(hel_lowering *l)
 	for (uint32_t i = 0; i < g->nodes; i++)
 		TRY(lower_from(l, i));
 	name_of(name, l, (uint32_t)g->nodes - 1);
-	TRY(hel_lower_logit(l, &l->value[g->nodes - 1], name));
+	TRY((l->s->way.turn ? hel_lower_vector : hel_lower_logit)(l, &l->value[g->nodes - 1],
+								  name));
 	TRY(widen_sources(l->s));
 	count_levels(l->s);
 done:

@@ -282,3 +282,48 @@ hel_status hel_lower_logit(hel_lowering *l, hel_expression *e, const char *name)
 done:
 	return st;
 }
+
+static hel_complex turned(hel_complex w, hel_complex t)
+{
+	return (hel_complex){w.re * t.re - w.im * t.im, w.re * t.im + w.im * t.re};
+}
+
+/* As many rows as slot bits number. */
+static hel_status pad(hel_expression *out, const hel_expression *e)
+{
+	hel_status st = HEL_OK;
+	const size_t rows = (size_t)1 << hel_log2_ceil(e->rows);
+	double *weight = NULL;
+	TRY_ALLOC(weight, hel_alloc(rows * e->rows, sizeof *weight));
+	for (size_t r = 0; r < e->rows; r++)
+		weight[r * e->rows + r] = 1;
+	TRY(hel_expression_map(out, e, weight, rows));
+done:
+	hel_free(weight);
+	return st;
+}
+
+hel_status hel_lower_vector(hel_lowering *l, hel_expression *e, const char *name)
+{
+	hel_status st = HEL_OK;
+	hel_expression all = {0};
+	hel_stage *s;
+	if (!e->parts)
+		FAIL(HEL_EUNSUPPORTED, "the model's score is the same for every record");
+	TRY(pad(&all, e));
+	TRY(hel_lower_stage(l, (hel_maps){.real = &all}, name, HEL_THEN_NOTHING, &s));
+	s->in_a_row = s->in_turn = true;
+	for (size_t r = 0; r < e->rows; r++) {
+		const hel_complex t = l->s->way.turn[r];
+		for (size_t k = 0; k < s->sources; k++) {
+			hel_stage_source *from = &s->source[k];
+			for (size_t c = 0; from->matrix[0] && c < from->width; c++)
+				from->matrix[0][r * from->width + c] =
+				    turned(from->matrix[0][r * from->width + c], t);
+		}
+		s->bias[0][r] = turned(s->bias[0][r], t);
+	}
+done:
+	hel_expression_clear(&all);
+	return st;
+}

@@ -83,5 +83,7 @@ HEL_CHECKED hel_status hel_lower_packed_dot(bool *packed, hel_expression *out, h
 					    const uint32_t *pair);
 /** The logit itself; e is used up. */
 HEL_CHECKED hel_status hel_lower_logit(hel_lowering *l, hel_expression *e, const char *name);
+/** A vector that items are multiplied with (way.turn); e is used up. */
+HEL_CHECKED hel_status hel_lower_vector(hel_lowering *l, hel_expression *e, const char *name);
 
 #endif

@@ -41,10 +41,6 @@ static hel_status place_tables(form *f)
 	}
 	f->dim = HEL_MAX(f->dim, (size_t)1);
 	f->inputs = f->m->schema->dense_count + tables * f->dim + 1;
-	if (f->inputs > MOST_INPUTS)
-		FAIL(HEL_EUNSUPPORTED,
-		     "%zu values enter the graph, at most %zu can be taken as one quadratic form",
-		     f->inputs, MOST_INPUTS);
 done:
 	hel_free(used);
 	return st;
@@ -70,6 +66,11 @@ static void fill_map(const form *f, size_t i, double *map)
 	const hel_node *n = &f->g->node[i];
 	const size_t dense = f->m->schema->dense_count;
 	const double factor = n->kind == HEL_NODE_SCALE ? n->factor : 1;
+	if (f->place && f->place[i]) {
+		for (size_t r = 0; r < n->width; r++)
+			map[r * f->inputs + f->place[i][r]] = 1;
+		return;
+	}
 	switch (n->kind) {
 	case HEL_NODE_DENSE:
 		for (size_t r = 0; r < n->width; r++)
@@ -103,9 +104,13 @@ static hel_status fill_maps(form *f)
 	size_t numbers = 0;
 	for (size_t i = 0; i < f->g->nodes; i++) {
 		const hel_node *n = &f->g->node[i];
+		const bool enters = f->place && f->place[i];
 		bool affine = !hel_node_multiplies(n->kind);
+		if (f->before && f->before[i])
+			continue;
 		for (size_t k = 0; k < n->inputs; k++)
 			affine &= f->map[n->input[k]] != NULL;
+		affine |= enters;
 		if (!affine) {
 			TRY_ALLOC(f->slope[i], hel_alloc(n->width, sizeof(double)));
 			continue;
@@ -226,7 +231,7 @@ static hel_status fill_matrix(form *f)
 	receive(f, (uint32_t)last, 0, 1);
 	for (size_t i = f->g->nodes; i-- > 0;) {
 		const hel_node *n = &f->g->node[i];
-		if (f->map[i])
+		if (!f->slope[i]) /* affine, or before what enters */
 			continue;
 		if (hel_node_multiplies(n->kind)) {
 			TRY(check_product(f, n));
@@ -243,11 +248,15 @@ done:
 void hel_quadratic_form_clear(hel_quadratic_form *f)
 {
 	for (size_t i = 0; f->g && i < f->g->nodes; i++) {
+		if (f->place)
+			hel_free(f->place[i]);
 		if (f->map)
 			hel_free(f->map[i]);
 		if (f->slope)
 			hel_free(f->slope[i]);
 	}
+	hel_free(f->place);
+	hel_free(f->before);
 	hel_free(f->map);
 	hel_free(f->slope);
 	hel_free(f->column);
@@ -255,16 +264,30 @@ void hel_quadratic_form_clear(hel_quadratic_form *f)
 	memset(f, 0, sizeof *f);
 }
 
+hel_status hel_quadratic_form_of(hel_quadratic_form *f, const hel_dlrm *m)
+{
+	hel_status st = HEL_OK;
+	f->m = m;
+	f->g = m->graph;
+	if (f->inputs > MOST_INPUTS)
+		FAIL(HEL_EUNSUPPORTED,
+		     "%zu values enter the graph, at most %zu can be taken as one quadratic form",
+		     f->inputs, MOST_INPUTS);
+	TRY_ALLOC(f->map, hel_alloc(f->g->nodes, sizeof *f->map));
+	TRY_ALLOC(f->slope, hel_alloc(f->g->nodes, sizeof *f->slope));
+	TRY(fill_maps(f));
+	TRY(fill_matrix(f));
+done:
+	return st;
+}
+
 hel_status hel_quadratic_form_new(hel_quadratic_form *out, const hel_dlrm *m)
 {
 	hel_status st = HEL_OK;
 	form f = {.m = m, .g = m->graph};
-	TRY_ALLOC(f.map, hel_alloc(f.g->nodes, sizeof *f.map));
-	TRY_ALLOC(f.slope, hel_alloc(f.g->nodes, sizeof *f.slope));
 	TRY_ALLOC(f.column, hel_alloc(f.g->nodes, sizeof *f.column));
 	TRY(place_tables(&f));
-	TRY(fill_maps(&f));
-	TRY(fill_matrix(&f));
+	TRY(hel_quadratic_form_of(&f, m));
 	*out = f;
 	f = (form){.g = NULL};
 done:

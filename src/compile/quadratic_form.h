@@ -12,7 +12,12 @@ typedef struct hel_quadratic_form {
 	const hel_graph *g;
 	size_t dim, inputs; /* with the 1 */
 	size_t *column;	    /* per node: an embed node's first place within its table's */
-	double **map;	    /* per node: [width][inputs], NULL where it is no affine map */
+	/* Where other nodes enter: per node its elements' coordinates, or NULL; and whether only
+	 * nodes that enter need it, so that it is not looked at. NULL: dense values and rows enter.
+	 */
+	uint32_t **place;
+	bool *before;
+	double **map;	/* per node: [width][inputs], NULL where it is no affine map */
 	double **slope; /* per node: the logit's derivative by its value, of those without map */
 	double *matrix; /* [inputs][inputs], symmetric: on and above the diagonal */
 } hel_quadratic_form;
@@ -20,6 +25,9 @@ typedef struct hel_quadratic_form {
 /** Borrows the model.
  *  @retval HEL_EUNSUPPORTED names the node that multiplies products, or that is no polynomial. */
 HEL_CHECKED hel_status hel_quadratic_form_new(hel_quadratic_form *out, const hel_dlrm *m);
+/** The same in what enters where out->place, out->before and out->inputs say, which are the form's
+ *  from here on, on failure, too. */
+HEL_CHECKED hel_status hel_quadratic_form_of(hel_quadratic_form *out, const hel_dlrm *m);
 void hel_quadratic_form_clear(hel_quadratic_form *f);
 
 #endif

@@ -32,6 +32,8 @@ static hel_status level_params(hel_params **out, const search_options *o, unsign
 	const hel_params_spec chain = {.log_n = (uint8_t)log_n,
 				       .levels = (uint8_t)levels,
 				       .primes_per_level = 1,
+				       /* of items, where scores of one prime are precise enough */
+				       .base = o->turn && o->scale_bits <= 28,
 				       .scale_bits = (uint8_t)o->scale_bits};
 	return levels > HEL_MAX_LEVELS ? HEL_OK
 				       : hel_choose_digits(out, &chain, o->precise, o->machine);
@@ -142,7 +144,8 @@ static hel_status plan_way(ways_job *j, size_t i)
 			     .grid = travels[i / EXACT_WAYS].grid,
 			     .powers = travels[i / EXACT_WAYS].powers,
 			     .coding = j->options->coding,
-			     .unit = j->options->unit};
+			     .unit = j->options->unit,
+			     .turn = j->options->turn};
 	const bool coded = i >= EXACT_WAYS || hel_coding_is_wanted(j->options->coding, tables);
 	if ((way.monomials && j->options->no_monomials) || !differs(j, i / EXACT_WAYS) ||
 	    !hel_way_differs(j->options->model, way) ||

@@ -28,6 +28,7 @@ typedef struct search_options {
 	bool no_monomials, no_fusion;
 	const hel_coding *coding; /* per table; HEL_CODINGS: what is best; NULL: for all */
 	double unit;		  /* of the result, see hel_way */
+	const hel_complex *turn;  /* the same */
 	double spread;		  /* of logits: what bits are relative to */
 	hel_verdicts *verdicts;	  /* of all searches for one model so far */
 	hel_pool *pool;		  /* NULL: one thread; the result is the same */

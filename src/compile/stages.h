@@ -16,6 +16,9 @@ typedef struct hel_way {
 	uint32_t powers;	  /* POWERS for tables of at most this order */
 	const hel_coding *coding; /* per table; HEL_CODINGS: any; NULL: any for all */
 	double unit;		  /* the result is the logit over this; 0: 1 */
+	/* For items (private_side.h): the last node's elements are the result, each times one of
+	 * these, in turn over all slots, at level 1; NULL: the result is a logit, at level 0 */
+	const hel_complex *turn;
 } hel_way;
 
 /** What a model's graph computes, with as few levels as exact identities allow:

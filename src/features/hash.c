@@ -31,7 +31,7 @@ uint32_t hel_value_code(const hel_table_field *t, const char *text, size_t size)
  * in the tail. */
 static uint64_t salted(const hel_schema *s, size_t table, uint32_t hash)
 {
-	const uint32_t in[2] = {(uint32_t)table, hash};
+	const uint32_t in[2] = {(uint32_t)table + s->table[table].moved, hash};
 	uint8_t out[crypto_shorthash_BYTES];
 	uint64_t h;
 	_Static_assert(crypto_shorthash_KEYBYTES == HEL_SALT_BYTES, "a salt is a key");

@@ -63,6 +63,8 @@ typedef struct hel_table_field {
 	uint32_t *rated_print;	 /* sorted */
 	uint8_t *bucket;	 /* of each */
 	uint32_t base, digits;
+	uint32_t moved; /* tables of another part that stood before it: its values are salted as
+			 * if they still did */
 	hel_coding coding;
 	/* GRID: entry e is number e mod coding_size of the low one-hot, e / coding_size of the high
 	 * one. Other codes: the order of their roots, the base of their differences. */

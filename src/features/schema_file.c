@@ -57,6 +57,8 @@ static hel_status put_table(hel_json_writer *j, const hel_table_field *t)
 	hel_json_put_text(j, "name", t->name);
 	hel_json_put_integer(j, "base", t->base);
 	hel_json_put_integer(j, "digits", t->digits);
+	if (t->moved)
+		hel_json_put_integer(j, "moved", t->moved);
 	if (t->modulo)
 		hel_json_put_bool(j, "modulo", true);
 	else if (t->hashed) {
@@ -307,11 +309,17 @@ static hel_status read_table(hel_table_field *t, const hel_json_value *object,
 			     const hel_dataset *set)
 {
 	hel_status st = HEL_OK;
-	double base, digits;
+	double base, digits, moved;
 	TRY(read_name(t->name, object, "name"));
 	link_table(t, set);
 	TRY(read_number(&base, object, "base"));
 	TRY(read_number(&digits, object, "digits"));
+	if (hel_json_member(object, "moved")) {
+		TRY(read_number(&moved, object, "moved"));
+		if (moved != floor(moved) || moved < 0 || moved > HEL_MAX_TABLES)
+			FAIL(HEL_EFORMAT, "schema: table %s was moved too far", t->name);
+		t->moved = (uint32_t)moved;
+	}
 	const bool hashed = hel_json_member(object, "prints") != NULL;
 	t->modulo = hel_json_member(object, "modulo") != NULL;
 	if (t->modulo)

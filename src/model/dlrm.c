@@ -177,25 +177,39 @@ hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense, c
 	return hel_dlrm_observe(out, m, dense, hots, NULL, NULL);
 }
 
-hel_status hel_dlrm_observe(double *out, const hel_dlrm *m, const double *dense,
-			    const uint32_t *hots, hel_observer *observer, void *arg)
+/* All nodes; `size` numbers of the last one. */
+static hel_status evaluate(double *out, size_t size, const hel_dlrm *m, hel_record_pass p)
 {
 	hel_status st = HEL_OK;
 	const hel_graph *g = m->graph;
 	double *values = NULL;
-	hel_record_pass p = {m, dense, hots, NULL, observer, arg};
 	TRY_ALLOC(p.value, hel_alloc(g->nodes, sizeof *p.value));
 	TRY_ALLOC(values, hel_alloc(g->width, sizeof *values));
 	for (size_t i = 0, at = 0; i < g->nodes; at += g->node[i++].width) {
 		p.value[i] = values + at;
 		hel_node_type_of(g->node[i].kind)->evaluate(&p, &g->node[i], p.value[i]);
 	}
-	const double logit = p.value[g->nodes - 1][0];
-	if (!isfinite(logit))
-		FAIL(HEL_ERANGE, "the score is not finite: the model's weights are too large");
-	*out = logit;
+	const double *last = p.value[g->nodes - 1];
+	for (size_t i = 0; i < size; i++)
+		if (!isfinite(last[i]))
+			FAIL(HEL_ERANGE,
+			     "the score is not finite: the model's weights are too large");
+	memcpy(out, last, size * sizeof *out);
 done:
 	hel_free(values);
 	hel_free(p.value);
 	return st;
+}
+
+hel_status hel_dlrm_observe(double *out, const hel_dlrm *m, const double *dense,
+			    const uint32_t *hots, hel_observer *observer, void *arg)
+{
+	return evaluate(out, 1, m, (hel_record_pass){m, dense, hots, NULL, observer, arg});
+}
+
+hel_status hel_dlrm_vector(double *out, const hel_dlrm *m, const double *dense,
+			   const uint32_t *hots)
+{
+	return evaluate(out, m->graph->node[m->graph->nodes - 1].width, m,
+			(hel_record_pass){m, dense, hots, NULL, NULL, NULL});
 }

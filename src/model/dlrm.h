@@ -61,6 +61,11 @@ size_t hel_dlrm_bottom_width(const hel_dlrm *m);
 HEL_CHECKED hel_status hel_dlrm_logit(double *out, const hel_dlrm *m, const double *dense,
 				      const uint32_t *hots);
 
+/** The value of the last node, all of it, which need not be a logit.
+ *  @retval HEL_ERANGE a number is not finite. */
+HEL_CHECKED hel_status hel_dlrm_vector(double *out, const hel_dlrm *m, const double *dense,
+				       const uint32_t *hots);
+
 /** Sees what enters each activation: its number among those nodes, and the value. */
 typedef void hel_observer(void *arg, size_t activation, double x);
 /** hel_dlrm_logit with an observer; NULL for none. */

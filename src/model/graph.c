@@ -89,7 +89,7 @@ hel_status hel_graph_check(const hel_graph *g)
 	for (size_t i = 0; i + 1 < g->nodes; i++)
 		if (!read[i])
 			TRY(hel_node_fail(&g->node[i], "no node reads it"));
-	if (g->node[g->nodes - 1].width != 1)
+	if (!g->vector && g->node[g->nodes - 1].width != 1)
 		TRY(hel_node_fail(&g->node[g->nodes - 1],
 				  "the last node is the logit: expected 1 element, found %zu",
 				  g->node[g->nodes - 1].width));

@@ -55,10 +55,11 @@ typedef struct hel_node {
 	size_t columns[2];
 } hel_node;
 
-/** The last node is the logit. */
+/** The last node is the logit; in a part of a model (vector) it may have any width. */
 typedef struct hel_graph {
 	const hel_schema *schema; /* borrowed */
 	size_t nodes, room, width, activated;
+	bool vector;
 	hel_node *node;
 } hel_graph;
 
@@ -68,7 +69,8 @@ void hel_graph_free(hel_graph *g);
  *  @retval HEL_EFORMAT its name is taken, an input's width or a parameter does not fit.
  *  @retval HEL_ELIMIT too many nodes, or too wide ones. */
 HEL_CHECKED hel_status hel_graph_add(hel_graph *g, const hel_node *n);
-/** Every node is read by another one, but for the last, which has one element.
+/** Every node is read by another one, but for the last, which has one element unless it is a
+ *  vector.
  *  @retval HEL_EFORMAT names the node. */
 HEL_CHECKED hel_status hel_graph_check(const hel_graph *g);
 const char *hel_node_kind_name(hel_node_kind kind);
@@ -82,6 +84,9 @@ static inline bool hel_node_multiplies(hel_node_kind kind)
  */
 HEL_CHECKED hel_status hel_graph_read(hel_graph **out, const json_t *array,
 				      const hel_schema *schema);
+/** The same whose last node may be a vector. */
+HEL_CHECKED hel_status hel_graph_read_vector(hel_graph **out, const json_t *array,
+					     const hel_schema *schema);
 json_t *hel_graph_write(const hel_graph *g);
 
 #endif

@@ -88,7 +88,8 @@ done:
 	return st;
 }
 
-hel_status hel_graph_read(hel_graph **out, const json_t *array, const hel_schema *schema)
+static hel_status read_graph(hel_graph **out, const json_t *array, const hel_schema *schema,
+			     bool vector)
 {
 	hel_status st = HEL_OK;
 	hel_graph *g = NULL;
@@ -99,6 +100,7 @@ hel_status hel_graph_read(hel_graph **out, const json_t *array, const hel_schema
 		FAIL(HEL_ELIMIT, "a graph of %zu nodes, at most %d are possible",
 		     json_array_size(array), HEL_MAX_NODES);
 	TRY(hel_graph_new(&g, schema));
+	g->vector = vector;
 	for (size_t i = 0; i < json_array_size(array); i++)
 		TRY(read_node(g, json_array_get(array, i), numbers));
 	TRY(hel_graph_check(g));
@@ -108,6 +110,16 @@ done:
 	hel_graph_free(g);
 	json_decref(numbers);
 	return st;
+}
+
+hel_status hel_graph_read(hel_graph **out, const json_t *array, const hel_schema *schema)
+{
+	return read_graph(out, array, schema, false);
+}
+
+hel_status hel_graph_read_vector(hel_graph **out, const json_t *array, const hel_schema *schema)
+{
+	return read_graph(out, array, schema, true);
 }
 
 json_t *hel_graph_write(const hel_graph *g)

@@ -2,6 +2,7 @@
 #include "approximation.h"
 #include "safetensors.h"
 #include <jansson.h>
+#include <math.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,8 @@ static hel_status model_json(char **out, const hel_dlrm *m, const char *hash)
 	root = json_pack("{s:i, s:s, s:o, s:o}", "helrm_model", MODEL_VERSION, "weights_blake2b",
 			 hash, "config", hel_dlrm_config_write(&m->config), "graph",
 			 hel_graph_write(m->graph));
+	if (m->graph->vector && root)
+		json_object_set_new(root, "vector", json_true());
 	if (m->stamped && root) {
 		sodium_bin2hex(stamp, sizeof stamp, m->trained_on, sizeof m->trained_on);
 		json_object_set_new(root, "trained_on", json_string(stamp));
@@ -163,7 +166,8 @@ static hel_status model_from(hel_dlrm **out, const json_t *root, hel_schema *sch
 	} else {
 		if (!json_object_get(c, "architecture"))
 			config.architecture = HEL_ARCHITECTURE_GRAPH;
-		TRY(hel_graph_read(&graph, g, schema));
+		const bool vector = json_is_true(json_object_get(root, "vector"));
+		TRY((vector ? hel_graph_read_vector : hel_graph_read)(&graph, g, schema));
 		TRY(hel_dlrm_of_graph(out, &config, graph, schema, parameters));
 		graph = NULL;
 	}
@@ -272,12 +276,59 @@ hel_status hel_dlrm_load(hel_dlrm **out, const char *dir)
 	TRY(hel_file_read(path, MODEL_TEXT_MAX, &text, &text_size));
 	TRY(read_weights(&weights, &weights_size, dir, text, text_size));
 	TRY(hel_model_json_read(&m, (const char *)text, text_size, weights_size / sizeof(float)));
+	if (m->graph->vector)
+		FAIL(HEL_EFORMAT, "model.json: a part of a model, whose value is no score");
 	TRY(hel_safetensors_read(m, weights, weights_size));
 	*out = m;
 	m = NULL;
 done:
 	hel_free(text);
 	hel_free(weights);
+	hel_dlrm_free(m);
+	return st;
+}
+
+/* --- in memory ------------------------------------------------------------------------------ */
+
+hel_status hel_dlrm_write(hel_writer *w, const hel_dlrm *m)
+{
+	hel_status st = HEL_OK;
+	char *text = NULL;
+	TRY(model_json(&text, m, ""));
+	hel_write_text(w, text);
+	hel_write_u64(w, m->parameters);
+	hel_write_bytes(w, m->parameter, m->parameters * sizeof *m->parameter);
+	st = w->status;
+done:
+	hel_free(text);
+	return st;
+}
+
+hel_status hel_dlrm_read(hel_dlrm **out, const void *bytes, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_dlrm *m = NULL;
+	hel_reader r = hel_reader_of(bytes, size);
+	char *text = hel_read_text(&r, MODEL_TEXT_MAX, "model");
+	const uint64_t parameters = hel_read_u64(&r);
+	TRY(r.status);
+	if (hel_reader_left(&r) / sizeof(float) != parameters)
+		FAIL(HEL_ETRUNC, "the model has %zu bytes of weights, expected %llu numbers",
+		     hel_reader_left(&r), (unsigned long long)parameters);
+	TRY(hel_model_json_read(&m, text, strlen(text), (size_t)parameters));
+	if (m->parameters != parameters)
+		FAIL(HEL_EFORMAT, "the model has %zu weights, its graph says %llu", m->parameters,
+		     (unsigned long long)parameters);
+	memcpy(m->parameter, hel_read_bytes(&r, m->parameters * sizeof(float)),
+	       m->parameters * sizeof(float));
+	for (size_t i = 0; i < m->parameters; i++)
+		if (!isfinite(m->parameter[i]))
+			FAIL(HEL_EFORMAT, "a weight of the model is not finite");
+	TRY(hel_reader_finish(&r));
+	*out = m;
+	m = NULL;
+done:
+	hel_free(text);
 	hel_dlrm_free(m);
 	return st;
 }

@@ -8,6 +8,9 @@ HEL_CHECKED hel_status hel_dlrm_save(const hel_dlrm *m, const char *dir);
 HEL_CHECKED hel_status hel_dlrm_load(hel_dlrm **out, const char *dir);
 /** A model of its own with the same weights, polynomials included. */
 HEL_CHECKED hel_status hel_dlrm_copy(hel_dlrm **out, const hel_dlrm *m);
+/** A model as bytes, with its weights, and back: parts of models inside other files. */
+HEL_CHECKED hel_status hel_dlrm_write(hel_writer *w, const hel_dlrm *m);
+HEL_CHECKED hel_status hel_dlrm_read(hel_dlrm **out, const void *bytes, size_t size);
 /** Removes a model's files, and its directory when nothing else is in there. */
 void hel_dlrm_remove(const char *dir);
 /** A model without weights (all zero); refuses more than `parameters` of them. */

@@ -68,6 +68,32 @@ static hel_status add_coding(hel_coding *coding, const char *text, const hel_sch
 				(int)HEL_MIN(length, (size_t)HEL_NAME_MAX), text);
 }
 
+static bool is_word(const char *name, const char *word, size_t size)
+{
+	return strlen(name) == size && memcmp(name, word, size) == 0;
+}
+
+/* "C3,C7": columns of items. */
+static hel_status add_public(hel_compile_wishes *w, const char *text, const hel_schema *s)
+{
+	w->shares = true;
+	for (const char *word = text; *word;) {
+		const size_t size = strcspn(word, ",");
+		bool found = !size;
+		for (size_t i = 0; i < s->dense_count; i++)
+			if (is_word(s->dense[i].name, word, size))
+				w->public_dense[i] = found = true;
+		for (size_t i = 0; i < s->table_count; i++)
+			if (is_word(s->table[i].name, word, size))
+				w->public_table[i] = found = true;
+		if (!found)
+			return hel_fail(HEL_EINVAL, "public: the model has no column '%.*s'",
+					(int)HEL_MIN(size, (size_t)HEL_NAME_MAX), word);
+		word += size + (word[size] == ',');
+	}
+	return HEL_OK;
+}
+
 /* "relu=poly:7" for a model with relu. */
 static hel_status activation_of(hel_fit_choice *out, const char *text, const hel_dlrm *m)
 {
@@ -151,6 +177,8 @@ static hel_status read_option(hel_compile_wishes *w, const hel_recommender *r, c
 		}
 	if ((v = value_of(option, "name")))
 		o->name = v;
+	else if ((v = value_of(option, "public")))
+		TRY(add_public(w, v, r->m->schema));
 	else if ((v = value_of(option, "calibration")))
 		*calibration = v;
 	else if ((v = value_of(option, "bits")))

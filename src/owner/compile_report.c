@@ -76,6 +76,11 @@ hel_status hel_compile_report_json(char **out, const hel_program *p, const hel_c
 		json_object_set_new(o, "calibration", json_string(w->calibrated.path));
 	if (*w->calibrated.refused)
 		json_object_set_new(o, "calibration_refused", json_string(w->calibrated.refused));
+	if (p->manifest->items.any)
+		json_object_set_new(o, "items",
+				    json_pack("{s:I, s:b, s:f}", "width", (json_int_t)w->width,
+					      "squares", p->manifest->items.common, "ms_per_1000",
+					      w->item_ms));
 	if (f)
 		json_object_set_new(o, "activation",
 				    fit_json(f, &w->fit, hel_activation_name(w->kind)));

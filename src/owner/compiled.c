@@ -1,5 +1,6 @@
 /* A model compiled: its two files, what is said of them, and the model that they compute. */
 #include "compile/placement.h"
+#include "compile/private_side.h"
 #include "model/model_file.h"
 #include "owner_inside.h"
 #include <stdlib.h>
@@ -53,6 +54,25 @@ done:
 	return st;
 }
 
+/* The private side of a model whose public columns describe items. */
+static hel_status compile_side(hel_program **p, hel_compile_report *report,
+			       const hel_recommender *r, hel_compile_wishes *w)
+{
+	hel_status st = HEL_OK;
+	hel_sides sides = {0};
+	if (w->replaces || w->options.log_batch)
+		FAIL(HEL_EINVAL,
+		     "public goes without activation and batch: a query is of one user");
+	TRY(hel_sides_new(&sides, r->m, w->public_dense, w->public_table));
+	TRY(hel_compile_items(p, report, r->m, &sides, &w->options));
+	const hel_manifest *m = (*p)->manifest;
+	w->width = sides.rows;
+	w->item_ms = 1e3 * hel_items_seconds(&m->params, m->items.log_width, &report->machine);
+done:
+	hel_sides_clear(&sides);
+	return st;
+}
+
 static hel_status make_files(hel_compiled *c, hel_program *p)
 {
 	hel_status st = HEL_OK;
@@ -89,8 +109,9 @@ hel_status hel_recommender_compile(hel_compiled **out, const hel_recommender *r,
 	w->options.progress = &progress;
 	hel_progress_begin(&progress, "compiling");
 	hel_progress_follow(&progress, &watching);
-	st = w->replaces ? compile_replaced(&p, &report, &f, c, r, w)
-			 : hel_compile(&p, &report, r->m, &w->options);
+	st = w->shares	   ? compile_side(&p, &report, r, w)
+	     : w->replaces ? compile_replaced(&p, &report, &f, c, r, w)
+			   : hel_compile(&p, &report, r->m, &w->options);
 	hel_progress_end(&progress);
 	TRY(st);
 	TRY(make_files(c, p));

@@ -63,7 +63,11 @@ typedef struct hel_compile_wishes {
 	hel_coding coding[HEL_MAX_TABLES];
 	hel_calibration machine;
 	hel_calibration_note calibrated;
-	bool replaces; /* activations */
+	bool shares; /* columns of items: these are public */
+	bool public_dense[HEL_MAX_DENSE], public_table[HEL_MAX_TABLES];
+	size_t width;	/* of a user's vector */
+	double item_ms; /* of 1,000 items */
+	bool replaces;	/* activations */
 	hel_activation_kind kind;
 	hel_fit_choice fit; /* how; what was chosen */
 } hel_compile_wishes;

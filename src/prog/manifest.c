@@ -108,6 +108,10 @@ hel_status hel_manifest_write(hel_writer *w, hel_manifest *m)
 		hel_write_u32(&file, m->key[i].galois);
 		hel_write_u8(&file, (uint8_t)m->key[i].level);
 	}
+	if (m->items.any) {
+		hel_write_u8(&file, m->items.log_width);
+		hel_write_u8(&file, m->items.common);
+	}
 	TRY(hel_container_end(&file));
 	hel_hash(m->id, file.bytes, file.size);
 	hel_write_bytes(w, file.bytes, file.size);
@@ -184,6 +188,25 @@ static bool is_size(double x)
 	return x > 0x1p-400 && x < 0x1p400;
 }
 
+/* Of manifests whose programs meet items; others end before. */
+static hel_status read_items(hel_manifest *m, hel_reader *r)
+{
+	hel_status st = HEL_OK;
+	if (!hel_reader_left(r))
+		goto done;
+	m->items.any = true;
+	m->items.log_width = hel_read_u8(r);
+	const uint8_t common = hel_read_u8(r);
+	TRY(r->status);
+	m->items.common = common;
+	if (common > 1 || m->items.log_width > HEL_MAX_LOG_ITEM_WIDTH ||
+	    m->items.log_width + 2u > m->params.log_n || m->log_batch || m->params.levels < 1 ||
+	    m->params.log_n < 8)
+		FAIL(HEL_EFORMAT, "the manifest's vector for items is out of range");
+done:
+	return st;
+}
+
 hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 {
 	hel_status st = HEL_OK;
@@ -237,6 +260,8 @@ hel_status hel_manifest_read(hel_manifest **out, const void *bytes, size_t size)
 		if (r.status == HEL_OK && m->key[i].level > m->params.levels)
 			FAIL(HEL_EFORMAT, "an evaluation key of the manifest is above all levels");
 	}
+	TRY(r.status);
+	TRY(read_items(m, &r));
 	TRY(hel_reader_finish(&r));
 	*out = m;
 	m = NULL;

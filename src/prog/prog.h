@@ -8,6 +8,7 @@
 #define HEL_PROG_H
 
 #include "base/base.h"
+#include "items.h"
 #include <helrm/ckks.h> /* hel_complex, hel_params_spec, hel_key_request: types only */
 
 #define HEL_MODEL_NAME_MAX 255 /* bytes */
@@ -98,6 +99,7 @@ typedef struct hel_manifest {
 	double largest;	   /* |logit| on records: precision is claimed for no larger ones */
 	uint32_t keys;
 	hel_key_request *key;
+	hel_items items;
 	uint8_t id[HEL_HASH_BYTES]; /* hash of the manifest's bytes */
 } hel_manifest;
 
@@ -224,9 +226,10 @@ typedef struct hel_program {
 	char **layer; /* names and packing, for people */
 	char *plan;   /* JSON: what was chosen, and what next to it; for people, may be NULL */
 	uint32_t ops;
-	hel_op *op; /* the last one is the result */
+	hel_op *op; /* the last one is the result; of one that meets items, the user's constant */
 	uint32_t vectors;
 	hel_vector *vector;
+	hel_item_part items;	      /* where its manifest says that it meets items */
 	uint8_t hash[HEL_HASH_BYTES]; /* of the file that was read or written; 0 before */
 } hel_program;
 

@@ -37,6 +37,8 @@ void hel_program_free(hel_program *p)
 	hel_free(p->plan);
 	hel_free(p->op);
 	hel_free(p->vector);
+	hel_free(p->items.turn);
+	hel_free(p->items.model);
 	hel_free(p);
 }
 
@@ -137,6 +139,19 @@ done:
 
 /* --- file --------------------------------------------------------------------- */
 
+static void write_items(hel_writer *w, const hel_item_part *x)
+{
+	hel_write_u32(w, x->vector);
+	hel_write_u32(w, x->rows);
+	hel_write_f64(w, x->usual);
+	for (uint32_t i = 0; i < x->rows; i++) {
+		hel_write_f64(w, x->turn[i].re);
+		hel_write_f64(w, x->turn[i].im);
+	}
+	hel_write_u64(w, x->model_size);
+	hel_write_bytes(w, x->model, x->model_size);
+}
+
 hel_status hel_program_write(hel_writer *w, hel_program *p)
 {
 	hel_status st = HEL_OK;
@@ -177,6 +192,8 @@ hel_status hel_program_write(hel_writer *w, hel_program *p)
 		for (uint32_t k = 0; k < op->steps; k++)
 			hel_write_u32(w, (uint32_t)op->step[k]);
 	}
+	if (p->manifest->items.any)
+		write_items(w, &p->items);
 	TRY(hel_container_end(w));
 	memcpy(p->hash, w->bytes + w->size - HEL_HASH_BYTES, HEL_HASH_BYTES);
 done:
@@ -295,6 +312,38 @@ done:
 	return st;
 }
 
+static hel_status read_items(hel_program *p, hel_reader *r)
+{
+	hel_status st = HEL_OK;
+	hel_item_part *x = &p->items;
+	x->vector = read_below(r, p->ops, "value");
+	x->rows = hel_read_u32_max(r, 1u << p->manifest->items.log_width, "width of items");
+	x->usual = hel_read_f64(r);
+	TRY(r->status);
+	if (!(fabs(x->usual) < 0x1p100))
+		FAIL(HEL_EFORMAT, "the program's usual constant is out of range");
+	if (hel_reader_left(r) < 16 * (size_t)x->rows)
+		FAIL(HEL_ETRUNC, "the program ends before its items' model");
+	TRY_ALLOC(x->turn, hel_alloc(x->rows, sizeof *x->turn));
+	for (uint32_t i = 0; i < x->rows; i++) {
+		x->turn[i].re = hel_read_f64(r);
+		x->turn[i].im = hel_read_f64(r);
+		const double size = hypot(x->turn[i].re, x->turn[i].im);
+		if (!(size > 0x1p-100 && size < 0x1p100))
+			FAIL(HEL_EFORMAT, "an element of the items' vector is out of range");
+	}
+	const uint64_t size = hel_read_u64(r);
+	if (r->status == HEL_OK && size > HEL_ITEM_MODEL_MAX)
+		FAIL(HEL_ELIMIT, "the items' model has %llu bytes", (unsigned long long)size);
+	const uint8_t *bytes = hel_read_bytes(r, (size_t)size);
+	TRY(r->status);
+	TRY_ALLOC(x->model, hel_alloc_raw((size_t)size + 1, 1));
+	memcpy(x->model, bytes, (size_t)size);
+	x->model_size = (size_t)size;
+done:
+	return st;
+}
+
 hel_status hel_program_read(hel_program **out, const void *bytes, size_t size)
 {
 	hel_status st = HEL_OK;
@@ -338,6 +387,8 @@ hel_status hel_program_read(hel_program **out, const void *bytes, size_t size)
 		p->op[p->ops++] = op; /* before the check: its arrays must be freed */
 		TRY(st);
 	}
+	if (p->manifest->items.any)
+		TRY(read_items(p, &r));
 	TRY(hel_reader_finish(&r));
 	if (!ops)
 		FAIL(HEL_EFORMAT, "the program is empty");

@@ -637,9 +637,11 @@ hel_status hel_shape_run(hel_shape *out, const hel_program *p, const hel_params 
 	TRY(find_modular(s.modular, p));
 	TRY(hel_vm_run(&s.base, p, &value));
 	const shape_value *v = value;
-	if (v->level != 0 || v->product)
-		FAIL(HEL_ELEVEL, "the result ends at level %u%s, expected 0", v->level,
-		     v->product ? ", not rescaled" : "");
+	/* a user's vector without constant is multiplied once more */
+	const unsigned end = p->manifest->items.any && !p->manifest->items.common;
+	if (v->level != end || v->product)
+		FAIL(HEL_ELEVEL, "the result ends at level %u%s, expected %u", v->level,
+		     v->product ? ", not rescaled" : "", end);
 	hel_cost_add(&out->cost, hel_cost_write(&params->spec, params->limbs[0]), 1);
 	out->bound = largest(v->bound, s.slots);
 	if (gains)

@@ -76,6 +76,36 @@ static void check_fft(const hel_kernels *k, size_t n, hel_prng *g)
 	hel_free(v);
 }
 
+/* Sums over tiles, as many terms as vectors have, against sums of products. */
+static void check_tiles(const hel_kernels *k, fixture *f, pattern kind)
+{
+	const hel_prime *p = f->at[0];
+	const hel_kernels *c = &hel_kernels_scalar;
+	enum { MOST = 140 };
+	uint32_t *x = hel_alloc(3 * MOST * HEL_TILE, sizeof *x);
+	assert_non_null(x);
+	uint32_t *y0 = x + MOST * HEL_TILE, *y1 = y0 + MOST * HEL_TILE;
+	for (size_t i = 0; i < 3 * MOST * HEL_TILE; i++)
+		x[i] = kind == LARGEST ? p->q - 1 : f->a[i * 7 % f->n];
+	static const size_t counts[] = {1, 4, 15, 16, 26, 27, 64, 128, MOST};
+	for (size_t i = 0; i < HEL_ARRAY_LEN(counts); i++) {
+		k->tile_product(f->r, f->r + HEL_TILE, x, y0, y1, counts[i], p);
+		c->tile_product(f->s, f->s + HEL_TILE, x, y0, y1, counts[i], p);
+		if (f->n >= 2 * HEL_TILE)
+			same(f, "tile_product", 2 * HEL_TILE);
+		for (size_t j = 0; j < 2 * HEL_TILE; j++) {
+			uint64_t sum = 0;
+			const size_t at = j % HEL_TILE;
+			const uint32_t *y = j < HEL_TILE ? y0 : y1;
+			for (size_t t = 0; t < counts[i]; t++)
+				sum +=
+				    hel_mod_mul(x[t * HEL_TILE + at], y[t * HEL_TILE + at], p->q);
+			assert_int_equal(sum % p->q, hel_to_mont(f->r[j], p->q));
+		}
+	}
+	hel_free(x);
+}
+
 static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_prng *g)
 {
 	const hel_kernels *c = &hel_kernels_scalar;
@@ -197,6 +227,7 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 		}
 		hel_permutation_clear(&p);
 	}
+	check_tiles(k, f, kind);
 	/* any words; residues of negative numbers lie below 2^62 */
 	for (size_t i = 0; i < f->n; i++) {
 		f->b[i] = kind == LARGEST ? UINT32_MAX : (uint32_t)hel_prng_u64(g);

@@ -164,6 +164,26 @@ static void key_product(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms,
 	}
 }
 
+static void tile_product(uint32_t *r0, uint32_t *r1, const uint32_t *x, const uint32_t *y0,
+			 const uint32_t *y1, size_t terms, const hel_prime *p)
+{
+	for (uint32_t i = 0; i < HEL_TILE; i++) {
+		uint64_t acc0 = 0, acc1 = 0;
+		for (size_t t = 0, room = HEL_MAX_TERMS; t < terms; t++, room--) {
+			if (!room) {
+				acc0 = acc_fold(acc0, p);
+				acc1 = acc_fold(acc1, p);
+				room = HEL_MAX_TERMS - 4;
+			}
+			const uint64_t v = x[t * HEL_TILE + i];
+			acc0 += v * y0[t * HEL_TILE + i];
+			acc1 += v * y1[t * HEL_TILE + i];
+		}
+		r0[i] = mont_reduce(acc0, p);
+		r1[i] = mont_reduce(acc1, p);
+	}
+}
+
 static void tensor(uint32_t *const d[3], const uint32_t *const a[2], const uint32_t *const b[2],
 		   const hel_prime *p)
 {
@@ -285,6 +305,7 @@ const hel_kernels hel_kernels_scalar = {
     .scale = scale,
     .scale_add = scale_add,
     .key_product = key_product,
+    .tile_product = tile_product,
     .tensor = tensor,
     .raise = raise,
     .lower = lower,

@@ -27,6 +27,19 @@ static void tell_limits(const hel_args *args, json_t *out)
 	json_object_set_new(out, "bits_are_of", json_string(text));
 }
 
+/* The items with the highest scores. */
+static hel_status decrypt_ranking(const hel_args *args, json_t *out, const hel_client *c,
+				  const void *bytes, size_t size)
+{
+	hel_status st = HEL_OK;
+	hel_ranking r = {0};
+	TRY(hel_client_rank(&r, c, bytes, size));
+	TRY(hel_cli_ranking(args, out, c, &r));
+done:
+	hel_ranking_clear(&r);
+	return st;
+}
+
 static hel_status run_decrypt(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -36,6 +49,14 @@ static hel_status run_decrypt(const hel_args *args, json_t *out)
 	uint64_t rows = 0;
 	hel_score *score = NULL;
 	TRY(hel_cli_client(&c, args));
+	if (hel_client_manifest(c)->items.any) {
+		TRY(hel_arg_file(&bytes, &size, args, "input"));
+		TRY(decrypt_ranking(args, out, c, bytes, size));
+		goto done;
+	}
+	if (hel_arg(args, "top"))
+		FAIL(HEL_EINVAL, "--top is for rankings: '%s' scores records one by one",
+		     hel_client_model(c));
 	const size_t most = hel_client_batch(c);
 	if (most > 1 && !hel_arg(args, "rows"))
 		FAIL(HEL_EINVAL,
@@ -63,6 +84,7 @@ const hel_command hel_command_decrypt = {
 	       {"key", "FILE", "your secret.key", true, false},
 	       HEL_KEY_PASSPHRASE_OPTION,
 	       {"input", "FILE", "the result", true, false},
+	       HEL_TOP_OPTION,
 	       {"rows", "N", "how many records its query held, for a model compiled with --batch",
 		false, false}},
     .run = run_decrypt,

@@ -15,6 +15,18 @@
 		"passphrase-file", "FILE", "of a sealed key: " HEL_PASSPHRASE_FILE, false, false   \
 	}
 
+#define HEL_TOP_OPTION                                                                             \
+	{                                                                                          \
+		"top", "N",                                                                        \
+		    "of a ranking: items with the highest scores (default 10; --json without it: " \
+		    "all)",                                                                        \
+		    false, false                                                                   \
+	}
+
+/** Says and stores the items of --top. */
+HEL_CHECKED hel_status hel_cli_ranking(const hel_args *args, json_t *out, const hel_client *c,
+				       const hel_ranking *r);
+
 /** What the secret key file of --key holds, its seal opened: *plain is freed by hel_free_secret. */
 HEL_CHECKED hel_status hel_cli_secret_read(uint8_t **plain, size_t *size, const hel_args *args,
 					   bool *sealed);

@@ -142,6 +142,16 @@ static void tell_bounds(const hel_args *args, const json_t *r)
 			number(r, "bound"));
 }
 
+/* What a user is to items. */
+static void tell_items(const hel_args *args, const json_t *items)
+{
+	hel_say(
+	    args, "a user is a vector of %.0f elements%s; 1,000 items take about %.2f ms more\n",
+	    number(items, "width"),
+	    json_is_true(json_object_get(items, "squares")) ? " and the sum of their squares" : "",
+	    number(items, "ms_per_1000"));
+}
+
 static void tell(const hel_args *args, const json_t *r)
 {
 	const char *dir = hel_arg(args, "out");
@@ -150,6 +160,8 @@ static void tell(const hel_args *args, const json_t *r)
 	if (fit)
 		tell_fit(args, fit);
 	tell_plan(args, r);
+	if (json_object_get(r, "items"))
+		tell_items(args, json_object_get(r, "items"));
 	tell_bounds(args, r);
 	hel_say(args,
 		"written: %s/manifest.helm (public, %.1f kB), %s/program.helm (server, %.1f kB)\n",
@@ -194,6 +206,11 @@ const hel_command hel_command_compile = {
 	{{"model", "DIR", "a trained model", true, false},
 	 {"out", "DIR", "where manifest.helm and program.helm go", true, false},
 	 {"name", "TEXT", "the model's name (default: the directory's)", false, false},
+	 {"public", "COL[,COL..]",
+	  "columns of items, public to the server: one encrypted user is ranked against a "
+	  "catalogue "
+	  "of them (see catalogue)",
+	  false, true},
 	 {"activation", "KIND[=HOW]",
 	  "KIND (relu, silu, sigmoid, gelu, ...) by what is cheapest and exact enough for --data: "
 	  "polynomials alone, or refreshes (bootstrapping) between them (=refresh: those); "

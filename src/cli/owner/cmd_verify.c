@@ -1,10 +1,11 @@
 /* verify: encrypted against clear, over real rows, client and server in one process. */
 #include "cli/report.h"
-#include "cli/server/infer.h"
 #include "model/approximation.h"
 #include "model/dlrm.h"
 #include "model/model_file.h"
 #include "model/network.h"
+#include "parties.h"
+#include "verify_items.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,53 +51,6 @@ static hel_status references_load(references *r, const hel_args *args)
 		     hel_arg(args, "compiled"), given);
 	hel_dlrm_exact(r->trained);
 done:
-	return st;
-}
-
-typedef struct parties {
-	hel_client *client;
-	hel_client *contributor; /* has the client's public key only; NULL: the client encrypts */
-	hel_server *server;
-	hel_evaluation *evaluation;
-	size_t keys_bytes, query_bytes, result_bytes;
-	double cpu_ms; /* of the last query on the server */
-} parties;
-
-static void parties_clear(parties *p)
-{
-	hel_evaluation_free(p->evaluation);
-	hel_server_free(p->server);
-	hel_client_free(p->contributor);
-	hel_client_free(p->client);
-}
-
-static hel_status parties_open(parties *p, const hel_args *args)
-{
-	hel_status st = HEL_OK;
-	char path[HEL_PATH_MAX];
-	uint8_t *manifest = NULL, *program = NULL;
-	size_t manifest_size, program_size;
-	hel_writer keys = {0}, public = {0};
-	TRY(hel_path(path, hel_arg(args, "compiled"), "manifest.helm"));
-	TRY(hel_file_read(path, HEL_FILE_MAX, &manifest, &manifest_size));
-	TRY(hel_path(path, hel_arg(args, "compiled"), "program.helm"));
-	TRY(hel_file_read(path, HEL_FILE_MAX, &program, &program_size));
-	TRY(hel_client_open(&p->client, manifest, manifest_size, NULL, NULL));
-	TRY(hel_open_server(&p->server, args, program, program_size));
-	TRY(hel_client_generate(p->client));
-	TRY(hel_client_write_keys(&keys, p->client, args->pool));
-	TRY(hel_evaluation_new(&p->evaluation, p->server, keys.bytes, keys.size));
-	p->keys_bytes = keys.size;
-	if (hel_arg(args, "contributed")) {
-		TRY(hel_client_write_public(&public, p->client));
-		TRY(hel_client_open(&p->contributor, manifest, manifest_size, NULL, NULL));
-		TRY(hel_client_contribute(p->contributor, public.bytes, public.size));
-	}
-done:
-	hel_writer_clear(&keys);
-	hel_writer_clear(&public);
-	hel_free(manifest);
-	hel_free(program);
 	return st;
 }
 
@@ -147,7 +101,7 @@ static double cpu_seconds(void)
 }
 
 /* Rows [first, first + count) in one query. times: the server's. */
-static hel_status score_batch(hel_score *score, parties *p, const hel_records *records,
+static hel_status score_batch(hel_score *score, hel_parties *p, const hel_records *records,
 			      size_t first, size_t count, hel_infer_times *times)
 {
 	hel_status st = HEL_OK;
@@ -214,8 +168,9 @@ static hel_status check_row(const outcome *o, size_t i, const hel_manifest *m, c
 			hel_arg(args, "model"), replaced ? hel_arg(args, "compiled") : "");
 }
 
-static hel_status compare(outcome *o, parties *p, const references *r, const hel_records *records,
-			  const hel_samples *samples, const hel_args *args)
+static hel_status compare(outcome *o, hel_parties *p, const references *r,
+			  const hel_records *records, const hel_samples *samples,
+			  const hel_args *args)
 {
 	hel_status st = HEL_OK;
 	hel_score *score = NULL;
@@ -259,7 +214,7 @@ static double bits_of(double error, const hel_manifest *m)
 	return error > 0 ? log2(m->spread / error) : 60;
 }
 
-static hel_status report(const hel_args *args, json_t *out, const outcome *o, const parties *p,
+static hel_status report(const hel_args *args, json_t *out, const outcome *o, const hel_parties *p,
 			 const uint8_t *label)
 {
 	hel_status st = HEL_OK;
@@ -319,7 +274,7 @@ static hel_status run_verify(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
 	references r = {NULL, NULL};
-	parties p = {0};
+	hel_parties p = {0};
 	hel_records records = {0};
 	hel_samples samples = {0};
 	outcome o = {0};
@@ -327,7 +282,11 @@ static hel_status run_verify(const hel_args *args, json_t *out)
 	size_t paths;
 	const char *const *path = hel_arg_all(args, "data", &paths);
 	TRY(references_load(&r, args));
-	TRY(parties_open(&p, args));
+	TRY(hel_parties_open(&p, args));
+	if (hel_arg(args, "catalogue")) {
+		TRY(hel_verify_items(args, out, &p, r.trained));
+		goto done;
+	}
 	TRY(hel_records_read(&records, hel_client_dataset(p.client), path, paths));
 	TRY(hel_arg_number(&rows, args, "rows", 1, records.count, records.count));
 	TRY(hel_samples_new(&samples, r.trained->schema, &records, NULL, rows,
@@ -341,7 +300,7 @@ done:
 	hel_free(o.clear);
 	hel_samples_clear(&samples);
 	hel_records_clear(&records);
-	parties_clear(&p);
+	hel_parties_clear(&p);
 	references_clear(&r);
 	return st;
 }
@@ -353,6 +312,9 @@ const hel_command hel_command_verify = {
 	       {"compiled", "DIR", "what compile wrote", true, false},
 	       {"data", "FILE", "published data files", true, true},
 	       {"rows", "N", "how many rows (default: all)", false, false},
+	       {"catalogue", "FILE",
+		"rank its items for every row, and compare with the model pair by pair", false,
+		false},
 	       HEL_CACHE_OPTION,
 	       {"contributed", NULL, "encrypt under the public key, as others do for the client",
 		false, false}},

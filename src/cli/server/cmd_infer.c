@@ -1,5 +1,6 @@
 #include "base/threads.h"
 #include "infer.h"
+#include "net/server/rank.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -127,6 +128,36 @@ done:
 	return st;
 }
 
+/* All of --catalogue, or the items of --candidates. */
+static hel_status rank(hel_writer *w, const hel_args *args, json_t *out, const hel_server *s,
+		       const hel_evaluation *evaluation, const void *query, size_t size,
+		       hel_infer_times *times)
+{
+	hel_status st = HEL_OK;
+	hel_catalogue *c = NULL;
+	hel_selection only = {0};
+	hel_progress progress;
+	const double start = hel_clock();
+	TRY(hel_catalogue_open(&c, hel_arg(args, "catalogue"), hel_server_program(s)->manifest,
+			       hel_server_params(s), args->pool));
+	if (hel_arg(args, "candidates"))
+		TRY(hel_selection_parse(&only, c, hel_arg(args, "candidates")));
+	const double loaded = hel_clock() - start;
+	hel_progress_begin(&progress, "ranking");
+	st = hel_server_rank(w, evaluation, c, only.bits ? &only : NULL, query, size, times,
+			     &progress);
+	hel_progress_end(&progress);
+	TRY(st);
+	const size_t items = only.bits ? only.count : hel_catalogue_head_of(c)->items;
+	hel_say(args, "load catalogue %8.2f ms\n%zu items ranked\n", 1e3 * loaded, items);
+	json_object_update_new(out, json_pack("{s:I, s:f}", "items", (json_int_t)items,
+					      "load_catalogue_ms", 1e3 * loaded));
+done:
+	hel_selection_clear(&only);
+	hel_catalogue_free(c);
+	return st;
+}
+
 static hel_status run_infer(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -153,9 +184,13 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	const char *origin = hel_weights_origin_text(hel_loaded_origin(hel_server_weights(s)));
 	TRY_ALLOC(times.op, hel_alloc(p->ops, sizeof *times.op));
 	TRY(hel_arg_file(&query, &query_size, args, "query"));
+	if (hel_arg(args, "candidates") && !hel_arg(args, "catalogue"))
+		FAIL(HEL_EINVAL, "--candidates are items of a --catalogue: give that, too");
 	if (hel_arg(args, "trace"))
 		TRY(loops_begin(&loops, p, args->pool));
-	TRY(hel_server_infer(&w, evaluation, query, query_size, &times));
+	TRY(hel_arg(args, "catalogue")
+		? rank(&w, args, out, s, evaluation, query, query_size, &times)
+		: hel_server_infer(&w, evaluation, query, query_size, &times));
 	TRY(hel_file_write(hel_arg(args, "out"), w.bytes, w.size, 0644));
 	if (hel_arg(args, "trace"))
 		TRY(write_trace(hel_arg(args, "trace"), p, times.op, &loops));
@@ -204,6 +239,11 @@ const hel_command hel_command_infer = {
 	       {"keys", "FILE", "the client's evaluation.keys", true, false},
 	       {"query", "FILE", "the encrypted query", true, false},
 	       {"out", "FILE", "the encrypted result", true, false},
+	       {"catalogue", "FILE", "rank the items of this catalogue (see catalogue)", false,
+		false},
+	       {"candidates", "ID[,ID..]",
+		"of them, these only, by id or by number as FROM..TO: the server sees which", false,
+		false},
 	       HEL_CACHE_OPTION,
 	       {"trace", "FILE", "when which thread ran which op: JSON for chrome://tracing", false,
 		false}},

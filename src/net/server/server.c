@@ -1,22 +1,7 @@
 #include "server.h"
+#include "server_inside.h"
 #include "vm/encrypted.h"
 #include <string.h>
-
-struct hel_server {
-	hel_program *program;
-	const hel_params *params;
-	hel_params *own; /* the same, unless they are shared */
-	hel_loaded *loaded;
-	hel_pool *pool;
-};
-
-struct hel_evaluation {
-	const hel_server *server;
-	const hel_keys *keys;
-	hel_keys *own; /* the same, unless they are borrowed */
-	hel_eval *ev;
-	hel_eval lent; /* what ev points at when keys and scratch are borrowed */
-};
 
 void hel_server_free(hel_server *s)
 {
@@ -142,8 +127,8 @@ done:
 	return st;
 }
 
-static hel_status read_query(hel_ct **in, const hel_evaluation *evaluation, const hel_eval *ev,
-			     const void *query, size_t size)
+hel_status hel_server_read_query(hel_ct **in, const hel_evaluation *evaluation, const hel_eval *ev,
+				 const void *query, size_t size)
 {
 	hel_status st = HEL_OK;
 	const hel_server *s = evaluation->server;
@@ -189,8 +174,11 @@ static hel_status infer(hel_writer *w, const hel_evaluation *evaluation, const h
 	const hel_manifest *m = s->program->manifest;
 	hel_ct **in = NULL, *result = NULL;
 	double start = hel_clock(), read, evaluated;
+	if (m->items.any)
+		FAIL(HEL_EMODEL, "'%s' ranks the items of a catalogue: --catalogue names one",
+		     m->model);
 	TRY_ALLOC(in, hel_alloc(m->inputs, sizeof *in));
-	TRY(read_query(in, evaluation, ev, query, size));
+	TRY(hel_server_read_query(in, evaluation, ev, query, size));
 	read = hel_clock();
 	TRY(hel_ckks_run(&result, s->loaded, ev, (const hel_ct *const *)in,
 			 times ? times->op : NULL));

@@ -1,0 +1,204 @@
+/* A query becomes the scores of a catalogue's items. */
+#include "rank.h"
+#include "net/ranking_file.h"
+#include "server_inside.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* --- candidates ------------------------------------------------------------------------------- */
+
+static void add_candidate(hel_selection *x, size_t item)
+{
+	uint8_t *byte = &x->bits[item / 8];
+	x->count += !(*byte >> item % 8 & 1);
+	*byte |= (uint8_t)(1u << item % 8);
+}
+
+static bool is_candidate(const hel_selection *x, size_t item)
+{
+	return !x || !x->bits || x->bits[item / 8] >> item % 8 & 1;
+}
+
+/* "100..200" */
+static bool is_range(size_t range[2], const char *word, size_t items)
+{
+	char *end;
+	if (*word < '0' || *word > '9')
+		return false;
+	range[0] = strtoull(word, &end, 10);
+	if (strncmp(end, "..", 2) != 0 || end[2] < '0' || end[2] > '9')
+		return false;
+	range[1] = strtoull(end + 2, &end, 10);
+	return !*end && range[0] >= 1 && range[0] <= range[1] && range[1] <= items;
+}
+
+static hel_status add_word(hel_selection *x, const hel_catalogue *c, const char *word)
+{
+	char excerpt[HEL_EXCERPT_MAX];
+	size_t range[2];
+	const size_t item = hel_catalogue_find(c, word);
+	if (item != SIZE_MAX) {
+		add_candidate(x, item);
+		return HEL_OK;
+	}
+	if (!is_range(range, word, hel_catalogue_head_of(c)->items))
+		return hel_fail(HEL_EINVAL, "the catalogue has no item '%s'",
+				hel_is_text(word) ? hel_excerpt(excerpt, word) : "?");
+	for (size_t i = range[0]; i <= range[1]; i++)
+		add_candidate(x, i - 1);
+	return HEL_OK;
+}
+
+hel_status hel_selection_parse(hel_selection *out, const hel_catalogue *c, const char *text)
+{
+	hel_status st = HEL_OK;
+	hel_selection x = {0};
+	char *copy = NULL, *at;
+	TRY_ALLOC(x.bits, hel_alloc(hel_catalogue_head_of(c)->items / 8 + 1, 1));
+	TRY_ALLOC(copy, hel_strdup(text));
+	at = copy;
+	for (char *word; (word = strsep(&at, ","));)
+		if (*word)
+			TRY(add_word(&x, c, word));
+	if (!x.count)
+		FAIL(HEL_EINVAL, "no candidates are named");
+	*out = x;
+	x = (hel_selection){0};
+done:
+	hel_selection_clear(&x);
+	hel_free(copy);
+	return st;
+}
+
+void hel_selection_clear(hel_selection *x)
+{
+	hel_free(x->bits);
+	memset(x, 0, sizeof *x);
+}
+
+/* Blocks that hold any of them. */
+static size_t blocks_of(size_t *block, const hel_catalogue *c, const hel_selection *only, size_t n)
+{
+	const size_t most = hel_block_items(n), items = hel_catalogue_head_of(c)->items;
+	size_t count = 0;
+	for (size_t b = 0; b < hel_catalogue_blocks(c); b++) {
+		const size_t end = HEL_MIN((b + 1) * most, items);
+		size_t i = b * most;
+		while (i < end && !is_candidate(only, i))
+			i++;
+		if (i < end)
+			block[count++] = b;
+	}
+	return count;
+}
+
+/* --- the ranking ------------------------------------------------------------------------------ */
+
+typedef struct ranking {
+	hel_writer *w;
+	const hel_catalogue *c;
+	const hel_selection *only;
+	size_t n;
+	const char *before; /* the id that was written last */
+} ranking;
+
+/* How much of it the one before has, too; never part of a character's bytes matters, they are put
+ * together again. */
+static void write_id(ranking *r, const char *id)
+{
+	size_t shared = 0;
+	while (id[shared] && id[shared] == r->before[shared])
+		shared++;
+	const size_t rest = strlen(id + shared);
+	hel_write_u8(r->w, (uint8_t)shared);
+	hel_write_u8(r->w, (uint8_t)rest);
+	hel_write_bytes(r->w, id + shared, rest);
+	r->before = id;
+}
+
+static hel_status put_block(void *arg, size_t block, const hel_ct *scores)
+{
+	hel_status st = HEL_OK;
+	ranking *r = arg;
+	const size_t most = hel_block_items(r->n), first = block * most,
+		     count = HEL_MIN(most, hel_catalogue_head_of(r->c)->items - first);
+	uint8_t *bits = NULL;
+	TRY_ALLOC(bits, hel_alloc(hel_ranked_bytes(r->n), 1));
+	for (size_t i = 0; i < count; i++)
+		if (is_candidate(r->only, first + i))
+			bits[i / 8] |= (uint8_t)(1u << i % 8);
+	hel_write_bytes(r->w, bits, hel_ranked_bytes(r->n));
+	for (size_t i = 0; i < count; i++)
+		if (bits[i / 8] >> i % 8 & 1)
+			write_id(r, hel_catalogue_id(r->c, first + i));
+	hel_ct_write(r->w, scores);
+	st = r->w->status;
+done:
+	hel_free(bits);
+	return st;
+}
+
+static hel_status check(const hel_server *s, const hel_catalogue *c)
+{
+	const hel_manifest *m = hel_server_program(s)->manifest;
+	if (!m->items.any)
+		return hel_fail(HEL_EMODEL, "'%s' scores records one by one, not catalogues",
+				m->model);
+	return memcmp(hel_catalogue_head_of(c)->model, m->id, HEL_HASH_BYTES) == 0
+		   ? HEL_OK
+		   : hel_fail(HEL_EMODEL, "the catalogue belongs to another model");
+}
+
+/* The user's vector, and the constant where there is one. */
+static hel_status run_user(hel_ct *value[2], const hel_evaluation *e, hel_ct *const *in,
+			   hel_infer_times *times)
+{
+	const hel_program *p = hel_server_program(e->server);
+	const uint32_t op[2] = {p->items.vector, p->ops - 1};
+	return hel_ckks_run_many(value, op, 1 + p->manifest->items.common, e->server->loaded, e->ev,
+				 (const hel_ct *const *)in, times ? times->op : NULL);
+}
+
+hel_status hel_server_rank(hel_writer *w, const hel_evaluation *e, const hel_catalogue *c,
+			   const hel_selection *only, const void *query, size_t size,
+			   hel_infer_times *times, hel_progress *progress)
+{
+	hel_status st = HEL_OK;
+	const hel_manifest *m = hel_server_program(e->server)->manifest;
+	const size_t n = (size_t)1 << m->params.log_n;
+	hel_ct **in = NULL, *value[2] = {NULL, NULL};
+	size_t *block = NULL;
+	const double start = hel_clock();
+	TRY(check(e->server, c));
+	TRY_ALLOC(in, hel_alloc(m->inputs, sizeof *in));
+	TRY_ALLOC(block, hel_alloc(hel_catalogue_blocks(c), sizeof *block));
+	TRY(hel_server_read_query(in, e, e->ev, query, size));
+	const double read = hel_clock();
+	TRY(run_user(value, e, in, times));
+	if (hel_loaded_damaged(e->server->loaded))
+		FAIL(HEL_EHASH, "the file of weights was damaged while it was mapped");
+	const size_t blocks = blocks_of(block, c, only, n);
+	hel_container_begin(w, HEL_KIND_RANKING);
+	hel_write_bytes(w, m->id, sizeof m->id);
+	hel_write_bytes(w, e->keys->client, HEL_CLIENT_ID_BYTES);
+	hel_write_bytes(w, hel_catalogue_head_of(c)->id, HEL_HASH_BYTES);
+	hel_write_u32(w, (uint32_t)blocks);
+	ranking r = {w, c, only, n, ""};
+	TRY(hel_catalogue_apply(c, block, blocks, e->ev, value[0], value[1], put_block, &r,
+				progress));
+	const double evaluated = hel_clock();
+	TRY(hel_container_end(w));
+	if (times) {
+		times->read = read - start;
+		times->evaluate = evaluated - read;
+		times->write = hel_clock() - evaluated;
+	}
+done:
+	for (uint32_t i = 0; in && i < m->inputs; i++)
+		hel_ct_free(in[i]);
+	hel_free(in);
+	hel_free(block);
+	hel_ct_free(value[0]);
+	hel_ct_free(value[1]);
+	return st;
+}

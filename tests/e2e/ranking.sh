@@ -1,0 +1,126 @@
+#!/bin/sh
+# Catalogues: a model's public columns as items, one private user ranked against all of them, compared with the
+# model pair by pair; appending, candidates, bad input. ranking.sh HELRM SERVER
+. "$(dirname "$0")/lib.sh"
+
+field() { sed -n "s/.*\"$1\":\([-0-9.e]*\).*/\1/p" "$2"; }
+holds() { # NAME VALUE OPERATOR LIMIT
+	check "$1" "$2, expected $3 $4" awk "BEGIN { exit !(\"$2\" != \"\" && $2 $3 $4) }"
+}
+
+"$HELRM" synth --dataset movies --rows 6000 --out rows.csv >/dev/null || die "synth" "failed"
+# every film once; the title is nobody's column
+awk -F, 'NR == 1 { print "title,genres,item" } NR > 1 && !($2 in seen) { seen[$2]; print "\"Film, " $2 "\"," $3 "," $2 }' \
+	rows.csv >items.csv
+items=$(($(wc -l <items.csv) - 1))
+head -4 rows.csv >users.csv
+printf '{"item_columns": ["item", "genres"], "bottom": [8], "top": [8, 1]}\n' >towers.json
+printf '{"top": [16, 1], "embedding_dim": 8}\n' >dot.json
+awk -F, 'NR == 1 { print "user,age,timestamp" } NR == 2 { print $1 "," $4 "," $5 }' rows.csv >user.csv
+
+# --- networks: each split, encoded, ranked, compared pair by pair ------------------------------------
+network() { # NAME TRAIN_ARGUMENT ...
+	name=$1
+	shift
+	section "$name"
+	"$HELRM" train --dataset movies --data rows.csv --out "$name" "$@" >/dev/null 2>log/err ||
+		die "train $name" "$(cat log/err)"
+	json "compile $name" compile --model "$name" --public item,genres --data rows.csv --out "$name.c" || return
+	json "catalogue $name" catalogue --program "$name.c/program.helm" --items items.csv --out "$name.c/items.helm" ||
+		return
+	holds "$name: items" "$(field items log/out)" == "$items"
+	json "verify $name" verify --model "$name" --compiled "$name.c" --catalogue "$name.c/items.helm" --data users.csv ||
+		return
+	cp log/out "$name.json"
+	holds "$name: pairs" "$(field items "$name.json") * $(field rows "$name.json")" == "3 * $items"
+	holds "$name: bits" "$(field bits "$name.json")" ">=" 12
+	holds "$name: bits as predicted" "$(field bits "$name.json")" ">=" "$(field predicted_bits "$name.json") - 1.6"
+	holds "$name: tau" "$(field tau "$name.json")" ">=" .999
+	holds "$name: the first ten" "$(field top10_overlap "$name.json")" ">=" .9
+}
+network squares
+network towers --architecture two-tower --config towers.json
+network dot --architecture fm --config dot.json
+
+# --- step by step -------------------------------------------------------------------------------------
+section "files"
+c=towers.c
+works "keygen" keygen --manifest $c/manifest.helm --out keys
+works "encrypt" encrypt --manifest $c/manifest.helm --key keys/secret.key --input user.csv --out query.ct
+works "infer" infer --program $c/program.helm --catalogue $c/items.helm --keys keys/evaluation.keys --query query.ct --out all.ct
+works "decrypt" decrypt --manifest $c/manifest.helm --key keys/secret.key --input all.ct --top 10 --json
+cp log/out all.json
+awk -F, 'NR == FNR { if (FNR == 2) user = $0; next } FNR == 1 { print "user,age,timestamp,item,genres" }
+	FNR > 1 { n = split($0, cell, ","); print user "," cell[n] "," cell[n - 1] }' user.csv items.csv >pairs.csv
+"$HELRM" predict --model towers --input pairs.csv --json >clear.json
+# the ten best in the clear, id and logit, and what was decrypted
+python3 - all.json clear.json pairs.csv <<'P' >log/compared
+import csv, json, sys
+items = json.load(open(sys.argv[1]))["items"]
+clear = json.load(open(sys.argv[2]))["predictions"]
+ids = [row["item"] for row in csv.DictReader(open(sys.argv[3]))]
+logit = {i: p["logit"] for i, p in zip(ids, clear)}
+best = sorted(logit.values(), reverse=True)[:10]
+assert len(items) == 10 and all(a["logit"] >= b["logit"] for a, b in zip(items, items[1:]))
+assert all(abs(i["logit"] - logit[i["id"]]) < 2e-3 for i in items)
+assert all(abs(i["logit"] - b) < 4e-3 for i, b in zip(items, best))
+assert all(0 < i["probability"] < 1 for i in items)
+print("same")
+P
+check "ten best items are the model's" "$(cat log/compared)" grep -q same log/compared
+
+section "candidates"
+first=$(awk -F, 'NR == 2 { print $NF }' items.csv) third=$(awk -F, 'NR == 4 { print $NF }' items.csv)
+works "a list and a range" infer --program $c/program.helm --catalogue $c/items.helm --keys keys/evaluation.keys \
+	--query query.ct --candidates "$third,5..7,$first" --out few.ct
+json "decrypt them" decrypt --manifest $c/manifest.helm --key keys/secret.key --input few.ct
+holds "as many" "$(field ranked log/out)" == 5
+
+section "appending"
+head -100 items.csv >first.csv
+sed -n '1p;101,$p' items.csv >rest.csv
+works "the first" catalogue --program $c/program.helm --items first.csv --out part.helm
+works "the rest" catalogue --program $c/program.helm --items rest.csv --append part.helm --out whole.helm
+check "appended is the same as at once" "they differ" cmp -s whole.helm $c/items.helm
+empty_out
+rejects() { # NAME STATUS ARGUMENT ...
+	rejects_name=$1 rejects_status=$2
+	shift 2
+	run "$@"
+	refused "$rejects_name" "$rejects_status" "$1"
+}
+section "bad input"
+cat items.csv >twice.csv
+tail -1 items.csv >>twice.csv
+rejects "an id that is there twice" any catalogue --program $c/program.helm --items twice.csv --out out/x
+printf 'item\n7\n' >narrow.csv
+rejects "a column that is missing" any catalogue --program $c/program.helm --items narrow.csv --out out/x
+: >empty.csv
+rejects "no items" any catalogue --program $c/program.helm --items empty.csv --out out/x
+rejects "an ordinary program" any catalogue --program $c/manifest.helm --items items.csv --out out/x
+rejects "nothing is private" any compile --model towers --public user,item,genres,age,timestamp --out out/x
+rejects "nothing is public" any compile --model towers --public "" --out out/x
+rejects "no such column" any compile --model towers --public film --out out/x
+rejects "another program's catalogue" any infer --program $c/program.helm --catalogue squares.c/items.helm \
+	--keys keys/evaluation.keys --query query.ct --out out/x
+rejects "no catalogue" any infer --program $c/program.helm --keys keys/evaluation.keys --query query.ct --out out/x
+rejects "an unknown candidate" any infer --program $c/program.helm --catalogue $c/items.helm --keys keys/evaluation.keys \
+	--query query.ct --candidates nobody --out out/x
+cp $c/items.helm cut.helm
+size=$(wc -c <cut.helm)
+for at in 5 100 4000 70000 $((size - 9)); do
+	cp $c/items.helm bad.helm
+	printf '\377\252' | dd of=bad.helm bs=1 seek=$at conv=notrunc 2>/dev/null
+	rejects "a catalogue damaged at $at" any infer --program $c/program.helm --catalogue bad.helm \
+		--keys keys/evaluation.keys --query query.ct --out out/x
+done
+truncate -s $((size / 2)) cut.helm
+rejects "half a catalogue" any infer --program $c/program.helm --catalogue cut.helm --keys keys/evaluation.keys \
+	--query query.ct --out out/x
+for at in 90 300 3000; do
+	cp all.ct bad.ct
+	printf '\377\252' | dd of=bad.ct bs=1 seek=$at conv=notrunc 2>/dev/null
+	rejects "a ranking damaged at $at" any decrypt --manifest $c/manifest.helm --key keys/secret.key --input bad.ct
+done
+
+finish

@@ -68,6 +68,18 @@ hel_dlrm_config hel_dlrm_config_for(const hel_dataset *set)
 	return c;
 }
 
+hel_dlrm_config hel_dlrm_config_codesigned(const hel_dataset *set)
+{
+	hel_dlrm_config c = hel_dlrm_config_for(set);
+	if (set != hel_dataset_by_name("criteo"))
+		return c;
+	c.members = 4;
+	c.top[0] = 32;
+	c.plan.kind = (hel_embedding){.own = HEL_ALL_VALUES, .buckets = 8};
+	c.plan.max_onehot = 1024;
+	return c;
+}
+
 hel_split hel_dlrm_split(const hel_dlrm_config *c)
 {
 	return (hel_split){c->training.seed, c->training.test, c->training.validation};

@@ -61,6 +61,26 @@ static hel_status refuse_stream_options(const hel_args *args, const hel_dataset 
 	return HEL_OK;
 }
 
+/* Who says nothing of the network or its tables gets those that are co-designed with encryption. */
+static hel_status choose_config(hel_dlrm_config *c, const hel_args *args, const hel_dataset *set)
+{
+	static const char *const names[] = {"config",	 "architecture", "members",
+					    "embedding", "threshold",	 "max-onehot"};
+	hel_status st = HEL_OK;
+	const hel_dlrm_config best = hel_dlrm_config_codesigned(set);
+	bool said = false;
+	for (size_t i = 0; i < HEL_ARRAY_LEN(names); i++)
+		said |= hel_arg(args, names[i]) != NULL;
+	TRY(hel_cli_config(c, args, set));
+	if (!said) {
+		const uint64_t seed = c->training.seed;
+		*c = best;
+		c->training.seed = seed;
+	}
+done:
+	return st;
+}
+
 static hel_status run_train(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
@@ -71,7 +91,7 @@ static hel_status run_train(const hel_args *args, json_t *out)
 	size_t far;
 	hel_dlrm_config config;
 	TRY(hel_cli_dataset(&set, args, "heart"));
-	TRY(hel_cli_config(&config, args, set));
+	TRY(choose_config(&config, args, set));
 	if (!set->small) {
 		st = hel_cli_train_rows(args, out, set, &config);
 		goto done;
@@ -103,7 +123,8 @@ const hel_command hel_command_train = {
 	{HEL_DATASET_OPTION,
 	 HEL_DATA_OPTION,
 	 {"out", "DIR", "where the model goes", true, false},
-	 {"config", "FILE", "network and training (JSON); default: the co-designed one", false,
+	 {"config", "FILE",
+	  "network and training (JSON); without a word on either: the co-designed one", false,
 	  false},
 	 {"architecture", "NAME", HEL_ARCHITECTURE_NAMES " (default: the config's)", false, false},
 	 {"members", "M", "networks of M seeds, whose mean is the model (default 1)", false, false},

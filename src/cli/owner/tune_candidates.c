@@ -78,15 +78,7 @@ static void add_trial(hel_tuning *t, const char *network, const hel_dlrm_config 
 		snprintf(x->name, sizeof x->name, "%s; %s", network, t->plan[plan].name);
 }
 
-/* --no-rates, and no more entries than the base configuration allows. */
-static bool is_wanted(const hel_tuning *t, const hel_embedding_plan *p)
-{
-	const uint32_t most = t->base.plan.max_onehot;
-	return !(p->kind.buckets && hel_arg(t->args, "no-rates")) &&
-	       !(most && (!p->max_onehot || p->max_onehot > most));
-}
-
-static hel_status read_plans(hel_tuning *t, json_t *list, bool given)
+static hel_status read_plans(hel_tuning *t, json_t *list)
 {
 	hel_status st = HEL_OK;
 	const char *name;
@@ -95,8 +87,7 @@ static hel_status read_plans(hel_tuning *t, json_t *list, bool given)
 	json_object_foreach(list, name, changes)
 	{
 		TRY(change(&c, &t->base, name, changes));
-		if (given ? !(c.plan.kind.buckets && hel_arg(t->args, "no-rates"))
-			  : is_wanted(t, &c.plan))
+		if (!(c.plan.kind.buckets && hel_arg(t->args, "no-rates")))
 			add_plan(t, name, &c.plan);
 	}
 	if (!t->plans)
@@ -202,7 +193,7 @@ static hel_status read_all(hel_tuning *t, json_t *o, bool given)
 		FAIL(HEL_ELIMIT, "candidates: more than %d networks under plans", HEL_TUNE_MOST);
 	TRY_ALLOC(t->plan, hel_alloc(json_object_size(plans) + 1 + lines, sizeof *t->plan));
 	TRY_ALLOC(t->trial, hel_alloc(trials + lines, sizeof *t->trial));
-	TRY(read_plans(t, plans, given));
+	TRY(read_plans(t, plans));
 	TRY(read_networks(t, networks, given));
 	TRY(read_references(t, references));
 	TRY(read_members(t, json_object_get(o, "members")));

@@ -37,8 +37,10 @@ static hel_status add_part(hel_expression *e, int of, size_t width)
 	hel_status st = HEL_OK;
 	double *matrix;
 	if (width && e->rows > MOST_NUMBERS / width)
-		FAIL(HEL_ELIMIT, "a map of %zu values to %zu is too large to multiply out", width,
-		     e->rows);
+		FAIL(HEL_ELIMIT,
+		     "a map of %zu values to %zu is too large to multiply out (at most %zu "
+		     "numbers): make it narrower",
+		     width, e->rows, MOST_NUMBERS);
 	TRY_ALLOC(matrix, hel_alloc(e->rows * width, sizeof *matrix));
 	e->part[e->parts++] = (hel_map_part){of, width, matrix};
 done:

@@ -3,6 +3,8 @@
  * then the dense values.
  */
 #include "factorization.h"
+#include "normalisation.h"
+#include "sequential.h"
 #include <string.h>
 
 #define VECTORS "embedding_dict."

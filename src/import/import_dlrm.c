@@ -5,6 +5,7 @@
  * top layers take. What several readings explain, the owner is asked.
  */
 #include "importer.h"
+#include "sequential.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,6 +2,7 @@
  * linear.bias, mlp.mlp. There are no dense values.
  */
 #include "factorization.h"
+#include "sequential.h"
 #include <string.h>
 
 static const char *reason(const char *name)

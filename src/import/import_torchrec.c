@@ -3,6 +3,7 @@
  * dense one's last included.
  */
 #include "importer.h"
+#include "sequential.h"
 #include <string.h>
 
 #define TABLES "sparse_arch.embedding_bag_collection.embedding_bags."

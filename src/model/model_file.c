@@ -112,6 +112,27 @@ done:
 	return st;
 }
 
+bool hel_dlrm_is_fitted(const char *dir)
+{
+	char path[4096];
+	uint8_t *text = NULL;
+	size_t size;
+	hel_json *json = NULL;
+	bool fitted = false;
+	snprintf(path, sizeof path, "%s/model.json", dir);
+	if (hel_file_read(path, MODEL_TEXT_MAX, &text, &size) == HEL_OK &&
+	    hel_json_read(&json, text, size) == HEL_OK) {
+		const hel_json_value *root = hel_json_root(json);
+		const char *kind = hel_json_text(root, "polynomials");
+		fitted = hel_json_member(root, "helrm_model") &&
+			 hel_json_member(root, "approximation") &&
+			 !(kind && strcmp(kind, "trained") == 0);
+	}
+	hel_json_free(json);
+	hel_free(text);
+	return fitted;
+}
+
 void hel_dlrm_remove(const char *dir)
 {
 	char path[4096], previous[4096 + 16];
@@ -242,7 +263,7 @@ hel_status hel_dlrm_copy(hel_dlrm **out, const hel_dlrm *m)
 	copy = NULL;
 done:
 	hel_dlrm_free(copy);
-	free(text);
+	hel_free(text);
 	return st;
 }
 

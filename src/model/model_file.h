@@ -11,6 +11,8 @@ HEL_CHECKED hel_status hel_dlrm_copy(hel_dlrm **out, const hel_dlrm *m);
 /** A model as bytes, with its weights, and back: parts of models inside other files. */
 HEL_CHECKED hel_status hel_dlrm_write(hel_writer *w, const hel_dlrm *m);
 HEL_CHECKED hel_status hel_dlrm_read(hel_dlrm **out, const void *bytes, size_t size);
+/** Whether a model is there whose polynomials were fitted to it; reads no weights. */
+bool hel_dlrm_is_fitted(const char *dir);
 /** Removes a model's files, and its directory when nothing else is in there. */
 void hel_dlrm_remove(const char *dir);
 /** A model without weights (all zero); refuses more than `parameters` of them. */

@@ -175,12 +175,9 @@ done:
 static void remove_fitted(const char *directory, const char *opened)
 {
 	char path[PATH_MAX_BYTES];
-	hel_dlrm *m = NULL;
 	if (hel_owner_check_place(directory, opened) == HEL_OK &&
-	    path_of(path, directory, "model") == HEL_OK && hel_dlrm_load(&m, path) == HEL_OK &&
-	    m->approximation && !m->polynomials_trained)
+	    path_of(path, directory, "model") == HEL_OK && hel_dlrm_is_fitted(path))
 		hel_dlrm_remove(path);
-	hel_dlrm_free(m);
 }
 
 static hel_status write_file(const char *directory, const char *name, const hel_writer *w)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,21 @@ static const char *last_part(const char *path, size_t *size)
 	return last;
 }
 
+/* asprintf, which not every C library has. NULL without memory. */
+__attribute__((format(printf, 1, 2))) static char *text_of(const char *format, ...)
+{
+	va_list args, again;
+	va_start(args, format);
+	va_copy(again, args);
+	const int size = vsnprintf(NULL, 0, format, args);
+	char *text = size < 0 ? NULL : malloc((size_t)size + 1);
+	if (text)
+		vsnprintf(text, (size_t)size + 1, format, again);
+	va_end(again);
+	va_end(args);
+	return text;
+}
+
 /* To be freed; NULL when out of memory. */
 static char *directory_of(const char *path)
 {
@@ -187,11 +203,8 @@ hel_status hel_partial_open(hel_partial *p, const char *path, unsigned mode)
 	TRY_ALLOC(p->path, hel_strdup(path));
 	TRY_ALLOC(p->directory, directory_of(path));
 	sweep(p->directory, last, size, TAIL, false);
-	if (asprintf(&p->name, "%.*s%.*s.%ld" TAIL, (int)(last - path), path, (int)size, last,
-		     (long)getpid()) < 0) {
-		p->name = NULL;
-		FAIL(HEL_ENOMEM, "out of memory");
-	}
+	TRY_ALLOC(p->name, text_of("%.*s%.*s.%ld" TAIL, (int)(last - path), path, (int)size, last,
+				   (long)getpid()));
 	unlink(p->name); /* of a killed process with our number */
 	p->fd = open(p->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 		     (mode_t)mode & (exists ? info.st_mode : 0777));
@@ -259,10 +272,7 @@ hel_status hel_temporary_open(hel_temporary *t)
 	const char *set = getenv("TMPDIR"), *under = set && *set ? set : "/tmp";
 	*t = (hel_temporary){.lock = -1};
 	sweep(under, "helrm", 5, ".", true);
-	if (asprintf(&t->directory, "%s/helrm.%ld.XXXXXX", under, (long)getpid()) < 0) {
-		t->directory = NULL;
-		FAIL(HEL_ENOMEM, "out of memory");
-	}
+	TRY_ALLOC(t->directory, text_of("%s/helrm.%ld.XXXXXX", under, (long)getpid()));
 	if (!mkdtemp(t->directory)) {
 		const int why = errno;
 		free(t->directory);
@@ -274,10 +284,7 @@ hel_status hel_temporary_open(hel_temporary *t)
 	t->lock = open(t->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (t->lock >= 0)
 		flock(t->lock, LOCK_EX | LOCK_NB);
-	if (asprintf(&t->file, "%s/file", t->directory) < 0) {
-		t->file = NULL;
-		FAIL(HEL_ENOMEM, "out of memory");
-	}
+	TRY_ALLOC(t->file, text_of("%s/file", t->directory));
 	hel_temporary_list(t->file);
 done:
 	if (st != HEL_OK)

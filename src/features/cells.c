@@ -2,6 +2,7 @@
 #include "cells.h"
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 #define COUNT_MAX 1e15 /* of a whole number: beyond, doubles skip some */
 #define NUMBER_MAX 64  /* bytes of a number: longer than any that is meant */
@@ -489,7 +490,11 @@ static bool add_piece(bag_cell *b, hel_cell piece)
 	if (is_missing(b->set, piece))
 		return true;
 	if (b->c->bag.weighted) {
-		const char *colon = memrchr(piece.at, ':', piece.size);
+		const char *colon = piece.at + piece.size; /* the last one */
+		while (colon > piece.at && *--colon != ':')
+			;
+		if (!piece.size || *colon != ':')
+			colon = NULL;
 		const hel_cell tail =
 		    colon ? hel_cell_of(colon + 1, (size_t)(piece.at + piece.size - colon) - 1)
 			  : (hel_cell){0};

@@ -25,6 +25,7 @@ const help = {
   EDATA: "The record cannot be read. Nothing was sent.",
   network: "The connection broke, and did not come back. What was sent is kept: try again to go on.",
   aborted: "Stopped. What was sent is kept for an hour; start again to go on.",
+  no_model: "The server has no model in service. Reload the page in a moment.",
   ESECURITY: "The server asks for parameters that are not secure. It was refused.",
 };
 const explain = (e) => !(e instanceof HelrmError) ? String(e) : e.code === "aborted" ? help.aborted
@@ -51,37 +52,72 @@ function numberField(column, id) {
   return [element("input", { id, name: column.name, type: "number", step: column.whole ? "1" : "any", inputmode: "decimal", "aria-describedby": `${id}-hint`,
     placeholder: "missing", autocomplete: "off" }), hint];
 }
+// what a list of choices holds, and from where on one types with suggestions
+const CHOICES = 100, TICKS = 60, SUGGESTIONS = 5000, MANY_COLUMNS = 24;
+
+function textField(column, id, hint) {
+  const listed = Array.isArray(column.values) && column.kind === "category" && column.values.length <= SUGGESTIONS;
+  return [element("input", { id, name: column.name, placeholder: "missing", autocomplete: "off", spellcheck: "false", "aria-describedby": `${id}-hint`,
+    list: listed && `${id}-list`, inputmode: column.values === "ids" && column.kind === "category" && "numeric" }),
+  hint, listed ? [element("datalist", { id: `${id}-list` }, ...column.values.map((value) => element("option", { value })))] : []];
+}
 function categoryField(column, id) {
-  if (!Array.isArray(column.values) || column.values.length > 500 || column.kind === "bag") {
-    const hint = column.kind === "bag"
-      ? `up to ${column.limit} values${column.separator ? `, separated by ${column.separator}` : ", as [\"a\", \"b\"]"}${column.weighted ? ", each VALUE:WEIGHT" : ""}`
-      : column.values === "ids" ? "a whole number" : "a text";
-    return [element("input", { id, name: column.name, placeholder: "missing", autocomplete: "off", spellcheck: "false", "aria-describedby": `${id}-hint` }), hint];
-  }
+  if (column.values === "ids") return textField(column, id, "a whole number");
+  if (!Array.isArray(column.values)) return textField(column, id, "a text, as in the data");
+  if (column.values.length > CHOICES) return textField(column, id, `one of ${column.values.length} values`);
   return [element("select", { id, name: column.name, "aria-describedby": `${id}-hint` }, element("option", { value: "" }, "missing"),
     ...column.values.map((value) => element("option", { value }, value))), `${column.values.length} categories`];
 }
+const ticked = (column) => column.kind === "bag" && Array.isArray(column.values) && !column.weighted && column.values.length <= TICKS;
+function bagField(column, id) {
+  if (ticked(column))
+    return [element("div", { id, class: "ticks" }, ...column.values.map((value) => element("label", {}, element("input", { type: "checkbox", name: column.name, value }), value))),
+      `up to ${column.limit} of ${column.values.length}`];
+  const form = column.weighted ? "VALUE:WEIGHT" : "values";
+  return textField(column, id, column.separator ? `up to ${column.limit} ${form}, separated by ${column.separator === " " ? "blanks" : column.separator}`
+    : `up to ${column.limit}, as ${column.weighted ? '{"a": 2}' : '["a", "b"]'}`);
+}
+const fieldOf = { number: numberField, category: categoryField, bag: bagField };
+const field = (i) => $(`column-${i}`);
+
 function drawForm() {
-  $("columns").replaceChildren(...client.columns.map((column, i) => {
-    const id = `column-${i}`, [field, hint] = column.kind === "number" ? numberField(column, id) : categoryField(column, id);
-    return element("div", {}, element("label", { for: id }, column.name), field, element("p", { class: "hint", id: `${id}-hint` }, hint));
+  const { columns } = client;
+  $("columns").replaceChildren(...columns.map((column, i) => {
+    const id = `column-${i}`, [made, hint, more = []] = fieldOf[column.kind](column, id), about = element("p", { class: "hint", id: `${id}-hint` }, hint);
+    return ticked(column) ? element("fieldset", { class: "wide", "aria-describedby": `${id}-hint` }, element("legend", {}, column.name), made, about)
+      : element("div", {}, element("label", { for: id }, column.name), made, about, ...more);
   }));
+  $("find-row").hidden = columns.length <= MANY_COLUMNS;
+  $("find").value = "";
+  find();
+  $("record-about").textContent = `${columns.length} columns. What you leave empty counts as missing.`;
   $("record-empty").hidden = true;
   $("record").hidden = false;
 }
-const field = (i) => $(`column-${i}`);
-
-function record() {
-  return Object.fromEntries(client.columns.map((column, i) => {
-    const text = field(i).value.trim();
-    if (column.kind === "number" && field(i).validity.badInput) throw new HelrmError("EDATA", `${column.name} is no number`);
-    if (text === "") return [column.name, null];
-    if (column.kind === "bag" && !column.separator) {
-      try { return [column.name, JSON.parse(text)]; } catch { throw new HelrmError("EDATA", `${column.name} is no list`); }
-    }
-    return [column.name, column.kind === "number" ? Number(text) : text];
-  }));
+/** Shows the columns whose names have what is looked for. */
+function find() {
+  const wanted = $("find").value.trim().toLowerCase(), rows = [...$("columns").children];
+  client?.columns.forEach(({ name }, i) => { rows[i].hidden = !name.toLowerCase().includes(wanted); });
 }
+function closeForm() {
+  $("record").hidden = $("score").hidden = $("bytes").hidden = true;
+  $("record-empty").hidden = $("score-empty").hidden = false;
+}
+
+function valueOf(column, i) {
+  if (ticked(column)) {
+    const values = [...field(i).querySelectorAll(":checked")].map((box) => box.value);
+    return values.length ? values : null;
+  }
+  const text = field(i).value.trim();
+  if (column.kind === "number" && field(i).validity.badInput) throw new HelrmError("EDATA", `${column.name} is no number`);
+  if (text === "") return null;
+  if (column.kind === "bag" && !column.separator) {
+    try { return JSON.parse(text); } catch { throw new HelrmError("EDATA", `${column.name} is no list`); }
+  }
+  return column.kind === "number" ? Number(text) : text;
+}
+const record = () => Object.fromEntries(client.columns.map((column, i) => [column.name, valueOf(column, i)]));
 function fill() {
   client.columns.forEach((column, i) => {
     if (column.kind === "number" && column.mean !== undefined) field(i).value = column.whole ? Math.round(column.mean) : rounded(column.mean);
@@ -120,6 +156,7 @@ async function start(event) {
     const manifest = await fetchManifest(server, name, { signal: stop.signal, count });
     await client?.close();
     client = undefined;
+    closeForm();
     const opened = await open(manifest, { pin, secret: passphrase ? { passphrase } : undefined });
     client = opened;
     if (passphrase) localStorage.setItem(`pin ${name}`, opened.pin); // as helrm query: pinned on first use
@@ -185,6 +222,7 @@ async function begin() {
   $("open").addEventListener("submit", start);
   $("record").addEventListener("submit", ask);
   $("fill").addEventListener("click", fill);
+  $("find").addEventListener("input", find);
   $("stop").addEventListener("click", () => stop?.abort());
   $("forget").addEventListener("click", forget);
   try {

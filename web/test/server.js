@@ -17,34 +17,39 @@ function certify(at) {
   return { key, cert };
 }
 
-/** Trains on synthetic rows, compiles and serves; with tls by HTTPS. */
-export async function serve(flags = [], { tls = false } = {}) {
+const ROWS = { heart: 303, movies: 2000 };
+
+/** Trains on synthetic rows of data sets, compiles and serves; with tls by HTTPS. */
+export async function serve(flags = [], { tls = false, datasets = ["heart"] } = {}) {
   const at = mkdtempSync(join(tmpdir(), "helrm-web-")), paths = tls ? certify(at) : null;
   mkdirSync(join(at, "models"));
-  run("synth", "--out", join(at, "rows.csv"), "--rows", "303", "--seed", "7");
-  run("train", "--data", join(at, "rows.csv"), "--out", join(at, "model"));
-  run("compile", "--model", join(at, "model"), "--out", join(at, "models/heart"));
+  for (const name of datasets) {
+    const rows = join(at, `${name}.csv`), model = join(at, name);
+    run("synth", "--dataset", name, "--out", rows, "--rows", String(ROWS[name]), "--seed", "7");
+    run("train", "--dataset", name, "--data", rows, "--out", model);
+    run("compile", "--model", model, "--out", join(at, "models", name));
+  }
   let log = "";
   const child = spawn(helrm, ["serve", "--listen", "127.0.0.1:0", "--models", join(at, "models"), "--data", join(at, "data"),
     "--opens-per-minute", "1000", ...(tls ? ["--tls-cert", paths.cert, "--tls-key", paths.key] : []), ...flags], { stdio: ["ignore", "pipe", "pipe"] });
   child.stdout.on("data", (d) => (log += d));
   child.stderr.on("data", (d) => (log += d));
   const port = await new Promise((found, failed) => {
-    child.on("exit", () => failed(new Error("the server ended: " + log)));
-    const look = setInterval(() => {
-      const said = /"port": ?(\d+)/.exec(log) ?? /127\.0\.0\.1:(\d+)/.exec(log);
-      if (said && Number(said[1])) (clearInterval(look), found(Number(said[1])));
+    child.on("exit", () => (clearInterval(look), failed(new Error("the server ended: " + log))));
+    const look = setInterval(() => { // it listens before its models are there
+      const said = /"port": ?(\d+)/.exec(log);
+      if (said && (log.match(/"model_loaded"/g) ?? []).length >= datasets.length) (clearInterval(look), found(Number(said[1])));
     }, 50);
   });
   return {
     at, port, url: `${tls ? "https" : "http"}://127.0.0.1:${port}`,
     tls: tls ? { key: readFileSync(paths.key), cert: readFileSync(paths.cert) } : undefined, log: () => log,
-    /** Row n of the data, as a record of columns, and its clear score. */
-    record(n) {
-      const cells = readFileSync(join(at, "rows.csv"), "utf8").split("\n")[n].split(","), one = join(at, "one.csv");
-      writeFileSync(one, cells.join(",") + "\n");
-      const clear = JSON.parse(run("predict", "--model", join(at, "model"), "--input", one, "--json"));
-      const names = ["age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang", "oldpeak", "slope", "ca", "thal"];
+    /** Row n of the data, as a record of columns, and its clear score; also left as a file. */
+    record(n, dataset = "heart") {
+      const lines = readFileSync(join(at, `${dataset}.csv`), "utf8").split("\n"), headed = dataset !== "heart", one = join(at, "one.csv");
+      const names = headed ? lines[0].split(",") : ["age", "sex", "cp", "trestbps", "chol", "fbs", "restecg", "thalach", "exang", "oldpeak", "slope", "ca", "thal"];
+      writeFileSync(one, (headed ? lines[0] + "\n" : "") + lines[n] + "\n");
+      const clear = JSON.parse(run("predict", "--model", join(at, dataset), "--input", one, "--json")), cells = lines[n].split(",");
       return { record: Object.fromEntries(names.map((name, i) => [name, cells[i] === "?" ? null : cells[i]])), clear: clear.predictions[0] };
     },
     stop: () => new Promise((stopped) => {

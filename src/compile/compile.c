@@ -201,7 +201,7 @@ static hel_status run_scaled(hel_program **p, hel_compile_report *report, search
 	bool scaled;
 	TRY(hel_choose_scales(&scaled, &found->best, *p, precision,
 			      wanted_bits(o->bits) - HEL_BITS_SHORT, m->spread / m->unit,
-			      o->max_key_bytes, o->machine));
+			      o->max_key_bytes, o->digits_rank, o->machine));
 	if (scaled)
 		TRY(draft_again(p, report, found, o));
 	st = o->max_memory_bytes && report->memory_bytes > o->max_memory_bytes
@@ -373,6 +373,25 @@ static hel_progress_span one_more(hel_progress *progress, unsigned number)
 				   1 - pow(1 - NEXT_SHARE, number + 1));
 }
 
+/* The best choice, after as many better ones as are to be left. */
+static hel_status search_ranked(search *found, hel_compile_report *report,
+				const hel_compile_options *options, search_options *so)
+{
+	hel_status st = HEL_OK;
+	so->floor = 0;
+	TRY(hel_search(found, so));
+	for (unsigned i = 0; i < options->plan_rank && found->best.plan; i++) {
+		so->floor = found->best.plan->value;
+		start_over(found, report);
+		TRY(hel_search(found, so));
+		if (!found->best.plan)
+			FAIL(HEL_EUNSUPPORTED, "there are %u plans, %u are to be left", i + 1,
+			     options->plan_rank);
+	}
+done:
+	return st;
+}
+
 /* The best program within the limits, for which the objective is raised; *out stays NULL when
  * nothing fits. */
 static hel_status compile_with(hel_program **out, hel_compile_report *report,
@@ -387,7 +406,7 @@ static hel_status compile_with(hel_program **out, hel_compile_report *report,
 		bool over = false;
 		const hel_progress_span all = one_more(so->progress, tries++);
 		const hel_progress_span this = hel_progress_within(so->progress, 0, PLANNING_SHARE);
-		TRY(hel_search(&found, so));
+		TRY(search_ranked(&found, report, options, so));
 		hel_progress_leave(so->progress, this);
 		if (!found.best.plan)
 			goto done;

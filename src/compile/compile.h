@@ -47,7 +47,10 @@ typedef struct hel_compile_options {
 	hel_status (*widen)(void *arg, bool *more);
 	void *widen_arg;
 	const hel_cost_model *machine; /* to be fast on; NULL: the default of this backend */
-	hel_progress *progress;	       /* a step for each way tried; may be NULL */
+	/* The so-many-th best plan of all rings and ways, digits of all that are precise enough, in
+	 * place of the best: what choices are measured against. */
+	unsigned plan_rank, digits_rank;
+	hel_progress *progress; /* a step for each way tried; may be NULL */
 } hel_compile_options;
 
 /** So many bits less than were wanted are still enough. */
@@ -67,7 +70,8 @@ typedef struct hel_compile_report {
 /** The model's graph stage by stage (stages.h), or as one squaring (one_squaring.h) where that is
  * all it is. Chooses ring, moduli, packing and keys by estimated time, then checks the program
  * against the model on random records in the clear.
- *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, the levels they need, what to change.
+ *  @retval HEL_EUNSUPPORTED nothing fits, names the layers, the levels they need, what to change;
+ * or there are fewer plans or digits than a rank asks for.
  *  @retval HEL_ELIMIT no plan was found within the limits, or too few bits are right; names the
  *  closest.
  *  @retval HEL_ERANGE values outgrow the modulus, see hel_dry_run. */

@@ -38,9 +38,11 @@ static hel_status keys_fit(bool *fit, const hel_program *p, const hel_params *pa
 	return st;
 }
 
-/* The first of the ways that has enough bits and whose keys fit becomes c's. */
+/* The first of the ways that has enough bits and whose keys fit becomes c's, after `rank` others.
+ */
 static hel_status take_first(bool *changed, choice *c, const hel_program *p, const hel_digits *way,
-			     const double *has, size_t ways, double enough, size_t max_key_bytes)
+			     const double *has, size_t ways, double enough, size_t max_key_bytes,
+			     unsigned rank)
 {
 	hel_status st = HEL_OK;
 	hel_params *params = NULL;
@@ -48,6 +50,10 @@ static hel_status take_first(bool *changed, choice *c, const hel_program *p, con
 	for (size_t i = 0; i < ways && !fit; i++) {
 		if (!(has[i] >= enough))
 			continue;
+		if (rank) {
+			rank--;
+			continue;
+		}
 		if (same(&way[i].spec, &c->params->spec))
 			break;
 		hel_params_free(params);
@@ -68,21 +74,24 @@ done:
 
 hel_status hel_choose_scales(bool *changed, choice *c, const hel_program *p,
 			     const hel_precision *precision, double bits, double spread,
-			     size_t max_key_bytes, const hel_cost_model *machine)
+			     size_t max_key_bytes, unsigned rank, const hel_cost_model *machine)
 {
 	hel_status st = HEL_OK;
 	const hel_params_spec planned = c->params->spec;
 	hel_digits *way = NULL;
 	hel_params *params = NULL;
 	double has[HEL_DIGIT_WAYS], most = -INFINITY;
-	size_t tried = 0;
+	size_t tried = 0, enough = 0;
 	bool fit = false;
 	*changed = false;
-	if (planned.runs || planned.primes_per_level != 1 || planned.base)
+	if (planned.runs || planned.primes_per_level != 1 || planned.base) {
+		if (rank)
+			FAIL(HEL_EUNSUPPORTED, "scales and digits of this ring are not chosen");
 		goto done;
+	}
 	TRY_ALLOC(way, hel_alloc(HEL_DIGIT_WAYS, sizeof *way));
 	const size_t ways = hel_digits_list(way, &planned, machine);
-	for (; tried < ways && most < bits; tried++) {
+	for (; tried < ways && enough <= rank; tried++) {
 		has[tried] = -INFINITY;
 		TRY(try_params(&params, &way[tried].spec));
 		if (params)
@@ -90,14 +99,18 @@ hel_status hel_choose_scales(bool *changed, choice *c, const hel_program *p,
 		if (has[tried] >= bits) { /* sizes take longer */
 			TRY(keys_fit(&fit, p, params, max_key_bytes));
 			has[tried] = fit ? has[tried] : -INFINITY;
+			enough += fit;
 		}
 		most = fmax(most, has[tried]);
 		hel_params_free(params);
 		params = NULL;
 	}
+	if (rank && enough <= rank)
+		FAIL(HEL_EUNSUPPORTED,
+		     "%zu digits and scales are precise enough, %u are to be left", enough, rank);
 	if (isfinite(most))
 		TRY(take_first(changed, c, p, way, has, tried, most >= bits ? bits : most - NEARLY,
-			       max_key_bytes));
+			       max_key_bytes, rank));
 done:
 	hel_free(way);
 	hel_params_free(params);

@@ -192,6 +192,7 @@ static double upload_share(const choice *best, const hel_objective *objective)
 /* Takes over what is better than the best. */
 static bool keep_best(search *found, ways_job *j)
 {
+	const double floor = j->options->floor;
 	choice *best = &found->best;
 	bool fits = false;
 	for (size_t i = 0; i < WAYS; i++) {
@@ -202,7 +203,8 @@ static bool keep_best(search *found, ways_job *j)
 				found->seen[found->count++] = (hel_alternative){
 				    c->way, c->params->spec, c->plan->value, c->plan->inputs};
 		}
-		if (c->plan && (!best->plan || c->plan->value < best->plan->value)) {
+		if (c->plan && c->plan->value > floor &&
+		    (!best->plan || c->plan->value < best->plan->value)) {
 			hel_choice_clear(best);
 			*best = *c;
 			*c = (choice){0};

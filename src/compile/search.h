@@ -27,6 +27,7 @@ typedef struct search_options {
 	bool one_hot; /* no other codings than there must be */
 	bool no_monomials, no_fusion;
 	const hel_coding *coding; /* per table; HEL_CODINGS: what is best; NULL: for all */
+	double floor;		  /* plans worth no more are left: others are wanted */
 	double unit;		  /* of the result, see hel_way */
 	const hel_complex *turn;  /* the same */
 	double spread;		  /* of logits: what bits are relative to */

@@ -195,6 +195,12 @@ static hel_status read_option(hel_compile_wishes *w, const hel_recommender *r, c
 	} else if ((v = value_of(option, "max-log-n"))) {
 		TRY(whole_of(&n, "max-log-n", v, 12, 17));
 		o->max_log_n = (unsigned)n;
+	} else if ((v = value_of(option, "plan-rank"))) {
+		TRY(whole_of(&n, "plan-rank", v, 0, 1000));
+		o->plan_rank = (unsigned)n;
+	} else if ((v = value_of(option, "digits-rank"))) {
+		TRY(whole_of(&n, "digits-rank", v, 0, 1000));
+		o->digits_rank = (unsigned)n;
 	} else if ((v = value_of(option, "batch"))) {
 		TRY(whole_of(batch, "batch", v, 1, 1 << HEL_MAX_LOG_BATCH));
 		if (*batch & (*batch - 1))

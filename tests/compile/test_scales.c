@@ -60,7 +60,7 @@ static void test_wishes(void **state)
 		choice c = {.params = NULL};
 		bool changed;
 		assert_ok(hel_params_new(&c.params, &planned));
-		assert_ok(hel_choose_scales(&changed, &c, p, &precision, wish, spread, 0,
+		assert_ok(hel_choose_scales(&changed, &c, p, &precision, wish, spread, 0, 0,
 					    hel_cost_model_default()));
 		const hel_params_spec *s = &c.params->spec;
 		size_t i = 0, first = 0;
@@ -76,6 +76,17 @@ static void test_wishes(void **state)
 			price = way[i].seconds;
 		}
 		scales |= 1u << s->scale_bits;
+		hel_params_free(c.params);
+		/* with the cheapest left: the next that is precise enough */
+		size_t next = first + 1;
+		while (next < ways && !(has[next] >= wish))
+			next++;
+		assert_ok(hel_params_new(&c.params, &planned));
+		const hel_status st = hel_choose_scales(&changed, &c, p, &precision, wish, spread,
+							0, 1, hel_cost_model_default());
+		assert_int_equal(st, wish <= most && next < ways ? HEL_OK : HEL_EUNSUPPORTED);
+		if (st == HEL_OK)
+			assert_memory_equal(&way[next].spec, &c.params->spec, sizeof *s);
 		hel_params_free(c.params);
 	}
 	assert_more(__builtin_popcount(scales), 1);

@@ -248,6 +248,11 @@ const hel_command hel_command_compile = {
 	  false, false},
 	 {"no-monomials", NULL, "do not ask the client for products of features", false, false},
 	 {"no-fusion", NULL, "keep embeddings and first top layer apart", false, false},
+	 {"plan-rank", "N", "leave the N best plans of all rings and ways: for bench/regret", false,
+	  false},
+	 {"digits-rank", "N",
+	  "leave the N cheapest scales and digits that are precise enough: for bench/regret", false,
+	  false},
 	 HEL_CALIBRATION_OPTION},
     .run = run_compile,
 };

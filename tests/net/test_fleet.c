@@ -455,7 +455,7 @@ static void test_audit(void **state)
 
 static hel_claim claim_for(const char *token, const char *id)
 {
-	hel_claim c = {.hash = {7}, .now = hel_store_clock(server[0]) + 1};
+	hel_claim c = {.hash = {7}, .generation = 1, .now = hel_store_clock(server[0]) + 1};
 	size_t size;
 	snprintf(c.id, sizeof c.id, "%s", id);
 	snprintf(c.customer, sizeof c.customer, "clinic");

@@ -167,8 +167,10 @@ void hel_authorize(hel_request *r)
 	} else if (r->route->session) {
 		const char *header = hel_request_header(r, MHD_HTTP_HEADER_AUTHORIZATION);
 		const bool bearer = header && strncasecmp(header, "Bearer ", 7) == 0;
-		const hel_status st =
-		    bearer ? hel_store_find(&r->keys, s->store, header + 7) : HEL_EDENIED;
+		const hel_status st = !bearer ? HEL_EDENIED
+				      : r->route->claims
+					  ? hel_store_find_here(&r->keys, s->store, header + 7)
+					  : hel_store_find(&r->keys, s->store, header + 7);
 		if (st == HEL_EDENIED) {
 			refuse_guess(r, "session", "no session has this token");
 		} else if (st != HEL_OK) {

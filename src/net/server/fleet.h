@@ -16,6 +16,7 @@ typedef struct hel_claim {
 	uint8_t session[HEL_SESSION_ID_BYTES];
 	char id[33], model[65], customer[64];
 	uint8_t hash[HEL_HASH_BYTES]; /* of the query */
+	uint64_t generation;	      /* of the key set here */
 	uint64_t fence;		      /* counts who had it: a server with an older one has not */
 	uint64_t per_minute;	      /* of the customer, all servers together; 0: no limit */
 	double now, retry; /* seconds of the store's clock; until it may be tried again */

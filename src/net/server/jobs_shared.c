@@ -22,7 +22,15 @@ hel_status hel_jobs_claim(bool *mine, hel_queue *q, hel_job *job, const hel_subm
 	snprintf(c.model, sizeof c.model, "%s", s->model->name);
 	snprintf(c.customer, sizeof c.customer, "%s", s->customer);
 	c.per_minute = s->per_minute;
-	const hel_status st = q->fleet->call->job_begin(mine, &c, q->fleet);
+	c.generation = s->keys->generation;
+	hel_status st = q->fleet->call->job_begin(mine, &c, q->fleet);
+	if (st == HEL_EDENIED) { /* what is known of the session here is old */
+		hel_keyset *now = NULL;
+		st = hel_store_find_id(&now, q->store, job->owner);
+		hel_keyset_release(q->store, now);
+		if (st == HEL_OK)
+			st = hel_fail(HEL_EBUSY, "the session has just begun anew; ask again");
+	}
 	*retry = c.retry;
 	job->fence = st == HEL_OK && *mine ? c.fence : 0;
 	return st;

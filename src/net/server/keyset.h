@@ -72,6 +72,9 @@ HEL_CHECKED hel_status hel_store_create(hel_keyset **out, char *token, hel_store
 /** The key set a token gives access to, counted.
  *  @retval HEL_EDENIED it gives none; in the same time. @retval HEL_EBUSY nobody can tell now. */
 HEL_CHECKED hel_status hel_store_find(hel_keyset **out, hel_store *s, const char *token);
+/** The same, for those who ask the fleet themselves before anything depends on it: a key set that
+ * is complete here is not asked for. */
+HEL_CHECKED hel_status hel_store_find_here(hel_keyset **out, hel_store *s, const char *token);
 void hel_keyset_hold(hel_store *s, hel_keyset *k);
 void hel_keyset_release(hel_store *s, hel_keyset *k);
 /** Where the upload stands. *lost (may be NULL): it was complete once, and its files were damaged.

@@ -13,6 +13,7 @@ typedef struct hel_route {
 	const char *method, *path; /* {} stands for one segment; GET answers HEAD, too */
 	bool open;		   /* answered without API key or client certificate */
 	bool session;		   /* needs a session's token */
+	bool claims;		   /* asks the fleet whether the session still is */
 	/* The head is there: answers already, or sets `most`, the bytes of body it takes. */
 	void (*begin)(hel_request *r);
 	/* Takes a piece of the body; NULL: collected in `body`. */

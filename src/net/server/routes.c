@@ -9,6 +9,7 @@ const hel_route hel_routes[] = {
     {.method = "POST",
      .path = "/v1/models/{name}/queries",
      .session = true,
+     .claims = true,
      .begin = hel_query_begin,
      .end = hel_query_end,
      .resume = hel_job_resume},

@@ -16,7 +16,20 @@ static hel_status find_here(hel_keyset **out, hel_store *s, const uint8_t *id)
 	return HEL_OK;
 }
 
-hel_status hel_store_find(hel_keyset **out, hel_store *s, const char *token)
+static hel_status find(hel_keyset **out, hel_store *s, const uint8_t *id, bool here)
+{
+	hel_status st = s->fleet && !here ? HEL_OK : find_here(out, s, id);
+	if (!s->fleet || st != HEL_OK)
+		return st;
+	uint64_t have;
+	if (*out && hel_keyset_progress(s, *out, &have, NULL) == HEL_KEYSET_READY)
+		return HEL_OK;
+	hel_keyset_release(s, *out);
+	*out = NULL;
+	return hel_shared_find(out, s, id);
+}
+
+static hel_status find_by_token(hel_keyset **out, hel_store *s, const char *token, bool here)
 {
 	hel_status st = HEL_OK;
 	uint8_t secret[HEL_TOKEN_BYTES], proof[HEL_HASH_BYTES];
@@ -28,7 +41,7 @@ hel_status hel_store_find(hel_keyset **out, hel_store *s, const char *token)
 	    size != sizeof secret)
 		return hel_fail(HEL_EDENIED, "no token");
 	hel_hash(proof, secret + HEL_SESSION_ID_BYTES, sizeof secret - HEL_SESSION_ID_BYTES);
-	TRY(s->fleet ? hel_shared_find(&k, s, secret) : find_here(&k, s, secret));
+	TRY(find(&k, s, secret, here));
 	/* compared in any case, so that time does not tell which ids exist */
 	if (sodium_memcmp(k ? k->proof : nobody, proof, HEL_HASH_BYTES) != 0)
 		FAIL(HEL_EDENIED, "no session has this token");
@@ -38,6 +51,16 @@ done:
 	hel_keyset_release(s, k);
 	hel_wipe(secret, sizeof secret);
 	return st;
+}
+
+hel_status hel_store_find(hel_keyset **out, hel_store *s, const char *token)
+{
+	return find_by_token(out, s, token, false);
+}
+
+hel_status hel_store_find_here(hel_keyset **out, hel_store *s, const char *token)
+{
+	return find_by_token(out, s, token, true);
 }
 
 hel_status hel_store_remove(hel_store *s, hel_keyset *k)

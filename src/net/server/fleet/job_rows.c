@@ -57,11 +57,16 @@ static hel_status insert(hel_pg_tx *t, claiming *g, bool *new)
 	hel_pg_text(&v, g->c->model);
 	hel_pg_text(&v, g->c->customer);
 	hel_pg_real(&v, g->c->now);
+	hel_pg_integer(&v, (int64_t)g->c->generation);
 	TRY(hel_pg_query(
 	    &r, t,
-	    "INSERT INTO helrm_job AS j (session, id, server, fence, hash, model, customer, opened)"
-	    " SELECT s.id, $2, $3, 1, $4, $5, $6, $7 FROM helrm_session s WHERE s.id = $1"
-	    " AND s.removed = 0 AND s.ready = 1 ON CONFLICT (session, id) DO UPDATE SET"
+	    /* a claim that is lost when PostgreSQL crashes is one that nobody was promised */
+	    "WITH lazy AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))"
+	    " INSERT INTO helrm_job AS j (session, id, server, fence, hash, model, customer, "
+	    "opened)"
+	    " SELECT s.id, $2, $3, 1, $4, $5, $6, $7 FROM helrm_session s, lazy WHERE s.id = $1"
+	    " AND s.removed = 0 AND s.ready = 1 AND s.generation = $8 ON CONFLICT (session, id) DO "
+	    "UPDATE SET"
 	    " server = excluded.server, fence = j.fence + 1, state = 0, opened = excluded.opened"
 	    " WHERE j.hash = excluded.hash AND (j.server = excluded.server OR"
 	    " (j.state = 1 AND j.result = '') OR (j.state = 0 AND NOT EXISTS (SELECT 1 FROM"

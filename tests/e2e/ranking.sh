@@ -82,6 +82,52 @@ sed -n '1p;101,$p' items.csv >rest.csv
 works "the first" catalogue --program $c/program.helm --items first.csv --out part.helm
 works "the rest" catalogue --program $c/program.helm --items rest.csv --append part.helm --out whole.helm
 check "appended is the same as at once" "they differ" cmp -s whole.helm $c/items.helm
+section "in service"
+mkdir -p models/films data
+cp $c/program.helm models/films/
+cp part.helm models/films/items.helm
+printf 'listen = 127.0.0.1:0\nmodels = models\ndata = data\nreload-seconds = 1\n' >serve.conf
+"$SERVER" serve --config serve.conf 2>log/serve &
+served=$!
+trap 'kill $served 2>/dev/null; cleanup' EXIT
+port=
+for _ in $(seq 200); do
+	port=$(sed -n 's/.*"listening".*"port":\([0-9]*\).*/\1/p' log/serve)
+	[ -z "$port" ] || break
+	sleep 0.05
+done
+query() { # NAME ARGUMENT ...
+	query_name=$1
+	shift
+	works "$query_name" query --server "http://127.0.0.1:$port" --model films --state state --no-passphrase --input user.csv "$@"
+}
+query "a part of the films" --json
+holds "all of the part" "$(field ranked log/out)" == 99
+cp $c/items.helm models/films/next && mv models/films/next models/films/items.helm
+for _ in $(seq 100); do
+	[ "$(grep -c catalogue_in_service log/serve)" -lt 2 ] || break
+	sleep 0.1
+done
+query "all films, once they are there" --top 10 --json
+holds "all" "$(field ranked log/out)" == "$items"
+cp log/out served.json
+python3 - served.json all.json <<'P' >log/compared
+import json, sys
+a, b = (json.load(open(p))["items"] for p in sys.argv[1:])
+assert len(a) == 10 and all(abs(x["logit"] - y["logit"]) < 4e-3 for x, y in zip(a, b))
+print("same")
+P
+check "the ten best are those of files" "$(cat log/compared)" grep -q same log/compared
+head -c 5000 $c/items.helm >models/films/next && mv models/films/next models/films/items.helm
+for _ in $(seq 100); do
+	! grep -q catalogue_refused log/serve || break
+	sleep 0.1
+done
+query "a damaged catalogue leaves the old one" --top 3 --json
+holds "all of the old one" "$(field ranked log/out)" == "$items"
+kill $served
+wait $served 2>/dev/null
+
 empty_out
 rejects() { # NAME STATUS ARGUMENT ...
 	rejects_name=$1 rejects_status=$2

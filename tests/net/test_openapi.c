@@ -146,6 +146,9 @@ static void test_answers(void **state)
 	snprintf(headers, sizeof headers, "If-None-Match: %.66s\r\n", tag + 6);
 	assert_int_equal(ask("GET", manifest, "/v1/models/heart/manifest", headers, NULL, 0), 304);
 	assert_int_equal(ask("GET", manifest, "/v1/models/no/manifest", "", NULL, 0), 404);
+	const char *catalogue = "/v1/models/{name}/catalogue";
+	assert_int_equal(ask("GET", catalogue, "/v1/models/heart/catalogue", "", NULL, 0), 200);
+	assert_int_equal(ask("GET", catalogue, "/v1/models/no/catalogue", "", NULL, 0), 404);
 	/* sessions */
 	assert_ok(user_open(&u, s.url, "heart"));
 	assert_ok(hel_access_request(&json, &size, u.access));

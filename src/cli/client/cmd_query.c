@@ -1,6 +1,7 @@
 /* query: private predictions from a server. Nothing that is sent depends on a decrypted score. */
 #include "cli/report.h"
 #include "net/client/client_inside.h"
+#include "party.h"
 #include "passphrase.h"
 #include "query_state.h"
 #include <sodium.h>
@@ -26,6 +27,7 @@ typedef struct query_run {
 	hel_access *access;
 	hel_progress progress;
 	question question;
+	hel_ranking ranking; /* of a model that ranks items */
 } query_run;
 
 /* --- the server -------------------------------------------------------------------------- */
@@ -290,7 +292,9 @@ static hel_status predict(answer *a, query_run *q, size_t first, size_t count)
 	}
 	TRY(st);
 	/* from here on failures are kept for the end: the server must not notice them */
-	const hel_status refused = hel_client_decrypt(score, count, q->client, result, size);
+	const hel_status refused = hel_client_manifest(q->client)->items.any
+				       ? hel_client_rank(&q->ranking, q->client, result, size)
+				       : hel_client_decrypt(score, count, q->client, result, size);
 	for (size_t i = 0; i < count; i++) {
 		a[i] = (answer){.row = first + i + 1, .status = refused, .score = score[i]};
 		hel_client_compare(&a[i].doubts, q->client, &q->question.records, first + i);
@@ -301,7 +305,7 @@ static hel_status predict(answer *a, query_run *q, size_t first, size_t count)
 			snprintf(a[i].detail, sizeof a->detail, "%s", hel_error_detail());
 		else if (a[i].doubts.unknown && !hel_arg(q->args, "accept-unknown")) {
 			a[i].status = HEL_EDATA;
-			snprintf(a[i].detail, sizeof a->detail, "%s", a[i].doubts.text);
+			snprintf(a[i].detail, sizeof a->detail, "%.255s", a[i].doubts.text);
 		}
 	}
 done:
@@ -342,6 +346,29 @@ static hel_status ask_all(answer *answers, query_run *q)
 	}
 done:
 	hel_progress_end(&progress);
+	return st;
+}
+
+/* The items of a catalogue for one record. */
+static hel_status rank_items(query_run *q, json_t *out)
+{
+	hel_status st = HEL_OK;
+	answer a = {0};
+	if (q->question.count != 1)
+		FAIL(HEL_EINVAL, "'%s' ranks items for one record: choose it with --row",
+		     hel_client_model(q->client));
+	TRY(explain_refusal(q, predict(&a, q, q->question.first, 1)));
+	if (a.status != HEL_OK && a.status != HEL_EDATA)
+		FAIL(a.status, "%s", a.detail);
+	if (a.status == HEL_EDATA)
+		FAIL(HEL_EDATA, "%s; its ranking is withheld (--accept-unknown shows it)",
+		     a.detail);
+	TRY(hel_cli_ranking(q->args, out, q->client, &q->ranking));
+	if (*a.doubts.text) {
+		hel_say(q->args, "%s\n", a.doubts.text);
+		json_object_set_new(out, "doubt", json_string(a.doubts.text));
+	}
+done:
 	return st;
 }
 
@@ -389,9 +416,13 @@ static hel_status run_query(const hel_args *args, json_t *out)
 	TRY(read_records(&q));
 	TRY(explain_refusal(&q, ensure_session(&q)));
 	query_state_unlock(&q.at);
-	TRY(score_records(&q, out));
+	const bool ranks = hel_client_manifest(q.client)->items.any;
+	if (!ranks && hel_arg(args, "top"))
+		FAIL(HEL_EINVAL, "--top is for rankings: '%s' scores records one by one", q.model);
+	TRY((ranks ? rank_items : score_records)(&q, out));
 	json_object_set_new(out, "peak_rss_bytes", json_integer((json_int_t)hel_peak_rss()));
 done:
+	hel_ranking_clear(&q.ranking);
 	question_clear(&q.question);
 	hel_access_free(q.access);
 	hel_client_free(q.client);
@@ -414,6 +445,7 @@ const hel_command hel_command_query = {
 	    {"row", "N", "which record of a file with several, from 1", false, false},
 	    {"batch", NULL, "all records of the file, as many at once as the model takes", false,
 	     false},
+	    HEL_TOP_OPTION,
 	    {"accept-unknown", NULL, "show scores of records with unknown categories, too", false,
 	     false},
 	    {"state", "DIR",

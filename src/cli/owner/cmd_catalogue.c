@@ -92,11 +92,13 @@ static hel_status run_catalogue(const hel_args *args, json_t *out)
 					.hots = items.samples.hots,
 					.weigh = weigh,
 					.arg = m};
+	const double read = hel_clock();
 	hel_progress_begin(&progress, "encoding items");
 	st = hel_catalogue_write(hel_arg(args, "out"), p->manifest, &form, &source, before,
 				 args->pool, &progress);
 	hel_progress_end(&progress);
 	TRY(st);
+	json_object_set_new(out, "encoding_seconds", json_real(hel_clock() - read));
 	TRY(hel_catalogue_open(&made, hel_arg(args, "out"), p->manifest, params, args->pool));
 	report(args, out, hel_catalogue_head_of(made), &items.samples,
 	       before ? hel_catalogue_head_of(before)->items : 0, hel_clock() - start);

@@ -1,5 +1,7 @@
 #include "catalog_inside.h"
 #include "log.h"
+#include "rank/multiply.h"
+#include "stock.h"
 #include "vm/encrypted.h"
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +18,7 @@ static void model_free(hel_model *m)
 {
 	if (!m)
 		return;
+	hel_stock_clear(m);
 	hel_server_free(m->server);
 	if (m->server)
 		hel_budget_give(m->catalog->budget, m->weight_bytes);
@@ -161,6 +164,8 @@ static hel_status model_new(hel_model **out, hel_catalog *c, const char *name, c
 			FAIL(HEL_EFORMAT, "input %u lies above all levels", i);
 	TRY(hel_ckks_run_bytes(&m->run_bytes, p, m->params,
 			       (unsigned)c->settings->evaluation_threads));
+	if (p->manifest->items.any)
+		m->run_bytes += hel_catalogue_apply_bytes(m->params, p->manifest->items.log_width);
 	TRY(hel_ckks_weight_bytes(&m->weight_bytes, p, m->params));
 	m->weight_bytes += size; /* the program itself */
 	m->query_bytes = query_bytes(p->manifest, m->params, HEL_CT_SEEDED);
@@ -289,6 +294,14 @@ static void put_in_service(hel_catalog *c, hel_model *m)
 	model_free(dead);
 }
 
+/* NAME.items.helm is no program, but what NAME.helm ranks. */
+static bool is_stock(const char *entry, const char *dot)
+{
+	static const char items[] = ".items";
+	const size_t size = sizeof items - 1;
+	return (size_t)(dot - entry) > size && memcmp(dot - size, items, size) == 0;
+}
+
 /* An entry of the directory as a model: NAME.helm or NAME/program.helm. False for others. *twice:
  * both are there. */
 static bool find_file(char path[PATH_BYTES], char name[HEL_ROUTE_NAME_MAX + 1], struct stat *info,
@@ -303,7 +316,7 @@ static bool find_file(char path[PATH_BYTES], char name[HEL_ROUTE_NAME_MAX + 1], 
 	snprintf(other, sizeof other, "%s/%s.helm", models, entry);
 	snprintf(name, HEL_ROUTE_NAME_MAX + 1, "%.*s", HEL_ROUTE_NAME_MAX, entry);
 	if (stat(path, info) != 0) {
-		if (!dot || strcmp(dot, ".helm") != 0)
+		if (!dot || strcmp(dot, ".helm") != 0 || is_stock(entry, dot))
 			return false;
 		snprintf(path, PATH_BYTES, "%s/%s", models, entry);
 		snprintf(name, HEL_ROUTE_NAME_MAX + 1, "%.*s", (int)(dot - entry), entry);
@@ -368,6 +381,10 @@ static void scan_entry(hel_catalog *c, const char *entry, char name[HEL_ROUTE_NA
 	else if (st == HEL_OK && !refused)
 		forget_refusal(c, name);
 	hel_model_release(old);
+	hel_model *now = hel_catalog_find(c, name);
+	if (now)
+		hel_stock_look(now);
+	hel_model_release(now);
 }
 
 static bool is_among(const char *name, char (*names)[HEL_ROUTE_NAME_MAX + 1], size_t count)

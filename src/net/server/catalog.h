@@ -7,6 +7,7 @@
 #include "server.h"
 #include "settings.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 typedef struct hel_catalog hel_catalog;
 
@@ -18,11 +19,11 @@ typedef struct hel_model {
 	hel_manifest *manifest;
 	uint8_t *manifest_bytes;
 	size_t manifest_size;
-	const hel_params *params; /* shared by all models and key sets of one fingerprint */
-	size_t query_bytes;	  /* of every valid query made with the secret key, to the byte */
-	size_t contributed_bytes; /* of one made under the public key */
-	size_t result_bytes;
-	size_t run_bytes; /* memory estimate of one evaluation */
+	const hel_params *params;   /* shared by all models and key sets of one fingerprint */
+	size_t query_bytes;	    /* of every valid query made with the secret key, to the byte */
+	size_t contributed_bytes;   /* of one made under the public key */
+	atomic_size_t result_bytes; /* of a ranking of all items, where there is a catalogue */
+	size_t run_bytes;	    /* memory estimate of one evaluation */
 	/* catalog.c's own */
 	hel_catalog *catalog;
 	char *path;
@@ -34,7 +35,10 @@ typedef struct hel_model {
 	size_t weight_bytes; /* encoded, and the program: mapped pages count, runs need them */
 	uint8_t program[HEL_HASH_BYTES]; /* hash of the file */
 	bool prepared;			 /* its cache was looked for; the keeper's alone */
-	hel_scratch **idle;		 /* one per evaluation that ran at the same time */
+	struct hel_stock *stock;	 /* its catalogue of items (stock.h), under the lock */
+	struct timespec stocked; /* of the file that was looked at last; the keeper's alone */
+	uint64_t stock_inode;
+	hel_scratch **idle; /* one per evaluation that ran at the same time */
 	size_t idle_count;
 	unsigned users;		/* evaluations that run over the weights now */
 	double used;		/* when last */

@@ -24,7 +24,10 @@
 	X(connections_refused, "Connections cut or refused, for others of their address")          \
 	X(model_loads, "Models loaded")                                                            \
 	X(models_encoded, "Models encoded, as their cache was missing or not usable")              \
-	X(model_refusals, "Model files refused")
+	X(model_refusals, "Model files refused")                                                   \
+	X(catalogue_loads, "Catalogues of items taken into service")                               \
+	X(catalogue_refusals, "Catalogues of items refused")                                       \
+	X(items_ranked, "Items ranked")
 
 #define HEL_STAGE_LIST(X) X(queue) X(load) X(read) X(evaluate) X(write) X(request)
 

@@ -1,4 +1,6 @@
 #include "queue_inside.h"
+#include "rank.h"
+#include "stock.h"
 #include <string.h>
 
 /* Results wait for their clients: without the room a growing writer has to spare. */
@@ -23,15 +25,29 @@ static hel_status evaluate_once(bool *damaged, hel_queue *q, hel_job *job, hel_p
 	double seconds = 0;
 	hel_scratch *scratch = NULL;
 	hel_writer result = {0};
+	hel_stock *stock = NULL;
+	if (job->model->manifest->items.any) {
+		stock = hel_stock_of(job->model);
+		if (!stock)
+			FAIL(HEL_EBUSY, "the model has no catalogue of items in service now");
+	}
 	TRY(hel_model_ready(&server, job->model));
 	TRY(hel_store_keys(&keys, q->store, job->keys, job->model->params, &job->stop));
 	TRY_ALLOC(scratch, hel_model_scratch(job->model));
 	const hel_run_means means = {.pool = pool, .scratch = scratch, .stop = &job->stop};
 	TRY(hel_evaluation_borrow(&evaluation, server, keys, &means));
-	TRY(hel_server_infer(&result, evaluation, job->query, job->size, times));
+	if (stock)
+		TRY(hel_server_rank(&result, evaluation, hel_stock_catalogue(stock), NULL,
+				    job->query, job->size, times, NULL));
+	else
+		TRY(hel_server_infer(&result, evaluation, job->query, job->size, times));
+	if (stock)
+		hel_count(&q->metrics->items_ranked,
+			  hel_catalogue_head_of(hel_stock_catalogue(stock))->items);
 	seconds = times->read + times->evaluate + times->write;
 done:
 	hel_evaluation_free(evaluation);
+	hel_stock_release(stock);
 	*damaged = keys && hel_store_keys_done(q->store, job->keys);
 	if (server)
 		*damaged |= hel_model_done(job->model, scratch, seconds);

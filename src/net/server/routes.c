@@ -6,6 +6,7 @@ const hel_route hel_routes[] = {
     {.method = "GET", .path = "/metrics", .open = true, .end = hel_metrics_end},
     {.method = "GET", .path = "/v1/models", .end = hel_models_end},
     {.method = "GET", .path = "/v1/models/{name}/manifest", .end = hel_manifest_end},
+    {.method = "GET", .path = "/v1/models/{name}/catalogue", .end = hel_catalogue_end},
     {.method = "POST",
      .path = "/v1/models/{name}/queries",
      .session = true,

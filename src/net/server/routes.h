@@ -15,6 +15,7 @@ void hel_metrics_end(hel_request *r);
 void hel_models_end(hel_request *r);
 bool hel_request_find_model(hel_request *r);
 void hel_manifest_end(hel_request *r);
+void hel_catalogue_end(hel_request *r);
 bool hel_keyset_covers(const hel_keyset *k, const hel_model *m);
 json_t *hel_session_describe(hel_request *r);
 void hel_open_begin(hel_request *r);

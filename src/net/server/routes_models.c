@@ -1,6 +1,7 @@
 #include "answer.h"
 #include "http.h"
 #include "routes.h"
+#include "stock.h"
 #include <sodium.h>
 #include <string.h>
 
@@ -60,4 +61,24 @@ void hel_manifest_end(hel_request *r)
 	hel_answer_bytes(r, same ? 304 : 200, "application/octet-stream", r->model->manifest_bytes,
 			 same ? 0 : r->model->manifest_size);
 	hel_answer_header(r, MHD_HTTP_HEADER_ETAG, tag);
+}
+
+/* What its queries rank; 0 items: they score records, or nothing is there to rank now. */
+void hel_catalogue_end(hel_request *r)
+{
+	char id[2 * HEL_HASH_BYTES + 1] = "";
+	if (!hel_request_find_model(r))
+		return;
+	hel_stock *s = hel_stock_of(r->model);
+	const hel_catalogue *c = s ? hel_stock_catalogue(s) : NULL;
+	const hel_catalogue_head *h = c ? hel_catalogue_head_of(c) : NULL;
+	if (h)
+		hex(id, h->id, HEL_HASH_BYTES);
+	hel_answer_json(r, 200,
+			json_pack("{s:s, s:I, s:I, s:I, s:I}", "catalogue", id, "items",
+				  h ? (json_int_t)h->items : 0, "blocks",
+				  c ? (json_int_t)hel_catalogue_blocks(c) : 0, "bytes",
+				  h ? (json_int_t)h->bytes : 0, "result_bytes",
+				  (json_int_t)r->model->result_bytes));
+	hel_stock_release(s);
 }

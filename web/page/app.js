@@ -110,7 +110,7 @@ function valueOf(column, i) {
     return values.length ? values : null;
   }
   const text = field(i).value.trim();
-  if (column.kind === "number" && field(i).validity.badInput) throw new HelrmError("EDATA", `${column.name} is no number`);
+  if (column.kind === "number" && (field(i).validity.badInput || Number.isNaN(Number(text)))) throw new HelrmError("EDATA", `${column.name} is no number`);
   if (text === "") return null;
   if (column.kind === "bag" && !column.separator) {
     try { return JSON.parse(text); } catch { throw new HelrmError("EDATA", `${column.name} is no list`); }
@@ -189,7 +189,8 @@ async function ask(event) {
     $("score-empty").hidden = true;
     $("score").hidden = false;
     $("probability").textContent = `${(100 * score.probability).toFixed(score.probability > 0.001 && score.probability < 0.999 ? 1 : 3)} %`;
-    $("meter").value = score.probability;
+    $("meter").setAttribute("aria-valuenow", score.probability.toFixed(3));
+    $("meter").firstElementChild.style.width = `${100 * score.probability}%`;
     const precision = score.bits > 0 ? `right to ${Math.floor(score.bits)} bits of the model's spread` : "outside of what its precision was predicted for";
     $("precision").textContent = `Logit ${score.logit.toFixed(6)}, ${precision}. Encrypted in ${encrypt.toFixed(0)} ms, answered in ${waited.toFixed(0)} ms, decrypted in ${decrypt.toFixed(1)} ms.`;
     $("doubts").hidden = !score.doubts.text;
@@ -228,7 +229,13 @@ async function begin() {
   try {
     const models = await listModels(server, { count, patience: 5 });
     if (!models.length) throw new HelrmError("no_model", "the server has no model in service");
-    $("model").replaceChildren(...models.map((m) => element("option", { value: m.name }, `${m.name}: keys ${size(m.keys_bytes)}, query ${size(m.query_bytes)}`)));
+    $("model").replaceChildren(...models.map((m) => element("option", { value: m.name }, m.name)));
+    const tell = () => {
+      const m = models[$("model").selectedIndex];
+      $("model-hint").textContent = `Keys ${size(m.keys_bytes)}, sent once; a query ${size(m.query_bytes)}, its result ${size(m.result_bytes)}.`;
+    };
+    $("model").addEventListener("change", tell);
+    tell();
     $("model").disabled = $("start").disabled = false;
     if (await hasSecret()) $("passphrase-hint").textContent = "Your key is here, sealed: give its passphrase to go on with it.";
   } catch (e) {

@@ -479,6 +479,7 @@ static hel_status finish_copy(hel_dlrm **out, copying *c)
 	TRY(hel_dlrm_of_graph(&m, &config, c->graph, schema, HEL_MAX_PARAMETERS));
 	schema = NULL;
 	c->graph = NULL;
+	m->config = config; /* a chain would describe itself, whose last layer is no logit */
 	copy_weights(m, c);
 	TRY(copy_approximations(m, c));
 	*out = m;

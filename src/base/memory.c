@@ -118,8 +118,8 @@ typedef struct block {
 	size_t bytes;
 } block;
 
-/* Small buffers lie side by side in memory of one huge page; large ones have memory of their own.
- * All of it is in one list. */
+/* Buffers lie side by side in large pieces of memory, so that they fill huge pages; what is not
+ * used of a piece is not touched. */
 typedef struct slab {
 	struct slab *next;
 	size_t bytes, used;
@@ -145,12 +145,14 @@ void hel_scratch_free(hel_scratch *pool)
 		return;
 	for (slab *s = pool->slabs; s;) {
 		slab *next = s->next;
-		hel_free_secret(s, s->bytes);
+		hel_free_secret(s, s->used);
 		s = next;
 	}
 	pthread_mutex_destroy(&pool->lock);
 	hel_free(pool);
 }
+
+#define SLAB (8 * HUGE_PAGE)
 
 /* From the smallest idle buffer that is large enough. */
 static block *reuse(hel_scratch *pool, size_t bytes)
@@ -170,8 +172,7 @@ static block *take_new(hel_scratch *pool, size_t bytes)
 	const size_t whole = HEL_ALIGN + (bytes + HEL_ALIGN - 1) / HEL_ALIGN * HEL_ALIGN;
 	slab *s = pool->slabs;
 	if (!s || s->bytes - s->used < whole) {
-		/* a slab that is no larger wastes little of the one before */
-		const size_t size = HEL_MAX(HEL_ALIGN + whole, HUGE_PAGE);
+		const size_t size = HEL_MAX(HEL_ALIGN + whole, SLAB);
 		s = hel_alloc_huge(1, size);
 		if (!s)
 			return NULL;

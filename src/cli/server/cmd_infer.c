@@ -184,7 +184,7 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	hel_evaluation *evaluation = NULL;
 	uint8_t *program = NULL, *keys = NULL, *query = NULL;
 	size_t program_size, keys_size, query_size;
-	hel_writer w = {0};
+	hel_writer w = {0}, first = {0};
 	hel_infer_times times = {0};
 	loop_times loops = {.loop = NULL};
 	double start = hel_clock();
@@ -205,6 +205,8 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	TRY(hel_arg_file(&query, &query_size, args, "query"));
 	if (hel_arg(args, "candidates") && !hel_arg(args, "catalogue"))
 		FAIL(HEL_EINVAL, "--candidates are items of a --catalogue: give that, too");
+	if (hel_arg(args, "trace") && !hel_arg(args, "catalogue")) /* memory is there next time */
+		TRY(hel_server_infer(&first, evaluation, query, query_size, NULL));
 	if (hel_arg(args, "trace"))
 		TRY(loops_begin(&loops, p, args->pool));
 	TRY(hel_arg(args, "catalogue")
@@ -243,6 +245,7 @@ done:
 	loops_clear(&loops, args->pool);
 	hel_free(times.op);
 	hel_writer_clear(&w);
+	hel_writer_clear(&first);
 	hel_free(program);
 	hel_free(keys);
 	hel_free(query);

@@ -170,6 +170,7 @@ async function start(event) {
     client.ready = true;
   } catch (e) {
     complain(explain(e));
+    $("progress-text").textContent = $("progress-text").textContent.replace(/, \d+ s left$/, "");
     if ($("progress").position < 0) $("keys").hidden = true; // no upload had begun
   } finally {
     $("stop").hidden = true;
@@ -224,6 +225,7 @@ async function begin() {
   $("record").addEventListener("submit", ask);
   $("fill").addEventListener("click", fill);
   $("find").addEventListener("input", find);
+  $("find").addEventListener("keydown", (e) => { if (e.key === "Enter") e.preventDefault(); }); // which would ask
   $("stop").addEventListener("click", () => stop?.abort());
   $("forget").addEventListener("click", forget);
   try {

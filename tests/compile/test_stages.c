@@ -181,8 +181,8 @@ static void test_nodes(void **state)
 	    "{\"architecture\": \"deepfm\", \"top\": [7, 5, 1]}",
 	    "{\"architecture\": \"two-tower\", \"top\": [6, 4, 1]}",
 	    "{\"architecture\": \"mlp\", \"top\": [7, 5, 1], \"members\": 3}",
-	    "{\"bottom\": [8, 4], \"bottom_last_activation\": true, \"interaction\": \"dot\", "
-	    "\"embedding_dim\": 4}"};
+	    ("{\"bottom\": [8, 4], \"bottom_last_activation\": true, \"interaction\": \"dot\", "
+	     "\"embedding_dim\": 4}")};
 	for (size_t c = 0; c < HEL_ARRAY_LEN(config); c++)
 		for (unsigned way = 0; way < 3; way++) {
 			hel_dlrm *m = model_of(config[c], 5, 9);

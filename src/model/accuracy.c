@@ -49,19 +49,21 @@ hel_status hel_scores_of_part(hel_scores *out, const hel_dlrm *m, const hel_cach
 	hel_status st = HEL_OK;
 	hel_samples s = {0};
 	hel_scores r = {0};
+	hel_listed *listed = NULL;
 	const size_t blocks = hel_cache_blocks(cache);
 	size_t block[JUDGED_BLOCKS], all = 0;
 	for (uint64_t row = 0; row < hel_cache_rows(cache); row++)
 		all += hel_split_of(split, row) == part;
 	if (!all)
 		FAIL(HEL_EINVAL, "no row is held out");
+	TRY(hel_listed_new(&listed, m->schema, cache));
 	TRY_ALLOC(r.logit, hel_alloc(all, sizeof *r.logit));
 	TRY_ALLOC(r.label, hel_alloc(all, 1));
 	for (size_t first = 0; first < blocks; first += JUDGED_BLOCKS) {
 		const size_t n = HEL_MIN(JUDGED_BLOCKS, blocks - first);
 		for (size_t i = 0; i < n; i++)
 			block[i] = first + i;
-		TRY(hel_samples_load(&s, m->schema, cache, split, part, block, n, pool));
+		TRY(hel_samples_load(&s, m->schema, cache, listed, split, part, block, n, pool));
 		TRY(hel_dlrm_logits(r.logit + r.count, m, &s, pool));
 		memcpy(r.label + r.count, s.label, s.count);
 		r.far += s.far;
@@ -71,6 +73,7 @@ hel_status hel_scores_of_part(hel_scores *out, const hel_dlrm *m, const hel_cach
 	*out = r;
 	r = (hel_scores){0};
 done:
+	hel_listed_free(listed);
 	hel_samples_clear(&s);
 	hel_scores_clear(&r);
 	return st;

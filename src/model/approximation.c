@@ -248,17 +248,33 @@ void hel_dlrm_exact(hel_dlrm *m)
 	m->approximation = NULL;
 }
 
-hel_status hel_dlrm_approximate_seen(hel_dlrm *m, const hel_seen *seen, unsigned degree,
-				     hel_approximation_kind kind, double margin)
+/* How activations are replaced: all alike, or each by its own `fit`. */
+typedef struct fitting {
+	const hel_seen *seen;
+	double margin;
+	unsigned degree;
+	hel_approximation_kind kind;
+	const hel_fit *fit; /* per activation; NULL: alike */
+} fitting;
+
+static hel_status fit_one(hel_approximation *out, const fitting *f, size_t i, hel_activation act)
+{
+	const double range = f->margin * hel_seen_largest(f->seen, i);
+	const void *seen = &f->seen->at[i];
+	return f->fit ? hel_approximation_fit_wide(out, act, f->fit[i].degree, f->fit[i].turn,
+						   range, seen)
+		      : hel_approximation_fit(out, act, f->degree, f->kind, range, seen);
+}
+
+static hel_status replace_all(hel_dlrm *m, const fitting *f)
 {
 	hel_status st = HEL_OK;
 	hel_approximation *fits = NULL;
 	if (m->polynomials_trained)
 		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
-	TRY_ALLOC(fits, hel_alloc(seen->count, sizeof *fits));
-	for (size_t i = 0; i < seen->count; i++)
-		TRY(hel_approximation_fit(&fits[i], activation_of(m, i), degree, kind,
-					  margin * hel_seen_largest(seen, i), &seen->at[i]));
+	TRY_ALLOC(fits, hel_alloc(f->seen->count, sizeof *fits));
+	for (size_t i = 0; i < f->seen->count; i++)
+		TRY(fit_one(&fits[i], f, i, activation_of(m, i)));
 	hel_dlrm_exact(m);
 	m->approximation = fits;
 	fits = NULL;
@@ -267,24 +283,17 @@ done:
 	return st;
 }
 
+hel_status hel_dlrm_approximate_seen(hel_dlrm *m, const hel_seen *seen, unsigned degree,
+				     hel_approximation_kind kind, double margin)
+{
+	return replace_all(
+	    m, &(fitting){.seen = seen, .margin = margin, .degree = degree, .kind = kind});
+}
+
 hel_status hel_dlrm_approximate_wide(hel_dlrm *m, const hel_seen *seen, const hel_fit *fit,
 				     double margin)
 {
-	hel_status st = HEL_OK;
-	hel_approximation *fits = NULL;
-	if (m->polynomials_trained)
-		FAIL(HEL_EINVAL, "this model's activations are polynomials already");
-	TRY_ALLOC(fits, hel_alloc(seen->count, sizeof *fits));
-	for (size_t i = 0; i < seen->count; i++)
-		TRY(hel_approximation_fit_wide(&fits[i], activation_of(m, i), fit[i].degree,
-					       fit[i].turn, margin * hel_seen_largest(seen, i),
-					       &seen->at[i]));
-	hel_dlrm_exact(m);
-	m->approximation = fits;
-	fits = NULL;
-done:
-	hel_free(fits);
-	return st;
+	return replace_all(m, &(fitting){.seen = seen, .margin = margin, .fit = fit});
 }
 
 hel_status hel_dlrm_approximate(hel_dlrm *m, const hel_samples *samples, unsigned degree,

@@ -47,6 +47,7 @@ typedef struct fit {
 	const hel_split *split;
 	const hel_fit_options *o;
 	hel_trainer *trainer;
+	hel_listed *listed;
 	size_t blocks, windows; /* windows of one epoch */
 	uint32_t *rows;		/* [block]: rows of the training part */
 	size_t *order;		/* blocks in this epoch's order */
@@ -304,7 +305,7 @@ static hel_status run_window(fit *f, uint32_t epoch, size_t window, uint64_t ski
 	uint32_t *order = NULL;
 	hel_prng g;
 	const size_t batch = f->m->config.training.batch;
-	TRY(hel_samples_load(&s, f->m->schema, f->cache, f->split, HEL_TRAIN,
+	TRY(hel_samples_load(&s, f->m->schema, f->cache, f->listed, f->split, HEL_TRAIN,
 			     f->order + window * WINDOW_BLOCKS, window_blocks(f, window),
 			     f->o->pool));
 	TRY_ALLOC(order, hel_alloc(s.count, sizeof *order));
@@ -370,6 +371,7 @@ static hel_status prepare(fit *f)
 			f->total += window_batches(f, w);
 	}
 	f->last = f->o->share > 0 ? (uint64_t)llround(f->o->share * (double)f->total) : f->total;
+	TRY(hel_listed_new(&f->listed, f->m->schema, f->cache));
 	TRY(hel_trainer_new(&f->trainer, f->m, f->total, f->o->pool));
 	TRY(identify(f));
 done:
@@ -415,6 +417,7 @@ static hel_status fit_one(hel_fit_report *report, hel_dlrm *m, const hel_cache *
 	}
 done:
 	hel_trainer_free(f.trainer);
+	hel_listed_free(f.listed);
 	hel_free(f.rows);
 	hel_free(f.order);
 	hel_free(f.best);

@@ -48,6 +48,11 @@ done:
 
 /* --- from a cache ------------------------------------------------------------------------ */
 
+struct hel_listed {
+	size_t tables;
+	uint32_t **row; /* per listed table: the row of each number in the dictionary */
+};
+
 typedef struct loading {
 	hel_samples *out;
 	const hel_schema *schema;
@@ -57,7 +62,7 @@ typedef struct loading {
 	const size_t *block, *first; /* which blocks, and where their rows go */
 	size_t *far;		     /* values far out, per block */
 	size_t *unknown;	     /* values of listed columns that are not known, per block */
-	uint32_t **row; /* per listed table: the row of each number in the dictionary */
+	const hel_listed *listed;
 } loading;
 
 static size_t rows_in(const loading *l, size_t block)
@@ -104,7 +109,7 @@ static bool word_hots(uint32_t *hots, const loading *l, size_t table, uint32_t f
 		hel_table_hots(hots, l->schema, table, first, word);
 		return true;
 	}
-	const uint32_t row = word ? l->row[table][word] : 0;
+	const uint32_t row = word ? l->listed->row[table][word] : 0;
 	hel_table_spread(hots, t, first, row);
 	return row || !word;
 }
@@ -182,13 +187,27 @@ done:
 	return st;
 }
 
-static hel_status number_rows(loading *l)
+void hel_listed_free(hel_listed *l)
+{
+	if (!l)
+		return;
+	for (size_t t = 0; l->row && t < l->tables; t++)
+		hel_free(l->row[t]);
+	hel_free(l->row);
+	hel_free(l);
+}
+
+hel_status hel_listed_new(hel_listed **out, const hel_schema *schema, const hel_cache *cache)
 {
 	hel_status st = HEL_OK;
-	const hel_dictionary *d = hel_cache_dictionary(l->cache);
-	TRY_ALLOC(l->row, hel_alloc(HEL_MAX(l->schema->table_count, 1), sizeof *l->row));
-	for (size_t t = 0; t < l->schema->table_count; t++) {
-		const hel_table_field *f = &l->schema->table[t];
+	hel_listed *l = NULL;
+	const hel_dictionary *d = hel_cache_dictionary(cache);
+	TRY(hel_schema_fits(schema, hel_cache_dataset(cache)));
+	TRY_ALLOC(l, hel_alloc(1, sizeof *l));
+	l->tables = schema->table_count;
+	TRY_ALLOC(l->row, hel_alloc(HEL_MAX(l->tables, 1), sizeof *l->row));
+	for (size_t t = 0; t < l->tables; t++) {
+		const hel_table_field *f = &schema->table[t];
 		if (f->hashed)
 			continue;
 		const uint32_t count = hel_dictionary_count(d, t);
@@ -196,26 +215,31 @@ static hel_status number_rows(loading *l)
 		for (uint32_t i = 1; i <= count; i++)
 			l->row[t][i] = hel_table_row(f, hel_dictionary_text(d, t, i));
 	}
+	*out = l;
+	l = NULL;
 done:
+	hel_listed_free(l);
 	return st;
 }
 
 hel_status hel_samples_load(hel_samples *out, const hel_schema *schema, const hel_cache *cache,
-			    const hel_split *split, unsigned parts, const size_t *blocks,
-			    size_t count, hel_pool *pool)
+			    const hel_listed *listed, const hel_split *split, unsigned parts,
+			    const size_t *blocks, size_t count, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	hel_samples s = {0};
 	size_t *first = NULL, rows = 0;
-	loading l = {&s, schema, cache, split, parts, NULL, NULL, NULL, NULL, NULL};
-	TRY(hel_schema_fits(schema, hel_cache_dataset(cache)));
+	hel_listed *own = NULL;
+	loading l = {.out = &s, .schema = schema, .cache = cache, .split = split, .parts = parts};
+	if (!listed)
+		TRY(hel_listed_new(&own, schema, cache));
+	l.listed = listed ? listed : own;
 	TRY_ALLOC(first, hel_alloc(4 * count, sizeof *first));
 	size_t *block = first + count;
 	l.block = block;
 	l.first = first;
 	l.far = first + 2 * count;
 	l.unknown = first + 3 * count;
-	TRY(number_rows(&l));
 	for (size_t i = 0; i < count; i++) {
 		block[i] = blocks ? blocks[i] : i;
 		first[i] = rows;
@@ -229,9 +253,7 @@ hel_status hel_samples_load(hel_samples *out, const hel_schema *schema, const he
 	*out = s;
 	s = (hel_samples){0};
 done:
-	for (size_t t = 0; l.row && t < schema->table_count; t++)
-		hel_free(l.row[t]);
-	hel_free(l.row);
+	hel_listed_free(own);
 	hel_samples_clear(&s);
 	hel_free(first);
 	return st;

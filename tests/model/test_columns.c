@@ -145,8 +145,8 @@ static void test_trainer_and_client_agree(void **state)
 	check_quantiles(s, &r, &split);
 	check_list(s, &r, &split);
 	const hel_split all = {0};
-	assert_ok(
-	    hel_samples_load(&a, s, many, &all, HEL_TRAIN, NULL, hel_cache_blocks(many), pool));
+	assert_ok(hel_samples_load(&a, s, many, NULL, &all, HEL_TRAIN, NULL, hel_cache_blocks(many),
+				   pool));
 	assert_ok(hel_samples_new(&b, s, &r, NULL, r.count, HEL_UNKNOWN_IS_MISSING));
 	assert_int_equal(ROWS, a.count);
 	assert_int_equal(a.unknown, b.unknown);

@@ -239,7 +239,7 @@ static void test_members(void **state)
 	assert_equal(r.steps, steps);
 	const size_t block = 0;
 	hel_samples s;
-	assert_ok(hel_samples_load(&s, m->schema, cache, &split, HEL_TEST, &block, 1, NULL));
+	assert_ok(hel_samples_load(&s, m->schema, cache, NULL, &split, HEL_TEST, &block, 1, NULL));
 	for (size_t i = 0; i < 20; i++) {
 		double all, mean = 0;
 		for (size_t k = 0; k < 3; k++) {

@@ -95,6 +95,8 @@ class Client:
         return rows.view([("logit", "f8"), ("probability", "f8"), ("bits", "f8")])
 
     def _scores(self, result: bytes, count: int) -> Any:
+        if not isinstance(count, int):
+            raise TypeError(f"count is a whole number, not {type(count).__name__}")
         if not 1 <= count <= self.batch:
             raise ValueError(f"count is {count}, a query of this model holds 1 to {self.batch}")
         from array import array

@@ -3,7 +3,7 @@
 set -eu
 build=$1 python=$2
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-HELRM=$3 HELRM_SERVER=$4 HELRM_CALIBRATION=none PYTHONPATH=$build/python PYTHONDONTWRITEBYTECODE=1 MYPYPATH=
+HELRM=$(realpath "$3") HELRM_SERVER=$(realpath -m "$4") HELRM_CALIBRATION=none PYTHONPATH=$build/python PYTHONDONTWRITEBYTECODE=1 MYPYPATH=
 export HELRM HELRM_SERVER HELRM_CALIBRATION PYTHONPATH PYTHONDONTWRITEBYTECODE
 shift 4
 for module in numpy pytest; do

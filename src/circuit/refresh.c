@@ -146,7 +146,7 @@ static hel_status encode_transforms(hel_refresher *r, hel_pool *pool)
 	const hel_params *p = r->params;
 	const unsigned top = p->spec.levels;
 	const double q = p->ring.prime[0].q, *s = p->scale, *d = p->divisor;
-	const double turn = r->turn / r->range * q / s[0];
+	const double turn = HEL_TURN_VALUE / r->range * q / s[0];
 	const double raised = r->constant * r->unit;
 	const struct {
 		unsigned level;
@@ -186,8 +186,8 @@ done:
 	return st;
 }
 
-hel_status hel_refresher_new_turned(hel_refresher **out, const hel_params *p, unsigned log_values,
-				    double range, double turn, hel_pool *pool)
+hel_status hel_refresher_new(hel_refresher **out, const hel_params *p, unsigned log_values,
+			     double range, hel_pool *pool)
 {
 	hel_status st = HEL_OK;
 	hel_refresher *r = NULL;
@@ -195,7 +195,6 @@ hel_status hel_refresher_new_turned(hel_refresher **out, const hel_params *p, un
 		FAIL(HEL_EINVAL, "a range of %g, expected 2^-20 to 2^20", range);
 	TRY(refresher_new(&r, p, log_values, HEL_TO_COEFFICIENTS_NEAR));
 	r->range = range;
-	r->turn = turn;
 	TRY(encode_transforms(r, pool));
 	TRY(encode_shift(r));
 	fill_cosine(r->cosine);
@@ -242,12 +241,6 @@ size_t hel_refresher_bytes(const hel_refresher *r)
 	       (r->transform[HEL_TO_SLOTS_FAR].count * (p->limbs[top] + p->ring.special) +
 		r->transform[HEL_TO_SLOTS_NEAR].count * (p->limbs[top - 1] + p->ring.special) +
 		p->limbs[top - TRANSFORMS]);
-}
-
-hel_status hel_refresher_new(hel_refresher **out, const hel_params *p, unsigned log_values,
-			     double range, hel_pool *pool)
-{
-	return hel_refresher_new_turned(out, p, log_values, range, HEL_TURN_VALUE, pool);
 }
 
 void hel_refresher_free(hel_refresher *r)
@@ -333,11 +326,6 @@ done:
 	return st;
 }
 
-hel_status hel_refresh_double_angle(const hel_eval *ev, hel_ct *out, const hel_ct *a)
-{
-	return twice_squared(ev, out, a, 1);
-}
-
 /* Between two steps of a tenth of a second or so. */
 static hel_status go_on(const hel_eval *ev)
 {
@@ -400,7 +388,7 @@ hel_status hel_refresh_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 	TRY(raise_to_slots(ev, x, a, r));
 	TRY(go_on(ev));
 	TRY(hel_eval_add_plain(ev, x, x, r->shift));
-	TRY(hel_refresh_double_angle(ev, w, x));
+	TRY(twice_squared(ev, w, x, 1));
 	TRY(hel_polynomial_apply(
 	    ev, x, w, &(hel_polynomial){HEL_BASIS_CHEBYSHEV, HEL_REFRESH_DEGREE, cosine}));
 	TRY(twice_squared(ev, out, x, gain));
@@ -428,8 +416,8 @@ done:
 	return st;
 }
 
-hel_status hel_refresh_slots_to_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
-				     const hel_refresher *r)
+static hel_status slots_to_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
+				const hel_refresher *r)
 {
 	hel_status st = HEL_OK;
 	hel_ct *x = NULL;
@@ -449,10 +437,8 @@ hel_status hel_refresh(const hel_eval *ev, hel_ct *out, const hel_ct *a, const h
 {
 	hel_status st = HEL_OK;
 	hel_ct *u = NULL;
-	if (r->turn != HEL_TURN_VALUE)
-		FAIL(HEL_EINVAL, "a refresher for activations, whose values have no arcsine");
 	TRY(hel_ct_take(&u, ev));
-	TRY(hel_refresh_slots_to_sine(ev, u, a, r));
+	TRY(slots_to_sine(ev, u, a, r));
 	TRY(hel_polynomial_apply(
 	    ev, out, u, &(hel_polynomial){HEL_BASIS_POWERS, HEL_ARCSINE_DEGREE, r->arcsine}));
 done:

@@ -17,15 +17,14 @@
 /* Degree of the arcsine, for sines of at most 0.72: off by 2^-23 */
 #define HEL_ARCSINE_DEGREE 15
 
-/* Turns of the largest value: an eighth where the value itself is wanted, because the arcsine is
- * steep at a quarter; nearly a quarter for activations, whose fits would not be unique on less. */
+/* Turns of the largest value where the value itself is wanted: the arcsine is steep at a quarter.
+ */
 #define HEL_TURN_VALUE 0.125
-#define HEL_TURN_ACTIVATION 0.2375
 
 struct hel_refresher {
 	const hel_params *params;
 	unsigned log_values;
-	double range, turn; /* the largest value, and the part of a circle that it becomes */
+	double range; /* the largest value: HEL_TURN_VALUE of a circle */
 	hel_copies copies;
 	uint32_t constant;    /* of hel_lift */
 	double unit;	      /* what t = 1 is at the top, over the constant: (35) */
@@ -60,15 +59,6 @@ double hel_refresh_unit(const hel_params *p);
 size_t hel_refresh_trace_steps(long steps[3], const hel_params *p, size_t first);
 /** Bytes of the weights of hel_refresher_new_program(). */
 size_t hel_refresher_bytes(const hel_refresher *r);
-/** hel_refresher_new() for another turn than HEL_TURN_VALUE, which hel_refresh() does not take. */
-HEL_CHECKED hel_status hel_refresher_new_turned(hel_refresher **out, const hel_params *p,
-						unsigned log_values, double range, double turn,
-						hel_pool *pool);
-/** The sine of values in slots: hel_refresh() without its arcsine. */
-HEL_CHECKED hel_status hel_refresh_slots_to_sine(const hel_eval *ev, hel_ct *out, const hel_ct *a,
-						 const hel_refresher *r);
-/** out = 2 a^2 - 1, the double angle of a cosine. Level: -1. out is not a. */
-HEL_CHECKED hel_status hel_refresh_double_angle(const hel_eval *ev, hel_ct *out, const hel_ct *a);
 /** The standard deviation of that sine for coefficients with errors of this variance. */
 double hel_refresh_sine_error(const hel_refresher *r, double gain, double variance);
 

@@ -1,6 +1,7 @@
 /* Where activations are refreshed. A refresh leaves the same levels wherever it stands, and a
- * polynomial of a high degree takes nearly all of them: so what is decided is one degree, and for
- * each activation whether it begins with fresh levels. */
+ * polynomial of a high degree takes nearly all of them: so what is decided is whether activations
+ * begin with fresh levels, and degrees: one that is exact enough for all, then less for each that
+ * can do with less. */
 #include "placement.h"
 #include "intervals.h"
 #include "model/network.h"
@@ -11,13 +12,15 @@
 #define MARGIN 1.3 /* the range over the largest value seen */
 
 /* Of as many terms as levels hold. */
-static const unsigned degrees[] = {6, 14, 30, 62, 126, 254};
+static const unsigned degrees[] = {6, 14, 30, 62, 126, 254, 510};
+
+#define DEGREES HEL_ARRAY_LEN(degrees)
 
 /* One way to place all activations. */
 typedef struct placement {
 	bool refreshed, found;
-	unsigned degree;
-	double value; /* as hel_plan's */
+	unsigned *degree; /* per activation: the number of one */
+	double value;	  /* as hel_plan's */
 } placement;
 
 typedef struct placer {
@@ -81,25 +84,70 @@ done:
 static hel_status apply(const placer *p, const placement *x)
 {
 	for (size_t i = 0; i < hel_dlrm_activated(p->m); i++)
-		p->fit[i] = (hel_fit){x->degree, x->refreshed && !p->fresh[i] ? p->turn[i] : 0};
+		p->fit[i] =
+		    (hel_fit){degrees[x->degree[i]], x->refreshed && !p->fresh[i] ? p->turn[i] : 0};
 	return hel_dlrm_approximate_wide(p->m, p->seen, p->fit, p->margin);
 }
 
 /* What leaves the range of a refresh must outgrow every modulus at once, not a little. */
 #define LEAST_REFRESHED 126
 
-/* The least degree that is exact enough, or the highest one. */
-static hel_status choose_degree(placement *x, hel_fidelity *f, const placer *p)
+/* Judged by the first `most` records. */
+static hel_status is_exact(bool *exact, const placement *x, hel_fidelity *f, const placer *p,
+			   size_t most)
 {
 	hel_status st = HEL_OK;
-	for (size_t i = 0; i < HEL_ARRAY_LEN(degrees) && !x->found; i++) {
-		if (x->refreshed && degrees[i] < LEAST_REFRESHED)
-			continue;
-		x->degree = degrees[i];
-		TRY(apply(p, x));
-		TRY(hel_activations_fidelity(f, p->m, p->trained, p->o->records, p->o->pool));
-		x->found = log2(f->spread / f->distance) >= p->wanted;
+	hel_samples judges = *p->o->records;
+	judges.count = HEL_MIN(judges.count, most);
+	TRY(apply(p, x));
+	TRY(hel_activations_fidelity(f, p->m, p->trained, &judges, p->o->pool));
+	*exact = log2(f->spread / f->distance) >= p->wanted;
+done:
+	return st;
+}
+
+#define JUDGES 256 /* records, for each degree that is lowered */
+
+/* Less for each activation, the first ones first: theirs are the most levels below. What a few
+ * records allow must hold for all, else nothing is lowered. */
+static hel_status lower_degrees(placement *x, hel_fidelity *f, const placer *p, unsigned least)
+{
+	hel_status st = HEL_OK;
+	const unsigned uniform = x->degree[0];
+	const size_t activated = hel_dlrm_activated(p->m);
+	hel_fidelity lower;
+	bool exact = true;
+	for (size_t i = 0; i < activated; i++)
+		for (exact = true; exact && x->degree[i] > least;) {
+			x->degree[i]--;
+			TRY(is_exact(&exact, x, &lower, p, JUDGES));
+			x->degree[i] += !exact;
+		}
+	TRY(is_exact(&exact, x, &lower, p, SIZE_MAX));
+	if (exact)
+		*f = lower;
+	for (size_t i = 0; !exact && i < activated; i++)
+		x->degree[i] = uniform;
+done:
+	return st;
+}
+
+/* The least degree that is exact enough for all, or the highest one; then less for each. */
+static hel_status choose_degrees(placement *x, hel_fidelity *f, const placer *p)
+{
+	hel_status st = HEL_OK;
+	const size_t activated = hel_dlrm_activated(p->m);
+	unsigned least = 0;
+	while (x->refreshed && degrees[least] < LEAST_REFRESHED)
+		least++;
+	TRY_ALLOC(x->degree, hel_alloc(activated, sizeof *x->degree));
+	for (unsigned d = least; d < DEGREES && !x->found; d++) {
+		for (size_t i = 0; i < activated; i++)
+			x->degree[i] = d;
+		TRY(is_exact(&x->found, x, f, p, SIZE_MAX));
 	}
+	if (x->found)
+		TRY(lower_degrees(x, f, p, least));
 done:
 	return st;
 }
@@ -114,8 +162,7 @@ static hel_status check_exact(const placer *p, const hel_fidelity *f)
 			"%s by polynomials of degree %u leaves %.1f bits of the trained model's "
 			"logits, %.1f are wanted: --bits %.1f asks for what there is, "
 			"--accept-loss goes on",
-			name, degrees[HEL_ARRAY_LEN(degrees) - 1], bits, p->wanted,
-			floor(10 * bits) / 10);
+			name, degrees[DEGREES - 1], bits, p->wanted, floor(10 * bits) / 10);
 }
 
 /* Both ways, each of the least degree there; the cheaper one stays in the model. */
@@ -127,12 +174,15 @@ static hel_status place(placement *best, hel_fidelity *fidelity, const placer *p
 	hel_fidelity f[2];
 	best->value = INFINITY;
 	for (size_t i = 0; i < (refreshes_only ? 1 : HEL_ARRAY_LEN(way)); i++) {
-		TRY(choose_degree(&way[i], &f[i], p));
+		TRY(choose_degrees(&way[i], &f[i], p));
 		if (!way[i].found && !p->o->accept_loss)
 			continue;
+		TRY(apply(p, &way[i]));
 		TRY(hel_compile_value(&way[i].value, p->m, p->o));
 		if (way[i].value < best->value) {
+			hel_free(best->degree);
 			*best = way[i];
+			way[i].degree = NULL;
 			*fidelity = f[i];
 		}
 	}
@@ -145,6 +195,8 @@ static hel_status place(placement *best, hel_fidelity *fidelity, const placer *p
 	}
 	TRY(apply(p, best));
 done:
+	for (size_t i = 0; i < HEL_ARRAY_LEN(way); i++)
+		hel_free(way[i].degree);
 	return st;
 }
 
@@ -195,13 +247,16 @@ hel_status hel_compile_placed(hel_program **out, hel_compile_report *report, hel
 	memset(report, 0, sizeof *report);
 	TRY(placer_init(&p));
 	TRY(place(&best, fidelity, &p, choice->refreshed));
-	choice->degree = best.degree;
+	choice->degree = 0;
+	for (size_t i = 0; i < hel_dlrm_activated(m); i++)
+		choice->degree = HEL_MAX(choice->degree, degrees[best.degree[i]]);
 	choice->margin = p.margin;
 	choice->may_fold = best.refreshed && p.may_fold;
 	hel_compile_options exact = *o;
 	exact.bits = p.wanted;
 	TRY(hel_compile_fitted(out, report, fidelity, m, p.trained, &exact));
 done:
+	hel_free(best.degree);
 	placer_clear(&p);
 	return st;
 }

@@ -48,7 +48,7 @@ HEL_CHECKED hel_status hel_activation_read(hel_activation *out, const json_t *o)
 json_t *hel_activation_write(hel_activation act);
 
 #define HEL_MAX_APPROXIMATION 63 /* that is asked for */
-#define HEL_MAX_FITTED 255	 /* that placement chooses */
+#define HEL_MAX_FITTED 511	 /* that placement chooses */
 
 /** In an activation's place: sum of c_i T_i(x / range). turn, unless 0: of what a refresh makes of
  * x, for which the range is that part of a circle, T_i(sin(a x / range) / sin(a)), a the angle. */

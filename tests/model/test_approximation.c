@@ -69,6 +69,7 @@ static void test_wide_fits(void **state)
 	    {HEL_ACT_RELU, 254, 0, 3, 1e-4, 0.0015},
 	    {HEL_ACT_RELU, 254, 0.125, 3, 1e-4, 0.0015},
 	    {HEL_ACT_RELU, 254, 1.0 / 64, 3, 1e-4, 0.0015},
+	    {HEL_ACT_RELU, 510, 0.125, 3, 4e-5, 0.0008},
 	    {HEL_ACT_LEAKY_RELU, 254, 0.125, 3, 1e-4, 0.0015},
 	    {HEL_ACT_GELU, 30, 0.125, 6, 1e-4, 1e-3},
 	    {HEL_ACT_SILU, 30, 0.05, 8, 1e-4, 1e-3},
@@ -103,7 +104,8 @@ static void test_wide_fits(void **state)
 	}
 	hel_approximation a;
 	const hel_activation relu = {HEL_ACT_RELU, 0, 0};
-	assert_status(HEL_EINVAL, hel_approximation_fit_wide(&a, relu, 256, 0, 1, NULL));
+	assert_status(HEL_EINVAL,
+		      hel_approximation_fit_wide(&a, relu, HEL_MAX_FITTED + 1, 0, 1, NULL));
 	assert_status(HEL_ERANGE, hel_approximation_fit_wide(&a, relu, 4, 0, INFINITY, NULL));
 }
 

@@ -267,6 +267,27 @@ static void test_bad_upload(void **state)
 		assert_ok(use(i, token));
 }
 
+/* A piece that the store lost: all over, once for all. */
+static void test_lost_piece(void **state)
+{
+	(void)state;
+	char token[HEL_TOKEN_CHARS + 1];
+	hel_keyset_state where;
+	hel_objects *o;
+	assert_ok(
+	    hel_objects_open(&o, &(hel_objects_options){settings->store, settings->store_endpoint,
+							settings->store_region, ""}));
+	assert_ok(open_session(0, token, &somebody));
+	assert_ok(send_bytes(0, token, 0, 1000));
+	assert_ok(hel_objects_remove_all(o, "keys/"));
+	hel_objects_close(o);
+	assert_status(HEL_ETRUNC, send_bytes(1, token, 1000, upload.size - 1000));
+	for (int i = 0; i < SERVERS; i++)
+		assert_int_equal(standing(i, token, &where), 0);
+	assert_ok(send_bytes(2, token, 0, upload.size));
+	assert_ok(use(0, token));
+}
+
 /* The copies' room: those used longest ago go, sessions stay. */
 static void test_cache(void **state)
 {
@@ -620,6 +641,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_upload_goes_on_elsewhere, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_removed_everywhere, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_bad_upload, fresh, end),
+	    cmocka_unit_test_setup_teardown(test_lost_piece, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_cache, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_same_pieces, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_quotas_raced, fresh, end),

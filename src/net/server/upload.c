@@ -166,7 +166,24 @@ done:
 
 static bool fault_of_upload(hel_status st)
 {
-	return st != HEL_EIO && st != HEL_ESPACE && st != HEL_ENOMEM;
+	return st != HEL_EIO && st != HEL_ESPACE && st != HEL_ENOMEM && st != HEL_EBUSY &&
+	       st != HEL_EDENIED;
+}
+
+/* Pieces go when another server has judged them meanwhile: then its word is what counts. */
+static hel_status fetch_rest(hel_store *s, hel_keyset *k)
+{
+	hel_keyset row = {0};
+	hel_status st = hel_shared_fetch(s, k);
+	if (st != HEL_ETRUNC)
+		return st;
+	st = s->fleet->call->find(&row, s->fleet, k->id);
+	hel_free(row.request);
+	if (st != HEL_OK)
+		return st;
+	return row.state == HEL_KEYSET_READY || row.generation != k->generation
+		   ? hel_fail(HEL_EBUSY, "another server has judged this upload; ask for its state")
+		   : hel_fail(HEL_ETRUNC, "a piece of the upload is lost: it begins anew");
 }
 
 /* Another upload under the same token: other files, and other objects where there is a fleet. */
@@ -207,8 +224,9 @@ static hel_status complete(hel_store *s, hel_keyset *k, int fd, uint64_t *have,
 	pthread_mutex_unlock(&s->lock);
 	TRY(hel_store_reserve(s, k, hel_store_expanded_file(k)));
 	if (s->fleet && k->local != k->bytes) /* parts of it came to other servers */
-		TRY(hel_shared_fetch(s, k));
-	st = hel_store_expand(s, k, params);
+		st = fetch_rest(s, k);
+	if (st == HEL_OK)
+		st = hel_store_expand(s, k, params);
 	if (st != HEL_OK && fault_of_upload(st)) {
 		*have = 0;
 		snprintf(detail, sizeof detail, "%s", hel_error_detail());

@@ -75,8 +75,8 @@ hel_dlrm_config hel_dlrm_config_codesigned(const hel_dataset *set)
 		return c;
 	c.members = 4;
 	c.top[0] = 32;
-	c.plan.kind = (hel_embedding){.own = HEL_ALL_VALUES, .buckets = 8};
-	c.plan.max_onehot = 1024;
+	c.plan.kind = (hel_embedding){.own = HEL_ALL_VALUES, .buckets = 16};
+	c.plan.max_onehot = 4096;
 	return c;
 }
 

@@ -20,10 +20,13 @@ static bool is_printable(const char *text)
 /* Nothing that could end a header or a pair of user and password. */
 static bool set(char *out, size_t size, const char *text)
 {
-	const bool fits = text && strlen(text) < size && is_printable(text) &&
-			  (size == sizeof(((hel_s3_credentials *)0)->token) || !strchr(text, ':'));
-	snprintf(out, size, "%s", fits ? text : "");
-	return fits && *text;
+	const size_t length = text ? strlen(text) : 0;
+	*out = 0;
+	if (!length || length >= size || !is_printable(text) ||
+	    (size != sizeof(((hel_s3_credentials *)0)->token) && strchr(text, ':')))
+		return false;
+	memcpy(out, text, length + 1);
+	return true;
 }
 
 static bool from_environment(hel_s3_credentials *c)

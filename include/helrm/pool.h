@@ -16,7 +16,7 @@ extern "C" {
 typedef struct hel_pool hel_pool;
 
 /** A pool on which `threads` threads work: the caller of a job and `threads` - 1 others.
- *  - Errors: NULL when memory or threads cannot be had.
+ *  - Errors: NULL when memory or threads cannot be had, or more than 1,024 are asked for.
  *  - Cost: starts the threads. */
 HEL_API hel_pool *hel_pool_new(unsigned threads);
 

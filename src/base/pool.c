@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define THREADS_MAX 1024 /* more is a mistake, and much memory */
+
 typedef struct loop {
 	void (*fn)(void *arg, size_t lane, size_t i);
 	void *arg;
@@ -107,7 +109,7 @@ static void *worker(void *arg)
 
 hel_pool *hel_pool_new(unsigned threads)
 {
-	hel_pool *pool = hel_alloc(1, sizeof *pool);
+	hel_pool *pool = threads > THREADS_MAX ? NULL : hel_alloc(1, sizeof *pool);
 	if (!pool)
 		return NULL;
 	pthread_mutex_init(&pool->lock, NULL);

@@ -48,6 +48,12 @@ static void *caller(void *arg)
 	return NULL;
 }
 
+static void test_too_many_threads(void **state)
+{
+	(void)state;
+	assert_null(hel_pool_new(UINT32_MAX));
+}
+
 static void test_several_callers(void **state)
 {
 	(void)state;
@@ -162,11 +168,9 @@ static void test_watch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_every_index_once),
-	    cmocka_unit_test(test_several_callers),
-	    cmocka_unit_test(test_idle_threads_help),
-	    cmocka_unit_test(test_lanes_are_exclusive),
-	    cmocka_unit_test(test_watch),
+	    cmocka_unit_test(test_every_index_once),	cmocka_unit_test(test_too_many_threads),
+	    cmocka_unit_test(test_several_callers),	cmocka_unit_test(test_idle_threads_help),
+	    cmocka_unit_test(test_lanes_are_exclusive), cmocka_unit_test(test_watch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,7 @@ static hel_settings settings;
 static hel_counters counters;
 static hel_budget budget;
 static hel_queue *queue;
+static hel_manifest manifest;
 static hel_model model[CUSTOMERS];
 static hel_keyset session[CUSTOMERS];
 static const char *const name[CUSTOMERS] = {"a", "b", "c"};
@@ -90,7 +91,7 @@ static int setup(void **state)
 				  .result_seconds = 30};
 	hel_budget_init(&budget, 1 << 20);
 	for (int i = 0; i < CUSTOMERS; i++) {
-		model[i] = (hel_model){.seconds = 0.1};
+		model[i] = (hel_model){.manifest = &manifest, .seconds = 0.1};
 		session[i] = (hel_keyset){.expanded = 1};
 		session[i].id[0] = (uint8_t)(i + 1);
 	}

@@ -77,7 +77,8 @@ static void test_kill(void **state)
 	proxy_start(&p, s.port, false);
 	l.url = p.url;
 	assert_int_equal(pthread_create(&thread, NULL, keep_busy, &l), 0);
-	for (int round = 0; round < 20; round++) {
+	/* a slow machine needs more rounds to upload anything between them */
+	for (int round = 0; round < 20 || (atomic_load(&l.made) < 3 && round < 100); round++) {
 		usleep((useconds_t)(1000 + hel_prng_u64(&g) % 700000));
 		atomic_store(&p.target, 0);
 		assert_int_equal(server_end(&s, SIGKILL), -SIGKILL);
@@ -98,7 +99,7 @@ static void test_kill(void **state)
 		assert_ok(user_connect(&l.users[i], s.url, 20));
 		assert_ok(user_predict(&l.users[i], "heart", i % ROWS, want));
 	}
-	print_message("20 times killed: %zu uploads and %zu predictions, all right\n", made,
+	print_message("killed: %zu uploads and %zu predictions, all right\n", made,
 		      atomic_load(&l.predicted));
 	assert_at_least(made, 3);
 	proxy_stop(&p);

@@ -75,7 +75,7 @@ hel_dlrm_config hel_dlrm_config_default(void);
  *  squaring, full tables. */
 hel_dlrm_config hel_dlrm_config_for(const hel_dataset *set);
 /** What is trained where nobody says anything else, co-designed with its encryption; criteo: four
- *  members of bottom 13-16 linear, top 432-32-1, 1,024 entries with click rates. Of most data sets
+ *  members of bottom 13-16 linear, top 432-31-1, 4,096 entries with click rates. Of most data sets
  *  hel_dlrm_config_for(): no one knows what they need before `tune` has looked. */
 hel_dlrm_config hel_dlrm_config_codesigned(const hel_dataset *set);
 /** Who trains on which rows, by the training's seed. */

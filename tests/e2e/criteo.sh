@@ -158,7 +158,8 @@ for wait in 0.05 0.1 0.15 0.2 0.3 0.4 0.5 0.6 0.8 1 1.5 2 3 4 60 60; do
 	[ "$code" = 0 ] && break
 	[ "$code" = 137 ] || { fail "killed $kills times, then: $(cat says)" && break; }
 	kills=$((kills + 1))
-	if [ -e hunted/checkpoint ] || ls hunted/checkpoint.* >/dev/null 2>&1; then again=--resume; fi
+	# one that is being written, .PID.partial, is none yet
+	if ls hunted/checkpoint hunted/checkpoint.[0-3] 2>/dev/null | grep -q .; then again=--resume; fi
 done
 holds "times that it was killed" "$kills" ">=" 3
 same "killed at every point: the same weights" calm/weights.safetensors hunted/weights.safetensors

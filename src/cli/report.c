@@ -45,3 +45,17 @@ void hel_report_far(const hel_args *args, json_t *out, uint64_t far)
 			"%llu dense value%s more than %d deviations from what was trained on\n",
 			(unsigned long long)far, far == 1 ? " lies" : "s lie", HEL_FAR);
 }
+
+double hel_report_number(const json_t *o, const char *name)
+{
+	return json_number_value(json_object_get(o, name));
+}
+
+hel_auc_text hel_report_rate(const json_t *o, const char *name)
+{
+	hel_auc_text out = {"undefined"};
+	const json_t *v = json_object_get(o, name);
+	if (json_is_number(v))
+		snprintf(out.at, sizeof out.at, "%.4f", json_number_value(v));
+	return out;
+}

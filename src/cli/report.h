@@ -19,5 +19,8 @@ void hel_report_far(const hel_args *args, json_t *out, uint64_t far);
 json_t *hel_report_auc(double auc);
 /** An accuracy, null for records of one class. */
 json_t *hel_report_accuracy(const hel_metrics *m);
+/** A figure of a report by its name, 0 where it has none; and as text where it may be undefined. */
+double hel_report_number(const json_t *report, const char *name);
+hel_auc_text hel_report_rate(const json_t *report, const char *name);
 
 #endif

@@ -5,14 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-/* LAPACK: eigenvalues and eigenvectors of a symmetric matrix, and of one in the metric of another:
- * vectors with a b x = value x, where x^T b x = 1. */
-extern void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda,
-		   double *value, double *work, const int *lwork, int *info);
-extern void dsygv_(const int *type, const char *jobz, const char *uplo, const int *n, double *a,
-		   const int *lda, double *b, const int *ldb, double *value, double *work,
-		   const int *lwork, int *info);
-
 /* Eigenvalues below this share of the largest are rounding: weights have 24 bits. */
 #define ROUNDING 1e-8
 /* What moments have beside those of records, as a share of their mean: no direction has none. */
@@ -22,29 +14,6 @@ extern void dsygv_(const int *type, const char *jobz, const char *uplo, const in
 #define FEWEST_SQUARES 16 /* fewer save nothing */
 
 typedef hel_quadratic_form form;
-
-/* The form's matrix becomes eigenvectors, a row each, in the metric of moments (NULL: of all
- * directions alike): it is the sum of value_k vector_k vector_k^T. */
-static hel_status decompose(form *f, double *value, double *moments)
-{
-	hel_status st = HEL_OK;
-	const int n = (int)f->inputs, room = 8 * n, type = 2;
-	double *work = NULL;
-	int info;
-	openblas_set_num_threads(1); /* the same bits on every machine's number of cores */
-	TRY_ALLOC(work, hel_alloc((size_t)room, sizeof *work));
-	/* row by row above the diagonal is column by column below it */
-	if (moments)
-		dsygv_(&type, "V", "L", &n, f->matrix, &n, moments, &n, value, work, &room, &info);
-	else
-		dsyev_("V", "L", &n, f->matrix, &n, value, work, &room, &info);
-	if (info)
-		FAIL(HEL_ERANGE, "the graph's quadratic form has no eigenvectors: its weights are "
-				 "too large");
-done:
-	hel_free(work);
-	return st;
-}
 
 /* --- the network of some squares ----------------------------------------------------------------
  */
@@ -130,7 +99,7 @@ hel_status hel_one_squaring(hel_dlrm **out, hel_squares *squares, const hel_dlrm
 	double *value = NULL;
 	TRY(hel_quadratic_form_new(&f, m));
 	TRY_ALLOC(value, hel_alloc(f.inputs, sizeof *value));
-	TRY(decompose(&f, value, NULL));
+	TRY(hel_eigenvectors(value, f.matrix, NULL, f.inputs));
 	squares->rank = squares->kept = drop_rounding(value, f.inputs);
 	squares->error = 0;
 	if (!squares->rank)
@@ -207,7 +176,7 @@ static hel_status weigh(double *value, form *f, const hel_samples *given, const 
 		trace += moments[i * (f->inputs + 1)];
 	for (size_t i = 0; i < f->inputs; i++)
 		moments[i * (f->inputs + 1)] += LEAST_MOMENT * trace / (double)f->inputs;
-	TRY(decompose(f, value, moments));
+	TRY(hel_eigenvectors(value, f->matrix, moments, f->inputs));
 done:
 	hel_free(moments);
 	return st;

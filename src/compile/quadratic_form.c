@@ -8,6 +8,14 @@
 #define MOST_NUMBERS ((size_t)1 << 27) /* of all affine maps together */
 typedef hel_quadratic_form form;
 
+/* LAPACK: eigenvalues and eigenvectors of a symmetric matrix, and of one in the metric of another:
+ * vectors with a b x = value x, where x^T b x = 1. */
+extern void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda,
+		   double *value, double *work, const int *lwork, int *info);
+extern void dsygv_(const int *type, const char *jobz, const char *uplo, const int *n, double *a,
+		   const int *lda, double *b, const int *ldb, double *value, double *work,
+		   const int *lwork, int *info);
+
 static hel_status refuse(const hel_node *n, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -292,5 +300,30 @@ hel_status hel_quadratic_form_new(hel_quadratic_form *out, const hel_dlrm *m)
 	f = (form){.g = NULL};
 done:
 	hel_quadratic_form_clear(&f);
+	return st;
+}
+
+/* --- eigenvectors ------------------------------------------------------------------------- */
+
+hel_status hel_eigenvectors(double *value, double *matrix, double *moments, size_t size)
+{
+	hel_status st = HEL_OK;
+	const int n = (int)size, room = 8 * n, type = 2;
+	double *work = NULL;
+	int info = 0;
+	if (!n)
+		return HEL_OK;
+	openblas_set_num_threads(1); /* the same bits on every machine's number of cores */
+	TRY_ALLOC(work, hel_alloc((size_t)room, sizeof *work));
+	/* row by row above the diagonal is column by column below it */
+	if (moments)
+		dsygv_(&type, "V", "L", &n, matrix, &n, moments, &n, value, work, &room, &info);
+	else
+		dsyev_("V", "L", &n, matrix, &n, value, work, &room, &info);
+	if (info)
+		FAIL(HEL_ERANGE, "the graph's quadratic form has no eigenvectors: its weights are "
+				 "too large");
+done:
+	hel_free(work);
 	return st;
 }

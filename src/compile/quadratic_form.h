@@ -30,4 +30,11 @@ HEL_CHECKED hel_status hel_quadratic_form_new(hel_quadratic_form *out, const hel
 HEL_CHECKED hel_status hel_quadratic_form_of(hel_quadratic_form *out, const hel_dlrm *m);
 void hel_quadratic_form_clear(hel_quadratic_form *f);
 
+/** A symmetric matrix, of which only what is above the diagonal is read, becomes its eigenvectors,
+ * a row each, in the metric of moments (overwritten; NULL: of all directions alike): it is the sum
+ * of value_k vector_k vector_k^T. value: ascending.
+ *  @retval HEL_ERANGE its numbers are too large. */
+HEL_CHECKED hel_status hel_eigenvectors(double *value, double *matrix, double *moments,
+					size_t size);
+
 #endif

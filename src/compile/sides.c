@@ -10,10 +10,6 @@
 /* Squares that are so small would have to be multiplied with large weights. */
 #define FAINT 1e-5
 
-/* LAPACK: eigenvalues and eigenvectors of a symmetric matrix. */
-extern void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda,
-		   double *value, double *work, const int *lwork, int *info);
-
 enum { PRIVATE = 1, PUBLIC = 2, JOINT = 3 };
 
 /* A split on its way. u and p are the first coordinates of the form, then the 1. */
@@ -106,31 +102,6 @@ done:
 	return st;
 }
 
-/* --- eigenvectors ------------------------------------------------------------------------------
- */
-
-/* A symmetric matrix, of which only what is above the diagonal is read, becomes its eigenvectors, a
- * row each. */
-static hel_status decompose(double *value, double *matrix, size_t size)
-{
-	hel_status st = HEL_OK;
-	const int n = (int)size, room = 8 * n;
-	double *work = NULL;
-	int info = 0;
-	openblas_set_num_threads(1); /* the same bits on every machine's number of cores */
-	if (!n)
-		goto done;
-	TRY_ALLOC(work, hel_alloc((size_t)room, sizeof *work));
-	/* row by row above the diagonal is column by column below it */
-	dsyev_("V", "L", &n, matrix, &n, value, work, &room, &info);
-	if (info)
-		FAIL(HEL_ERANGE, "the graph's quadratic form has no eigenvectors: its weights are "
-				 "too large");
-done:
-	hel_free(work);
-	return st;
-}
-
 /* --- rows ----------------------------------------------------------------------------------- */
 
 static double form_at(const splitting *s, size_t i, size_t k)
@@ -164,7 +135,7 @@ static hel_status eigen_of(double **vector, double **value, const splitting *s, 
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < n; k++)
 			(*vector)[i * n + k] = form_at(s, i, k);
-	TRY(decompose(*value, *vector, n));
+	TRY(hel_eigenvectors(*value, *vector, NULL, n));
 done:
 	return st;
 }
@@ -204,7 +175,7 @@ static hel_status add_products(splitting *s, const double *mixed, bool twice)
 	TRY_ALLOC(other, hel_alloc(HEL_MAX(s->u, s->p) + 1, sizeof *other));
 	cblas_dsyrk(CblasRowMajor, CblasUpper, by_u ? CblasNoTrans : CblasTrans, (int)n,
 		    (int)(by_u ? s->p : s->u), 1, mixed, (int)s->p, 0, square, (int)n);
-	TRY(decompose(value, square, n));
+	TRY(hel_eigenvectors(value, square, NULL, n));
 	const double most = largest_of(value, n);
 	for (size_t i = n; i-- > 0;) {
 		if (!(value[i] > ROUNDING * ROUNDING * 1e4 * most) || !(most > 0))
@@ -544,7 +515,7 @@ static hel_status public_terms(public_part *x, const splitting *s)
 		x->constant -= s->squares ? s->sign[r] * s->shift[r] * s->shift[r] : 0;
 		cblas_daxpy((int)n, -s->shift[r], s->right + r * n, 1, x->linear, 1);
 	}
-	TRY(decompose(x->value, x->vector, n));
+	TRY(hel_eigenvectors(x->value, x->vector, NULL, n));
 done:
 	return st;
 }

@@ -1,23 +1,16 @@
 /* Servers that share their sessions, as stores without HTTP around them: what one began another
  * ends, and where several do the same at once, one of them does. */
-#include "../testing_dir.h"
-#include "ckks/ckks.h"
-#include "ckks/files.h"
-#include "ckks/keys.h"
 #include "net/server/fleet/fleet_open.h"
 #include "net/server/store.h"
+#include "small_keys.h"
 #include <pthread.h>
 #include <sodium.h>
 #include <unistd.h>
 
-#define KEYS 2
 #define SERVERS 3
 
 static hel_settings settings[SERVERS];
 static hel_counters counters;
-static hel_params *params;
-static const hel_key_request request[KEYS] = {{5, 1}, {25, 0}};
-static hel_writer upload;
 static hel_store *server[SERVERS];
 static hel_pg *pg;
 static double ahead; /* of the monotonic clock: time that tests let pass */
@@ -33,23 +26,9 @@ static int64_t number(const char *sql)
 
 static int setup(void **state)
 {
-	hel_secret_key *secret;
-	hel_keys *keys;
 	if (temp_dir_make(state) || hel_random_init() != HEL_OK)
 		return -1;
-	const hel_params_spec spec = {.log_n = 12,
-				      .levels = 1,
-				      .primes_per_level = 1,
-				      .scale_bits = 28,
-				      .alpha = 1,
-				      .special = 1,
-				      .base = 1};
-	assert_ok(hel_params_new(&params, &spec));
-	assert_ok(hel_secret_key_new(&secret, params));
-	assert_ok(hel_keys_generate(&keys, secret, request, KEYS, NULL));
-	assert_ok(hel_keys_store(&upload, keys));
-	hel_keys_free(keys);
-	hel_secret_key_free(secret);
+	small_keys_make();
 	assert_ok(hel_pg_open(&pg, getenv("HELRM_TEST_POSTGRESQL"), 10));
 	return hel_counters_init(&counters) == HEL_OK ? 0 : -1;
 }
@@ -57,8 +36,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	hel_pg_close(pg);
-	hel_writer_clear(&upload);
-	hel_params_free(params);
+	small_keys_clear();
 	hel_counters_clear(&counters);
 	return temp_dir_remove(state);
 }

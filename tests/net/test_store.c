@@ -1,10 +1,7 @@
 /* Key sets without a server around them: their time, quota, rows, and files that lose bytes. With a
  * registry in PostgreSQL where HELRM_TEST_POSTGRESQL says one, else in SQLite. */
-#include "../testing_dir.h"
-#include "ckks/ckks.h"
-#include "ckks/files.h"
-#include "ckks/keys.h"
 #include "net/server/store.h"
+#include "small_keys.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -16,43 +13,24 @@
 #include <unistd.h>
 
 #define HOUR 3600.0
-#define KEYS 2
 
 /* --- a world ------------------------------------------------------------------------------ */
 
 static hel_settings settings;
 static hel_counters counters;
-static hel_params *params;
-static const hel_key_request request[KEYS] = {{5, 1}, {25, 0}};
-static hel_writer upload; /* what a client with these keys sends */
 static hel_store *store;
 
 static int setup(void **state)
 {
-	hel_secret_key *secret;
-	hel_keys *keys;
 	if (temp_dir_make(state) || hel_random_init() != HEL_OK)
 		return -1;
-	const hel_params_spec spec = {.log_n = 12,
-				      .levels = 1,
-				      .primes_per_level = 1,
-				      .scale_bits = 28,
-				      .alpha = 1,
-				      .special = 1,
-				      .base = 1};
-	assert_ok(hel_params_new(&params, &spec));
-	assert_ok(hel_secret_key_new(&secret, params));
-	assert_ok(hel_keys_generate(&keys, secret, request, KEYS, NULL));
-	assert_ok(hel_keys_store(&upload, keys));
-	hel_keys_free(keys);
-	hel_secret_key_free(secret);
+	small_keys_make();
 	return hel_counters_init(&counters) == HEL_OK ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
-	hel_writer_clear(&upload);
-	hel_params_free(params);
+	small_keys_clear();
 	hel_counters_clear(&counters);
 	return temp_dir_remove(state);
 }

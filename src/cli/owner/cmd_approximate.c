@@ -4,20 +4,6 @@
 #include "data.h"
 #include <helrm/owner.h>
 
-static hel_auc_text rate(const json_t *o, const char *name)
-{
-	hel_auc_text out = {"undefined"};
-	const json_t *v = json_object_get(o, name);
-	if (json_is_number(v))
-		snprintf(out.at, sizeof out.at, "%.4f", json_number_value(v));
-	return out;
-}
-
-static double number(const json_t *o, const char *name)
-{
-	return json_number_value(json_object_get(o, name));
-}
-
 static void tell(const hel_args *args, const json_t *r)
 {
 	size_t i;
@@ -26,12 +12,15 @@ static void tell(const hel_args *args, const json_t *r)
 		"%s by polynomials, %.0f records: as trained AUC %s, accuracy %s, spread "
 		"of logits %.3g\n"
 		"degree     AUC  accuracy  distance    largest    bits  decisions that differ\n",
-		json_string_value(json_object_get(r, "activation")), number(r, "rows"),
-		rate(r, "auc").at, rate(r, "accuracy").at, number(r, "spread"));
-	json_array_foreach(json_object_get(r, "degrees"), i, row) hel_say(
-	    args, "%6.0f  %-6s  %-6s  %9.3g  %9.3g  %6.1f  %.0f\n", number(row, "degree"),
-	    rate(row, "auc").at, rate(row, "accuracy").at, number(row, "distance"),
-	    number(row, "largest_change"), number(row, "bits"), number(row, "decisions_differ"));
+		json_string_value(json_object_get(r, "activation")), hel_report_number(r, "rows"),
+		hel_report_rate(r, "auc").at, hel_report_rate(r, "accuracy").at,
+		hel_report_number(r, "spread"));
+	json_array_foreach(json_object_get(r, "degrees"), i, row)
+	    hel_say(args, "%6.0f  %-6s  %-6s  %9.3g  %9.3g  %6.1f  %.0f\n",
+		    hel_report_number(row, "degree"), hel_report_rate(row, "auc").at,
+		    hel_report_rate(row, "accuracy").at, hel_report_number(row, "distance"),
+		    hel_report_number(row, "largest_change"), hel_report_number(row, "bits"),
+		    hel_report_number(row, "decisions_differ"));
 }
 
 static hel_status run_approximate(const hel_args *args, json_t *out)

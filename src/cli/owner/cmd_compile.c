@@ -37,24 +37,10 @@ done:
 
 /* --- for people ----------------------------------------------------------------------------- */
 
-static double number(const json_t *o, const char *name)
-{
-	return json_number_value(json_object_get(o, name));
-}
-
 static const char *text(const json_t *o, const char *name)
 {
 	const char *at = json_string_value(json_object_get(o, name));
 	return at ? at : "";
-}
-
-static hel_auc_text rate(const json_t *o, const char *name)
-{
-	hel_auc_text out = {"undefined"};
-	const json_t *v = json_object_get(o, name);
-	if (json_is_number(v))
-		snprintf(out.at, sizeof out.at, "%.4f", json_number_value(v));
-	return out;
 }
 
 /* What the polynomials cost on the data; the model with them stands beside the program. */
@@ -67,11 +53,13 @@ static void tell_fit(const hel_args *args, const json_t *f)
 	    "  largest change of a logit %.3g of a spread of %.3g (%.1f bits), %.0f decisions "
 	    "differ\n"
 	    "written: %s/model (the model as it is evaluated)\n",
-	    text(f, "kind"), number(f, "degree"), number(f, "margin"), number(f, "rows"),
-	    rate(f, "auc").at, rate(f, "auc_polynomial").at, rate(f, "accuracy").at,
-	    rate(f, "accuracy_polynomial").at, number(f, "log_loss"),
-	    number(f, "log_loss_polynomial"), number(f, "largest_change"), number(f, "spread"),
-	    number(f, "bits"), number(f, "decisions_differ"), hel_arg(args, "out"));
+	    text(f, "kind"), hel_report_number(f, "degree"), hel_report_number(f, "margin"),
+	    hel_report_number(f, "rows"), hel_report_rate(f, "auc").at,
+	    hel_report_rate(f, "auc_polynomial").at, hel_report_rate(f, "accuracy").at,
+	    hel_report_rate(f, "accuracy_polynomial").at, hel_report_number(f, "log_loss"),
+	    hel_report_number(f, "log_loss_polynomial"), hel_report_number(f, "largest_change"),
+	    hel_report_number(f, "spread"), hel_report_number(f, "bits"),
+	    hel_report_number(f, "decisions_differ"), hel_arg(args, "out"));
 	if (json_is_true(json_object_get(f, "may_fold")))
 		hel_say(args, "WARNING: values of some record could go so far beyond a refresh's "
 			      "range that they come back into it, unnoticed: its layer's weights "
@@ -85,21 +73,23 @@ static void tell_plan(const hel_args *args, const json_t *r)
 {
 	size_t i;
 	const json_t *layer;
-	const double batch = number(r, "batch"), bits = number(r, "predicted_bits"),
-		     wanted = number(r, "wanted_bits"), keys = number(r, "evaluation_keys_bytes");
+	const double batch = hel_report_number(r, "batch"),
+		     bits = hel_report_number(r, "predicted_bits"),
+		     wanted = hel_report_number(r, "wanted_bits"),
+		     keys = hel_report_number(r, "evaluation_keys_bytes");
 	hel_say(
 	    args,
 	    "ring N = 2^%.0f, %.0f levels, log2(QP) = %.1f of at most %.0f (128-bit security)\n",
-	    number(r, "log_n"), number(r, "levels"), number(r, "log_qp"),
-	    number(r, "log_qp_limit"));
+	    hel_report_number(r, "log_n"), hel_report_number(r, "levels"),
+	    hel_report_number(r, "log_qp"), hel_report_number(r, "log_qp_limit"));
 	json_array_foreach(json_object_get(r, "layers"), i, layer)
 	    hel_say(args, "  %s\n", text(layer, "layer"));
 	hel_say(args,
 		"%.0f evaluation keys, %.1f MB; query %.0f kB; about %.1f ms per %s on one "
 		"thread; %.1f bits; %.0f MB of memory\n",
-		number(r, "keys"), keys / 1e6, number(r, "query_bytes") / 1e3,
-		number(r, "estimated_ms"), batch > 1 ? "query" : "prediction", bits,
-		number(r, "memory_bytes") / 1e6);
+		hel_report_number(r, "keys"), keys / 1e6, hel_report_number(r, "query_bytes") / 1e3,
+		hel_report_number(r, "estimated_ms"), batch > 1 ? "query" : "prediction", bits,
+		hel_report_number(r, "memory_bytes") / 1e6);
 	if (keys > MANY_KEY_BYTES && !hel_arg(args, "max-keys"))
 		hel_say(
 		    args,
@@ -109,37 +99,40 @@ static void tell_plan(const hel_args *args, const json_t *r)
 	if (bits < wanted && bits >= wanted - HEL_BITS_SHORT)
 		hel_say(args, "that is near the %.1f bits wanted, and the cheapest plan so near\n",
 			wanted);
-	if (number(r, "bits_model") < bits)
-		hel_say(args, "%.1f bits against the model as trained\n", number(r, "bits_model"));
+	if (hel_report_number(r, "bits_model") < bits)
+		hel_say(args, "%.1f bits against the model as trained\n",
+			hel_report_number(r, "bits_model"));
 	if (batch > 1)
 		hel_say(args, "up to %.0f records in one query: about %.2f ms each\n", batch,
-			number(r, "estimated_ms") / batch);
+			hel_report_number(r, "estimated_ms") / batch);
 }
 
 /* Which records errors were predicted for, and what is known of values. */
 static void tell_bounds(const hel_args *args, const json_t *r)
 {
 	const bool given = strcmp(text(r, "records"), "data") == 0;
-	if (number(r, "squares") > 0)
+	if (hel_report_number(r, "squares") > 0)
 		hel_say(args, "the graph is one quadratic form: compiled as %.0f squares\n",
-			number(r, "squares"));
-	if (number(r, "squares_left_out") > 0)
-		hel_say(args,
-			"%.0f squares are left out, which changes logits by %.2g on average (%.1f "
-			"bits); --bits keeps more\n",
-			number(r, "squares_left_out"), number(r, "error_left_out"),
-			log2(number(r, "spread") / number(r, "error_left_out")));
+			hel_report_number(r, "squares"));
+	if (hel_report_number(r, "squares_left_out") > 0)
+		hel_say(
+		    args,
+		    "%.0f squares are left out, which changes logits by %.2g on average (%.1f "
+		    "bits); --bits keeps more\n",
+		    hel_report_number(r, "squares_left_out"),
+		    hel_report_number(r, "error_left_out"),
+		    log2(hel_report_number(r, "spread") / hel_report_number(r, "error_left_out")));
 	hel_say(args, "errors predicted for %s\n",
 		given ? "records of --data" : "random records; --data FILE: for real ones");
 	if (strcmp(text(r, "bounds"), "measured") == 0)
 		hel_say(args,
 			"bounds MEASURED on %s, not proved: head room 2^%.0f; scores beyond +-%.4g "
 			"are refused\n",
-			given ? "records of --data" : "random records", number(r, "head_room_bits"),
-			number(r, "bound"));
+			given ? "records of --data" : "random records",
+			hel_report_number(r, "head_room_bits"), hel_report_number(r, "bound"));
 	else
 		hel_say(args, "bounds proved for every record: |logit| stays below %.4g\n",
-			number(r, "bound"));
+			hel_report_number(r, "bound"));
 }
 
 /* What a user is to items. */
@@ -147,9 +140,9 @@ static void tell_items(const hel_args *args, const json_t *items)
 {
 	hel_say(
 	    args, "a user is a vector of %.0f elements%s; 1,000 items take about %.2f ms more\n",
-	    number(items, "width"),
+	    hel_report_number(items, "width"),
 	    json_is_true(json_object_get(items, "squares")) ? " and the sum of their squares" : "",
-	    number(items, "ms_per_1000"));
+	    hel_report_number(items, "ms_per_1000"));
 }
 
 static void tell(const hel_args *args, const json_t *r)
@@ -165,7 +158,8 @@ static void tell(const hel_args *args, const json_t *r)
 	tell_bounds(args, r);
 	hel_say(args,
 		"written: %s/manifest.helm (public, %.1f kB), %s/program.helm (server, %.1f kB)\n",
-		dir, number(r, "manifest_bytes") / 1e3, dir, number(r, "program_bytes") / 1e3);
+		dir, hel_report_number(r, "manifest_bytes") / 1e3, dir,
+		hel_report_number(r, "program_bytes") / 1e3);
 }
 
 static hel_status run_compile(const hel_args *args, json_t *out)

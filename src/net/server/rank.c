@@ -194,9 +194,7 @@ hel_status hel_server_rank(hel_writer *w, const hel_evaluation *e, const hel_cat
 		times->write = hel_clock() - evaluated;
 	}
 done:
-	for (uint32_t i = 0; in && i < m->inputs; i++)
-		hel_ct_free(in[i]);
-	hel_free(in);
+	hel_server_free_query(in, m->inputs);
 	hel_free(block);
 	hel_ct_free(value[0]);
 	hel_ct_free(value[1]);

@@ -165,6 +165,13 @@ done:
 	return st;
 }
 
+void hel_server_free_query(hel_ct **in, size_t inputs)
+{
+	for (size_t i = 0; in && i < inputs; i++)
+		hel_ct_free(in[i]);
+	hel_free(in);
+}
+
 /* ev: the evaluation's own, or one like it that somebody follows. */
 static hel_status infer(hel_writer *w, const hel_evaluation *evaluation, const hel_eval *ev,
 			const void *query, size_t size, hel_infer_times *times)
@@ -196,9 +203,7 @@ static hel_status infer(hel_writer *w, const hel_evaluation *evaluation, const h
 		times->write = hel_clock() - evaluated;
 	}
 done:
-	for (uint32_t i = 0; in && i < m->inputs; i++)
-		hel_ct_free(in[i]);
-	hel_free(in);
+	hel_server_free_query(in, m->inputs);
 	hel_ct_free(result);
 	return st;
 }

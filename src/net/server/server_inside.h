@@ -24,5 +24,7 @@ struct hel_evaluation {
  *  made so far are there to be freed. */
 HEL_CHECKED hel_status hel_server_read_query(hel_ct **in, const hel_evaluation *evaluation,
 					     const hel_eval *ev, const void *query, size_t size);
+/** Those made and the array of them. NULL is fine. */
+void hel_server_free_query(hel_ct **in, size_t inputs);
 
 #endif

@@ -370,12 +370,17 @@ hel_status hel_records_parse(hel_records *out, const hel_dataset *set, const cha
 	return st;
 }
 
+/* Records to stand in for what a text does not hold; a text of more has them itself. */
+#define MOST_MISSING ((size_t)1 << 16)
+
 hel_status hel_records_take(hel_records *out, const hel_dataset *set, const char *name,
 			    const char *text, size_t size, size_t least)
 {
 	hel_status st = HEL_OK;
 	hel_records r = {.dense = set->dense, .tables = set->tables, .labelled = true};
 	parser p = {.r = &r, .set = set, .file = name, .take = true};
+	if (least > HEL_MAX(size, MOST_MISSING))
+		FAIL(HEL_EINVAL, "record %zu of %s, a text of %zu bytes", least, name, size);
 	st = parse(&p, text, size);
 	if (st != HEL_OK && st != HEL_EDATA)
 		goto done;

@@ -53,6 +53,7 @@ HEL_CHECKED hel_status hel_records_parse(hel_records *out, const hel_dataset *se
 /** The same for a description that others wrote, so that what a record holds does not decide
  * whether it is taken: what is not as described is an unreadable record, not an error. At least
  * `least` records, the last ones unreadable if need be.
+ *  @retval HEL_EINVAL `least` is more than a text of this size can hold, and than 65,536.
  *  @retval HEL_ENOMEM nothing else. */
 HEL_CHECKED hel_status hel_records_take(hel_records *out, const hel_dataset *set, const char *name,
 					const char *text, size_t size, size_t least);

@@ -203,6 +203,9 @@ static void test_bad_rows(void **state)
 		assert_true(*r.unreadable);
 		assert_true(isnan(r.value[4]) && !*hel_records_category(&r, 4, 0));
 		hel_records_clear(&r);
+		/* of a number that no such text holds, gigabytes are not filled */
+		assert_status(HEL_EINVAL, hel_records_take(&r, set, "rows", cases[i].row, size,
+							   ((size_t)1 << 31) + 1));
 	}
 	hel_dataset_drop(set);
 }

@@ -48,7 +48,7 @@ def test_random_arguments(model, compiled, rows, tmp_path, monkeypatch):
               model.records, client.encrypt, client.decrypt, client.decrypt_batch, client.doubts,
               server.run, server.evaluation, helrm.Graph, helrm.compile, helrm.Remote]
     calls = [c for c in calls if callable(c)]
-    done = 0
+    done, peak = 0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(CALLS):
         call = g.choice(calls)
         args = [g.choice(things) for _ in range(g.choice([0, 1, 1, 2, 2, 3, 3, 4, 5]))]
@@ -57,6 +57,8 @@ def test_random_arguments(model, compiled, rows, tmp_path, monkeypatch):
             done += 1
         except Exception:
             pass
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
+        assert grown < 1 << 20, f"{grown >> 10} MB for {call}{args}"
     assert 0 < done < CALLS
 
 

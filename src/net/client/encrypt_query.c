@@ -5,8 +5,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define MOST_RECORDS ((size_t)1 << 31) /* of one text */
-
 hel_status hel_client_check_count(const hel_client *c, size_t count)
 {
 	const size_t most = hel_client_batch(c);
@@ -242,8 +240,7 @@ hel_status hel_client_doubts(hel_doubts *out, const hel_client *c, const char *t
 {
 	hel_status st = HEL_OK;
 	hel_records records = {0};
-	TRY(hel_client_records(&records, c, "input", text, size,
-			       HEL_MIN(record, MOST_RECORDS) + 1));
+	TRY(hel_client_records(&records, c, "input", text, size, record + 1));
 	if (record >= records.count)
 		FAIL(HEL_EINVAL, "record %zu of %zu", record + 1, records.count);
 	hel_client_compare(out, c, &records, record);

@@ -1,8 +1,7 @@
 /* Transactions over PostgreSQL: done again where they may be, told apart where they may not; tables
- * that come up to date under several servers at once. */
+ * that come up to date under several servers at once; rows that somebody damaged. */
 #include "../testing.h"
-#include "net/server/fleet/postgresql.h"
-#include "net/server/fleet/registry_postgresql.h"
+#include "net/server/fleet/fleet_open.h"
 #include <pthread.h>
 
 static const char *where;
@@ -180,13 +179,15 @@ static void test_unreachable(void **state)
 
 /* --- tables ------------------------------------------------------------------------------- */
 
-static void *open_registry(void *arg)
+static void *bring_up_to_date(void *arg)
 {
-	hel_registry *r;
 	hel_status *st = arg;
-	*st = hel_registry_postgresql(&r, where);
-	if (*st == HEL_OK)
-		hel_registry_close(r);
+	hel_pg *own;
+	*st = hel_pg_open(&own, where, 10);
+	if (*st != HEL_OK)
+		return NULL;
+	*st = hel_fleet_tables(own);
+	hel_pg_close(own);
 	return NULL;
 }
 
@@ -196,23 +197,44 @@ static void test_migration(void **state)
 	enum { SERVERS = 6 };
 	pthread_t thread[SERVERS];
 	hel_status st[SERVERS];
-	hel_registry *r;
 	for (int i = 0; i < SERVERS; i++)
-		assert_int_equal(0, pthread_create(&thread[i], NULL, open_registry, &st[i]));
+		assert_int_equal(0, pthread_create(&thread[i], NULL, bring_up_to_date, &st[i]));
 	for (int i = 0; i < SERVERS; i++) {
 		pthread_join(thread[i], NULL);
 		assert_int_equal(st[i], HEL_OK);
 	}
 	assert_int_equal(number("SELECT count(*) FROM helrm_version"), 1);
 	assert_ok(hel_pg_once(NULL, pg, "INSERT INTO helrm_version VALUES (99)", NULL));
-	assert_status(HEL_EVERSION, hel_registry_postgresql(&r, where));
+	assert_status(HEL_EVERSION, hel_fleet_tables(pg));
 }
 
-static hel_status count_row(void *arg, const hel_keyset *row)
+/* --- rows --------------------------------------------------------------------------------- */
+
+static hel_settings settings;
+
+static hel_fleet *with_rows(hel_shared *s, uint8_t rows)
 {
-	(void)row;
-	++*(int *)arg;
-	return HEL_OK;
+	static hel_key_request request[] = {{5, 1}, {25, 0}};
+	hel_settings_default(&settings);
+	*s = (hel_shared){.settings = &settings, .pg = pg};
+	assert_ok(hel_fleet_tables(pg));
+	assert_ok(hel_pg_once(NULL, pg, "DELETE FROM helrm_session", NULL));
+	for (uint8_t id = 1; id <= rows; id++) {
+		const hel_keyset k = {
+		    .id = {id}, .request = request, .count = 2, .bytes = 1000, .expanded = 3000};
+		assert_ok(hel_fleet_create(&s->fleet, &k));
+		assert_ok(hel_fleet_create(&s->fleet, &k)); /* a transaction done twice */
+	}
+	return &s->fleet;
+}
+
+static hel_status find(hel_keyset *row, hel_fleet *f, uint8_t first)
+{
+	const uint8_t id[HEL_SESSION_ID_BYTES] = {first};
+	*row = (hel_keyset){0};
+	const hel_status st = hel_fleet_find(row, f, id);
+	hel_free(row->request);
+	return st;
 }
 
 /* One bad row costs its own session only. */
@@ -225,45 +247,43 @@ static void test_bad_rows(void **state)
 					     "keys = ''",
 					     "proof = '\\x00'",
 					     "client = ''",
+					     "have = bytes + 1",
+					     "have = -1",
 					     "api_key = repeat('x', 100)"};
-	static hel_key_request request[] = {{5, 1}, {25, 0}};
-	hel_registry *r;
-	assert_ok(hel_registry_postgresql(&r, where));
 	for (size_t i = 0; i < HEL_ARRAY_LEN(damage); i++) {
 		char sql[256];
-		int rows = 0;
-		for (uint8_t id = 1; id <= 2; id++) {
-			hel_keyset k = {.id = {id},
-					.request = request,
-					.count = 2,
-					.bytes = 1000,
-					.expanded = 3000};
-			assert_ok(hel_registry_add(r, &k));
-			assert_ok(hel_registry_add(r, &k)); /* a transaction done twice */
-		}
+		hel_keyset row;
+		hel_shared shared;
+		hel_fleet *f = with_rows(&shared, 2);
+		assert_int_equal(number("SELECT count(*) FROM helrm_session"), 2);
+		assert_ok(find(&row, f, 2));
 		snprintf(sql, sizeof sql, "UPDATE helrm_session SET %s WHERE get_byte(id, 0) = 2",
 			 damage[i]);
 		assert_ok(hel_pg_once(NULL, pg, sql, NULL));
-		assert_ok(hel_registry_each(r, count_row, &rows));
-		assert_int_equal(rows, 1);
-		assert_int_equal(number("SELECT count(*) FROM helrm_session"), 1);
+		assert_status(HEL_EFORMAT, find(&row, f, 2));
+		assert_ok(find(&row, f, 1));
+		assert_int_equal(row.count, 2);
+		assert_int_equal(row.bytes, 1000);
+		assert_int_equal(row.expanded, 3000);
 	}
-	hel_registry_close(r);
 }
 
-static void test_clock(void **state)
+static void test_times(void **state)
 {
 	(void)state;
-	hel_registry *r;
 	double seconds = -1;
-	assert_ok(hel_registry_postgresql(&r, where));
-	assert_ok(hel_registry_clock(&seconds, r));
+	hel_shared shared;
+	hel_keyset row;
+	hel_fleet *f = with_rows(&shared, 1);
+	static const uint8_t id[HEL_SESSION_ID_BYTES] = {1};
+	assert_ok(hel_fleet_clock(&seconds, f));
 	assert_true(seconds == 0);
-	assert_ok(hel_registry_set_clock(r, 70));
-	assert_ok(hel_registry_set_clock(r, 60)); /* another server's, behind */
-	assert_ok(hel_registry_clock(&seconds, r));
+	assert_ok(hel_fleet_used(f, id, 70));
+	assert_ok(hel_fleet_used(f, id, 60)); /* another server's word, late */
+	assert_ok(find(&row, f, 1));
+	assert_true(row.used == 70);
+	assert_ok(hel_fleet_clock(&seconds, f)); /* nobody wrote it yet */
 	assert_true(seconds == 70);
-	hel_registry_close(r);
 }
 
 int main(void)
@@ -281,7 +301,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_unreachable, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_migration, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_bad_rows, fresh, end),
-	    cmocka_unit_test_setup_teardown(test_clock, fresh, end),
+	    cmocka_unit_test_setup_teardown(test_times, fresh, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

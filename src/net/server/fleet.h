@@ -50,6 +50,10 @@ typedef struct hel_fleet_calls {
 	hel_status (*restart)(hel_fleet *f, const hel_keyset *k, double now);
 	/** Nobody finds it any more; its objects go later, also where this server dies. */
 	hel_status (*remove)(hel_fleet *f, const uint8_t id[HEL_SESSION_ID_BYTES], double now);
+	/** When a session was used last. */
+	hel_status (*used)(hel_fleet *f, const uint8_t id[HEL_SESSION_ID_BYTES], double used);
+	/** The fleet's clock; the latest time of use where it never was written. */
+	hel_status (*clock)(double *seconds, hel_fleet *f);
 	/** Once a second: this server lives; the fleet's clock, which is that of the server that
 	 *  was up longest; sessions that are over; objects of those that were removed. */
 	hel_status (*tick)(double *clock, hel_fleet *f, double now);
@@ -76,7 +80,6 @@ typedef struct hel_fleet_calls {
 
 struct hel_fleet {
 	const hel_fleet_calls *call;
-	hel_registry *registry; /* its rows */
 };
 
 #endif

@@ -272,6 +272,18 @@ static hel_keyset *take_expired_locked(hel_store *s, unsigned bucket, double now
 	return NULL;
 }
 
+/* A fleet's clock is written with each server's word that it lives. */
+static hel_status write_clock(hel_store *s, double now)
+{
+	return s->fleet ? HEL_OK : hel_registry_set_clock(s->registry, now);
+}
+
+static hel_status write_used(hel_store *s, const uint8_t id[HEL_SESSION_ID_BYTES], double used)
+{
+	return s->fleet ? s->fleet->call->used(s->fleet, id, used)
+			: hel_registry_used(s->registry, id, used);
+}
+
 void hel_store_write_times(hel_store *s, double older_than)
 {
 	pthread_mutex_lock(&s->lock);
@@ -280,7 +292,7 @@ void hel_store_write_times(hel_store *s, double older_than)
 	if (due)
 		s->clock_on_disk = now;
 	pthread_mutex_unlock(&s->lock);
-	if (due && hel_registry_set_clock(s->registry, now) != HEL_OK)
+	if (due && write_clock(s, now) != HEL_OK)
 		return; /* a full disk: the next time will do */
 	for (unsigned b = 0; b < HEL_STORE_BUCKETS; b++) {
 		for (;;) {
@@ -295,7 +307,7 @@ void hel_store_write_times(hel_store *s, double older_than)
 			pthread_mutex_unlock(&s->lock);
 			if (used <= 0)
 				break;
-			if (hel_registry_used(s->registry, id, used) != HEL_OK)
+			if (write_used(s, id, used) != HEL_OK)
 				return;
 		}
 	}

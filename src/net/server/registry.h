@@ -1,5 +1,5 @@
-/* registry.h -- the rows of sessions, in SQLite (registry_sqlite.c) or PostgreSQL (fleet/). Whoever
- * keeps them: a change is durable when its call returns, and calls may come from any thread. */
+/* registry.h -- the rows of a lone server's sessions, in SQLite; those of a fleet: fleet.h. A
+ * change is durable when its call returns, and calls may come from any thread. */
 #ifndef HEL_REGISTRY_H
 #define HEL_REGISTRY_H
 
@@ -9,23 +9,9 @@ typedef struct hel_registry hel_registry;
 
 typedef hel_status hel_registry_row(void *arg, const hel_keyset *row);
 
-/** What a database answers. */
-typedef struct hel_registry_calls {
-	void (*close)(hel_registry *r);
-	hel_status (*each)(hel_registry *r, hel_registry_row *fn, void *arg);
-	hel_status (*add)(hel_registry *r, const hel_keyset *k);
-	hel_status (*state)(hel_registry *r, const hel_keyset *k, hel_keyset_state state,
-			    double used);
-	hel_status (*used)(hel_registry *r, const uint8_t id[HEL_SESSION_ID_BYTES], double used);
-	hel_status (*remove)(hel_registry *r, const uint8_t id[HEL_SESSION_ID_BYTES]);
-	hel_status (*clock)(double *seconds, hel_registry *r);
-	hel_status (*set_clock)(hel_registry *r, double seconds);
-} hel_registry_calls;
-
-struct hel_registry {
-	const hel_registry_calls *call;
-};
-
+/** Opens a file of SQLite. One of an older helrm is brought up to date, one that cannot be is put
+ *  aside. @retval HEL_EVERSION made by a newer helrm. */
+HEL_CHECKED hel_status hel_registry_open(hel_registry **out, const char *path);
 void hel_registry_close(hel_registry *r);
 /** Every row; `row` is borrowed, its `have` not known. Rows that make no sense are logged and
  *  removed. */
@@ -41,11 +27,7 @@ HEL_CHECKED hel_status hel_registry_remove(hel_registry *r, const uint8_t id[HEL
 HEL_CHECKED hel_status hel_registry_clock(double *seconds, hel_registry *r);
 HEL_CHECKED hel_status hel_registry_set_clock(hel_registry *r, double seconds);
 
-/* --- for databases ------------------------------------------------------------------------ */
-
-/** Opens a file of SQLite. One of an older helrm is brought up to date, one that cannot be is put
- *  aside. @retval HEL_EVERSION made by a newer helrm. */
-HEL_CHECKED hel_status hel_registry_sqlite(hel_registry **out, const char *path);
+/* --- rows, also a fleet's (fleet/sessions.c) ----------------------------------------------- */
 
 typedef struct hel_field {
 	const void *bytes;

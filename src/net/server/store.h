@@ -18,8 +18,8 @@
 struct hel_store {
 	const hel_settings *settings;
 	hel_counters *metrics;
-	hel_registry *registry;
-	hel_fleet *fleet; /* NULL: this server is alone */
+	hel_registry *registry; /* of one that is alone; NULL otherwise */
+	hel_fleet *fleet;	/* NULL: this server is alone */
 	int dir, lock_file;
 	pthread_mutex_t lock; /* of all below; never held while a file or the registry is written */
 	pthread_cond_t changed; /* a key set is claimed or used no more; somebody shall stop */

@@ -139,17 +139,20 @@ static void remove_orphans(hel_store *s)
 	hel_free(names);
 }
 
-static hel_status open_registry(hel_store *s, const char *path)
+/* Where rows are, and what they say of the time. */
+static hel_status open_rows(hel_store *s, const char *path)
 {
 	hel_status st = HEL_OK;
-	if (!*s->settings->registry)
-		return hel_registry_sqlite(&s->registry, path);
+	if (!*s->settings->registry) {
+		TRY(hel_registry_open(&s->registry, path));
+		TRY(hel_registry_clock(&s->seconds, s->registry));
+		goto done;
+	}
 #ifdef HELRM_POSTGRESQL
 	TRY(hel_fleet_open(&s->fleet, s->settings, s->metrics));
-	s->registry = s->fleet->registry;
+	TRY(s->fleet->call->clock(&s->seconds, s->fleet));
 #else
 	st = hel_fail(HEL_EUNSUPPORTED, "registry: this helrm was built without PostgreSQL");
-	goto done;
 #endif
 done:
 	return st;
@@ -180,8 +183,7 @@ hel_status hel_store_open(hel_store **out, const hel_settings *settings, hel_cou
 		FAIL(HEL_EIO, "another server uses %s; give this one its own --data",
 		     settings->data);
 	snprintf(path, sizeof path, "%s/registry.sqlite", settings->data);
-	TRY(open_registry(s, path));
-	TRY(hel_registry_clock(&s->seconds, s->registry));
+	TRY(open_rows(s, path));
 	s->clock_on_disk = s->hour = s->seconds;
 	s->looked = hel_clock();
 	TRY(s->fleet ? adopt_copies(s) : hel_registry_each(s->registry, adopt, s));
@@ -199,12 +201,11 @@ void hel_store_close(hel_store *s)
 {
 	if (!s)
 		return;
-	if (s->registry)
+	if (s->registry || s->fleet)
 		hel_store_write_times(s, 0);
 	if (s->fleet)
 		s->fleet->call->close(s->fleet);
-	else
-		hel_registry_close(s->registry);
+	hel_registry_close(s->registry);
 	for (unsigned b = 0; b < HEL_STORE_BUCKETS; b++)
 		for (hel_keyset *k = s->bucket[b], *next; k; k = next) {
 			next = k->next;

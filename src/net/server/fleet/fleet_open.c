@@ -1,12 +1,14 @@
 #include "fleet_open.h"
 #include "net/server/log.h"
-#include "registry_postgresql.h"
+
+#define PATIENCE                                                                                   \
+	2 /* seconds a transaction may take: longer ones are the client's, who tries again */
 
 static void close_fleet(hel_fleet *f)
 {
 	hel_shared *s = hel_shared_of(f);
 	hel_objects_close(s->objects);
-	hel_registry_close(s->fleet.registry);
+	hel_pg_close(s->pg);
 	hel_free(s);
 }
 
@@ -19,6 +21,8 @@ static const hel_fleet_calls calls = {
     .ready = hel_fleet_ready,
     .restart = hel_fleet_restart,
     .remove = hel_fleet_remove,
+    .used = hel_fleet_used,
+    .clock = hel_fleet_clock,
     .tick = hel_fleet_tick,
     .job_begin = hel_fleet_job_begin,
     .job_keep = hel_fleet_job_keep,
@@ -38,8 +42,8 @@ hel_status hel_fleet_open(hel_fleet **out, const hel_settings *settings, hel_cou
 	s->settings = settings;
 	s->metrics = metrics;
 	hel_random_bytes(s->server, sizeof s->server);
-	TRY(hel_registry_postgresql(&s->fleet.registry, settings->registry));
-	s->pg = hel_registry_database(s->fleet.registry);
+	TRY(hel_pg_open(&s->pg, settings->registry, PATIENCE));
+	TRY(hel_fleet_tables(s->pg));
 	TRY(hel_objects_open(&s->objects, &(hel_objects_options){
 					      .where = settings->store,
 					      .endpoint = settings->store_endpoint,

@@ -15,7 +15,7 @@ typedef struct hel_shared {
 	hel_fleet fleet;
 	const hel_settings *settings;
 	hel_counters *metrics;
-	hel_pg *pg; /* the registry's */
+	hel_pg *pg;
 	hel_objects *objects;
 	uint8_t server[16]; /* this one, since it started */
 } hel_shared;
@@ -25,10 +25,14 @@ static inline hel_shared *hel_shared_of(hel_fleet *f)
 	return (hel_shared *)f;
 }
 
+/** fleet_tables.c: brings the tables (helrm_*) up to date.
+ *  @retval HEL_EVERSION they belong to a newer helrm. */
+hel_status hel_fleet_tables(hel_pg *pg);
 /* sessions.c */
 hel_status hel_fleet_find(hel_keyset *row, hel_fleet *f, const uint8_t id[HEL_SESSION_ID_BYTES]);
 hel_status hel_fleet_create(hel_fleet *f, const hel_keyset *k);
 hel_status hel_fleet_remove(hel_fleet *f, const uint8_t id[HEL_SESSION_ID_BYTES], double now);
+hel_status hel_fleet_used(hel_fleet *f, const uint8_t id[HEL_SESSION_ID_BYTES], double used);
 /* uploads.c */
 hel_status hel_fleet_piece(hel_fleet *f, const hel_keyset *k, uint64_t at, const void *bytes,
 			   size_t size, double now);
@@ -46,10 +50,11 @@ hel_status hel_fleet_job_cancel(hel_fleet *f, const hel_claim *c);
 hel_status hel_fleet_job_take(hel_claim *c, hel_writer *query, hel_fleet *f);
 /** Rows and objects that nobody needs any more. */
 hel_status hel_fleet_sweep_jobs(hel_shared *s, double now);
-/* sweep.c */
 /* collect.c: objects of sessions that have no row, as after an older backup was restored; once a
  * day, by one server. */
 hel_status hel_fleet_collect(hel_shared *s, double now);
+/* sweep.c */
+hel_status hel_fleet_clock(double *seconds, hel_fleet *f);
 hel_status hel_fleet_tick(double *clock, hel_fleet *f, double now);
 
 /** One of each statement's ends that removes sessions: RETURNING, and what the audit log says. */

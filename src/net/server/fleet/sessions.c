@@ -1,6 +1,5 @@
 /* Sessions that all servers know. */
 #include "fleet_open.h"
-#include "registry_postgresql.h"
 #include <sodium.h>
 #include <string.h>
 
@@ -13,6 +12,13 @@ void hel_fleet_prefix(char out[HEL_OBJECT_NAME_MAX + 1], const uint8_t id[HEL_SE
 	snprintf(out, HEL_OBJECT_NAME_MAX + 1, "keys/%s/", hex);
 }
 
+static hel_field field(const PGresult *r, int column)
+{
+	hel_field f;
+	f.bytes = hel_pg_get_bytes(&f.size, r, 0, column);
+	return f;
+}
+
 hel_status hel_fleet_find(hel_keyset *row, hel_fleet *f, const uint8_t id[HEL_SESSION_ID_BYTES])
 {
 	hel_status st = HEL_OK;
@@ -20,12 +26,25 @@ hel_status hel_fleet_find(hel_keyset *row, hel_fleet *f, const uint8_t id[HEL_SE
 	hel_pg_values v = {0};
 	hel_pg_bytes(&v, id, HEL_SESSION_ID_BYTES);
 	TRY(hel_pg_once(&r, hel_shared_of(f)->pg,
-			"SELECT " HEL_SESSION_COLUMNS ", have, generation FROM helrm_session"
+			"SELECT id, proof, client, fingerprint, keys, bytes, expanded, ready,"
+			" opened, used, api_key, have, generation FROM helrm_session"
 			" WHERE id = $1 AND removed = 0",
 			&v));
 	if (!PQntuples(r))
 		FAIL(HEL_EDENIED, "the session was removed");
-	TRY(hel_registry_read_postgresql(row, r, 0));
+	TRY(hel_registry_read(row, &(hel_registry_fields){
+				       .id = field(r, 0),
+				       .proof = field(r, 1),
+				       .client = field(r, 2),
+				       .fingerprint = field(r, 3),
+				       .keys = field(r, 4),
+				       .bytes = hel_pg_get_integer(r, 0, 5),
+				       .expanded = hel_pg_get_integer(r, 0, 6),
+				       .ready = hel_pg_get_integer(r, 0, 7),
+				       .opened = hel_pg_get_real(r, 0, 8),
+				       .used = hel_pg_get_real(r, 0, 9),
+				       .api_key = field(r, 10),
+				   }));
 	row->have = (uint64_t)hel_pg_get_integer(r, 0, 11);
 	row->generation = (uint64_t)hel_pg_get_integer(r, 0, 12);
 	if (row->have > row->bytes)
@@ -33,6 +52,16 @@ hel_status hel_fleet_find(hel_keyset *row, hel_fleet *f, const uint8_t id[HEL_SE
 done:
 	PQclear(r);
 	return st;
+}
+
+/* Servers tell it late, and in any order. */
+hel_status hel_fleet_used(hel_fleet *f, const uint8_t id[HEL_SESSION_ID_BYTES], double used)
+{
+	hel_pg_values v = {0};
+	hel_pg_bytes(&v, id, HEL_SESSION_ID_BYTES);
+	hel_pg_real(&v, used);
+	return hel_pg_once(NULL, hel_shared_of(f)->pg,
+			   "UPDATE helrm_session SET used = greatest(used, $2) WHERE id = $1", &v);
 }
 
 /* --- opening ------------------------------------------------------------------------------ */

@@ -12,6 +12,20 @@
 /* Complete sessions that may expire in an hour: more at once is not age but a fault. */
 #define EXPIRE_AT_ONCE 100
 
+hel_status hel_fleet_clock(double *seconds, hel_fleet *f)
+{
+	PGresult *r = NULL;
+	const hel_status st =
+	    hel_pg_once(&r, hel_shared_of(f)->pg,
+			"SELECT coalesce((SELECT seconds FROM helrm_clock WHERE id = 1),"
+			" (SELECT max(used) FROM helrm_session), 0)",
+			NULL);
+	if (st == HEL_OK)
+		*seconds = hel_pg_get_real(r, 0, 0);
+	PQclear(r);
+	return st;
+}
+
 static hel_status say_alive(double *clock, hel_shared *s, double now)
 {
 	PGresult *r = NULL;

@@ -23,7 +23,7 @@ static void apply(bench_lab *l, size_t keys)
 {
 	hel_ct *x = l->in[l->turn % 2];
 	hel_ks_apply(l->ev, l->acc, x->part[0], x->part[1], l->key + l->turn % BENCH_KEYS, keys,
-		     true, false, l->limbs, l->work);
+		     HEL_KS_SUM, l->limbs, l->work);
 	l->turn += keys;
 }
 static hel_status run_apply(bench_lab *l)

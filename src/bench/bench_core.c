@@ -46,8 +46,8 @@ static hel_status run_rotate(void *arg)
 static hel_status run_hoisted_qp(void *arg)
 {
 	ring_bench *r = arg;
-	hel_ks_apply(r->ev, r->acc, r->a->part[0], r->a->part[1], r->same_key, r->count, true,
-		     false, r->limbs, r->work);
+	hel_ks_apply(r->ev, r->acc, r->a->part[0], r->a->part[1], r->same_key, r->count, HEL_KS_SUM,
+		     r->limbs, r->work);
 	return HEL_OK;
 }
 /* Nine, or one, hoisted rotations: what the other eight cost is the figure. */

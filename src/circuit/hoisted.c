@@ -73,8 +73,8 @@ static void swap(uint32_t **a, uint32_t **b)
 static void add_moved(hel_extended *x, uint32_t **pair, const hel_switch_key *const *key,
 		      size_t count)
 {
-	hel_ks_apply_extended(x->ev, x->next, *pair, divided(x, *pair), key, count, true, x->limbs,
-			      x->work);
+	hel_ks_apply(x->ev, x->next, *pair, divided(x, *pair), key, count,
+		     HEL_KS_SUM | HEL_KS_EXTENDED, x->limbs, x->work);
 	add_job j = {x, x->next, *pair};
 	hel_pool_for(x->ev->pool, x->rows, add_limb, &j);
 	swap(pair, &x->next);
@@ -162,13 +162,13 @@ static void group_limb(void *arg, size_t i)
 /* acc = the transform of the pair, whose second half over P is c. */
 static void transform(hel_extended *x, const hel_fft *t, const transform_keys *k, const uint32_t *c)
 {
-	hel_ks_apply_extended(x->ev, x->baby, x->pair, c, k->baby, t->babies - 1, false, x->limbs,
-			      x->work);
+	hel_ks_apply(x->ev, x->baby, x->pair, c, k->baby, t->babies - 1, HEL_KS_EXTENDED, x->limbs,
+		     x->work);
 	for (size_t g = t->giants; g-- > 0;) {
 		const bool first = g + 1 == t->giants;
 		if (!first) {
-			hel_ks_apply_extended(x->ev, x->next, x->acc, divided(x, x->acc), &k->giant,
-					      1, true, x->limbs, x->work);
+			hel_ks_apply(x->ev, x->next, x->acc, divided(x, x->acc), &k->giant, 1,
+				     HEL_KS_SUM | HEL_KS_EXTENDED, x->limbs, x->work);
 			swap(&x->acc, &x->next);
 		}
 		group_job j = {x, t, g, !first};

@@ -176,7 +176,8 @@ hel_status hel_linear_apply(const hel_eval *ev, hel_ct *out, const hel_linear_te
 			continue;
 		}
 		const hel_switch_key *key = hel_keys_find(ev->keys, galois, level);
-		hel_ks_apply(ev, acc, moving[0], moving[1], &key, 1, true, switched, limbs, work);
+		hel_ks_apply(ev, acc, moving[0], moving[1], &key, 1,
+			     switched ? HEL_KS_SUM | HEL_KS_ADD : HEL_KS_SUM, limbs, work);
 		switched = true;
 	}
 	if (switched)

@@ -202,7 +202,7 @@ static hel_status multiply(const hel_eval *ev, hel_ct *out, const hel_ct *a, con
 	tensor_job t = {p, a, b, plus, {scratch, scratch + words, scratch + 2 * words}};
 	uint32_t *acc = scratch + 3 * words, *work = acc + hel_extended_words(p, limbs);
 	hel_pool_for(ev->pool, limbs, tensor_limb, &t);
-	hel_ks_apply(ev, acc, NULL, t.d[2], &key, 1, true, false, limbs, work);
+	hel_ks_apply(ev, acc, NULL, t.d[2], &key, 1, HEL_KS_SUM, limbs, work);
 	finish_product(ev, out, (const uint32_t *const[2]){t.d[0], t.d[1]}, acc, a->level,
 		       a->scale * b->scale, rescale, work);
 done:
@@ -343,7 +343,7 @@ static hel_status apply_galois(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 		goto done;
 	}
 	TRY(hoist_begin(ev, &h, a, 1));
-	hel_ks_apply(ev, h.acc, a->part[0], a->part[1], &key, 1, true, false,
+	hel_ks_apply(ev, h.acc, a->part[0], a->part[1], &key, 1, HEL_KS_SUM,
 		     ev->params->limbs[a->level], h.work);
 	finish_product(ev, out, NULL, h.acc, a->level, a->scale, false, h.work);
 done:
@@ -417,7 +417,7 @@ hel_status hel_eval_rotate_hoisted(const hel_eval *ev, hel_ct *const *out, const
 	const size_t words = hel_extended_words(ev->params, limbs);
 	const size_t moving = keys_to_front(keys, count);
 	TRY(hoist_begin(ev, &h, a, moving));
-	hel_ks_apply(ev, h.acc, a->part[0], a->part[1], keys, moving, false, false, limbs, h.work);
+	hel_ks_apply(ev, h.acc, a->part[0], a->part[1], keys, moving, HEL_KS_EACH, limbs, h.work);
 	for (size_t i = 0, k = 0; i < count; i++)
 		if (galois[i] == 1)
 			hel_ct_copy(out[i], a);
@@ -469,7 +469,7 @@ hel_status hel_eval_galois_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 		goto done;
 	}
 	TRY(hoist_begin(ev, &h, a, 1));
-	hel_ks_apply(ev, h.acc, a->part[0], a->part[1], keys, moving, true, false, limbs, h.work);
+	hel_ks_apply(ev, h.acc, a->part[0], a->part[1], keys, moving, HEL_KS_SUM, limbs, h.work);
 	for (size_t i = moving; i < count; i++)
 		hel_ks_add(ev, h.acc, (const uint32_t *const[2]){a->part[0], a->part[1]}, limbs);
 	finish_product(ev, out, NULL, h.acc, a->level, a->scale, rescale, h.work);

@@ -45,7 +45,7 @@ typedef struct apply_job {
 	const uint32_t *base, *c;
 	const hel_switch_key *const *key;
 	size_t keys, limbs;
-	bool sum, add, extended; /* base holds the special limbs, too, and is P times as much */
+	unsigned make;
 	uint32_t *prepared, *buffers;
 } apply_job;
 
@@ -75,10 +75,11 @@ static void apply_limb(void *arg, size_t lane, size_t i)
 	uint32_t *buffer = j->buffers + lane * hel_params_digits_at(p, j->limbs) * n;
 	const uint32_t *x[HEL_MAX_PRIMES], *y0[HEL_MAX_PRIMES], *y1[HEL_MAX_PRIMES];
 	hel_key_terms terms = {x, y0, y1, hel_params_digits_at(p, j->limbs), NULL, 0};
-	if (j->base && (j->extended || i < j->limbs)) { /* P times it is 0 modulo special primes */
+	const bool extended = j->make & HEL_KS_EXTENDED, sum = j->make & HEL_KS_SUM;
+	if (j->base && (extended || i < j->limbs)) { /* P times it is 0 modulo special primes */
 		terms.base = j->base + i * n;
 		terms.factor =
-		    hel_to_mont(j->extended ? 1 : p->special.product[i].w, p->ring.prime[prime].q);
+		    hel_to_mont(extended ? 1 : p->special.product[i].w, p->ring.prime[prime].q);
 	}
 	for (size_t d = 0; d < terms.count; d++) {
 		const hel_bconv *bc = digit_bconv(j, d);
@@ -94,56 +95,34 @@ static void apply_limb(void *arg, size_t lane, size_t i)
 		const hel_switch_key *key = j->key[k];
 		const size_t key_rows = key->limbs + p->ring.special;
 		const size_t key_limb = i < j->limbs ? i : key->limbs + i - j->limbs;
-		uint32_t *acc = j->acc + (j->sum ? 0 : k * 2 * rows * n);
+		uint32_t *acc = j->acc + (sum ? 0 : k * 2 * rows * n);
 		for (size_t d = 0; d < terms.count; d++) {
 			y0[d] = key->data + (d * key_rows + key_limb) * 2 * n;
 			y1[d] = y0[d] + n;
 		}
 		p->ring.k->key_product(acc + i * n, acc + (rows + i) * n, &terms,
 				       hel_key_stays(key->galois) ? NULL : &key->permutation,
-				       j->add || (j->sum && k > 0), p->ring.at[prime]);
+				       j->make & HEL_KS_ADD || (sum && k > 0), p->ring.at[prime]);
 	}
 }
 
-static void apply(apply_job *j, uint32_t *scratch)
-{
-	const hel_params *p = j->ev->params;
-	j->prepared = scratch;
-	j->buffers = scratch + j->limbs * p->ring.n;
-	hel_pool_for(j->ev->pool, j->limbs, prepare_limb, j);
-	hel_pool_for_lanes(j->ev->pool, j->limbs + p->ring.special, apply_limb, j);
-}
-
 void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *base, const uint32_t *c,
-		  const hel_switch_key *const *keys, size_t count, bool sum, bool add, size_t limbs,
+		  const hel_switch_key *const *keys, size_t count, unsigned make, size_t limbs,
 		  uint32_t *scratch)
 {
-	apply(&(apply_job){.ev = ev,
-			   .acc = acc,
-			   .base = base,
-			   .c = c,
-			   .key = keys,
-			   .keys = count,
-			   .limbs = limbs,
-			   .sum = sum,
-			   .add = add},
-	      scratch);
-}
-
-void hel_ks_apply_extended(const hel_eval *ev, uint32_t *acc, const uint32_t *base,
-			   const uint32_t *c, const hel_switch_key *const *keys, size_t count,
-			   bool sum, size_t limbs, uint32_t *scratch)
-{
-	apply(&(apply_job){.ev = ev,
-			   .acc = acc,
-			   .base = base,
-			   .c = c,
-			   .key = keys,
-			   .keys = count,
-			   .limbs = limbs,
-			   .sum = sum,
-			   .extended = true},
-	      scratch);
+	const hel_params *p = ev->params;
+	apply_job j = {.ev = ev,
+		       .acc = acc,
+		       .base = base,
+		       .c = c,
+		       .key = keys,
+		       .keys = count,
+		       .limbs = limbs,
+		       .make = make,
+		       .prepared = scratch,
+		       .buffers = scratch + limbs * p->ring.n};
+	hel_pool_for(ev->pool, limbs, prepare_limb, &j);
+	hel_pool_for_lanes(ev->pool, limbs + p->ring.special, apply_limb, &j);
 }
 
 typedef struct raise_job {

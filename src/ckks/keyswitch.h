@@ -9,18 +9,21 @@ const hel_switch_key *hel_keys_find(const hel_keys *keys, uint32_t galois, unsig
 /** Words of an extended pair: b then a, each `limbs` chain limbs and the special ones. */
 size_t hel_extended_words(const hel_params *p, size_t limbs);
 
+/** What hel_ks_apply makes. */
+enum {
+	HEL_KS_EACH = 0, /* acc[k] = P times what key k makes, one extended pair after another */
+	HEL_KS_SUM = 1,	 /* acc = P times the sum of all */
+	HEL_KS_ADD = 2,	 /* on top of what acc holds */
+	HEL_KS_EXTENDED = 4, /* base is an extended half already, P times what is meant */
+};
+
 /** Switches the pair (base, c) (NTT, `limbs` limbs; base may be NULL for 0) by several keys from
- * one decomposition of c (hoisting), each moved by its key's automorphism: acc = P times the sum of
- * all (sum), or acc[k] = P times each, one extended pair after the other; on top of what acc holds
- * when `add`. Limb by limb: a limb of all digits is made, used for every key and forgotten, so that
- * only keys are read from memory. scratch: ks_scratch_words. */
+ * one decomposition of c (hoisting), each moved by its key's automorphism. make: HEL_KS_... Limb by
+ * limb: a limb of all digits is made, used for every key and forgotten, so that only keys are read
+ * from memory. scratch: ks_scratch_words. */
 void hel_ks_apply(const hel_eval *ev, uint32_t *acc, const uint32_t *base, const uint32_t *c,
-		  const hel_switch_key *const *keys, size_t count, bool sum, bool add, size_t limbs,
+		  const hel_switch_key *const *keys, size_t count, unsigned make, size_t limbs,
 		  uint32_t *scratch);
-/** The same for a base that is extended, P times what is meant. */
-void hel_ks_apply_extended(const hel_eval *ev, uint32_t *acc, const uint32_t *base,
-			   const uint32_t *c, const hel_switch_key *const *keys, size_t count,
-			   bool sum, size_t limbs, uint32_t *scratch);
 /** acc += P add: a pair that needs no key joins a sum. */
 void hel_ks_add(const hel_eval *ev, uint32_t *acc, const uint32_t *const add[2], size_t limbs);
 /** part[i] = acc[i] / P + add[i] over `limbs` limbs; add may be NULL. scratch: ks_scratch_words. */

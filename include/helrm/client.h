@@ -1,8 +1,8 @@
 /** @file client.h
  * Everything a client of private predictions needs.
  *
- * Include this header; read secret.h, prediction.h, access.h; then, if you do not bring your own
- * HTTP, remote.h. examples/predict.c is a whole program.
+ * Include this header; read secret.h, prediction.h, ranking.h where models rank items, access.h;
+ * then, if you do not bring your own HTTP, remote.h. examples/predict.c is a whole program.
  *
  *   - A *secret* is 32 bytes, the only thing that decrypts. Everything else can be made again.
  *   - A *client* is a secret with one model's manifest. The manifest comes from the server, so its
@@ -20,6 +20,7 @@
 #define HELRM_CLIENT_H
 
 #include <helrm/access.h>
+#include <helrm/ranking.h>
 #include <helrm/remote.h>
 #include <helrm/version.h>
 

@@ -157,8 +157,9 @@ HEL_API HEL_CHECKED hel_status hel_recommender_approximate(uint8_t **json, size_
 /** Compiles. Each option is a text "NAME=VALUE", or "NAME" where there is nothing more to say:
  *  those of `helrm compile` that are not files (docs/commands.md), under the same names. name,
  *  activation, optimize, max-keys, max-query, max-memory, bits, accept-loss, proved, lookup (as
- *  often as wanted), max-log-n, batch, no-monomials, no-fusion, calibration.
- *  records: typical ones, for which precision is predicted; labelled with "activation"; or NULL.
+ *  often as wanted), public (columns of items: "item,genres"), max-log-n, batch, no-monomials,
+ * no-fusion, calibration. records: typical ones, for which precision is predicted; labelled with
+ * "activation"; or NULL.
  *  - Cost: seconds to minutes, on the pool; two programs of the same input are the same bytes.
  *  @retval HEL_EINVAL an option is none, or its value.
  *  @retval HEL_EUNSUPPORTED nothing fits; names the layers, and what to change.
@@ -192,6 +193,39 @@ HEL_API HEL_CHECKED hel_status hel_compiled_model(hel_recommender **out,
  *  @retval HEL_EIO, HEL_ESPACE they cannot be written. */
 HEL_API HEL_CHECKED hel_status hel_compiled_save(const hel_compiled *compiled,
 						 const char *directory);
+
+/* --- catalogues ---------------------------------------------------------------------------- */
+
+/** Items of a program that was compiled with public columns (docs/ranking.md). */
+typedef struct hel_catalogue_source {
+	const void *program; /**< program.helm */
+	size_t program_size; /**< its bytes */
+	const char *items;   /**< CSV with a header, or JSON objects: the public columns by name,
+			      *   and one that names items; others are left out */
+	size_t items_size;   /**< bytes of them */
+	const char *name;    /**< of the items, in messages; NULL: "items" */
+	const char *id; /**< the column that names items: any text of up to 255 bytes; NULL: "id",
+			 *   "item_id" or "item", or the first */
+	const char *before; /**< file of a catalogue whose items come first, or NULL: its full
+			     *   blocks are copied */
+} hel_catalogue_source;
+
+/** Encodes items into a catalogue, a file for hel_server_catalogue() and `helrm serve`; it takes
+ *  the place of an older one at once when it is whole.
+ *  report: {"items", "blocks", "bytes", "kept": items that stood in front, "unknown_categories":
+ *  taken as missing, "encoding_seconds"}; may be NULL, with its size.
+ *  - Cost: for each new item one run of the public model in the clear, and its share of a block's
+ *    encodings, on the pool; the file is read again and checked.
+ *  @retval HEL_EMODEL the program ranks no items, or `before` is another program's.
+ *  @retval HEL_EDATA names line or record, and column; or an id that is there twice.
+ *  @retval HEL_EINVAL there is no such column of ids.
+ *  @retval HEL_ERANGE an item's numbers are too large.
+ *  @retval HEL_EFORMAT, HEL_EHASH, ... the program, or `before`, is none.
+ *  @retval HEL_EIO, HEL_ESPACE the file cannot be written.
+ *  @retval HEL_ECANCEL watch said so. */
+HEL_API HEL_CHECKED hel_status hel_catalogue_make(uint8_t **report, size_t *size, const char *path,
+						  const hel_catalogue_source *source,
+						  hel_pool *pool, const hel_watch *watch);
 
 #ifdef __cplusplus
 }

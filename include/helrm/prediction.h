@@ -84,9 +84,9 @@ HEL_API HEL_CHECKED hel_status hel_client_query_batch(uint8_t **query, size_t *q
 /** What a record of this model looks like, and what is known of its scores: zero-ended JSON, for
  *  forms.
  *
- *      {"model": "heart", "dataset": "heart", "batch": 1, "bits": 21.5, "error": 0.0001,
- *       "columns": [{"name": "age", "kind": "number", "whole": false, "mean": 54.4, "low": 0.2,
- * "high": 108},
+ *      {"model": "heart", "dataset": "heart", "batch": 1, "ranks": false, "bits": 21.5,
+ *       "error": 0.0001, "columns": [{"name": "age", "kind": "number", "whole": false,
+ * "mean": 54.4, "low": 0.2, "high": 108},
  *                   {"name": "cp", "kind": "category", "values": ["1", "2", "3", "4"]},
  *                   {"name": "film", "kind": "category", "values": "any"}, ...]}
  *
@@ -94,7 +94,8 @@ HEL_API HEL_CHECKED hel_status hel_client_query_batch(uint8_t **query, size_t *q
  *  beyond are cut to them (hel_doubts). values: texts that the model knows; "any" where it takes
  *  every text, "ids" for whole numbers. A bag says how many values it takes ("limit"), by what they
  *  are separated ("separator", "" for a JSON array), and whether they are VALUE:WEIGHT
- * ("weighted"). bits, error: as predicted for a logit, hel_score.
+ * ("weighted"). ranks: its results are rankings (ranking.h). bits, error: as predicted for a logit,
+ * hel_score.
  *  - Cost: one pass over the vocabulary.
  *  @retval HEL_ENOMEM out of memory. */
 HEL_API HEL_CHECKED hel_status hel_client_columns(uint8_t **json, size_t *size,

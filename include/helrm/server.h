@@ -4,7 +4,9 @@
  *   - A *server* is a program (program.helm) ready to run. It sees no record and no score, and its
  *     library, libhelrm-server, has no code that could decrypt one.
  *   - An *evaluation* is a server with one client's evaluation keys.
- *   - Both never change once made: any number of threads may run queries on them at once.
+ *   - A *catalogue* (docs/ranking.md) holds the public items that a program compiled with public
+ *     columns ranks: a file, made by hel_catalogue_make() of owner.h.
+ *   - None of them changes once made: any number of threads may run queries on them at once.
  *   - Programs, keys and queries are bytes from anywhere: what is damaged, foreign or too large is
  *     refused, and says why (hel_error_detail()).
  *   - Outputs come first; on any status but HEL_OK they are as they were.
@@ -25,6 +27,7 @@ extern "C" {
 
 typedef struct hel_server hel_server;	      /**< A program ready to run. */
 typedef struct hel_evaluation hel_evaluation; /**< It, with one client's evaluation keys. */
+typedef struct hel_catalogue hel_catalogue;   /**< Items that a program ranks. */
 
 #define HEL_PROGRAM_ID_BYTES 32 /**< Of a program's hash. */
 
@@ -67,6 +70,34 @@ HEL_API void hel_evaluation_free(hel_evaluation *evaluation);
 HEL_API HEL_CHECKED hel_status hel_server_run(uint8_t **result, size_t *result_size,
 					      const hel_evaluation *evaluation, const void *query,
 					      size_t size, const hel_watch *watch);
+
+/* --- catalogues ---------------------------------------------------------------------------- */
+
+/** Maps a catalogue of the server's program and checks all of it, on the server's pool. The file
+ *  may be replaced by renaming another one over it: this one stays as it is.
+ *  - Cost: one pass over the file; its pages are shared by all who map it.
+ *  @retval HEL_EMODEL, HEL_EPARAMS it belongs to another program, or this one ranks no items.
+ *  @retval HEL_EFORMAT, HEL_EVERSION, HEL_ETRUNC, HEL_EHASH it is no whole catalogue.
+ *  @retval HEL_EIO it cannot be read. */
+HEL_API HEL_CHECKED hel_status hel_server_catalogue(hel_catalogue **out, const hel_server *server,
+						    const char *path);
+/** Unmaps it; no run may be left.
+ *  NULL is fine. */
+HEL_API void hel_catalogue_free(hel_catalogue *catalogue);
+/** How many items it has. */
+HEL_API size_t hel_catalogue_items(const hel_catalogue *catalogue);
+/** hel_server_run() for a program that ranks: the scores of all items, or of candidates: "ID,ID" or
+ *  numbers "FROM..TO", counted from 1, or NULL. The server sees which: use them for what everybody
+ *  may know, never for what depends on the record.
+ *  - Cost: the user's part of the program, then a pass over the catalogue.
+ *  @retval HEL_EMODEL the query, or the catalogue, is for another model; or it ranks no items.
+ *  @retval HEL_EINVAL names a candidate that the catalogue does not have.
+ *  @retval HEL_ECLIENT, HEL_EFORMAT, HEL_EHASH, HEL_ECANCEL, ... as hel_server_run(). */
+HEL_API HEL_CHECKED hel_status hel_server_run_catalogue(uint8_t **result, size_t *result_size,
+							const hel_evaluation *evaluation,
+							const hel_catalogue *catalogue,
+							const char *candidates, const void *query,
+							size_t size, const hel_watch *watch);
 
 #ifdef __cplusplus
 }

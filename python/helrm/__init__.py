@@ -16,22 +16,23 @@ from .errors import HelrmError
 
 if TYPE_CHECKING:
     from .classifier import Classifier
-    from .client import Client, Doubts, Score, seal, unseal
+    from .client import Client, Doubts, Item, Ranking, Score, seal, unseal
     from .graph import Graph
-    from .model import Compiled, Model, RecordSet, compile
+    from .model import Compiled, Model, RecordSet, catalogue, compile
     from .remote import Remote
     from .report import CompileReport, Report
-    from .server import Evaluation, Server
+    from .server import Catalogue, Evaluation, Server
 
 _WHERE = {
     "Classifier": "classifier",
-    "Client": "client", "Doubts": "client", "Score": "client", "seal": "client",
-    "unseal": "client",
+    "Client": "client", "Doubts": "client", "Item": "client", "Ranking": "client",
+    "Score": "client", "seal": "client", "unseal": "client",
     "Graph": "graph",
-    "Compiled": "model", "Model": "model", "RecordSet": "model", "compile": "model",
+    "Compiled": "model", "Model": "model", "RecordSet": "model", "catalogue": "model",
+    "compile": "model",
     "Remote": "remote",
     "CompileReport": "report", "Report": "report",
-    "Evaluation": "server", "Server": "server",
+    "Catalogue": "server", "Evaluation": "server", "Server": "server",
 }
 
 __all__ = ["HelrmError", *sorted(_WHERE)]

@@ -128,3 +128,21 @@ class Columns:
         if not lines:
             raise DataError("there are no records")
         return ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass")
+
+
+def items_text(items: Records) -> bytes:
+    """Items, with whatever columns they have: an object in each line, all with the same names."""
+    if isinstance(items, (str, bytes, bytearray)):
+        return items.encode() if isinstance(items, str) else bytes(items)
+    if hasattr(items, "columns") and hasattr(items, "itertuples"):
+        names = [str(n) for n in items.columns]
+    elif getattr(getattr(items, "dtype", None), "names", None):
+        names = list(items.dtype.names)
+    else:
+        items = [i._asdict() if hasattr(i, "_asdict") else i for i in items]
+        if not all(isinstance(i, Mapping) for i in items):
+            raise TypeError("items are a data frame, mappings, or a text with a header: they have "
+                            "names of columns")
+        names = list(dict.fromkeys(str(n) for i in items for n in i))
+        items = [{n: i.get(n) for n in names} for i in items]
+    return Columns(names, ["category"] * len(names)).text(items)

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
-from typing import Any, NamedTuple, Optional
+from typing import Any, Iterable, List, NamedTuple, Optional
 
 from . import _client
 from ._progress import Progress, following
@@ -28,6 +29,30 @@ class Doubts(NamedTuple):
     cut: int
     unseen: int
     text: str
+
+
+class Item(NamedTuple):
+    """An item of a catalogue, with what a model makes of it for one record."""
+
+    #: As its owner named it.
+    id: str
+    #: The model's output.
+    logit: float
+    #: 1 / (1 + exp(-logit)).
+    probability: float
+
+
+class Ranking(List[Item]):
+    """The best items first."""
+
+    def __init__(self, items: Iterable[Item], ranked: int, error: float, catalogue: bytes) -> None:
+        super().__init__(items)
+        #: How many items were ranked in all.
+        self.ranked = ranked
+        #: Logits are right to about so much: items that are closer may stand in either order.
+        self.error = error
+        #: The name of the catalogue: another one after every change.
+        self.catalogue = catalogue
 
 
 class Client:
@@ -55,6 +80,8 @@ class Client:
         self.pin: bytes = _client.client_pin(self._handle)
         #: How many records one query holds.
         self.batch: int = _client.client_batch(self._handle)
+        #: Its results are rankings of a catalogue's items, for top().
+        self.ranks: bool = _client.client_ranks(self._handle)
 
     def __repr__(self) -> str:
         return f"<helrm.Client of {self.model}, {self.batch} record(s) a query>"
@@ -93,6 +120,14 @@ class Client:
         import numpy
         rows = numpy.frombuffer(self._scores(result, count), dtype=numpy.float64)
         return rows.view([("logit", "f8"), ("probability", "f8"), ("bits", "f8")])
+
+    def top(self, result: bytes, k: Optional[int] = 10) -> Ranking:
+        """The k best items of a model that ranks (docs/ranking.md); None: all of them."""
+        if k is not None and (not isinstance(k, int) or isinstance(k, bool) or k < 1):
+            raise ValueError(f"k is {k!r}, expected a whole number from 1 on, or None")
+        items, ranked, error, catalogue = _client.client_rank(
+            self._handle, result, sys.maxsize if k is None else min(k, sys.maxsize))
+        return Ranking((Item(*i) for i in items), ranked, error, catalogue)
 
     def _scores(self, result: bytes, count: int) -> Any:
         if not isinstance(count, int):

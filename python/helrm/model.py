@@ -10,7 +10,7 @@ from typing import Any, Mapping, Optional, Sequence, Union
 from . import _owner
 from ._doubles import doubles
 from ._progress import Progress, following, threads_of
-from ._records import Columns, Records
+from ._records import Columns, Records, items_text
 from .report import CompileReport, Report
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -172,7 +172,7 @@ class Model:
         """Compiles for encrypted records. records: typical ones, for which precision is predicted;
         labelled where activations are replaced. Options are those of `helrm compile` under the same
         names: bits=12.5, optimize="keys", batch=64, activation="relu", max_keys=100 (MB),
-        lookup={"user": "grid"}, accept_loss=True, proved=True, name="films" ..."""
+        lookup={"user": "grid"}, public=["item", "genres"], accept_loss=True, proved=True, name="films" ..."""
         texts = [t for name, value in options.items() for t in _option(name, value)]
         read = None if records is None else self.records(records)
         with following(progress, "compiling") as tell:
@@ -220,6 +220,13 @@ class Compiled:
         a client the manifest."""
         _owner.compiled_save(self._handle, os.fspath(directory))
 
+    def catalogue(self, path: PathLike, items: Records, *, id: Optional[str] = None,
+                  append: Optional[PathLike] = None, threads: Optional[int] = None,
+                  progress: Progress = None) -> Report:
+        """catalogue() of this program."""
+        return catalogue(path, self.program, items, id=id, append=append, threads=threads,
+                         progress=progress)
+
     def __repr__(self) -> str:
         return f"<helrm.Compiled\n{self.report}>"
 
@@ -227,9 +234,21 @@ class Compiled:
         return self.report._repr_html_()
 
 
+def catalogue(path: PathLike, program: bytes, items: Records, *, id: Optional[str] = None,
+              append: Optional[PathLike] = None, threads: Optional[int] = None,
+              progress: Progress = None) -> Report:
+    """Encodes the items that a program ranks, one compiled with public=[...], into a file for
+    Server.catalogue() and `helrm serve`. items: the public columns by name, and one of ids (`id`;
+    default: "id", "item_id" or "item", or the first); append: a catalogue whose items come first."""
+    before = None if append is None else os.fspath(append)
+    with following(progress, "encoding items") as tell:
+        return Report(_owner.catalogue_make(os.fspath(path), program, items_text(items), id, before,
+                                            threads_of(threads), tell))
+
+
 def compile(model: Model, records: Optional[Records] = None, **options: Any) -> Compiled:
     """Model.compile()."""
     return model.compile(records, **options)
 
 
-__all__: Sequence[str] = ["Compiled", "Model", "RecordSet", "compile"]
+__all__: Sequence[str] = ["Compiled", "Model", "RecordSet", "catalogue", "compile"]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from . import _client
 from ._progress import Progress, following
 from ._records import Records
-from .client import Client, Score
+from .client import Client, Ranking, Score
 from .errors import (Busy, DataError, Denied, FormatError, HelrmError, InputOutputError,
                      InvalidArgument, LimitError, WrongModel)
 
@@ -327,12 +327,23 @@ class Remote:
     def query(self, records: Records) -> Union[Score, Any]:
         """The score of one record; of several, as Client.decrypt_batch() has them. A record that
         the model does not know is sent all the same: see Client.doubts()."""
+        if self.client.ranks:
+            raise WrongModel(f"'{self.model}' ranks items: top() asks it")
         text = self.client._names.text(records)
         count = int(_client.client_count(self.client._handle, text))
         if count > self.client.batch:
             raise DataError(f"{count} records, a query of this model holds {self.client.batch}")
         result = self.send(self.client.encrypt(text))
         return self.client.decrypt(result) if count == 1 else self.client.decrypt_batch(result, count)
+
+    def top(self, record: Records, k: Optional[int] = 10) -> Ranking:
+        """The k best items of the service's catalogue for one record, as Client.top() has them."""
+        if not self.client.ranks:
+            raise WrongModel(f"'{self.model}' scores records one by one: query() asks it")
+        text = self.client._names.text(record)
+        if _client.client_count(self.client._handle, text) != 1:
+            raise DataError("a ranking is of one record")
+        return self.client.top(self.send(self.client.encrypt(text)), k)
 
     def forget(self) -> None:
         """Removes keys, results and session from the server."""

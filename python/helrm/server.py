@@ -2,9 +2,10 @@
 code."""
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
-from typing import Any, Optional, Union
+from typing import Any, Optional, Sequence, Union
 
 from . import _server
 from ._progress import Progress, following, threads_of
@@ -18,6 +19,18 @@ class Evaluation:
     def __init__(self, server: "Server", keys: bytes) -> None:
         self._handle = _server.evaluation_new(server._handle, keys)
         self.server = server
+
+
+class Catalogue:
+    """Items that a server's program ranks, as Compiled.catalogue() wrote them: a mapped file. Replace
+    it by renaming another one over it, and open that."""
+
+    def __init__(self, server: "Server", path: "Union[str, os.PathLike[str]]") -> None:
+        self._handle = _server.catalogue_open(server._handle, os.fspath(path))
+        self.server = server
+
+    def __len__(self) -> int:
+        return int(_server.catalogue_items(self._handle))
 
 
 class Server:
@@ -58,6 +71,27 @@ class Server:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return read
+
+    def catalogue(self, path: "Union[str, os.PathLike[str]]") -> Catalogue:
+        """Maps a catalogue of this program and checks all of it."""
+        return Catalogue(self, path)
+
+    def rank(self, query: bytes, keys: Union[bytes, Evaluation], catalogue: Catalogue, *,
+             candidates: Union[None, str, Sequence[str]] = None, progress: Progress = None) -> bytes:
+        """The encrypted scores of a catalogue's items, for Client.top(). candidates: ids, or "FROM..TO"
+        by number, from 1. The server sees which: never let them depend on a private record."""
+        if not isinstance(catalogue, Catalogue):
+            raise TypeError(f"a catalogue is what Server.catalogue() opened, not "
+                            f"{type(catalogue).__name__}")
+        if catalogue.server is not self:
+            raise ValueError("this catalogue was opened by another server")
+        if candidates is not None and not isinstance(candidates, str):
+            candidates = ",".join(candidates)
+        evaluation = self._evaluation(keys)
+        with following(progress, "ranking") as tell:
+            result: Any = _server.server_rank(evaluation._handle, catalogue._handle, candidates,
+                                              query, tell)
+        return bytes(result)
 
     def run(self, query: bytes, keys: Union[bytes, Evaluation], *,
             progress: Progress = None) -> bytes:

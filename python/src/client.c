@@ -1,6 +1,7 @@
 /* helrm._client: include/helrm/client.h for Python. */
 #include "glue.h"
 #include <helrm/access.h>
+#include <helrm/ranking.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,6 +227,59 @@ static PyObject *client_score(PyObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+/* --- rankings ------------------------------------------------------------------------------ */
+
+static PyObject *client_ranks(PyObject *self, PyObject *handle)
+{
+	(void)self;
+	const hel_client *c = glue_get(handle, "hel_client");
+	return c ? PyBool_FromLong(hel_client_ranks(c)) : NULL;
+}
+
+/* The first `most` items, of so many that were ranked, with what is known of all. */
+static PyObject *items_of(const hel_ranking *r, size_t most)
+{
+	uint8_t catalogue[HEL_PIN_BYTES];
+	const size_t count = hel_ranking_count(r), wanted = most < count ? most : count;
+	PyObject *list = PyList_New((Py_ssize_t)wanted);
+	for (size_t i = 0; list && i < wanted; i++) {
+		const hel_ranked_item *item = hel_ranking_item(r, i);
+		PyObject *one = Py_BuildValue("sdd", item->id, item->logit, item->probability);
+		if (!one || PyList_SetItem(list, (Py_ssize_t)i, one) != 0)
+			Py_CLEAR(list);
+	}
+	hel_ranking_catalogue(catalogue, r);
+	return list ? Py_BuildValue("Nndy#", list, (Py_ssize_t)count, hel_ranking_error(r),
+				    (const char *)catalogue, (Py_ssize_t)sizeof catalogue)
+		    : NULL;
+}
+
+static PyObject *client_rank(PyObject *self, PyObject *args)
+{
+	(void)self;
+	PyObject *handle;
+	Py_buffer result;
+	Py_ssize_t most;
+	glue_call call;
+	hel_ranking *r = NULL;
+	if (!PyArg_ParseTuple(args, "Oy*n", &handle, &result, &most))
+		return NULL;
+	const hel_client *c = glue_get(handle, "hel_client");
+	bool ok = c != NULL;
+	if (ok && most < 0) {
+		PyErr_SetString(PyExc_ValueError, "a number of items is not negative");
+		ok = false;
+	}
+	if (ok) {
+		glue_begin(&call, NULL);
+		ok = glue_end(&call, hel_client_rank(&r, c, result.buf, (size_t)result.len));
+	}
+	PyBuffer_Release(&result);
+	PyObject *out = ok ? items_of(r, (size_t)most) : NULL;
+	hel_ranking_free(r);
+	return out;
+}
+
 /* --- evaluation keys ---------------------------------------------------------------------- */
 
 static PyObject *access_new(PyObject *self, PyObject *args)
@@ -422,6 +476,9 @@ static PyMethodDef methods[] = {
     {"client_doubts", client_doubts, METH_VARARGS,
      "client, text, record -> unknown, cut, unseen, text"},
     {"client_score", client_score, METH_VARARGS, "client, result, rows of three doubles"},
+    {"client_ranks", client_ranks, METH_O, "client -> bool"},
+    {"client_rank", client_rank, METH_VARARGS,
+     "client, result, most -> items, how many were ranked, error, catalogue"},
     {"access_new", access_new, METH_VARARGS, "client, another access -> access"},
     {"access_read", access_read, METH_VARARGS, "text -> access"},
     {"access_write", access_write, METH_O, "access -> text"},

@@ -315,6 +315,38 @@ static PyObject *compiled_save(PyObject *self, PyObject *args)
 	Py_RETURN_NONE;
 }
 
+/* --- catalogues --------------------------------------------------------------------------- */
+
+static PyObject *catalogue_make(PyObject *self, PyObject *args)
+{
+	(void)self;
+	const char *path;
+	Py_buffer program, items;
+	hel_catalogue_source s = {0};
+	PyObject *callback;
+	unsigned threads;
+	glue_call call;
+	hel_pool *pool = NULL;
+	uint8_t *report = NULL;
+	size_t size = 0;
+	if (!PyArg_ParseTuple(args, "sy*s*zzIO", &path, &program, &items, &s.id, &s.before,
+			      &threads, &callback))
+		return NULL;
+	s.program = program.buf;
+	s.program_size = (size_t)program.len;
+	s.items = items.buf;
+	s.items_size = (size_t)items.len;
+	bool ok = pool_of(&pool, threads);
+	if (ok) {
+		const hel_watch *watch = glue_begin(&call, callback);
+		ok = glue_end(&call, hel_catalogue_make(&report, &size, path, &s, pool, watch));
+	}
+	hel_pool_free(pool);
+	PyBuffer_Release(&program);
+	PyBuffer_Release(&items);
+	return ok ? glue_bytes(report, size) : NULL;
+}
+
 static PyMethodDef methods[] = {
     {"model_open", model_open, METH_VARARGS, "directory -> model"},
     {"model_import", model_import, METH_VARARGS,
@@ -335,6 +367,8 @@ static PyMethodDef methods[] = {
     {"compiled_report", compiled_report, METH_O, "compiled -> JSON"},
     {"compiled_model", compiled_model, METH_O, "compiled -> model"},
     {"compiled_save", compiled_save, METH_VARARGS, "compiled, directory"},
+    {"catalogue_make", catalogue_make, METH_VARARGS,
+     "file, program, items, id, before, threads, callback -> JSON"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -19,6 +19,7 @@ static void holder_free(holder *h)
 
 GLUE_HANDLE(holder, server, holder_free)
 GLUE_HANDLE(hel_evaluation, evaluation, hel_evaluation_free)
+GLUE_HANDLE(hel_catalogue, catalogue, hel_catalogue_free)
 
 static PyObject *server_new(PyObject *self, PyObject *args)
 {
@@ -99,12 +100,65 @@ static PyObject *server_run(PyObject *self, PyObject *args)
 	return ok ? glue_bytes(result, size) : NULL;
 }
 
+static PyObject *catalogue_open(PyObject *self, PyObject *args)
+{
+	(void)self;
+	PyObject *server;
+	const char *path;
+	glue_call call;
+	hel_catalogue *c = NULL;
+	if (!PyArg_ParseTuple(args, "Os", &server, &path))
+		return NULL;
+	holder *h = glue_get(server, "holder");
+	if (!h)
+		return NULL;
+	glue_begin(&call, NULL);
+	return glue_end(&call, hel_server_catalogue(&c, h->server, path))
+		   ? handle_catalogue(c, server)
+		   : NULL;
+}
+
+static PyObject *catalogue_items(PyObject *self, PyObject *handle)
+{
+	(void)self;
+	const hel_catalogue *c = glue_get(handle, "hel_catalogue");
+	return c ? PyLong_FromSize_t(hel_catalogue_items(c)) : NULL;
+}
+
+static PyObject *server_rank(PyObject *self, PyObject *args)
+{
+	(void)self;
+	PyObject *evaluation, *catalogue, *callback;
+	const char *candidates;
+	Py_buffer query;
+	glue_call call;
+	uint8_t *result = NULL;
+	size_t size = 0;
+	if (!PyArg_ParseTuple(args, "OOzy*O", &evaluation, &catalogue, &candidates, &query,
+			      &callback))
+		return NULL;
+	const hel_evaluation *e = glue_get(evaluation, "hel_evaluation");
+	const hel_catalogue *c = e ? glue_get(catalogue, "hel_catalogue") : NULL;
+	bool ok = c != NULL;
+	if (ok) {
+		const hel_watch *watch = glue_begin(&call, callback);
+		ok = glue_end(&call, hel_server_run_catalogue(&result, &size, e, c, candidates,
+							      query.buf, (size_t)query.len, watch));
+	}
+	PyBuffer_Release(&query);
+	return ok ? glue_bytes(result, size) : NULL;
+}
+
 static PyMethodDef methods[] = {
     {"server_new", server_new, METH_VARARGS, "program, threads -> server"},
     {"server_model", server_model, METH_O, "server -> the model's name"},
     {"server_id", server_id, METH_O, "server -> the manifest's hash"},
     {"evaluation_new", evaluation_new, METH_VARARGS, "server, keys -> evaluation"},
     {"server_run", server_run, METH_VARARGS, "evaluation, query, callback -> result"},
+    {"catalogue_open", catalogue_open, METH_VARARGS, "server, file -> catalogue"},
+    {"catalogue_items", catalogue_items, METH_O, "catalogue -> how many"},
+    {"server_rank", server_rank, METH_VARARGS,
+     "evaluation, catalogue, candidates, query, callback -> result"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -65,7 +65,7 @@ typedef struct hel_catalogue hel_catalogue; /* mapped; any number of threads may
 HEL_CHECKED hel_status hel_catalogue_open(hel_catalogue **out, const char *path,
 					  const hel_manifest *m, const hel_params *p,
 					  hel_pool *pool);
-void hel_catalogue_free(hel_catalogue *c);
+HEL_API void hel_catalogue_free(hel_catalogue *c); /* as helrm/server.h has it */
 const hel_catalogue_head *hel_catalogue_head_of(const hel_catalogue *c);
 size_t hel_catalogue_blocks(const hel_catalogue *c);
 const uint32_t *hel_catalogue_block(const hel_catalogue *c, size_t block);

@@ -123,6 +123,7 @@ static hel_status write_blocks(making *k, hel_progress *progress)
 		hel_write_bytes(&k->checksums, sum, sizeof sum);
 		TRY(hel_stream_write(k->stream, block, bytes));
 		hel_progress_step(progress, (double)(first + count) / (double)items);
+		TRY(hel_progress_check(progress));
 	}
 done:
 	hel_free(words);

@@ -184,6 +184,7 @@ hel_status hel_catalogue_apply(const hel_catalogue *c, const size_t *block, size
 		for (size_t b = 0; b < j.blocks; b++)
 			TRY(put(arg, block[first + b], j.sum[b]));
 		hel_progress_step(progress, (double)(first + j.blocks) / (double)count);
+		TRY(hel_watching_step(ev->watching, (double)(first + j.blocks) / (double)count));
 	}
 	if (hel_catalogue_damaged(c))
 		FAIL(HEL_EHASH, "the catalogue was damaged while it was mapped");

@@ -17,7 +17,8 @@ typedef hel_status hel_scores_put(void *arg, size_t block, const hel_ct *scores)
  *  - Cost: 2^log_width rotations; then a pass over the blocks, and a rescaling for each.
  *  - Source: docs/ranking.md.
  *  @retval HEL_EKEY a rotation key is missing.
- *  @retval HEL_ECANCEL the evaluator's `stop` was set between two groups of blocks. */
+ *  @retval HEL_ECANCEL the evaluator's `stop` was set between two groups of blocks, or who watches
+ * said so. */
 HEL_CHECKED hel_status hel_catalogue_apply(const hel_catalogue *c, const size_t *block,
 					   size_t count, const hel_eval *ev, const hel_ct *vector,
 					   const hel_ct *constant, hel_scores_put *put, void *arg,

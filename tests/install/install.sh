@@ -30,23 +30,31 @@ include=$work/root$prefix/include
 PKG_CONFIG_PATH=$(dirname "$pc") PKG_CONFIG_SYSROOT_DIR=$work/root LD_LIBRARY_PATH=$lib
 export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH
 
-exported() { # LIBRARY SYMBOLS: hel_fail is for the libraries themselves, which share it
+exported() { # LIBRARY: hel_fail is for the libraries themselves, which share it
 	nm -D --defined-only "$lib/lib$1.so" | sed -n 's/^.* T \(hel_[^@]*\).*/\1/p' | grep -v '^hel_fail$' | sort
 }
-as_listed() {
-	exported helrm | diff "$source/tests/install/symbols.txt" -
-}
 declared() { # HEADERS: the calls that they promise
-	(cd "$include/helrm" && sed -n 's/^.*[ *]\(hel_[a-z_0-9]*\)(.*$/\1/p' "$@" | sort -u)
+	(cd "$include/helrm" && for header in "$@"; do cc -fpreprocessed -dD -E -P "$header"; done) |
+		sed -n 's/^.*[ *]\(hel_[a-z_0-9]*\)(.*$/\1/p' | sort -u
 }
-ckks_headers="status.h pool.h params.h keys.h ciphertext.h eval.h rotate.h refresh.h"
-ckks_agrees() {
-	# shellcheck disable=SC2086
-	declared $ckks_headers | comm -3 - "$source/tests/install/symbols.txt" | { ! grep .; }
+# What programs were compiled against: every declaration, a line each. Who changes one that was
+# released breaks them; who adds one says so: tests/install/declarations.txt.
+declarations() {
+	(cd "$include" && for header in helrm/*.h; do echo "#include <$header>"; done) |
+		cc -E -I"$include" - |
+		awk '/^# [0-9]/ { ours = $3 ~ /\/helrm\/[a-z]*\.h"$/; next } ours' |
+		sed 's/__attribute__((visibility("default")))//g; s/__attribute__((warn_unused_result))//g' |
+		tr -s '\n\t ' ' ' |
+		awk 'BEGIN { RS = ";" } { open += gsub(/{/, "{") - gsub(/}/, "}"); line = line $0 ";"
+			if (!open) { sub(/^ /, "", line); print line; line = "" } }' |
+		sed '/^;$/d; /^ *;/d' | LC_ALL=C sort -u
+}
+as_declared() {
+	declarations | diff "$source/tests/install/declarations.txt" -
 }
 client_agrees() {
 	{ exported helrm-client; exported helrm-transport; } | sort -u >"$work/exported"
-	declared status.h secret.h prediction.h access.h remote.h | comm -3 - "$work/exported" | { ! grep .; }
+	declared status.h secret.h prediction.h ranking.h access.h remote.h | comm -3 - "$work/exported" | { ! grep .; }
 }
 agree() { # LIBRARY HEADERS: each lists what the other has
 	exported "$1" >"$work/exported"
@@ -56,8 +64,8 @@ agree() { # LIBRARY HEADERS: each lists what the other has
 no_secrets() { # the server's library has nothing that decrypts, or makes keys
 	nm "$lib/libhelrm-server.so" | grep -E 'hel_secret_key|hel_encrypt|hel_decrypt|hel_keys_generate' | { ! grep .; }
 }
-try "exports what symbols.txt lists" as_listed
-try "headers declare what is exported" ckks_agrees
+try "headers declare what declarations.txt lists" as_declared
+try "headers of libhelrm declare what is exported" agree helrm params.h keys.h ciphertext.h eval.h rotate.h refresh.h
 try "headers of the client declare what is exported" client_agrees
 try "headers of the owner declare what is exported" agree helrm-owner owner.h
 try "headers of the server declare what is exported" agree helrm-server server.h

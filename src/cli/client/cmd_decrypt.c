@@ -32,11 +32,11 @@ static hel_status decrypt_ranking(const hel_args *args, json_t *out, const hel_c
 				  const void *bytes, size_t size)
 {
 	hel_status st = HEL_OK;
-	hel_ranking r = {0};
+	hel_ranking *r = NULL;
 	TRY(hel_client_rank(&r, c, bytes, size));
-	TRY(hel_cli_ranking(args, out, c, &r));
+	TRY(hel_cli_ranking(args, out, r));
 done:
-	hel_ranking_clear(&r);
+	hel_ranking_free(r);
 	return st;
 }
 
@@ -49,7 +49,7 @@ static hel_status run_decrypt(const hel_args *args, json_t *out)
 	uint64_t rows = 0;
 	hel_score *score = NULL;
 	TRY(hel_cli_client(&c, args));
-	if (hel_client_manifest(c)->items.any) {
+	if (hel_client_ranks(c)) {
 		TRY(hel_arg_file(&bytes, &size, args, "input"));
 		TRY(decrypt_ranking(args, out, c, bytes, size));
 		goto done;

@@ -27,7 +27,7 @@ typedef struct query_run {
 	hel_access *access;
 	hel_progress progress;
 	question question;
-	hel_ranking ranking; /* of a model that ranks items */
+	hel_ranking *ranking; /* of a model that ranks items */
 } query_run;
 
 /* --- the server -------------------------------------------------------------------------- */
@@ -292,7 +292,7 @@ static hel_status predict(answer *a, query_run *q, size_t first, size_t count)
 	}
 	TRY(st);
 	/* from here on failures are kept for the end: the server must not notice them */
-	const hel_status refused = hel_client_manifest(q->client)->items.any
+	const hel_status refused = hel_client_ranks(q->client)
 				       ? hel_client_rank(&q->ranking, q->client, result, size)
 				       : hel_client_decrypt(score, count, q->client, result, size);
 	for (size_t i = 0; i < count; i++) {
@@ -363,7 +363,7 @@ static hel_status rank_items(query_run *q, json_t *out)
 	if (a.status == HEL_EDATA)
 		FAIL(HEL_EDATA, "%s; its ranking is withheld (--accept-unknown shows it)",
 		     a.detail);
-	TRY(hel_cli_ranking(q->args, out, q->client, &q->ranking));
+	TRY(hel_cli_ranking(q->args, out, q->ranking));
 	if (*a.doubts.text) {
 		hel_say(q->args, "%s\n", a.doubts.text);
 		json_object_set_new(out, "doubt", json_string(a.doubts.text));
@@ -416,13 +416,13 @@ static hel_status run_query(const hel_args *args, json_t *out)
 	TRY(read_records(&q));
 	TRY(explain_refusal(&q, ensure_session(&q)));
 	query_state_unlock(&q.at);
-	const bool ranks = hel_client_manifest(q.client)->items.any;
+	const bool ranks = hel_client_ranks(q.client);
 	if (!ranks && hel_arg(args, "top"))
 		FAIL(HEL_EINVAL, "--top is for rankings: '%s' scores records one by one", q.model);
 	TRY((ranks ? rank_items : score_records)(&q, out));
 	json_object_set_new(out, "peak_rss_bytes", json_integer((json_int_t)hel_peak_rss()));
 done:
-	hel_ranking_clear(&q.ranking);
+	hel_ranking_free(q.ranking);
 	question_clear(&q.question);
 	hel_access_free(q.access);
 	hel_client_free(q.client);

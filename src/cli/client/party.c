@@ -1,6 +1,5 @@
 #include "party.h"
 #include "passphrase.h"
-#include <math.h>
 #include <sys/stat.h>
 
 void hel_cli_warn_of_readers(const char *path)
@@ -82,26 +81,26 @@ done:
 
 #define TOP 10
 
-hel_status hel_cli_ranking(const hel_args *args, json_t *out, const hel_client *c,
-			   const hel_ranking *r)
+hel_status hel_cli_ranking(const hel_args *args, json_t *out, const hel_ranking *r)
 {
 	hel_status st = HEL_OK;
-	const hel_manifest *m = hel_client_manifest(c);
 	uint64_t top;
+	const size_t count = hel_ranking_count(r);
 	json_t *items = json_array();
 	json_object_set_new(out, "items", items);
-	TRY(hel_arg_number(&top, args, "top", 1, HEL_MAX_ITEMS, args->json ? r->count : TOP));
-	for (size_t i = 0; i < HEL_MIN(r->count, (size_t)top); i++) {
-		const double logit = r->item[i].logit, probability = 1 / (1 + exp(-logit));
-		hel_say(args, "%4zu  %-24s  logit %+.6f, probability %.6f\n", i + 1, r->item[i].id,
-			logit, probability);
-		json_array_append_new(items, json_pack("{s:s, s:f, s:f}", "id", r->item[i].id,
-						       "logit", logit, "probability", probability));
+	TRY(hel_arg_number(&top, args, "top", 1, HEL_MAX_ITEMS, args->json ? count : TOP));
+	for (size_t i = 0; i < HEL_MIN(count, (size_t)top); i++) {
+		const hel_ranked_item *item = hel_ranking_item(r, i);
+		hel_say(args, "%4zu  %-24s  logit %+.6f, probability %.6f\n", i + 1, item->id,
+			item->logit, item->probability);
+		json_array_append_new(items,
+				      json_pack("{s:s, s:f, s:f}", "id", item->id, "logit",
+						item->logit, "probability", item->probability));
 	}
-	hel_say(args, "of %zu items; scores are right to about %.4f\n", r->count,
-		4 * hel_manifest_error(m) * m->unit);
-	json_object_update_new(out, json_pack("{s:I, s:f}", "ranked", (json_int_t)r->count, "error",
-					      4 * hel_manifest_error(m) * m->unit));
+	hel_say(args, "of %zu items; scores are right to about %.4f\n", count,
+		hel_ranking_error(r));
+	json_object_update_new(out, json_pack("{s:I, s:f}", "ranked", (json_int_t)count, "error",
+					      hel_ranking_error(r)));
 done:
 	return st;
 }

@@ -24,8 +24,7 @@
 	}
 
 /** Says and stores the items of --top. */
-HEL_CHECKED hel_status hel_cli_ranking(const hel_args *args, json_t *out, const hel_client *c,
-				       const hel_ranking *r);
+HEL_CHECKED hel_status hel_cli_ranking(const hel_args *args, json_t *out, const hel_ranking *r);
 
 /** What the secret key file of --key holds, its seal opened: *plain is freed by hel_free_secret. */
 HEL_CHECKED hel_status hel_cli_secret_read(uint8_t **plain, size_t *size, const hel_args *args,

@@ -93,22 +93,25 @@ static hel_status score_encrypted(comparison *x, const hel_records *records, siz
 {
 	hel_status st = HEL_OK;
 	hel_writer query = {0}, result = {0};
-	hel_ranking r = {0};
+	hel_ranking *r = NULL;
 	hel_infer_times t = {0};
 	TRY(hel_client_encrypt(&query, x->p->contributor ? x->p->contributor : x->p->client,
 			       records, row, 1));
 	TRY(hel_server_rank(&result, x->p->evaluation, x->c, NULL, query.bytes, query.size, &t,
 			    NULL));
 	TRY(hel_client_rank(&r, x->p->client, result.bytes, result.size));
-	if (r.count != x->items)
-		FAIL(HEL_EMODEL, "%zu items were ranked, the catalogue has %zu", r.count, x->items);
-	for (size_t i = 0; i < r.count; i++)
-		x->encrypted[hel_catalogue_find(x->c, r.item[i].id)] = r.item[i].logit;
+	const size_t ranked = hel_ranking_count(r);
+	if (ranked != x->items)
+		FAIL(HEL_EMODEL, "%zu items were ranked, the catalogue has %zu", ranked, x->items);
+	for (size_t i = 0; i < ranked; i++) {
+		const hel_ranked_item *item = hel_ranking_item(r, i);
+		x->encrypted[hel_catalogue_find(x->c, item->id)] = item->logit;
+	}
 	x->ms[row] = 1e3 * (t.read + t.evaluate + t.write);
 	x->p->query_bytes = query.size;
 	x->p->result_bytes = result.size;
 done:
-	hel_ranking_clear(&r);
+	hel_ranking_free(r);
 	hel_writer_clear(&query);
 	hel_writer_clear(&result);
 	return st;

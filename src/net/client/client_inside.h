@@ -63,25 +63,16 @@ void hel_client_compare(hel_doubts *out, const hel_client *c, const hel_records 
 HEL_CHECKED hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 					  const void *result, size_t size);
 
-/** Scores of many items, the highest first; of equal ones that which came first. */
-typedef struct hel_ranked_item {
-	const char *id;
-	double logit;
-} hel_ranked_item;
-typedef struct hel_ranking {
+/** What a ranking holds (helrm/ranking.h). */
+struct hel_ranking {
 	size_t count;
 	hel_ranked_item *item;
 	uint8_t catalogue[HEL_HASH_BYTES]; /* the catalogue's name */
 	double stray; /* how far places of known values are from them, in logits */
+	double error; /* as predicted, nearly always */
 	char *ids;
 	size_t ids_size;
-} hel_ranking;
-/** Decrypts a ranking, and checks that known places hold what they should.
- *  @retval HEL_EMODEL, HEL_ECLIENT it belongs to another model or key.
- *  @retval HEL_ERANGE it does not decrypt to scores. */
-HEL_CHECKED hel_status hel_client_rank(hel_ranking *out, const hel_client *c, const void *result,
-				       size_t size);
-void hel_ranking_clear(hel_ranking *r);
+};
 
 /** What a secret key file holds, under a passphrase (NULL: in the clear), and back: for other
  *  secrets than the 32 bytes of hel_secret_seal, up to 64 kB. *plain is freed by hel_free_secret.

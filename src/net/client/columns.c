@@ -54,6 +54,7 @@ hel_status hel_client_columns(uint8_t **json, size_t *size, const hel_client *c)
 	hel_json_put_text(&j, "model", c->manifest->model);
 	hel_json_put_text(&j, "dataset", c->set->name);
 	hel_json_put_integer(&j, "batch", hel_client_batch(c));
+	hel_json_put_bool(&j, "ranks", hel_client_ranks(c));
 	hel_json_put_number(&j, "bits", c->manifest->bits);
 	hel_json_put_number(&j, "error", hel_manifest_error(c->manifest));
 	hel_json_open(&j, "columns", '[');

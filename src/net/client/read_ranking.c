@@ -167,18 +167,36 @@ static hel_status check_stray(const reading *x)
 			      x->stray, most);
 }
 
-hel_status hel_client_rank(hel_ranking *out, const hel_client *c, const void *result, size_t size)
+bool hel_client_ranks(const hel_client *c)
+{
+	return c->manifest->items.any;
+}
+
+/* Ids stand still now. */
+static void finish_items(reading *x)
+{
+	if (x->count)
+		qsort(x->item, x->count, sizeof *x->item, falling);
+	for (size_t i = 0; i < x->count; i++) {
+		hel_ranked_item *item = &x->item[i];
+		item->id = (const char *)x->ids.bytes + (uintptr_t)item->id;
+		item->probability = 1 / (1 + exp(-item->logit));
+	}
+}
+
+hel_status hel_client_rank(hel_ranking **out, const hel_client *c, const void *result, size_t size)
 {
 	hel_status st = HEL_OK;
 	reading x = {.c = c};
-	hel_ranking made = {0};
+	hel_ranking *made = NULL;
 	uint32_t blocks;
 	if (!c->secret)
 		FAIL(HEL_EINVAL, "no secret key");
 	if (!c->manifest->items.any)
 		FAIL(HEL_EMODEL, "'%s' scores records one by one: it ranks no items",
 		     c->manifest->model);
-	TRY(read_head(&x.r, &blocks, made.catalogue, c, result, size));
+	TRY_ALLOC(made, hel_alloc(1, sizeof *made));
+	TRY(read_head(&x.r, &blocks, made->catalogue, c, result, size));
 	x.n = c->params->ring.n;
 	TRY(hel_ct_new(&x.ct, c->params));
 	TRY_ALLOC(x.slots, hel_secret_alloc(x.n / 2, sizeof *x.slots));
@@ -186,29 +204,51 @@ hel_status hel_client_rank(hel_ranking *out, const hel_client *c, const void *re
 		TRY(read_block(&x));
 	TRY(hel_reader_finish(&x.r));
 	TRY(check_stray(&x));
-	if (x.count)
-		qsort(x.item, x.count, sizeof *x.item, falling);
-	for (size_t i = 0; i < x.count; i++)
-		x.item[i].id = (const char *)x.ids.bytes + (uintptr_t)x.item[i].id;
-	made.count = x.count;
-	made.item = x.item;
-	made.ids = (char *)x.ids.bytes;
-	made.ids_size = x.ids.size;
-	made.stray = x.stray;
+	finish_items(&x);
+	made->count = x.count;
+	made->item = x.item;
+	made->ids = (char *)x.ids.bytes;
+	made->ids_size = x.ids.size;
+	made->stray = x.stray;
+	made->error = 4 * hel_manifest_error(c->manifest) * c->manifest->unit;
 	x.item = NULL;
 	x.ids = (hel_writer){0};
 	*out = made;
+	made = NULL;
 done:
 	hel_free_secret(x.item, x.item ? x.count * sizeof *x.item : 0);
 	hel_writer_clear(&x.ids);
 	hel_secret_free(x.slots);
 	hel_ct_free(x.ct);
+	hel_ranking_free(made);
 	return st;
 }
 
-void hel_ranking_clear(hel_ranking *r)
+void hel_ranking_free(hel_ranking *r)
 {
+	if (!r)
+		return;
 	hel_free_secret(r->item, r->item ? r->count * sizeof *r->item : 0);
 	hel_free(r->ids);
-	memset(r, 0, sizeof *r);
+	hel_free(r);
+}
+
+size_t hel_ranking_count(const hel_ranking *r)
+{
+	return r->count;
+}
+
+const hel_ranked_item *hel_ranking_item(const hel_ranking *r, size_t place)
+{
+	return place < r->count ? &r->item[place] : NULL;
+}
+
+double hel_ranking_error(const hel_ranking *r)
+{
+	return r->error;
+}
+
+void hel_ranking_catalogue(uint8_t name[HEL_PIN_BYTES], const hel_ranking *r)
+{
+	memcpy(name, r->catalogue, HEL_PIN_BYTES);
 }

@@ -150,18 +150,20 @@ static hel_status check(const hel_server *s, const hel_catalogue *c)
 }
 
 /* The user's vector, and the constant where there is one. */
-static hel_status run_user(hel_ct *value[2], const hel_evaluation *e, hel_ct *const *in,
-			   hel_infer_times *times)
+static hel_status run_user(hel_ct *value[2], const hel_evaluation *e, const hel_eval *ev,
+			   hel_ct *const *in, hel_infer_times *times)
 {
 	const hel_program *p = hel_server_program(e->server);
 	const uint32_t op[2] = {p->items.vector, p->ops - 1};
-	return hel_ckks_run_many(value, op, 1 + p->manifest->items.common, e->server->loaded, e->ev,
+	return hel_ckks_run_many(value, op, 1 + p->manifest->items.common, e->server->loaded, ev,
 				 (const hel_ct *const *)in, times ? times->op : NULL);
 }
 
-hel_status hel_server_rank(hel_writer *w, const hel_evaluation *e, const hel_catalogue *c,
-			   const hel_selection *only, const void *query, size_t size,
-			   hel_infer_times *times, hel_progress *progress)
+/* ev: the evaluation's own twice, or two like it that somebody follows: the user's part, and the
+ * items'. */
+static hel_status rank(hel_writer *w, const hel_evaluation *e, const hel_eval *const ev[2],
+		       const hel_catalogue *c, const hel_selection *only, const void *query,
+		       size_t size, hel_infer_times *times, hel_progress *progress)
 {
 	hel_status st = HEL_OK;
 	const hel_manifest *m = hel_server_program(e->server)->manifest;
@@ -172,9 +174,9 @@ hel_status hel_server_rank(hel_writer *w, const hel_evaluation *e, const hel_cat
 	TRY(check(e->server, c));
 	TRY_ALLOC(in, hel_alloc(m->inputs, sizeof *in));
 	TRY_ALLOC(block, hel_alloc(hel_catalogue_blocks(c), sizeof *block));
-	TRY(hel_server_read_query(in, e, e->ev, query, size));
+	TRY(hel_server_read_query(in, e, ev[0], query, size));
 	const double read = hel_clock();
-	TRY(run_user(value, e, in, times));
+	TRY(run_user(value, e, ev[0], in, times));
 	if (hel_loaded_damaged(e->server->loaded))
 		FAIL(HEL_EHASH, "the file of weights was damaged while it was mapped");
 	const size_t blocks = blocks_of(block, c, only, n);
@@ -184,7 +186,7 @@ hel_status hel_server_rank(hel_writer *w, const hel_evaluation *e, const hel_cat
 	hel_write_bytes(w, hel_catalogue_head_of(c)->id, HEL_HASH_BYTES);
 	hel_write_u32(w, (uint32_t)blocks);
 	ranking r = {w, c, only, n, ""};
-	TRY(hel_catalogue_apply(c, block, blocks, e->ev, value[0], value[1], put_block, &r,
+	TRY(hel_catalogue_apply(c, block, blocks, ev[1], value[0], value[1], put_block, &r,
 				progress));
 	const double evaluated = hel_clock();
 	TRY(hel_container_end(w));
@@ -198,5 +200,77 @@ done:
 	hel_free(block);
 	hel_ct_free(value[0]);
 	hel_ct_free(value[1]);
+	return st;
+}
+
+hel_status hel_server_rank(hel_writer *w, const hel_evaluation *e, const hel_catalogue *c,
+			   const hel_selection *only, const void *query, size_t size,
+			   hel_infer_times *times, hel_progress *progress)
+{
+	const hel_eval *const own[2] = {e->ev, e->ev};
+	return rank(w, e, own, c, only, query, size, times, progress);
+}
+
+/* --- for programs outside --------------------------------------------------------------------- */
+
+hel_status hel_server_catalogue(hel_catalogue **out, const hel_server *s, const char *path)
+{
+	hel_status st = HEL_OK;
+	if (!s->program->manifest->items.any)
+		FAIL(HEL_EMODEL, "'%s' scores records one by one, not catalogues",
+		     s->program->manifest->model);
+	TRY(hel_catalogue_open(out, path, s->program->manifest, s->params, s->pool));
+done:
+	return st;
+}
+
+size_t hel_catalogue_items(const hel_catalogue *c)
+{
+	return hel_catalogue_head_of(c)->items;
+}
+
+/* Half of a run: what it tells stands in its half. */
+typedef struct half {
+	hel_watch watch;
+	const hel_watch *whole;
+	double begin;
+	hel_watching watching;
+	hel_eval ev; /* keys and scratch are those of all runs */
+} half;
+
+static bool tell_half(void *arg, double done)
+{
+	const half *h = arg;
+	return h->whole->tell(h->whole->arg, h->begin + done / 2);
+}
+
+static void follow_half(half *h, const hel_eval *ev, const hel_watch *whole, double begin)
+{
+	*h = (half){.watch = {tell_half, h}, .whole = whole, .begin = begin, .ev = *ev};
+	hel_watching_begin(&h->watching, whole && whole->tell ? &h->watch : NULL);
+	h->ev.watching = &h->watching;
+}
+
+hel_status hel_server_run_catalogue(uint8_t **result, size_t *result_size, const hel_evaluation *e,
+				    const hel_catalogue *c, const char *candidates,
+				    const void *query, size_t size, const hel_watch *watch)
+{
+	hel_status st = HEL_OK;
+	hel_selection only = {0};
+	hel_writer w = {0};
+	half user, items;
+	follow_half(&user, e->ev, watch, 0);
+	follow_half(&items, e->ev, watch, .5);
+	const hel_eval *const followed[2] = {&user.ev, &items.ev};
+	TRY(check(e->server, c));
+	if (candidates)
+		TRY(hel_selection_parse(&only, c, candidates));
+	TRY(rank(&w, e, followed, c, candidates ? &only : NULL, query, size, NULL, NULL));
+	*result = w.bytes;
+	*result_size = w.size;
+	w = (hel_writer){0};
+done:
+	hel_selection_clear(&only);
+	hel_writer_clear(&w);
 	return st;
 }

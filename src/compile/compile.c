@@ -645,10 +645,8 @@ static hel_status compile_chain(hel_program **out, hel_compile_report *report, c
 	return compile_batch(out, report, m, options);
 }
 
-/* Of the errors that are wanted, what may come of squares that are left out, and what is left for
- * those of ciphertexts: as independent errors add up. */
-#define CUT_SHARE 0.6
-#define REST_SHARE 0.8
+/* Of the errors that are wanted, what may come of squares that are left out. */
+#define CUT_SHARE 0.9
 
 /* The errors of squares that are left out are the program's, too. */
 static void add_errors(hel_manifest *m, double error)
@@ -674,7 +672,9 @@ static hel_status compile_fewer(hel_program **out, hel_compile_report *report, c
 	TRY(hel_fewer_squares(&fewer, &squares, m, given->records, CUT_SHARE * error));
 	if (!fewer)
 		goto done;
-	options.bits = wanted_bits(given->bits) - log2(REST_SHARE);
+	/* what is left for those of ciphertexts: independent errors add up by squares */
+	const double cut = squares.error / error;
+	options.bits = wanted_bits(given->bits) - log2(1 - cut * cut) / 2;
 	st = compile_chain(out, report, fewer, &options);
 	report->squares = squares;
 	if (st == HEL_OK)

@@ -55,8 +55,6 @@ static hel_status rest_of(hel_expression *out, const hel_expression *e, int of)
 	return st;
 }
 
-#define FEWEST_PAIRED 64 /* squares; of fewer a layer has one diagonal in any case */
-
 /* sum_i w_i x_i^2: those with positive and with negative weights, as real and imaginary parts of
  * complex squares, where that makes half of them. */
 static hel_status push_paired_squares(bool *done, hel_lowering *l, const hel_expression *x,
@@ -70,7 +68,7 @@ static hel_status push_paired_squares(bool *done, hel_lowering *l, const hel_exp
 	for (size_t i = 0; i < x->rows; i++)
 		count[weight[i] < 0]++;
 	const size_t rows = HEL_MAX(count[0], count[1]);
-	*done = x->rows >= FEWEST_PAIRED && hel_log2_ceil(rows) < hel_log2_ceil(x->rows);
+	*done = x->rows >= HEL_FEWEST_PAIRED && hel_log2_ceil(rows) < hel_log2_ceil(x->rows);
 	if (!*done)
 		goto done;
 	TRY_ALLOC(matrix, hel_alloc(2 * rows * x->rows, sizeof *matrix));

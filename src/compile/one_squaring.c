@@ -1,6 +1,7 @@
 #include "one_squaring.h"
 #include "model/node.h"
 #include "quadratic_form.h"
+#include "stages.h"
 #include <cblas.h>
 #include <math.h>
 #include <string.h>
@@ -12,8 +13,15 @@
 #define RANDOM_RECORDS 4096
 #define MOST_JUDGED 1024  /* records that errors are measured on */
 #define FEWEST_SQUARES 16 /* fewer save nothing */
+/* How much random records count against given ones: enough that no row of a table is forgotten. */
+#define RANDOM_SHARE 0.0625
+#define LEAST_WEIGHT 0x1p-10 /* of a square, against its eigenvalue: it keeps its sign */
 
 typedef hel_quadratic_form form;
+
+/* LAPACK: b = a^-1 b, for a symmetric positive definite a. */
+extern void dposv_(const char *uplo, const int *n, const int *nrhs, double *a, const int *lda,
+		   double *b, const int *ldb, int *info);
 
 /* --- the network of some squares ----------------------------------------------------------------
  */
@@ -145,8 +153,8 @@ static void fill_inputs(double *x, const form *f, const hel_samples *s, size_t r
 	x[f->inputs - 1] = 1;
 }
 
-/* Adds the mean of x x^T over every other record. */
-static hel_status add_moments(double *moments, const form *f, const hel_samples *s)
+/* Adds the mean of x x^T over every other record, times `share`. */
+static hel_status add_moments(double *moments, const form *f, const hel_samples *s, double share)
 {
 	hel_status st = HEL_OK;
 	const size_t count = (s->count + 1) / 2;
@@ -157,7 +165,7 @@ static hel_status add_moments(double *moments, const form *f, const hel_samples 
 	for (size_t i = 0; i < count; i++)
 		fill_inputs(x + i * f->inputs, f, s, 2 * i);
 	cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)f->inputs, (int)count,
-		    1 / (double)count, x, (int)f->inputs, 1, moments, (int)f->inputs);
+		    share / (double)count, x, (int)f->inputs, 1, moments, (int)f->inputs);
 done:
 	hel_free(x);
 	return st;
@@ -169,9 +177,9 @@ static hel_status weigh(double *value, form *f, const hel_samples *given, const 
 	hel_status st = HEL_OK;
 	double *moments = NULL, trace = 0;
 	TRY_ALLOC(moments, hel_alloc(f->inputs * f->inputs, sizeof *moments));
-	TRY(add_moments(moments, f, random));
+	TRY(add_moments(moments, f, random, given ? RANDOM_SHARE : 1));
 	if (given)
-		TRY(add_moments(moments, f, given));
+		TRY(add_moments(moments, f, given, 1));
 	for (size_t i = 0; i < f->inputs; i++)
 		trace += moments[i * (f->inputs + 1)];
 	for (size_t i = 0; i < f->inputs; i++)
@@ -182,15 +190,87 @@ done:
 	return st;
 }
 
-/* The largest eigenvalues, as many of either sign: so that they pair up (lower_logit.c). */
-static void keep_largest(double *kept, const double *value, size_t count, size_t most)
+/* The largest eigenvalues, half of `most` of either sign at most: so that they pair up
+ * (lower_logit.c). How many those are. */
+static size_t keep_largest(double *kept, const double *value, size_t count, size_t most)
 {
 	size_t low = 0, high = count; /* they rise */
 	memset(kept, 0, count * sizeof *kept);
-	for (size_t n = 0; n < most / 2 && low < count && value[low] < 0; n++, low++)
+	for (; low < most / 2 && low < count && value[low] < 0; low++)
 		kept[low] = value[low];
-	for (size_t n = 0; n < most / 2 && high > low && value[high - 1] > 0; n++, high--)
+	for (; count - high < most / 2 && high > low && value[high - 1] > 0; high--)
 		kept[high - 1] = value[high - 1];
+	return low + count - high;
+}
+
+/* The squares of what is kept, for one record, and a 1. */
+static void fill_squares(double *square, const form *f, const double *kept, const double *x)
+{
+	for (size_t r = 0; r < f->inputs; r++) {
+		if (kept[r] == 0)
+			continue;
+		const double y = cblas_ddot((int)f->inputs, f->matrix + r * f->inputs, 1, x, 1);
+		*square++ = kept[r] * y * y;
+	}
+	*square = 1;
+}
+
+/* gram: the mean of squares times squares; apart: of squares times what they lack of the logit. */
+static hel_status add_records(double *gram, double *apart, const form *f, const double *kept,
+			      size_t n, const hel_samples *s)
+{
+	hel_status st = HEL_OK;
+	const size_t count = (s->count + 1) / 2;
+	double *x = NULL, *square = NULL, logit;
+	TRY_ALLOC(x, hel_alloc(f->inputs, sizeof *x));
+	TRY_ALLOC(square, hel_alloc(n, sizeof *square));
+	for (size_t row = 0; row < s->count; row += 2) {
+		fill_inputs(x, f, s, row);
+		fill_squares(square, f, kept, x);
+		TRY(hel_dlrm_logit(&logit, f->m, s->value + row * s->dense,
+				   s->hot + row * s->hots));
+		for (size_t r = 0; r + 1 < n; r++)
+			logit -= square[r];
+		cblas_daxpy((int)n, logit / (double)count, square, 1, apart, 1);
+		cblas_dsyr(CblasRowMajor, CblasUpper, (int)n, 1 / (double)count, square, 1, gram,
+			   (int)n);
+	}
+done:
+	hel_free(x);
+	hel_free(square);
+	return st;
+}
+
+/* Weights of the squares, and a constant, with which they come closest to the logits of the records
+ * that moments are of: what is left out has a mean, and part of it is like what is kept. Of few
+ * records they hardly move. */
+static hel_status fit_weights(hel_dlrm *fewer, const form *f, const double *kept,
+			      const hel_samples *s)
+{
+	hel_status st = HEL_OK;
+	const size_t n = fewer->config.top[0] + 1;
+	const double shrink = 1 + (double)n / (double)((s->count + 1) / 2);
+	const int size = (int)n, one = 1;
+	double *gram = NULL, *move = NULL;
+	float *weight = fewer->parameter + hel_dlrm_top(fewer, 1, false)->offset,
+	      *bias = fewer->parameter + hel_dlrm_top(fewer, 1, true)->offset;
+	int info = 0;
+	TRY_ALLOC(gram, hel_alloc(n * n, sizeof *gram));
+	TRY_ALLOC(move, hel_alloc(n, sizeof *move));
+	TRY(add_records(gram, move, f, kept, n, s));
+	for (size_t r = 0; r < n; r++)
+		gram[r * (n + 1)] *= shrink;
+	/* row by row above the diagonal is column by column below it */
+	dposv_("L", &size, &one, gram, &size, move, &size, &info);
+	if (info)
+		goto done; /* a square that is 0 on all records: weights stay as they are */
+	for (size_t r = 0; r + 1 < n; r++)
+		weight[r] *= (float)fmax(1 + move[r], LEAST_WEIGHT);
+	*bias += (float)move[n - 1];
+done:
+	hel_free(gram);
+	hel_free(move);
+	return st;
 }
 
 /* Mean |difference| of two models' logits on records that had no part in moments. */
@@ -226,11 +306,14 @@ hel_status hel_fewer_squares(hel_dlrm **out, hel_squares *squares, const hel_dlr
 	TRY(random_samples(&random, m->schema));
 	TRY(weigh(value, &f, given, &random));
 	squares->rank = drop_rounding(value, f.inputs);
-	for (size_t most = (size_t)1 << hel_log2_ceil(squares->rank) >> 1; most >= FEWEST_SQUARES;
+	for (size_t most = (size_t)1 << hel_log2_ceil(squares->rank); most >= FEWEST_SQUARES;
 	     most /= 2) {
 		double apart;
-		keep_largest(kept, value, f.inputs, most);
+		const size_t n = keep_largest(kept, value, f.inputs, most);
+		if (n == squares->rank || (most > squares->rank && n < HEL_FEWEST_PAIRED))
+			continue;
 		TRY(build(&fewer, &f, kept));
+		TRY(fit_weights(fewer, &f, kept, given ? given : &random));
 		TRY(compare(&apart, m, fewer, given ? given : &random));
 		if (!(apart <= error))
 			break;

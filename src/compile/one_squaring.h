@@ -23,11 +23,13 @@ typedef struct hel_squares {
  *  @retval HEL_EUNSUPPORTED names the node that multiplies products, or that is no polynomial. */
 HEL_CHECKED hel_status hel_one_squaring(hel_dlrm **out, hel_squares *squares, const hel_dlrm *m);
 
-/** With the fewest squares, a power of two, that change logits by at most `error` on average;
- *  *out stays NULL where no fewer than all do, by a factor. Those kept say most of the form on
- *  records: the eigenvectors in the metric of their second moments, those of the given ones and of
- *  random ones, so that no row of a table is forgotten. The error is measured on given records
- *  (random ones where there are none) that had no part in the choice. */
+/** With the fewest squares, half of a power of two of either sign at most, that change logits by at
+ *  most `error` on average; *out stays NULL where only all do. So squares pair up as halves of as
+ *  many complex ones (lower_logit.c). Those kept say most of the form on records: the eigenvectors
+ *  in the metric of their second moments, those of the given ones and, for a little, of random
+ *  ones, so that no row of a table is forgotten; with weights fitted to the logits of records. The
+ *  error is measured on given records (random ones where there are none) that had no part in
+ *  either. */
 HEL_CHECKED hel_status hel_fewer_squares(hel_dlrm **out, hel_squares *squares, const hel_dlrm *m,
 					 const hel_samples *given, double error);
 

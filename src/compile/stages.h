@@ -21,6 +21,9 @@ typedef struct hel_way {
 	const hel_complex *turn;
 } hel_way;
 
+/** Fewer weighted squares do not pair up: a layer of them has one diagonal in any case. */
+#define HEL_FEWEST_PAIRED 64
+
 /** What a model's graph computes, with as few levels as exact identities allow:
  *  - affine maps in sequence and in parallel are multiplied out (fuse: rows of tables into what
  *    reads them, too);

@@ -5,6 +5,7 @@
 #include "compile/one_squaring.h"
 #include "model/samples.h"
 #include "model/train.h"
+#include "random_model.h"
 #include <math.h>
 
 static const struct {
@@ -84,10 +85,9 @@ static double apart(double *spread, const hel_dlrm *a, const hel_dlrm *b, const 
 	return sum;
 }
 
-/* A cross layer, trained, and what it was trained on. */
-static void make_cross(hel_dlrm **m, hel_samples *s)
+/* A model, trained, and what it was trained on. */
+static void make_trained(hel_dlrm **m, hel_samples *s, const char *text)
 {
-	static const char text[] = "{\"architecture\": \"dcn\", \"top\": [1]}";
 	hel_records r;
 	hel_dlrm_config c;
 	hel_schema *schema;
@@ -111,7 +111,7 @@ static void test_fewer(void **state)
 	hel_squares whole, kept;
 	double spread;
 	size_t before = SIZE_MAX;
-	make_cross(&m, &s);
+	make_trained(&m, &s, "{\"architecture\": \"dcn\", \"top\": [1]}");
 	assert_ok(hel_one_squaring(&all, &whole, m));
 	for (int given = 0; given < 2; given++, before = SIZE_MAX)
 		for (double error = 1e-9; error < 1; error *= 10) {
@@ -141,6 +141,71 @@ static void test_fewer(void **state)
 	hel_program_free(p);
 	hel_samples_clear(&s);
 	hel_dlrm_free(all);
+	hel_dlrm_free(m);
+}
+
+/* Two members of 45 squares each, 80 of all of one sign, over values of all directions. */
+static void make_unbalanced(hel_dlrm **m, hel_samples *s)
+{
+	static const char text[] =
+	    "{\"architecture\": \"mlp\", \"members\": 2, \"top\": [45, 1], \"activation\": "
+	    "{\"kind\": \"square\"}}";
+	hel_dlrm_config c;
+	hel_prng g;
+	test_prng(&g, 1);
+	hel_schema *schema = random_schema(&g, 100, 0, 2);
+	assert_ok(hel_dlrm_config_from_json(&c, text, strlen(text)));
+	assert_ok(hel_dlrm_new(m, &c, schema, 3));
+	assert_ok(hel_samples_reserve(s, schema, 1000));
+	for (; s->count < 1000; s->count++)
+		hel_schema_random(schema, &g, s->value + s->count * s->dense,
+				  s->hot + s->count * s->hots);
+	for (size_t i = 0; i < (*m)->graph->nodes; i++) {
+		const hel_node *n = &(*m)->graph->node[i];
+		if (n->kind != HEL_NODE_LINEAR || n->width != 1)
+			continue;
+		float *w = (*m)->parameter + (*m)->tensor[n->tensor].offset;
+		for (size_t k = 0; k < n->columns[0]; k++)
+			w[k] = copysignf(w[k], k < 5 ? -1 : 1);
+	}
+}
+
+/* Of squares most of which have one sign, those go that keep the others from pairing up: the layer
+ * has half as many slots. Fitted weights bring scores closer than eigenvalues do. */
+static void test_unbalanced(void **state)
+{
+	(void)state;
+	hel_dlrm *m, *fewer;
+	hel_samples s;
+	hel_squares kept;
+	double spread;
+	size_t negative = 0;
+	make_unbalanced(&m, &s);
+	assert_ok(hel_fewer_squares(&fewer, &kept, m, &s, 0.1));
+	assert_non_null(fewer);
+	float *weight = fewer->parameter + hel_dlrm_top(fewer, 1, false)->offset;
+	for (size_t r = 0; r < kept.kept; r++)
+		negative += weight[r] < 0;
+	print_message("%zu of %zu squares, %zu negative\n", kept.kept, kept.rank, negative);
+	assert_true(kept.rank == 91 && negative == 11 && kept.kept == 75);
+	const double fitted = apart(&spread, m, fewer, &s);
+	for (size_t r = 0; r < kept.kept; r++)
+		weight[r] = copysignf(1, weight[r]);
+	fewer->parameter[hel_dlrm_top(fewer, 1, true)->offset] = 0;
+	const double plain = apart(&spread, m, fewer, &s);
+	print_message("error %.2g of %.2g, by eigenvalues alone %.2g\n", fitted, spread, plain);
+	assert_less(2 * fitted, plain); /* what is left out has a mean */
+	hel_dlrm_free(fewer);
+	hel_compile_options o = {.bits = 6, .records = &s, .max_log_n = 13};
+	hel_compile_report report;
+	hel_program *p;
+	assert_ok(hel_compile(&p, &report, m, &o));
+	print_message("compiled: %s\n", p->layer[0]);
+	assert_int_equal(report.squares.kept, 75);
+	assert_non_null(strstr(p->layer[0], "-> 64, two times"));
+	hel_compile_report_clear(&report);
+	hel_program_free(p);
+	hel_samples_clear(&s);
 	hel_dlrm_free(m);
 }
 
@@ -181,6 +246,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_scores),
 	    cmocka_unit_test(test_fewer),
+	    cmocka_unit_test(test_unbalanced),
 	    cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,7 +211,7 @@ static hel_status read_all(hel_approximation *fits, double (*c)[NUMBERS], const 
 		TRY(read_numbers(c[i], &degree, im, e, i));
 		to_chebyshev(&fits[i], c[i], degree, range ? json_number_value(range) : 1);
 		if (basis && *basis == 'c')
-			memcpy(fits[i].c, c[i], sizeof fits[i].c);
+			memcpy(fits[i].c, c[i], sizeof c[i]);
 	}
 done:
 	return st;

@@ -8,3 +8,5 @@ static_assert(sizeof(hel_score) == 24, "hel_score has changed: library.js");
 static_assert(offsetof(hel_doubts, unseen) == 8 && offsetof(hel_doubts, text) == 12 &&
 		      sizeof(hel_doubts) == 12 + 256,
 	      "hel_doubts has changed: library.js");
+static_assert(offsetof(hel_ranked_item, logit) == 8 && offsetof(hel_ranked_item, probability) == 16,
+	      "hel_ranked_item has changed: library.js");

@@ -90,7 +90,8 @@ function drawForm() {
   $("find-row").hidden = columns.length <= MANY_COLUMNS;
   $("find").value = "";
   find();
-  $("record-about").textContent = `${columns.length} columns. What you leave empty counts as missing.`;
+  $("score-title").lastChild.textContent = client.ranks ? " Ranking" : " Score";
+  $("record-about").textContent = `${columns.length} columns${client.ranks ? " of yours: those of items are the server's" : ""}. What you leave empty counts as missing.`;
   $("record-empty").hidden = true;
   $("record").hidden = false;
 }
@@ -180,27 +181,46 @@ async function start(event) {
   }
 }
 
+const percent = (p) => `${(100 * p).toFixed(p > 0.001 && p < 0.999 ? 1 : 3)} %`;
+const BEST = 10; // items that are shown
+
+function showScore(score) {
+  $("probability").textContent = percent(score.probability);
+  $("meter").setAttribute("aria-valuenow", score.probability.toFixed(3));
+  $("meter").firstElementChild.style.width = `${100 * score.probability}%`;
+  const precision = score.bits > 0 ? `right to ${Math.floor(score.bits)} bits of the model's spread` : "outside of what its precision was predicted for";
+  say(`Score: ${$("probability").textContent}`);
+  return `Logit ${score.logit.toFixed(6)}, ${precision}.`;
+}
+function showRanking({ items, ranked, error }) {
+  $("items").replaceChildren(...items.map(({ id, probability }) => {
+    const bar = element("u");
+    bar.style.width = `${100 * probability}%`;
+    return element("li", {}, element("span", {}, id), element("b", {}, percent(probability)), element("i", { "aria-hidden": "true" }, bar));
+  }));
+  say(`The best of ${ranked} items: ${items[0]?.id ?? "none"}`);
+  return `The best ${items.length} of ${ranked} items; logits are right to about ${error.toPrecision(2)}.`;
+}
+
 async function ask(event) {
   event.preventDefault();
   complain();
   busy(true);
   $("stop").hidden = true;
   try {
-    const score = await client.query(record(), { count }), { encrypt, server: waited, decrypt } = score.milliseconds;
+    const said = client.ranks ? await client.queryTop(record(), BEST, { count }) : await client.query(record(), { count });
+    const { encrypt, server: waited, decrypt } = said.milliseconds;
     $("score-empty").hidden = true;
     $("score").hidden = false;
-    $("probability").textContent = `${(100 * score.probability).toFixed(score.probability > 0.001 && score.probability < 0.999 ? 1 : 3)} %`;
-    $("meter").setAttribute("aria-valuenow", score.probability.toFixed(3));
-    $("meter").firstElementChild.style.width = `${100 * score.probability}%`;
-    const precision = score.bits > 0 ? `right to ${Math.floor(score.bits)} bits of the model's spread` : "outside of what its precision was predicted for";
-    $("precision").textContent = `Logit ${score.logit.toFixed(6)}, ${precision}. Encrypted in ${encrypt.toFixed(0)} ms, answered in ${waited.toFixed(0)} ms, decrypted in ${decrypt.toFixed(1)} ms.`;
-    $("doubts").hidden = !score.doubts.text;
-    $("doubts").textContent = score.doubts.text.replace(/^record 1: /, "");
-    seen.more = [["Last query", size(score.queryBytes)], ["Last result", size(score.resultBytes)], ["Model's pin", `${client.pin.slice(0, 16)}…`]];
+    $("one").hidden = client.ranks;
+    $("items").hidden = !client.ranks;
+    $("precision").textContent = `${client.ranks ? showRanking(said) : showScore(said)} Encrypted in ${encrypt.toFixed(0)} ms, answered in ${waited.toFixed(0)} ms, decrypted in ${decrypt.toFixed(1)} ms.`;
+    $("doubts").hidden = !said.doubts.text;
+    $("doubts").textContent = said.doubts.text.replace(/^record 1: /, "");
+    seen.more = [["Last query", size(said.queryBytes)], ["Last result", size(said.resultBytes)], ["Model's pin", `${client.pin.slice(0, 16)}…`]];
     $("bytes").hidden = false;
-    $("hex").textContent = Array.from(score.query, (b) => b.toString(16).padStart(2, "0")).join(" ");
+    $("hex").textContent = Array.from(said.query, (b) => b.toString(16).padStart(2, "0")).join(" ");
     $("score").scrollIntoView({ block: "nearest" });
-    say(`Score: ${$("probability").textContent}`);
   } catch (e) {
     complain(explain(e));
   } finally {

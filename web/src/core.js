@@ -97,20 +97,30 @@ export class Core {
     }
   }
 
-  /** Scores of records: objects of columns, or text as the data set is published. */
-  async query(records, { signal, count } = {}) {
+  /** Records, objects of columns or a text as the data set is published, to what `read` makes of their result. */
+  async ask(records, read, { signal, count } = {}) {
     if (!this.access) throw new HelrmError("EINVAL", "createSession() comes first");
     const text = typeof records === "string" ? records : JSON.stringify(records), n = this.model.count(text);
     const doubts = Array.from({ length: n }, (_, i) => this.model.doubts(text, i));
     const begun = performance.now(), query = this.model.query(text, 0, n), encrypted = performance.now();
     const { address, apiKey, model, patience } = this.session;
     const result = await new Server(address, { apiKey, signal, patience, count }).predict(this.access, model, query);
-    const answered = performance.now(), scores = this.model.scores(result, n), done = performance.now();
+    const answered = performance.now(), said = read(result, doubts), done = performance.now();
     return {
-      scores: scores.map((s, i) => ({ ...s, doubts: doubts[i] })),
-      queryBytes: query.length, resultBytes: result.length, query: query.slice(0, 256),
+      ...said, queryBytes: query.length, resultBytes: result.length, query: query.slice(0, 256),
       milliseconds: { encrypt: encrypted - begun, server: answered - encrypted, decrypt: done - answered },
     };
+  }
+  /** Scores of records. */
+  async query(records, hooks) {
+    if (this.model.ranks) throw new HelrmError("EMODEL", `'${this.model.name}' ranks items: queryTop() asks it`);
+    return this.ask(records, (result, doubts) => ({ scores: this.model.scores(result, doubts.length).map((s, i) => ({ ...s, doubts: doubts[i] })) }), hooks);
+  }
+  /** The best items for one record. */
+  async queryTop(records, k, hooks) {
+    if (!this.model.ranks) throw new HelrmError("EMODEL", `'${this.model.name}' scores records one by one: query() asks it`);
+    if (!(k >= 1)) throw new HelrmError("EINVAL", "k is a number from 1 on");
+    return this.ask(records, (result, doubts) => ({ ...this.model.rank(result, Math.floor(k)), doubts: doubts[0] }), hooks);
   }
 
   /** forget: the server removes keys, results and session. */

@@ -65,6 +65,18 @@ export interface Score {
   /** What of the record its query does not carry as it is. */
   doubts: { unknown: number; cut: number; unseen: number; text: string };
 }
+export interface RankedItem { id: string; logit: number; probability: number }
+export interface Ranking {
+  /** The best first. */
+  items: RankedItem[];
+  /** How many items were ranked. */
+  ranked: number;
+  /** Logits are right to about so much: items that are closer may stand in either order. */
+  error: number;
+  /** The name of the catalogue: another one after every change. */
+  catalogue: string;
+  doubts: Score["doubts"];
+}
 export interface Exchange {
   queryBytes: number;
   resultBytes: number;
@@ -80,6 +92,8 @@ export interface Client {
   readonly parameters: string;
   /** Records that one query takes. */
   readonly batch: number;
+  /** Its results are rankings, for queryTop(); of all other models scores, for query(). */
+  readonly ranks: boolean;
   /** Predicted, of a score. */
   readonly bits: number;
   readonly error: number;
@@ -88,6 +102,8 @@ export interface Client {
   createSession(server: string | URL, options?: SessionOptions): Promise<Session>;
   query(record: RecordOfColumns | string, options?: RequestOptions): Promise<Score & Exchange>;
   queryBatch(records: RecordOfColumns[] | string, options?: RequestOptions): Promise<{ scores: Score[] } & Exchange>;
+  /** The k best items (default 10) of the server's catalogue for one record; Infinity: all of them. */
+  queryTop(record: RecordOfColumns | string, k?: number, options?: RequestOptions): Promise<Ranking & Exchange>;
   /** Bytes of the module. */
   memory(): Promise<number>;
   /** forget: the server removes keys, results and session. */

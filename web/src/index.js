@@ -43,7 +43,7 @@ class Remote {
 /** The same on this thread, where there are no workers of that kind: node. */
 class Local {
   constructor() { this.clients = new Map(); }
-  async call(name, { client, manifest, options, server, records } = {}, hooks = {}) {
+  async call(name, { client, manifest, options, server, records, k } = {}, hooks = {}) {
     const core = this.clients.get(client);
     switch (name) {
       case "open": {
@@ -57,6 +57,7 @@ class Local {
       case "describe": return core.describe();
       case "createSession": return core.createSession(server, { ...options, ...hooks });
       case "query": return core.query(records, hooks);
+      case "queryTop": return core.queryTop(records, k, hooks);
       default: return Core[name]();
     }
   }
@@ -82,6 +83,10 @@ class Client {
   }
   queryBatch(records, { signal, count } = {}) {
     return home().call("query", { client: this.number, records }, { signal, count });
+  }
+  /** The k best items of a catalogue for one record, of a model that ranks. */
+  queryTop(record, k = 10, { signal, count } = {}) {
+    return home().call("queryTop", { client: this.number, records: typeof record === "string" ? record : [record], k }, { signal, count });
   }
   async memory() { return (await home().call("describe", { client: this.number })).memoryBytes; }
   close(options) { return home().call("close", { client: this.number, options }); }

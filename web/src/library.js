@@ -2,8 +2,8 @@
 import { HelrmError } from "./error.js";
 
 export const SECRET_BYTES = 32;
-// module.c holds both to the structs
-const SCORE_BYTES = 24, DOUBTS_BYTES = 12 + 256;
+// module.c holds them to the structs; a hel_ranked_item is an address and two doubles
+const SCORE_BYTES = 24, DOUBTS_BYTES = 12 + 256, HASH_BYTES = 32;
 
 export function newSecret(m) {
   return m.room(SECRET_BYTES, (at) => (m.call("hel_secret_new", at), m.copy(at, SECRET_BYTES)));
@@ -39,6 +39,7 @@ export class Model {
     this.parameters = hex(m.room(32, (at) => (m.exports.hel_client_parameters(at, this.at), m.copy(at, 32))));
     this.name = m.text(m.exports.hel_client_model(this.at));
     this.batch = m.exports.hel_client_batch(this.at);
+    this.ranks = Boolean(m.exports.hel_client_ranks(this.at));
   }
   free() {
     this.m.exports.hel_client_free(this.at);
@@ -73,6 +74,22 @@ export class Model {
         bits: view.getFloat64(out + i * SCORE_BYTES + 16, true),
       }));
     }));
+  }
+  /** The first k items of a ranking, by falling score. */
+  rank(result, k) {
+    const { m } = this;
+    return m.put(result, (at, size) => {
+      const ranking = m.made("hel_client_rank", this.at, at, size), { exports } = m;
+      try {
+        const ranked = exports.hel_ranking_count(ranking), view = m.view();
+        const items = Array.from({ length: Math.min(k, ranked) }, (_, i) => {
+          const item = exports.hel_ranking_item(ranking, i);
+          return { id: m.text(m.get(item)), logit: view.getFloat64(item + 8, true), probability: view.getFloat64(item + 16, true) };
+        });
+        const catalogue = m.room(HASH_BYTES, (out) => (exports.hel_ranking_catalogue(out, ranking), m.copy(out, HASH_BYTES)));
+        return { items, ranked, error: exports.hel_ranking_error(ranking), catalogue: hex(catalogue) };
+      } finally { exports.hel_ranking_free(ranking); }
+    });
   }
 }
 

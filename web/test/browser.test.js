@@ -12,7 +12,7 @@ const { Core } = await import(pathToFileURL(join(packaged, "src/core.js")).href)
 
 let server, between, browser, cut = () => false;
 before(async () => {
-  server = await serve(["--web", packaged], { tls: true, datasets: ["heart", "movies"] });
+  server = await serve(["--web", packaged], { tls: true, datasets: ["heart", "movies"], films: true });
   between = await proxy(server.url, { tls: server.tls, cut: (...what) => cut(...what) });
   browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
 });
@@ -117,6 +117,30 @@ test("another model: hashed texts, a bag and numbers have their fields; the clea
   await ready(page);
   assert.equal(await page.locator("#columns > *").count(), 13);
   assert.ok(await page.locator("#score").isHidden());
+  await visitor.close();
+});
+
+test("a model that ranks: the form has the user's columns, the list the clear model's best", async () => {
+  const visitor = await context(), page = await visit(visitor), { user, clear } = server.ranking(6), logit = new Map(clear);
+  await connect(page, { model: "films", passphrase: "" });
+  await ready(page);
+  assert.equal(await page.locator("#columns > *").count(), Object.keys(user).length);
+  await enter(page, user);
+  await page.getByRole("button", { name: "Encrypt and ask" }).click();
+  await done(page);
+  assert.ok(await page.locator("#one").isHidden());
+  const items = await page.getByRole("list", { name: /Ranking/ }).getByRole("listitem").all();
+  assert.equal(items.length, 10);
+  for (const [place, item] of items.entries()) {
+    const id = await item.locator("span").textContent(), shown = Number((await item.locator("b").textContent()).replace(" %", "")) / 100;
+    assert.ok(Math.abs(logit.get(id) - clear[place][1]) < 0.02, `place ${place}: ${id}`);
+    assert.ok(Math.abs(shown - 1 / (1 + Math.exp(-logit.get(id)))) < 2e-3);
+  }
+  assert.match(await page.locator("#precision").textContent(), new RegExp(`The best 10 of ${clear.length} items`));
+  await connect(page, { passphrase: "" }); // and back to one that scores
+  await ready(page);
+  assert.ok(Number.isFinite(await ask(page, server.record(4).record)));
+  assert.ok(await page.locator("#items").isHidden());
   await visitor.close();
 });
 

@@ -17,7 +17,7 @@ const { STATUS } = await load("module.js");
 let server, manifest;
 // under node a test that failed must not keep its servers
 before(async () => {
-  server = await serve();
+  server = await serve([], { datasets: ["heart", "movies"], films: true });
   manifest = await fetchManifest(server.url, "heart");
 });
 after(() => server.stop());
@@ -68,6 +68,34 @@ test("nothing of the secret is sent, and what is broken off goes on where it sto
   }
   assert.equal(seen.indexOf(JSON.stringify(record).slice(1, 30)), -1);
   await client.close({ forget: true });
+});
+
+test("the best films for a user: those of the clear model, in its order", async () => {
+  const films = await open(await fetchManifest(server.url, "films"));
+  assert.ok(films.ranks && !films.columns.some(({ name }) => name === "item" || name === "genres"));
+  await films.createSession(server.url);
+  for (const row of [3, 40]) {
+    const { user, clear } = server.ranking(row), logit = new Map(clear), top = await films.queryTop(user, 10), all = await films.queryTop(user, Infinity);
+    assert.deepEqual([top.items.length, top.ranked, all.items.length], [10, clear.length, clear.length]);
+    assert.equal(new Set(all.items.map(({ id }) => id)).size, clear.length);
+    const within = 4 * top.error, spread = clear[0][1] - clear.at(-1)[1];
+    assert.ok(within < spread / 50, `${within} of ${spread}`);
+    for (const { items } of [top, all])
+      items.forEach(({ id, logit: found, probability }, place) => {
+        assert.ok(Math.abs(found - logit.get(id)) < within, `${id}: ${found}, in the clear ${logit.get(id)}`);
+        assert.ok(Math.abs(logit.get(id) - clear[place][1]) < 2 * within, `place ${place}`);
+        assert.ok(Math.abs(probability - 1 / (1 + Math.exp(-found))) < 1e-12);
+      });
+    assert.equal(top.doubts.text, "");
+    assert.match(top.catalogue, /^[0-9a-f]{64}$/);
+  }
+  const said = (code) => (e) => e instanceof HelrmError && e.code === code;
+  const { user } = server.ranking(3), heart = await open(manifest);
+  await heart.createSession(server.url);
+  await assert.rejects(films.query(user), said("EMODEL"));
+  await assert.rejects(heart.queryTop(server.record(3).record), said("EMODEL"));
+  for (const k of [0, -1, NaN, "x"]) await assert.rejects(films.queryTop(user, k), said("EINVAL"));
+  await Promise.all([films, heart].map((client) => client.close({ forget: true })));
 });
 
 test("a session goes on with its access", async () => {
@@ -179,7 +207,7 @@ test("where randomness is in node:crypto only, as in node 18", { skip: typeof gl
 
 test("models, columns, and randomness from crypto.getRandomValues alone", async () => {
   const models = await listModels(server.url), client = await open(manifest), { Module } = await load("module.js");
-  assert.equal(models[0].manifest, client.pin);
+  assert.equal(models.find(({ name }) => name === "heart").manifest, client.pin);
   assert.equal(client.columns.length, 13);
   assert.deepEqual(client.columns.find((c) => c.name === "sex").values, ["0", "1"]);
   const names = (await Module.load()).imports.map((i) => i.name);

@@ -19,8 +19,20 @@ function certify(at) {
 
 const ROWS = { heart: 303, movies: 2000 };
 
-/** Trains on synthetic rows of data sets, compiles and serves; with tls by HTTPS. */
-export async function serve(flags = [], { tls = false, datasets = ["heart"] } = {}) {
+/** Every item of the movies once, as rows of `item` and `genres`. */
+const filmsOf = (rows) => [...new Map(readFileSync(rows, "utf8").trim().split("\n").slice(1).map((line) => line.split(",")).map((cells) => [cells[1], cells[2]]))];
+
+/** The same network as "movies" with its films as a catalogue: the model "films". */
+function rank(at) {
+  const to = join(at, "models", "films"), rows = join(at, "movies.csv"), items = join(at, "items.csv");
+  run("compile", "--model", join(at, "movies"), "--public", "item,genres", "--data", rows, "--name", "films", "--out", to);
+  writeFileSync(items, "item,genres\n" + filmsOf(rows).map((film) => film.join(",") + "\n").join(""));
+  run("catalogue", "--program", join(to, "program.helm"), "--items", items, "--out", join(to, "items.helm"));
+}
+
+/** Trains on synthetic rows of data sets, compiles and serves; with tls by HTTPS. films: items of the movies are
+ *  ranked, too. */
+export async function serve(flags = [], { tls = false, datasets = ["heart"], films = false } = {}) {
   const at = mkdtempSync(join(tmpdir(), "helrm-web-")), paths = tls ? certify(at) : null;
   mkdirSync(join(at, "models"));
   for (const name of datasets) {
@@ -29,6 +41,7 @@ export async function serve(flags = [], { tls = false, datasets = ["heart"] } = 
     run("train", "--dataset", name, "--data", rows, "--out", model);
     run("compile", "--model", model, "--out", join(at, "models", name));
   }
+  if (films) rank(at);
   let log = "";
   const child = spawn(helrm, ["serve", "--listen", "127.0.0.1:0", "--models", join(at, "models"), "--data", join(at, "data"),
     "--opens-per-minute", "1000", ...(tls ? ["--tls-cert", paths.cert, "--tls-key", paths.key] : []), ...flags], { stdio: ["ignore", "pipe", "pipe"] });
@@ -38,7 +51,7 @@ export async function serve(flags = [], { tls = false, datasets = ["heart"] } = 
     child.on("exit", () => (clearInterval(look), failed(new Error("the server ended: " + log))));
     const look = setInterval(() => { // it listens before its models are there
       const said = /"port": ?(\d+)/.exec(log);
-      if (said && (log.match(/"model_loaded"/g) ?? []).length >= datasets.length) (clearInterval(look), found(Number(said[1])));
+      if (said && (log.match(/"model_loaded"/g) ?? []).length >= datasets.length + films && (!films || log.includes("catalogue_in_service"))) (clearInterval(look), found(Number(said[1])));
     }, 50);
   });
   return {
@@ -51,6 +64,16 @@ export async function serve(flags = [], { tls = false, datasets = ["heart"] } = 
       writeFileSync(one, (headed ? lines[0] + "\n" : "") + lines[n] + "\n");
       const clear = JSON.parse(run("predict", "--model", join(at, dataset), "--input", one, "--json")), cells = lines[n].split(",");
       return { record: Object.fromEntries(names.map((name, i) => [name, cells[i] === "?" ? null : cells[i]])), clear: clear.predictions[0] };
+    },
+    /** A user of row n, and all films by falling clear logit: [id, logit]. */
+    ranking(n) {
+      const user = this.record(n, "movies").record, pairs = join(at, "pairs.csv"), films = filmsOf(join(at, "movies.csv"));
+      delete user.item;
+      delete user.genres;
+      delete user.rating;
+      writeFileSync(pairs, [...Object.keys(user), "item", "genres"].join(",") + "\n" + films.map((film) => [...Object.values(user), ...film].join(",") + "\n").join(""));
+      const { predictions } = JSON.parse(run("predict", "--model", join(at, "movies"), "--input", pairs, "--json"));
+      return { user, clear: films.map(([id], i) => [id, predictions[i].logit]).sort((a, b) => b[1] - a[1]) };
     },
     stop: () => new Promise((stopped) => {
       child.removeAllListeners("exit");

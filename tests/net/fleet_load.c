@@ -67,6 +67,16 @@ static bool is_right(customer *c, size_t row, const void *result, size_t size)
 	return st == HEL_OK && fabs(score.logit - want[row]) <= 0x1p-12;
 }
 
+/* A request's status; 0 where its answer was cut off: the server died while it sent it. */
+static int ask_once(reply *r, const char *method, const char *where, const char *headers,
+		    const void *body, size_t size)
+{
+	const int status = request(r, port, method, where, headers, body, size);
+	const char *length = strcasestr(r->text, "\r\nContent-Length:");
+	const size_t got = r->size - (size_t)(r->body - r->text);
+	return *r->body && length && strtoull(length + 17, NULL, 10) == got ? status : 0;
+}
+
 /* Asks without waiting: after 202 the answer must come, from whichever server. */
 static void ask_slowly(customer *c, size_t row)
 {
@@ -85,9 +95,9 @@ static void ask_slowly(customer *c, size_t row)
 			fail_client(c, *where ? "no answer after 202" : "no answer");
 			break;
 		}
-		status = *where ? request(r, port, "GET", where, headers, NULL, 0)
-				: request(r, port, "POST", "/v1/models/heart/queries", headers,
-					  query.bytes, query.size);
+		status = *where ? ask_once(r, "GET", where, headers, NULL, 0)
+				: ask_once(r, "POST", "/v1/models/heart/queries", headers,
+					   query.bytes, query.size);
 		if (status == 202) {
 			const char *id = strstr(r->body, "\"query\":\"");
 			if (!*where)
@@ -103,7 +113,7 @@ static void ask_slowly(customer *c, size_t row)
 			atomic_fetch_add(&refused, 1);
 			usleep(200000);
 		} else {
-			fprintf(stderr, "%s\n", r->text);
+			fprintf(stderr, "%s: %s\n", where, r->text);
 			fail_client(c, *where ? "lost after 202" : "a refusal that is none");
 		}
 	}

@@ -196,6 +196,27 @@ static void test_upload_goes_on_elsewhere(void **state)
 	}
 }
 
+/* A client whose upload another server completes is not told that it is incomplete by the one that
+ * still writes a piece of it. */
+static void test_completed_meanwhile(void **state)
+{
+	(void)state;
+	char token[HEL_TOKEN_CHARS + 1];
+	hel_keyset_state where;
+	hel_keyset *k, *same = NULL;
+	int fd;
+	assert_ok(open_session(0, token, &somebody));
+	k = find(0, token);
+	assert_ok(hel_store_write_begin(&fd, server[0], k, 0));
+	assert_ok(send_bytes(1, token, 0, upload.size));
+	assert_status(HEL_EBUSY, hel_store_find(&same, server[0], token));
+	assert_ok(hel_store_write_end(server[0], k, fd, 0, NULL));
+	hel_keyset_release(server[0], k);
+	assert_int_equal(standing(0, token, &where), upload.size);
+	assert_int_equal(where, HEL_KEYSET_READY);
+	assert_ok(use(0, token));
+}
+
 static void test_removed_everywhere(void **state)
 {
 	(void)state;
@@ -617,6 +638,7 @@ int main(void)
 	}
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_upload_goes_on_elsewhere, fresh, end),
+	    cmocka_unit_test_setup_teardown(test_completed_meanwhile, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_removed_everywhere, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_bad_upload, fresh, end),
 	    cmocka_unit_test_setup_teardown(test_lost_piece, fresh, end),

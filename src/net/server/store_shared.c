@@ -77,7 +77,10 @@ static hel_status adopt(hel_keyset **out, hel_store *s, hel_keyset *row)
 	k->held = expanded_here(s, k);
 	pthread_mutex_lock(&s->lock);
 	hel_keyset *other = in_table_locked(s, k->id);
-	if (other) { /* another thread was faster */
+	if (other && other->busy && other->state != row->state &&
+	    row->state == HEL_KEYSET_READY) { /* the one thing that must not be told otherwise */
+		st = hel_fail(HEL_EBUSY, "another server has judged this upload; ask again");
+	} else if (other) { /* another thread was faster */
 		follow_locked(s, other, row);
 		other->refs++;
 		*out = other;

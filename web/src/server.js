@@ -18,7 +18,7 @@ export function addressOf(server) {
 }
 
 function checkModel(name) {
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(name)) throw new HelrmError("EINVAL", `'${name}' is no name of a model`);
+  if (!/^[A-Za-z0-9._@-]{1,64}$/.test(name)) throw new HelrmError("EINVAL", `'${name}' is no name of a model`);
   return name;
 }
 

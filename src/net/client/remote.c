@@ -341,12 +341,13 @@ static void take_answer(uint8_t **bytes, size_t *size, exchange *e)
 
 /* --- calls ------------------------------------------------------------------------------- */
 
+/* NAME, or NAME@VERSION. */
 static hel_status check_model_name(const char *model)
 {
 	return *model && strlen(model) <= 64 &&
 		       strspn(
 			   model,
-			   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+			   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-@") ==
 			   strlen(model)
 		   ? HEL_OK
 		   : hel_fail(HEL_EINVAL, "'%s' is no name of a model", model);

@@ -19,6 +19,11 @@ HEL_CHECKED hel_status hel_authorize_load(hel_service *s);
 void hel_authorize_address(hel_request *r);
 /** Finds the API key and the session of a request; answers when the request may not go on. */
 void hel_authorize(hel_request *r);
+/** The API key's name, or the address where no keys are asked for. */
+static inline const char *hel_request_customer(const hel_request *r)
+{
+	return *r->api_key.name ? r->api_key.name : r->address;
+}
 /** Seconds until this client's address may open a session or show a wrong token or key again; 0:
  *  now. */
 double hel_request_address_rate(hel_request *r);

@@ -1,6 +1,7 @@
 #include "catalog_inside.h"
 #include "log.h"
 #include "rank/multiply.h"
+#include "shares.h"
 #include "stock.h"
 #include "vm/encrypted.h"
 #include <dirent.h>
@@ -97,12 +98,15 @@ static size_t result_bytes(const hel_manifest *m, const hel_params *p)
 			      hel_packed_size(p->ring.n, HEL_PRIME_BITS));
 }
 
+/* NAME or NAME@LABEL. */
 static bool is_name(const char *name)
 {
-	const size_t size = strlen(name);
-	return size && size <= HEL_ROUTE_NAME_MAX && *name != '.' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-		   size;
+	static const char of[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	const size_t size = strlen(name), base = strspn(name, of),
+		     label = name[base] == '@' ? strspn(name + base + 1, of) : 0;
+	return base && size <= HEL_ROUTE_NAME_MAX && *name != '.' &&
+	       (base == size || (label && base + 1 + label == size));
 }
 
 /* A model that never fits is refused before it is read, and before a query waits for it in vain. */
@@ -215,6 +219,14 @@ hel_model *hel_catalog_find(hel_catalog *c, const char *name)
 	if (m)
 		m->refs++;
 	pthread_mutex_unlock(&c->lock);
+	return m;
+}
+
+hel_model *hel_model_hold(hel_model *m)
+{
+	pthread_mutex_lock(&m->catalog->lock);
+	m->refs++;
+	pthread_mutex_unlock(&m->catalog->lock);
 	return m;
 }
 
@@ -359,12 +371,31 @@ done:
 	return st;
 }
 
+static void scan_shares(hel_catalog *c, const char *entry)
+{
+	char path[PATH_BYTES];
+	struct stat info;
+	const refusal *r = refusal_of(c, entry);
+	snprintf(path, sizeof path, "%s/%s", c->settings->models, entry);
+	if (stat(path, &info) != 0 || (r && same_file(&info, r->changed, r->inode, r->bytes)))
+		return;
+	if (hel_shares_read(c, entry, path) != HEL_OK)
+		refuse(c, entry, path, &info, false);
+	else
+		forget_refusal(c, entry);
+}
+
 /* One entry of the directory; *name is "" for what is no model. */
 static void scan_entry(hel_catalog *c, const char *entry, char name[HEL_ROUTE_NAME_MAX + 1])
 {
 	char path[PATH_BYTES];
 	struct stat info;
 	bool twice;
+	if (hel_shares_are(entry)) {
+		snprintf(name, HEL_ROUTE_NAME_MAX + 1, "%s", entry);
+		scan_shares(c, entry);
+		return;
+	}
 	if (!find_file(path, name, &info, &twice, c, entry)) {
 		*name = 0;
 		return;
@@ -424,6 +455,8 @@ static void scan(hel_catalog *c)
 		pthread_mutex_unlock(&c->lock);
 		hel_model_release(gone);
 	}
+	if (seen)
+		hel_shares_keep(c, seen, count);
 	for (size_t i = 0; seen && i < c->refusals;)
 		if (is_among(c->refused[i].name, seen, count))
 			i++;
@@ -548,6 +581,7 @@ void hel_catalog_close(hel_catalog *c)
 	hel_catalog_stop(c);
 	for (size_t i = 0; i < c->models; i++)
 		hel_model_release(c->model[i]);
+	hel_shares_clear(c);
 	for (size_t i = 0; i < c->params_count; i++)
 		hel_params_free(c->params[i]);
 	pthread_cond_destroy(&c->wake);

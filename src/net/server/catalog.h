@@ -56,8 +56,11 @@ void hel_catalog_look(hel_catalog *c);
 void hel_catalog_stop(hel_catalog *c);
 /** A sentence about files that were refused, "" when there are none. */
 void hel_catalog_refusals(char *out, size_t size, hel_catalog *c);
-/** A counted model, NULL when there is none of that name. */
+/** A counted model, NULL when there is none of exactly that name; versions.h finds one for a
+ *  client. */
 hel_model *hel_catalog_find(hel_catalog *c, const char *name);
+/** The same, counted once more. */
+hel_model *hel_model_hold(hel_model *m);
 void hel_model_release(hel_model *m);
 /** All of them, counted; the caller releases each and frees the array. */
 HEL_CHECKED hel_status hel_catalog_all(hel_model ***out, size_t *count, hel_catalog *c);

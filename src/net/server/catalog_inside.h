@@ -31,6 +31,7 @@ struct hel_catalog {
 	size_t params_count;
 	refusal refused[MODELS_MAX]; /* the keeper changes them, under the lock */
 	size_t refusals;
+	struct hel_shares *shares; /* shares.c */
 	/* looks at the directory and loads, so that nothing else waits for large models */
 	pthread_t keeper;
 	bool kept, asked;

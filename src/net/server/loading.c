@@ -2,6 +2,7 @@
 #include "catalog_inside.h"
 #include "log.h"
 #include "vm/weights_file.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -54,6 +55,8 @@ static hel_status load(hel_server **out, hel_model *m, bool cache_only)
 	size_t size;
 	hel_server *server = NULL;
 	char weights[WEIGHTS_PATH_MAX];
+	if (access(m->path, F_OK) != 0 && errno == ENOENT) /* the next look takes it out */
+		FAIL(HEL_EBUSY, "the model '%s' is just being removed", m->name);
 	TRY(hel_file_read(m->path, HEL_PROGRAM_MAX, &bytes, &size));
 	const hel_server_options o = {.params = m->params,
 				      .load = {.cache = hel_weights_path(weights, c, m->name),

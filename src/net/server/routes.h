@@ -13,7 +13,10 @@ void hel_health_end(hel_request *r);
 void hel_ready_end(hel_request *r);
 void hel_metrics_end(hel_request *r);
 void hel_models_end(hel_request *r);
+/** The version that the path stands for; answers where there is none. */
 bool hel_request_find_model(hel_request *r);
+/** Tells who uses a version that no new client gets where others are. */
+void hel_answer_successor(hel_request *r);
 void hel_manifest_end(hel_request *r);
 void hel_catalogue_end(hel_request *r);
 bool hel_keyset_covers(const hel_keyset *k, const hel_model *m);

@@ -1,7 +1,9 @@
 #include "answer.h"
+#include "authorize.h"
 #include "http.h"
 #include "routes.h"
 #include "stock.h"
+#include "versions.h"
 #include <sodium.h>
 #include <string.h>
 
@@ -10,14 +12,15 @@ static void hex(char *out, const uint8_t *bytes, size_t size)
 	sodium_bin2hex(out, 2 * size + 1, bytes, size);
 }
 
-static json_t *describe_model(const hel_model *m)
+static json_t *describe_model(hel_catalog *c, const hel_model *m)
 {
 	char id[2 * HEL_HASH_BYTES + 1], fingerprint[2 * HEL_HASH_BYTES + 1];
 	hex(id, m->manifest->id, HEL_HASH_BYTES);
 	hex(fingerprint, m->params->fingerprint, HEL_HASH_BYTES);
 	return json_pack(
-	    "{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "name", m->name, "manifest", id, "parameters",
-	    fingerprint, "manifest_bytes", (json_int_t)m->manifest_size, "query_bytes",
+	    "{s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I}", "name", m->name, "manifest", id, "percent",
+	    (json_int_t)(100 * hel_version_share(c, m) + 0.5), "parameters", fingerprint,
+	    "manifest_bytes", (json_int_t)m->manifest_size, "query_bytes",
 	    (json_int_t)m->query_bytes, "result_bytes", (json_int_t)m->result_bytes, "keys_bytes",
 	    (json_int_t)hel_keys_file_bytes(m->params, m->manifest->key, m->manifest->keys));
 }
@@ -34,7 +37,7 @@ void hel_models_end(hel_request *r)
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
-		json_array_append_new(list, describe_model(models[i]));
+		json_array_append_new(list, describe_model(r->s->catalog, models[i]));
 		hel_model_release(models[i]);
 	}
 	hel_free(models);
@@ -43,10 +46,20 @@ void hel_models_end(hel_request *r)
 
 bool hel_request_find_model(hel_request *r)
 {
-	r->model = hel_catalog_find(r->s->catalog, r->segment);
+	r->model = hel_version_find(r->s->catalog, r->segment, hel_request_customer(r));
 	if (!r->model)
 		hel_answer_problem(r, 404, "no_model", "no model of this name is in service", 0);
 	return r->model != NULL;
+}
+
+void hel_answer_successor(hel_request *r)
+{
+	char link[HEL_ROUTE_NAME_MAX + 64];
+	if (!r->model || hel_version_share(r->s->catalog, r->model) > 0)
+		return;
+	snprintf(link, sizeof link, "</v1/models/%.*s/manifest>; rel=\"successor-version\"",
+		 (int)hel_version_base(r->model->name), r->model->name);
+	hel_answer_header(r, MHD_HTTP_HEADER_LINK, link);
 }
 
 void hel_manifest_end(hel_request *r)
@@ -61,6 +74,7 @@ void hel_manifest_end(hel_request *r)
 	hel_answer_bytes(r, same ? 304 : 200, "application/octet-stream", r->model->manifest_bytes,
 			 same ? 0 : r->model->manifest_size);
 	hel_answer_header(r, MHD_HTTP_HEADER_ETAG, tag);
+	hel_answer_successor(r);
 }
 
 /* What its queries rank; 0 items: they score records, or nothing is there to rank now. */

@@ -1,6 +1,8 @@
 #include "answer.h"
+#include "authorize.h"
 #include "http.h"
 #include "routes.h"
+#include "versions.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +22,45 @@ static void answer_keys_lost(hel_request *r)
 			   "the server lost this session's keys: upload them again", 0);
 }
 
+static void answer_not_covered(hel_request *r)
+{
+	hel_answer_problem(
+	    r, 409, "keys",
+	    "this session's keys do not cover the model, which may have changed: fetch its "
+	    "manifest again (helrm query --accept-manifest) and open another session",
+	    0);
+}
+
+/* Whether this may be a query for a version, as far as its head tells. */
+static bool may_be_for(const hel_model *m, void *arg)
+{
+	const hel_request *r = arg;
+	return (r->length == m->query_bytes || r->length == m->contributed_bytes) &&
+	       hel_keyset_covers(r->keys, m);
+}
+
+/* The version that a new client would be told of, or another one that the query fits. */
+static bool find_version(hel_request *r)
+{
+	if (!hel_request_find_model(r))
+		return false;
+	hel_model *other = may_be_for(r->model, r)
+			       ? NULL
+			       : hel_version_that(r->s->catalog, r->segment, may_be_for, r);
+	if (other) {
+		hel_model_release(r->model);
+		r->model = other;
+	}
+	return true;
+}
+
 void hel_query_begin(hel_request *r)
 {
 	hel_service *s = r->s;
 	uint64_t have;
 	bool lost;
 	char detail[256];
-	if (!hel_request_find_model(r))
+	if (!find_version(r))
 		return;
 	const char *idempotency = hel_request_header(r, "Idempotency-Key");
 	const double wait = fmax(hel_keyset_rate(s->store, r->keys, s->settings.queries_per_minute),
@@ -47,11 +81,7 @@ void hel_query_begin(hel_request *r)
 			answer_keys_lost(r);
 		hel_answer_problem(r, 409, "upload", "this session's keys are not complete", 0);
 	} else if (!hel_keyset_covers(r->keys, r->model)) {
-		hel_answer_problem(
-		    r, 409, "keys",
-		    "this session's keys do not cover the model, which may have changed: fetch its "
-		    "manifest again (helrm query --accept-manifest) and open another session",
-		    0);
+		answer_not_covered(r);
 	} else if (r->length != r->model->query_bytes && r->length != r->most) {
 		snprintf(detail, sizeof detail,
 			 "a query of %llu bytes; for this model it has %zu, or %zu under a public "
@@ -87,6 +117,7 @@ void hel_job_resume(hel_request *r)
 		hel_answer_bytes(r, 200, "application/octet-stream", job->result.bytes,
 				 job->result.size);
 		hel_answer_header(r, "X-Query", job->id);
+		hel_answer_successor(r);
 	} else if (job->keys_lost) {
 		answer_keys_lost(r);
 	} else if (job->status == HEL_EDENIED) {
@@ -102,8 +133,20 @@ void hel_query_end(hel_request *r)
 	const char *key = hel_request_header(r, "Idempotency-Key");
 	double retry;
 	r->wait = preferred_wait(r);
+	hel_catalog *catalog = r->s->catalog;
+	hel_model *model = hel_version_of_query(catalog, r->segment, r->body, r->body_size);
+	if (!model) /* of none that is in service, which it is told when it runs */
+		model = hel_catalog_find(catalog, r->model->name);
+	if (model && !hel_keyset_covers(r->keys, model)) {
+		hel_model_release(model);
+		answer_not_covered(r);
+		return;
+	}
+	if (model) { /* the log and metrics name the version that answers */
+		hel_model_release(r->model);
+		r->model = hel_model_hold(model);
+	}
 	/* the job takes over the query's memory, and a reference to model and keys */
-	hel_model *model = hel_catalog_find(r->s->catalog, r->segment);
 	hel_keyset_hold(r->s->store, r->keys);
 	const hel_submission submission = {.keys = r->keys,
 					   .model = model,
@@ -111,8 +154,7 @@ void hel_query_end(hel_request *r)
 					   .size = r->body_size,
 					   .idempotency = key ? key : "",
 					   .attended = r->wait > 0,
-					   .customer =
-					       *r->api_key.name ? r->api_key.name : r->address,
+					   .customer = hel_request_customer(r),
 					   .customer_queue = r->api_key.queue,
 					   .per_minute = r->api_key.queries_per_minute};
 	hel_status st = model ? hel_queue_submit(&r->job, r->s->queue, &submission, &retry)

@@ -11,7 +11,7 @@
 	X(TEXT, listen, "listen", "127.0.0.1:8443", 0, 0, "ADDRESS:PORT",                          \
 	  "where to listen ([v6]:port too); port 0 takes a free one")                              \
 	X(TEXT, models, "models", "models", 0, 0, "DIR",                                           \
-	  "models: NAME.helm or NAME/program.helm, reloaded when replaced")                        \
+	  "models: NAME[@LABEL].helm or NAME[@LABEL]/program.helm, reloaded when replaced")        \
 	X(TEXT, data, "data", "data", 0, 0, "DIR",                                                 \
 	  "registry, keys, encoded weights; one server only")                                      \
 	X(TEXT, registry, "registry", "", 0, 0, "postgresql://...",                                \

@@ -1,5 +1,6 @@
 #include "takeover.h"
 #include "log.h"
+#include "versions.h"
 
 #define AT_ONCE 16
 
@@ -10,7 +11,9 @@ static hel_status submit(hel_service *s, const hel_claim *c, hel_writer *query)
 	hel_keyset *keys = NULL;
 	hel_job *job = NULL;
 	double retry;
-	hel_model *model = hel_catalog_find(s->catalog, c->model);
+	char name[sizeof c->model]; /* a version may have another label here */
+	snprintf(name, sizeof name, "%.*s", (int)hel_version_base(c->model), c->model);
+	hel_model *model = hel_version_of_query(s->catalog, name, query->bytes, query->size);
 	if (!model)
 		FAIL(HEL_EMODEL, "the model is in service no more");
 	TRY(hel_store_find_id(&keys, s->store, c->session));

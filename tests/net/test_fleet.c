@@ -403,6 +403,13 @@ static void shell(const char *command)
 	assert_int_equal(0, system(command));
 }
 
+/* PostgreSQL itself: what pg_dump sets would stay in a connection that a pooler shares. */
+static const char *direct(void)
+{
+	const char *where = getenv("HELRM_TEST_POSTGRESQL_DIRECT");
+	return where ? where : getenv("HELRM_TEST_POSTGRESQL");
+}
+
 /* What to dump, and what is so after it was restored: docs/fleet.md. */
 static void test_restore(void **state)
 {
@@ -415,8 +422,7 @@ static void test_restore(void **state)
 	assert_ok(send_bytes(0, kept, 0, upload.size));
 	assert_ok(open_session(0, lost, &somebody));
 	assert_ok(send_bytes(0, lost, 0, upload.size));
-	snprintf(command, sizeof command, "pg_dump -d '%s' >%s/dump",
-		 getenv("HELRM_TEST_POSTGRESQL"), temp_dir);
+	snprintf(command, sizeof command, "pg_dump -d '%s' >%s/dump", direct(), temp_dir);
 	shell(command);
 	assert_ok(open_session(0, younger, &somebody)); /* after the dump */
 	assert_ok(send_bytes(0, younger, 0, upload.size));
@@ -425,8 +431,8 @@ static void test_restore(void **state)
 		stop(i);
 	assert_ok(hel_pg_once(NULL, pg, "DROP SCHEMA public CASCADE", NULL));
 	snprintf(command, sizeof command,
-		 "psql -q -X -d '%s' -c 'CREATE SCHEMA public' -f %s/dump >%s/out",
-		 getenv("HELRM_TEST_POSTGRESQL"), temp_dir, temp_dir);
+		 "psql -q -X -d '%s' -c 'CREATE SCHEMA public' -f %s/dump >%s/out", direct(),
+		 temp_dir, temp_dir);
 	shell(command);
 	snprintf(command, sizeof command, "rm -rf %s/data* %s/objects/keys/%.32s", temp_dir,
 		 temp_dir, lost);

@@ -10,6 +10,11 @@
 #include <string.h>
 
 #define MARGIN 1.3 /* the range over the largest value seen */
+#define RESERVE                                                                                    \
+	0.15	 /* bits of polynomials beyond those that are wanted, for what ciphertexts lose */
+#define ROUNDS 3 /* with what is known to be lost after each */
+#define ROUNDED 0.02 /* bits: predictions are no more exact */
+#define BEYOND 3     /* bits of ciphertexts beyond those of all: errors no more to speak of */
 
 /* Of as many terms as levels hold. */
 static const unsigned degrees[] = {6, 14, 30, 62, 126, 254, 510};
@@ -31,7 +36,8 @@ typedef struct placer {
 	hel_fit *fit;	 /* per activation */
 	bool *fresh;	 /* per activation: nothing was multiplied before it */
 	double *turn;	 /* per activation: see set_turns */
-	double margin, wanted;
+	double margin;
+	double wanted; /* bits that polynomials leave */
 	bool may_fold;
 } placer;
 
@@ -92,6 +98,12 @@ static hel_status apply(const placer *p, const placement *x)
 /* What leaves the range of a refresh must outgrow every modulus at once, not a little. */
 #define LEAST_REFRESHED 126
 
+/* As `verify` measures them. */
+static double bits_of(const hel_fidelity *f)
+{
+	return f->distance > 0 ? log2(f->spread / f->distance) : 60;
+}
+
 /* Judged by the first `most` records. */
 static hel_status is_exact(bool *exact, const placement *x, hel_fidelity *f, const placer *p,
 			   size_t most)
@@ -101,7 +113,7 @@ static hel_status is_exact(bool *exact, const placement *x, hel_fidelity *f, con
 	judges.count = HEL_MIN(judges.count, most);
 	TRY(apply(p, x));
 	TRY(hel_activations_fidelity(f, p->m, p->trained, &judges, p->o->pool));
-	*exact = log2(f->spread / f->distance) >= p->wanted;
+	*exact = bits_of(f) >= p->wanted;
 done:
 	return st;
 }
@@ -109,7 +121,7 @@ done:
 #define JUDGES 256 /* records, for each degree that is lowered */
 
 /* Less for each activation, the first ones first: theirs are the most levels below. What a few
- * records allow must hold for all, else nothing is lowered. */
+ * records allow must hold for all: until it does, the last ones are raised again. */
 static hel_status lower_degrees(placement *x, hel_fidelity *f, const placer *p, unsigned least)
 {
 	hel_status st = HEL_OK;
@@ -124,10 +136,13 @@ static hel_status lower_degrees(placement *x, hel_fidelity *f, const placer *p, 
 			x->degree[i] += !exact;
 		}
 	TRY(is_exact(&exact, x, &lower, p, SIZE_MAX));
+	for (size_t i = activated; !exact && i-- > 0;)
+		if (x->degree[i] < uniform) {
+			x->degree[i] = uniform;
+			TRY(is_exact(&exact, x, &lower, p, SIZE_MAX));
+		}
 	if (exact)
 		*f = lower;
-	for (size_t i = 0; !exact && i < activated; i++)
-		x->degree[i] = uniform;
 done:
 	return st;
 }
@@ -154,7 +169,7 @@ done:
 
 static hel_status check_exact(const placer *p, const hel_fidelity *f)
 {
-	const double bits = log2(f->spread / f->distance);
+	const double bits = bits_of(f);
 	if (bits >= p->wanted || p->o->accept_loss)
 		return HEL_OK;
 	const char *name = hel_activation_name(p->m->config.activation.kind);
@@ -197,6 +212,117 @@ static hel_status place(placement *best, hel_fidelity *fidelity, const placer *p
 done:
 	for (size_t i = 0; i < HEL_ARRAY_LEN(way); i++)
 		hel_free(way[i].degree);
+	if (st != HEL_OK) {
+		hel_free(best->degree);
+		best->degree = NULL;
+	}
+	return st;
+}
+
+/* --- with what ciphertexts lose --------------------------------------------------------- */
+
+/* Errors of polynomials and of ciphertexts are independent: bits of both, and what one of them
+ * leaves the other of those that are wanted. */
+static double together(double a, double b)
+{
+	return -log2(hypot(exp2(-a), exp2(-b)));
+}
+
+static double left_by(double wanted, double has)
+{
+	const double square = exp2(-2 * wanted) - exp2(-2 * has);
+	return square > 0 ? -log2(square) / 2 : INFINITY;
+}
+
+/* A placement, compiled. */
+typedef struct placed {
+	placement at;
+	hel_fidelity fidelity;
+	hel_program *program;
+	hel_compile_report report;
+	double bits; /* against the trained model */
+} placed;
+
+static void placed_clear(placed *x)
+{
+	hel_free(x->at.degree);
+	hel_program_free(x->program);
+	hel_compile_report_clear(&x->report);
+	*x = (placed){.bits = 0};
+}
+
+/* asked: bits of all together; checked by those who call. */
+static hel_status compile_placed(placed *out, const placer *p, double asked, bool refreshes_only)
+{
+	hel_status st = HEL_OK;
+	placed x = {.bits = 0};
+	hel_compile_options o = *p->o;
+	TRY(place(&x.at, &x.fidelity, p, refreshes_only));
+	if (!o.accept_loss) /* before minutes of planning */
+		TRY(hel_fidelity_check(&x.fidelity, p->m));
+	const double left = left_by(asked, bits_of(&x.fidelity));
+	o.bits = isfinite(left) ? fmin(left, asked + BEYOND) : asked;
+	o.accept_loss = true;
+	TRY(hel_compile_fitted(&x.program, &x.report, &x.fidelity, p->m, p->trained, &o));
+	x.report.wanted_bits = asked;
+	x.bits = together(x.program->manifest->bits, bits_of(&x.fidelity));
+	*out = x;
+	x = (placed){.bits = 0};
+done:
+	placed_clear(&x);
+	return st;
+}
+
+/* Nothing, or what is nearer to the bits that are asked for. */
+static hel_status try_again(bool *better, placed *best, placer *p, double asked,
+			    bool refreshes_only)
+{
+	hel_status st = HEL_OK;
+	placed next = {.bits = 0};
+	*better = false;
+	p->wanted = left_by(asked, best->program->manifest->bits) + ROUNDED;
+	st = isfinite(p->wanted) ? compile_placed(&next, p, asked, refreshes_only) : HEL_ELIMIT;
+	*better = st == HEL_OK && next.bits > best->bits;
+	if (*better) {
+		const placed swap = *best;
+		*best = next;
+		next = swap;
+	} else if (st == HEL_OK || st == HEL_ELIMIT || st == HEL_EUNSUPPORTED)
+		st = apply(p, &best->at);
+	placed_clear(&next);
+	return st;
+}
+
+static hel_status check_bits(const placed *x, double asked)
+{
+	if (x->bits >= asked - HEL_BITS_SHORT)
+		return HEL_OK;
+	return hel_fail(HEL_ELIMIT,
+			"polynomials leave %.1f bits of the trained model's logits and ciphertexts "
+			"%.1f: %.1f together, %.1f are wanted: --bits %.1f asks for what there is, "
+			"--accept-loss goes on",
+			bits_of(&x->fidelity), x->program->manifest->bits, x->bits, asked,
+			floor(10 * x->bits) / 10);
+}
+
+/* Degrees for the bits that are asked for and a reserve, or for those alone; again, where
+ * ciphertexts take more than the reserve. */
+static hel_status place_all(placed *best, placer *p, double asked, bool refreshes_only)
+{
+	hel_status st = HEL_OK;
+	bool better = true;
+	p->wanted = asked + RESERVE;
+	st = compile_placed(best, p, asked, refreshes_only);
+	if (st == HEL_ELIMIT) {
+		p->wanted = asked;
+		st = compile_placed(best, p, asked, refreshes_only);
+	}
+	TRY(st);
+	for (unsigned i = 1; i < ROUNDS && better && !p->o->accept_loss && best->bits < asked; i++)
+		TRY(try_again(&better, best, p, asked, refreshes_only));
+	if (!p->o->accept_loss)
+		TRY(check_bits(best, asked));
+done:
 	return st;
 }
 
@@ -239,24 +365,23 @@ hel_status hel_compile_placed(hel_program **out, hel_compile_report *report, hel
 			      hel_fit_choice *choice, hel_dlrm *m, const hel_compile_options *o)
 {
 	hel_status st = HEL_OK;
-	placement best = {0};
-	placer p = {.m = m,
-		    .o = o,
-		    .margin = choice->margin > 0 ? choice->margin : MARGIN,
-		    .wanted = o->bits > 0 ? o->bits : HEL_PLACED_BITS};
+	placed best = {.bits = 0};
+	placer p = {.m = m, .o = o, .margin = choice->margin > 0 ? choice->margin : MARGIN};
 	memset(report, 0, sizeof *report);
 	TRY(placer_init(&p));
-	TRY(place(&best, fidelity, &p, choice->refreshed));
+	TRY(place_all(&best, &p, o->bits > 0 ? o->bits : HEL_PLACED_BITS, choice->refreshed));
 	choice->degree = 0;
 	for (size_t i = 0; i < hel_dlrm_activated(m); i++)
-		choice->degree = HEL_MAX(choice->degree, degrees[best.degree[i]]);
+		choice->degree = HEL_MAX(choice->degree, degrees[best.at.degree[i]]);
 	choice->margin = p.margin;
-	choice->may_fold = best.refreshed && p.may_fold;
-	hel_compile_options exact = *o;
-	exact.bits = p.wanted;
-	TRY(hel_compile_fitted(out, report, fidelity, m, p.trained, &exact));
+	choice->may_fold = best.at.refreshed && p.may_fold;
+	*fidelity = best.fidelity;
+	*report = best.report;
+	*out = best.program;
+	best.report = (hel_compile_report){0};
+	best.program = NULL;
 done:
-	hel_free(best.degree);
+	placed_clear(&best);
 	placer_clear(&p);
 	return st;
 }

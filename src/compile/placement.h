@@ -6,8 +6,8 @@
 
 #include "activations.h"
 
-/** Bits of the logits' spread that the mean difference to the trained model's leaves, unless asked
- *  for more. */
+/** Bits of the logits' spread that the mean difference to the trained model's leaves, errors of
+ *  polynomials and of ciphertexts together, unless others are asked for. */
 #define HEL_PLACED_BITS 10.5
 
 /* Turns of a range, at least: errors of the sine grow as it shrinks. */
@@ -17,10 +17,11 @@
  *  degrees: the cheapest of
  *  - polynomials alone, of the least degree that is exact enough for the records, and
  *  - a refresh for every activation but those that fresh values reach, with the least degree there.
- *  Costs, keys and queries are what the planner says they are worth. choice: the margin to take (0:
- * 1.3), and what was chosen: the largest degree. The samples are options->records. m is left with
- * what was chosen.
- *  @retval HEL_ELIMIT nothing is exact enough, or more is lost than may be.
+ *  Costs, keys and queries are what the planner says they are worth. options->bits are against the
+ *  trained model: polynomials keep a reserve for what ciphertexts lose, and degrees are chosen anew
+ *  where they lose more. choice: the margin to take (0: 1.3), and what was chosen: the largest
+ *  degree. The samples are options->records. m is left with what was chosen.
+ *  @retval HEL_ELIMIT nothing is exact enough, or more is lost than may be; says what there is.
  *  @retval HEL_EUNSUPPORTED nothing fits. */
 HEL_CHECKED hel_status hel_compile_placed(hel_program **out, hel_compile_report *report,
 					  hel_fidelity *fidelity, hel_fit_choice *choice,

@@ -21,7 +21,8 @@ static json_t *accuracy_of(const hel_metrics *m)
 }
 
 /* What the polynomials cost on the data. */
-static json_t *fit_json(const hel_fidelity *f, const hel_fit_choice *c, const char *activation)
+static json_t *fit_json(const hel_fidelity *f, const hel_fit_choice *c, const char *activation,
+			const hel_manifest *m)
 {
 	json_t *out = json_pack(
 	    "{s:s, s:i, s:f, s:o, s:o, s:o, s:o, s:f, s:f, s:I, s:b}", "kind", activation, "degree",
@@ -33,6 +34,9 @@ static json_t *fit_json(const hel_fidelity *f, const hel_fit_choice *c, const ch
 			       json_pack("{s:I, s:f, s:f, s:f}", "rows", (json_int_t)f->rows,
 					 "log_loss", f->trained.log_loss, "log_loss_polynomial",
 					 f->fitted.log_loss, "bits", f->bits));
+	/* as `verify` measures them: polynomials' and ciphertexts' mean errors, independent */
+	json_object_set_new(out, "bits_together",
+			    json_real(-log2(hypot(exp2(-m->bits), f->distance / f->spread))));
 	return out;
 }
 
@@ -82,8 +86,9 @@ hel_status hel_compile_report_json(char **out, const hel_program *p, const hel_c
 					      "squares", p->manifest->items.common, "ms_per_1000",
 					      w->item_ms));
 	if (f)
-		json_object_set_new(o, "activation",
-				    fit_json(f, &w->fit, hel_activation_name(w->kind)));
+		json_object_set_new(
+		    o, "activation",
+		    fit_json(f, &w->fit, hel_activation_name(w->kind), p->manifest));
 	TRY_ALLOC(*out, json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(17)));
 done:
 	json_decref(o);

@@ -99,9 +99,11 @@ static void tell_plan(const hel_args *args, const json_t *r)
 	if (bits < wanted && bits >= wanted - HEL_BITS_SHORT)
 		hel_say(args, "that is near the %.1f bits wanted, and the cheapest plan so near\n",
 			wanted);
-	if (hel_report_number(r, "bits_model") < bits)
-		hel_say(args, "%.1f bits against the model as trained\n",
-			hel_report_number(r, "bits_model"));
+	const json_t *fit = json_object_get(r, "activation");
+	if (fit)
+		hel_say(
+		    args, "%.1f bits against the model as trained; at the largest change, %.1f\n",
+		    hel_report_number(fit, "bits_together"), hel_report_number(r, "bits_model"));
 	if (batch > 1)
 		hel_say(args, "up to %.0f records in one query: about %.2f ms each\n", batch,
 			hel_report_number(r, "estimated_ms") / batch);

@@ -1,5 +1,10 @@
 /* Inner products and base conversions, with their transforms. A part of vector_kernels.h. */
 
+/* Keys and weights come from memory, in more streams than cores follow by themselves: words ahead
+ * that they are asked for, once a line. */
+#define AHEAD 128
+#define LINE 16
+
 INLINE void key_product_of(uint32_t *r0, uint32_t *r1, const hel_key_terms *terms, size_t count,
 			   const hel_permutation *perm, bool add, const hel_prime *p)
 {
@@ -16,6 +21,10 @@ INLINE void key_product_of(uint32_t *r0, uint32_t *r1, const hel_key_terms *term
 				room = HEL_MAX_TERMS - 4;
 			}
 			const vec x = load(terms->x[k] + i);
+			if (i % LINE == 0) {
+				__builtin_prefetch(terms->y0[k] + i + AHEAD);
+				__builtin_prefetch(terms->y1[k] + i + AHEAD);
+			}
 			acc0 = sum(acc0, product(x, load(terms->y0[k] + i)));
 			acc1 = sum(acc1, product(x, load(terms->y1[k] + i)));
 		}

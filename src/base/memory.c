@@ -6,6 +6,7 @@
 #include <string.h>
 #ifdef __linux__
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #endif
 
 /* The torture tests count allocations down; production never sets it. */
@@ -70,6 +71,13 @@ void *hel_alloc_huge(size_t count, size_t size)
 	}
 #endif
 	return aligned_alloc(HEL_ALIGN, bytes);
+}
+
+void hel_memory_for_one_run(void)
+{
+#ifdef __linux__
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* a kernel that knows no such thing: so be it */
+#endif
 }
 
 void hel_free(void *p)

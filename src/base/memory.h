@@ -15,6 +15,10 @@ void *hel_alloc_raw(size_t count, size_t size) __attribute__((malloc));
  * ask on most: for what many runs walk through (keys, weights, scratch). Not for what is read once:
  * fresh huge pages may take longer to clear than they save. */
 void *hel_alloc_huge(size_t count, size_t size) __attribute__((malloc));
+/** For a process that ends after one run of anything: from now on no memory of its lies on huge
+ * pages. Where a virtual machine gives free pages back to its host, clearing fresh huge ones takes
+ * seconds, which only many runs earn back. No library calls this. */
+void hel_memory_for_one_run(void);
 void hel_free(void *p);
 /** For secrets: zeroed, aligned, locked into memory where the system lets it, left out of core
  * dumps, between pages that nobody may touch. NULL as hel_alloc. Some page tables each: not for

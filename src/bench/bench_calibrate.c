@@ -38,25 +38,24 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The median of what fits into `spend` seconds, of three runs at least. */
+/* The least of what fits into `spend` seconds, of three runs at least: neighbours only ever add. */
 static hel_status measure(double *seconds, bench_lab *l, bench_block_fn run, bool cpu, double spend)
 {
 	hel_status st = HEL_OK;
-	double sample[ROUNDS], spent = 0;
-	size_t batch = 1, n = 0;
+	double spent = 0;
+	size_t batch = 1;
+	*seconds = INFINITY;
 	TRY(run(l));
-	for (; n < ROUNDS && (n < 3 || spent < spend); n++) {
+	for (size_t n = 0; n < ROUNDS && (n < 3 || spent < spend); n++) {
 		const double start = now(cpu);
 		for (size_t k = 0; k < batch; k++)
 			TRY(run(l));
 		const double took = now(cpu) - start;
-		sample[n] = took / (double)batch;
+		*seconds = fmin(*seconds, took / (double)batch);
 		spent += took;
 		if (n == 0) /* from now on a fifth of the time in one go */
 			batch = (size_t)fmax(1, spend / 5 / fmax(took, 1e-9));
 	}
-	qsort(sample, n, sizeof *sample, ascending);
-	*seconds = sample[n / 2];
 done:
 	return st;
 }
@@ -68,7 +67,7 @@ typedef struct samples {
 	double wall, cpu;   /* of all on one thread */
 } samples;
 
-/* Keeps the quicker of all passes: neighbours only ever add. */
+/* Keeps the quicker of all passes. */
 static void keep(hel_cost_sample *list, size_t *count, hel_cost_sample sample)
 {
 	hel_cost_sample *at = &list[(*count)++];

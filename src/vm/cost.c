@@ -84,12 +84,16 @@ hel_cost hel_cost_decompose(const hel_params_spec *p, size_t limbs)
 			  .forks = 2};
 }
 
+#define DIGITS_AHEAD 8 /* of two streams each, that are read before they are needed */
+
 hel_cost hel_cost_product(const hel_params_spec *p, size_t limbs)
 {
 	const double n = exp2(p->log_n), rows = (double)limbs + p->special;
 	const double digits = (double)((limbs + p->alpha - 1) / p->alpha);
-	return (hel_cost){
-	    .sum_terms = n * rows * digits, .sums = n * rows, .key_bytes = 8 * n * rows * digits};
+	return (hel_cost){.sum_terms = n * rows * digits,
+			  .sums = n * rows,
+			  .key_bytes = 8 * n * rows * digits,
+			  .key_strays = 8 * n * rows * HEL_MAX(digits - DIGITS_AHEAD, 0)};
 }
 
 /* Both halves divided by a run of primes, over the other `limbs`. */
@@ -210,7 +214,7 @@ static const struct {
        .sum_terms = 1.71e-09,
        .sums = 4.59e-09,
        .key_bytes = 2.42e-11,
-       .key_strays = 4e-11,
+       .key_strays = 6e-11,
        .weight_bytes = 6.86e-11,
        .value_bytes = 1.03e-10,
        .copies = 1.12e-10,
@@ -230,7 +234,7 @@ static const struct {
        .sum_terms = 2.13e-10,
        .sums = 5.73e-10,
        .key_bytes = 2.42e-11,
-       .key_strays = 4e-11,
+       .key_strays = 6e-11,
        .weight_bytes = 6.86e-11,
        .value_bytes = 1.03e-10,
        .copies = 1.12e-10,
@@ -250,7 +254,7 @@ static const struct {
        .sum_terms = 1.38e-10,
        .sums = 4.92e-10,
        .key_bytes = 3.43e-11,
-       .key_strays = 4e-11,
+       .key_strays = 6e-11,
        .weight_bytes = 5.56e-11,
        .value_bytes = 6.77e-11,
        .copies = 1.46e-10,

@@ -20,7 +20,7 @@
 	X(sum_terms)	   /* of inner products with two sums: coefficients of keys, weights */    \
 	X(sums)		   /* pairs of sums reduced, moved and stored */                           \
 	X(key_bytes)	   /* of keys that are read */                                             \
-	X(key_strays)	   /* those that are read in more than 16 streams, of over 8 digits */     \
+	X(key_strays)	   /* those of the ninth digit on: more streams than a core reads ahead */ \
 	X(weight_bytes)	   /* of plaintexts that are read */                                       \
 	X(value_bytes)	   /* of ciphertexts that are read for the first time */                   \
 	X(copies)	   /* of a coefficient of both halves */                                   \

@@ -475,6 +475,53 @@ static void run_mac(fixture *f, const hel_kernels *k)
 	k->mont_mac(f->r, f->a, f->b, f->at, LIMBS);
 }
 
+#define KEY_WORDS ((size_t)1 << 24) /* more than caches hold */
+#define KEY_DIGITS 12
+
+/* Nanoseconds for a byte of keys that come from memory, in products of so many digits. */
+static double time_keys(const hel_kernels *k, const hel_prime *p, const uint32_t *keys,
+			size_t digits)
+{
+	const uint32_t *x[KEY_DIGITS], *y0[KEY_DIGITS], *y1[KEY_DIGITS];
+	const hel_key_terms terms = {x, y0, y1, digits, NULL, 0};
+	const size_t count = KEY_WORDS / (2 * digits * p->n);
+	uint32_t *work = hel_alloc((digits + 2) * p->n, sizeof *work);
+	double least = 1;
+	for (size_t d = 0; d < digits; d++)
+		x[d] = work + (d + 2) * p->n;
+	for (int round = 0; round < 5; round++) {
+		const double start = hel_clock();
+		for (size_t i = 0; i < count; i++) {
+			for (size_t d = 0; d < digits; d++) { /* as rows of a key lie */
+				y0[d] = keys + 2 * (d * count + i) * p->n;
+				y1[d] = y0[d] + p->n;
+			}
+			k->key_product(work, work + p->n, &terms, NULL, false, p);
+		}
+		least = HEL_MIN(least, hel_clock() - start);
+	}
+	hel_free(work);
+	return least * 1e9 / (double)(count * digits * p->n * 8);
+}
+
+static void bench_keys(const char *const *names, size_t count)
+{
+	fixture f;
+	uint32_t *keys = hel_alloc(KEY_WORDS, sizeof *keys);
+	setup(&f, 14, 1u << 30);
+	printf("%-8s %12s %12s %12s %12s   (key_product from memory, least ns a byte)\n", "backend",
+	       "2 digits", "4", "8", "12");
+	for (size_t b = 0; b < count; b++) {
+		const hel_kernels *k = hel_kernels_by_name(names[b]);
+		if (k)
+			printf("%-8s %12.4f %12.4f %12.4f %12.4f\n", k->name,
+			       time_keys(k, f.at[0], keys, 2), time_keys(k, f.at[0], keys, 4),
+			       time_keys(k, f.at[0], keys, 8), time_keys(k, f.at[0], keys, 12));
+	}
+	teardown(&f);
+	hel_free(keys);
+}
+
 static void bench(void)
 {
 	static const char *const names[] = {"scalar", "avx2", "avx512", "neon", "wasm"};
@@ -494,6 +541,7 @@ static void bench(void)
 			       time_it(run_raise, &f, k));
 			teardown(&f);
 		}
+	bench_keys(names, HEL_ARRAY_LEN(names));
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,6 @@
 #include "../testing.h"
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void test_alloc(void **state)
@@ -81,6 +83,41 @@ static void test_huge(void **state)
 	assert_null(hel_alloc_huge(1, 1));
 }
 
+/* Faults of the process until now. */
+static long faults(void)
+{
+	struct rusage used;
+	assert_int_equal(0, getrusage(RUSAGE_SELF, &used));
+	return used.ru_minflt;
+}
+
+/* Touches 32 MB: a fault for each small page when none is huge. */
+static bool takes_small_pages(void)
+{
+	const size_t bytes = (size_t)32 << 20;
+	const long before = faults();
+	uint8_t *p = hel_alloc_huge(bytes, 1); /* which a debugging malloc may fill */
+	for (size_t i = 0; p && i < bytes; i += 4096)
+		p[i] = 1;
+	const bool small = faults() - before >= (long)(bytes / 65536);
+	hel_free(p);
+	return p && small;
+}
+
+static void test_one_run(void **state)
+{
+	(void)state;
+	int status;
+	const pid_t child = fork(); /* the rest of the tests have theirs */
+	if (child == 0) {
+		hel_memory_for_one_run();
+		_exit(takes_small_pages() ? 0 : 1);
+	}
+	assert_more(child, 0);
+	assert_int_equal(child, waitpid(child, &status, 0));
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 /* Small buffers share memory, none another's bytes; large ones are as aligned as small ones. */
 static void test_scratch_apart(void **state)
 {
@@ -131,11 +168,9 @@ static void test_secret(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_alloc),
-	    cmocka_unit_test(test_secret),
-	    cmocka_unit_test(test_huge),
-	    cmocka_unit_test(test_scratch_apart),
-	    cmocka_unit_test(test_scratch_is_reused),
+	    cmocka_unit_test(test_alloc),	  cmocka_unit_test(test_secret),
+	    cmocka_unit_test(test_huge),	  cmocka_unit_test(test_one_run),
+	    cmocka_unit_test(test_scratch_apart), cmocka_unit_test(test_scratch_is_reused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

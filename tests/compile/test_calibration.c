@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 static const hel_params_spec specs[] = {
-    {12, 2, 1, 30, 1, 1},  {13, 4, 1, 30, 2, 2}, {13, 3, 1, 30, 3, 3}, {14, 8, 1, 30, 3, 3},
-    {15, 12, 1, 30, 5, 5}, {15, 6, 1, 30, 2, 2}, {16, 20, 1, 30, 8, 8}};
+    {12, 2, 1, 30, 1, 1},  {13, 4, 1, 30, 2, 2},  {13, 3, 1, 30, 3, 3}, {14, 8, 1, 30, 3, 3},
+    {14, 11, 1, 30, 1, 1}, {15, 12, 1, 30, 5, 5}, {15, 6, 1, 30, 2, 2}, {16, 20, 1, 30, 8, 8}};
 
 /* Samples of a machine as the model would have it, some disturbed. */
 static size_t make_samples(hel_cost_sample *sample, const hel_cost_model *m, hel_prng *g)

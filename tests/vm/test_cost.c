@@ -101,6 +101,36 @@ static void test_monotonic(void **state)
 	}
 }
 
+/* Everything that has a price is counted by some operation. */
+static void test_all_counted(void **state)
+{
+	(void)state;
+	const hel_params_spec spec = {14, 11, 1, 30, 1, 1};
+	const size_t limbs = hel_cost_limbs(&spec, 11);
+	hel_cost c = hel_cost_multiply(&spec, 11);
+	hel_cost_add(&c, hel_cost_sum(&spec, limbs, 5, 2, 1), 1);
+	hel_cost_add(&c, hel_cost_add_plain(&spec, limbs), 1);
+	hel_cost_add(&c, hel_cost_read(&spec, limbs), 1);
+	hel_cost_add(&c, hel_cost_write(&spec, limbs), 1);
+	c.ops = 1; /* by those who walk a program */
+	hel_cost wide = hel_cost_decompose(&(hel_params_spec){16, 20, 1, 30, 8, 8}, 21);
+	hel_cost_add(&c, wide, 1);
+#define SOME(name) assert_more(c.name, 0);
+	HEL_COSTS(SOME)
+#undef SOME
+}
+
+/* Keys of more than eight digits, two streams each, cost more a byte. */
+static void test_strays(void **state)
+{
+	(void)state;
+	for (size_t limbs = 1; limbs <= 12; limbs++) {
+		const hel_cost c = hel_cost_product(&(hel_params_spec){14, 11, 1, 30, 1, 1}, limbs);
+		const double beyond = limbs > 8 ? (double)(limbs - 8) : 0;
+		assert_equal(c.key_strays * (double)limbs, c.key_bytes * beyond);
+	}
+}
+
 /* A run that fits the cache reads for nothing, one far beyond it pays for every byte. */
 static void test_cache(void **state)
 {
@@ -118,8 +148,8 @@ static void test_cache(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_counts),
-	    cmocka_unit_test(test_monotonic),
+	    cmocka_unit_test(test_counts),	cmocka_unit_test(test_monotonic),
+	    cmocka_unit_test(test_all_counted), cmocka_unit_test(test_strays),
 	    cmocka_unit_test(test_cache),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,7 @@ static hel_status run_keygen(const hel_args *args, json_t *out)
 	hel_progress progress;
 	const char *dir = hel_arg(args, "out");
 	const bool seal = hel_arg(args, "seal") || hel_arg(args, "passphrase-file");
+	hel_memory_for_one_run();
 	TRY(check_place(path, args));
 	TRY(hel_cli_client(&c, args));
 	if (seal)

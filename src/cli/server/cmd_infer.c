@@ -188,6 +188,8 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	hel_infer_times times = {0};
 	loop_times loops = {.loop = NULL};
 	double start = hel_clock();
+	if (!hel_arg(args, "runs") && !hel_arg(args, "trace")) /* nobody asks for times */
+		hel_memory_for_one_run();
 	TRY(hel_arg_file(&program, &program_size, args, "program"));
 	TRY(hel_open_server(&s, args, program, program_size));
 	hel_free(program);

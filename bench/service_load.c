@@ -1,6 +1,9 @@
-/* service_load PORT MODEL RECORD_FILE SECONDS CONNECTIONS...: requests a second and their times at
- * numbers of connections, each with one query after another, and the time of an evaluation alone.
- * JSON on stdout. One thread: it takes little of the machine that it shares with the server. */
+/* service_load PORT[:PID][,PORT[:PID]...] MODEL RECORD_FILE SECONDS CONNECTIONS...: requests a
+ * second and their times at numbers of connections, each with one query after another, and the time
+ * of an evaluation alone. Several servers are asked in turns of a tenth of a second, so that
+ * whatever else the machine does meets all of them alike; with their process, the processor's time
+ * of a query. JSON on stdout. One thread: it takes little of the machine that it shares with the
+ * servers. */
 #include "base/container.h"
 #include "base/memory.h"
 #include "base/progress.h"
@@ -21,6 +24,8 @@
 #define USERS 4 /* sessions: keys of several clients are in use at the same time */
 #define CONNECTIONS_MAX 512
 #define TIMES_MAX 1000000
+#define SERVERS_MAX 4
+#define TURN 0.1 /* seconds */
 
 typedef struct user {
 	hel_remote *remote;
@@ -37,12 +42,23 @@ typedef struct connection {
 	size_t sent, got, expected;
 	double start;
 	uint8_t *answer;
+	bool idle; /* its turn is over */
 } connection;
 
 #define ANSWER_MAX ((size_t)1 << 20)
 
-static double *times;
-static size_t count;
+typedef struct measured {
+	uint16_t port;
+	int pid; /* 0: not told */
+	user users[USERS];
+	connection *c;
+	double *times; /* of requests */
+	size_t count;
+	double took, cpu, evaluations, number;
+} measured;
+
+static measured *asked;	 /* now */
+static double turn_ends; /* no request begins later */
 
 static hel_status open_user(user *u, const char *url, const char *model, const char *file)
 {
@@ -98,10 +114,10 @@ static hel_status take_answer(connection *c)
 	hel_status st = HEL_OK;
 	hel_score score;
 	const uint8_t *body = memmem(c->answer, c->got, "\r\n\r\n", 4);
-	if (count < TIMES_MAX)
-		times[count++] = hel_clock() - c->start;
+	if (asked->count < TIMES_MAX)
+		asked->times[asked->count++] = hel_clock() - c->start;
 	/* decrypting every answer would measure the client */
-	if (!c->u->scored || count % 64 == 0) {
+	if (!c->u->scored || asked->count % 64 == 0) {
 		TRY(hel_client_score(&score, c->u->client, body + 4,
 				     c->got - (size_t)(body + 4 - c->answer)));
 		if (c->u->scored && fabs(score.logit - c->u->score.logit) > 0x1p-10)
@@ -112,6 +128,7 @@ static hel_status take_answer(connection *c)
 	}
 	c->sent = c->got = c->expected = 0;
 	c->start = hel_clock();
+	c->idle = c->start >= turn_ends;
 done:
 	return st;
 }
@@ -153,21 +170,35 @@ done:
 	return st;
 }
 
-static hel_status run(connection *c, size_t connections, double seconds)
+/* Requests that began are waited for. */
+static hel_status run(measured *m, size_t connections, double seconds)
 {
 	hel_status st = HEL_OK;
 	struct pollfd p[CONNECTIONS_MAX];
-	for (const double end = hel_clock() + seconds; hel_clock() < end;) {
+	connection *c = m->c;
+	size_t busy = connections;
+	const double begun = hel_clock();
+	asked = m;
+	turn_ends = begun + seconds;
+	for (size_t i = 0; i < connections; i++) {
+		c[i].idle = false;
+		c[i].start = begun;
+	}
+	while (busy) {
 		for (size_t i = 0; i < connections; i++)
-			p[i] = (struct pollfd){.fd = c[i].fd,
+			p[i] = (struct pollfd){.fd = c[i].idle ? -1 : c[i].fd,
 					       .events = c[i].sent < c[i].u->request.size ? POLLOUT
 											  : POLLIN};
 		if (poll(p, connections, 1000) < 0)
 			FAIL(HEL_EIO, "poll: %s", strerror(errno));
-		for (size_t i = 0; i < connections; i++)
+		busy = 0;
+		for (size_t i = 0; i < connections; i++) {
 			if (p[i].revents)
 				TRY(advance(&c[i]));
+			busy += !c[i].idle;
+		}
 	}
+	m->took += hel_clock() - begun;
 done:
 	return st;
 }
@@ -218,79 +249,145 @@ done:
 	return st;
 }
 
-static hel_status measure(user *users, uint16_t port, size_t connections, double seconds,
+/* Of all its threads, since it began; 0 where nobody said which process it is. */
+static double processor_seconds(const measured *m)
+{
+	char name[64], text[1024] = "";
+	unsigned long own = 0, kernel = 0;
+	snprintf(name, sizeof name, "/proc/%d/stat", m->pid);
+	FILE *f = m->pid ? fopen(name, "r") : NULL;
+	if (!f)
+		return 0;
+	const char *at = fgets(text, sizeof text, f) ? strrchr(text, ')') : NULL;
+	fclose(f);
+	if (at)
+		sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &own, &kernel);
+	return (double)(own + kernel) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static hel_status begin(measured *m, size_t connections, double warm)
+{
+	hel_status st = HEL_OK;
+	TRY_ALLOC(m->c, hel_alloc(connections, sizeof *m->c));
+	for (size_t i = 0; i < connections; i++) {
+		m->c[i].u = &m->users[i % USERS];
+		TRY_ALLOC(m->c[i].answer, hel_alloc(ANSWER_MAX, 1));
+		TRY(dial(&m->c[i], m->port));
+	}
+	TRY(run(m, connections, warm));
+	m->count = 0;
+	m->took = 0;
+	m->cpu = processor_seconds(m);
+	TRY(read_evaluations(&m->evaluations, &m->number, m->port));
+done:
+	return st;
+}
+
+static hel_status end(measured *m, size_t connections, const char *before)
+{
+	hel_status st = HEL_OK;
+	double sum, number;
+	m->cpu = processor_seconds(m) - m->cpu;
+	TRY(read_evaluations(&sum, &number, m->port));
+	if (!m->count)
+		FAIL(HEL_EBUSY, "no answer in time");
+	qsort(m->times, m->count, sizeof *m->times, by_size);
+	printf("%s{\"connections\": %zu, \"requests_per_second\": %.2f, \"p50_ms\": %.2f, "
+	       "\"p99_ms\": %.2f, \"evaluation_ms\": %.3f, \"processor_ms\": %.3f}",
+	       before, connections, (double)m->count / m->took, 1e3 * m->times[m->count / 2],
+	       1e3 * m->times[m->count * 99 / 100],
+	       1e3 * (sum - m->evaluations) / fmax(number - m->number, 1),
+	       1e3 * m->cpu / (double)m->count);
+done:
+	return st;
+}
+
+static void close_all(measured *m, size_t connections)
+{
+	for (size_t i = 0; m->c && i < connections; i++) {
+		if (m->c[i].fd > 0)
+			close(m->c[i].fd);
+		hel_free(m->c[i].answer);
+	}
+	hel_free(m->c);
+	m->c = NULL;
+}
+
+/* `seconds` for each of them. */
+static hel_status measure(measured *m, size_t servers, size_t connections, double seconds,
 			  bool first)
 {
 	hel_status st = HEL_OK;
-	connection *c = NULL;
-	double sum[2], number[2];
-	TRY_ALLOC(c, hel_alloc(connections, sizeof *c));
-	for (size_t i = 0; i < connections; i++) {
-		c[i].u = &users[i % USERS];
-		TRY_ALLOC(c[i].answer, hel_alloc(ANSWER_MAX, 1));
-		TRY(dial(&c[i], port));
-	}
-	TRY(run(c, connections, fmin(1, seconds / 4))); /* warm */
-	count = 0;
-	TRY(read_evaluations(&sum[0], &number[0], port));
-	const double start = hel_clock();
-	TRY(run(c, connections, seconds));
-	const double took = hel_clock() - start;
-	TRY(read_evaluations(&sum[1], &number[1], port));
-	if (!count)
-		FAIL(HEL_EBUSY, "no answer within %g s", seconds);
-	qsort(times, count, sizeof *times, by_size);
-	printf("%s{\"connections\": %zu, \"requests_per_second\": %.2f, \"p50_ms\": %.2f, "
-	       "\"p99_ms\": %.2f, \"evaluation_ms\": %.3f}",
-	       first ? "" : ",\n   ", connections, (double)count / took, 1e3 * times[count / 2],
-	       1e3 * times[count * 99 / 100],
-	       1e3 * (sum[1] - sum[0]) / fmax(number[1] - number[0], 1));
+	const double turn = servers > 1 ? TURN : seconds;
+	for (size_t i = 0; i < servers; i++)
+		TRY(begin(&m[i], connections, fmin(1, seconds / 4)));
+	while (m[servers - 1].took < seconds)
+		for (size_t i = 0; i < servers; i++)
+			TRY(run(&m[i], connections, turn));
+	for (size_t i = 0; i < servers; i++)
+		TRY(end(&m[i], connections, first && !i ? "" : ",\n   "));
 done:
-	for (size_t i = 0; c && i < connections; i++) {
-		if (c[i].fd > 0)
-			close(c[i].fd);
-		hel_free(c[i].answer);
-	}
-	hel_free(c);
+	for (size_t i = 0; i < servers; i++)
+		close_all(&m[i], connections);
 	return st;
+}
+
+/* PORT[:PID] */
+static hel_status open_server(measured *m, const char *text, const char *model, const char *file)
+{
+	hel_status st = HEL_OK;
+	char url[64];
+	m->port = (uint16_t)atoi(text);
+	m->pid = strchr(text, ':') ? atoi(strchr(text, ':') + 1) : 0;
+	snprintf(url, sizeof url, "http://127.0.0.1:%u", m->port);
+	TRY_ALLOC(m->times, hel_alloc(TIMES_MAX, sizeof *m->times));
+	for (size_t i = 0; i < USERS; i++)
+		TRY(open_user(&m->users[i], url, model, file));
+done:
+	return st;
+}
+
+static void close_server(measured *m)
+{
+	for (size_t i = 0; i < USERS; i++) {
+		user *u = &m->users[i];
+		if (u->access && u->remote)
+			(void)!hel_remote_forget(u->remote, u->access);
+		hel_access_free(u->access);
+		hel_client_free(u->client);
+		hel_remote_free(u->remote);
+		hel_writer_clear(&u->request);
+	}
+	hel_free(m->times);
 }
 
 int main(int argc, char **argv)
 {
 	hel_status st = HEL_OK;
-	user users[USERS] = {{0}};
-	char url[64];
+	static measured m[SERVERS_MAX];
+	size_t servers = 0;
 	if (argc < 6) {
-		fprintf(stderr,
-			"usage: service_load PORT MODEL RECORD_FILE SECONDS CONNECTIONS...\n");
+		fprintf(stderr, "usage: service_load PORT[:PID][,...] MODEL RECORD_FILE SECONDS "
+				"CONNECTIONS...\n");
 		return 2;
 	}
-	const uint16_t port = (uint16_t)atoi(argv[1]);
-	snprintf(url, sizeof url, "http://127.0.0.1:%u", port);
-	TRY_ALLOC(times, hel_alloc(TIMES_MAX, sizeof *times));
-	for (size_t i = 0; i < USERS; i++)
-		TRY(open_user(&users[i], url, argv[2], argv[3]));
+	for (char *rest, *at = strtok_r(argv[1], ",", &rest); at && servers < SERVERS_MAX;
+	     at = strtok_r(NULL, ",", &rest))
+		TRY(open_server(&m[servers++], at, argv[2], argv[3]));
 	printf("[");
 	for (int i = 5; i < argc; i++) {
 		const size_t n = strtoul(argv[i], NULL, 10);
 		if (!n || n > CONNECTIONS_MAX)
 			FAIL(HEL_EINVAL, "%s connections, expected 1 to %d", argv[i],
 			     CONNECTIONS_MAX);
-		TRY(measure(users, port, n, atof(argv[4]), i == 5));
+		TRY(measure(m, servers, n, atof(argv[4]), i == 5));
 		fflush(stdout);
 	}
 	printf("]\n");
 done:
 	if (st != HEL_OK)
 		fprintf(stderr, "service_load: %s: %s\n", hel_status_text(st), hel_error_detail());
-	for (size_t i = 0; i < USERS; i++) {
-		if (users[i].access && users[i].remote)
-			(void)!hel_remote_forget(users[i].remote, users[i].access);
-		hel_access_free(users[i].access);
-		hel_client_free(users[i].client);
-		hel_remote_free(users[i].remote);
-		hel_writer_clear(&users[i].request);
-	}
-	hel_free(times);
+	for (size_t i = 0; i < servers; i++)
+		close_server(&m[i]);
 	return st != HEL_OK;
 }

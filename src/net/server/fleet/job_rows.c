@@ -45,6 +45,13 @@ typedef struct claiming {
 	bool mine;
 } claiming;
 
+/* Within a transaction, or as one: that is one round trip instead of three. */
+static hel_status ask(PGresult **r, hel_pg_tx *t, const claiming *g, const char *sql,
+		      const hel_pg_values *v)
+{
+	return t ? hel_pg_query(r, t, sql, v) : hel_pg_once(r, g->s->pg, sql, v);
+}
+
 /* A new row, or one whose server is dead, or that has a result which only its server had. */
 static hel_status insert(hel_pg_tx *t, claiming *g, bool *new)
 {
@@ -58,8 +65,8 @@ static hel_status insert(hel_pg_tx *t, claiming *g, bool *new)
 	hel_pg_text(&v, g->c->customer);
 	hel_pg_real(&v, g->c->now);
 	hel_pg_integer(&v, (int64_t)g->c->generation);
-	TRY(hel_pg_query(
-	    &r, t,
+	TRY(ask(
+	    &r, t, g,
 	    /* a claim that is lost when PostgreSQL crashes is one that nobody was promised */
 	    "WITH lazy AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))"
 	    " INSERT INTO helrm_job AS j (session, id, server, fence, hash, model, customer, "
@@ -89,22 +96,22 @@ static hel_status look_why(hel_pg_tx *t, claiming *g)
 	hel_pg_values v = {0};
 	put_name(&v, g->c);
 	hel_pg_bytes(&v, g->c->hash, sizeof g->c->hash);
-	TRY(hel_pg_query(
-	    &r, t,
-	    "UPDATE helrm_job j SET wanted = 1 FROM helrm_session s WHERE s.id = $1 AND"
-	    " s.removed = 0 AND j.session = s.id AND j.id = $2 AND j.hash = $3"
-	    " RETURNING j.fence",
-	    &v));
+	TRY(ask(&r, t, g,
+		"UPDATE helrm_job j SET wanted = 1 FROM helrm_session s WHERE s.id = $1 AND"
+		" s.removed = 0 AND j.session = s.id AND j.id = $2 AND j.hash = $3"
+		" RETURNING j.fence",
+		&v));
 	if (PQntuples(r)) {
 		g->c->fence = (uint64_t)hel_pg_get_integer(r, 0, 0);
 		goto done;
 	}
 	PQclear(r);
+	r = NULL;
 	v.count = 2;
-	TRY(hel_pg_query(&r, t,
-			 "SELECT 1 FROM helrm_job j JOIN helrm_session s ON s.id = j.session"
-			 " WHERE s.id = $1 AND s.removed = 0 AND j.id = $2",
-			 &v));
+	TRY(ask(&r, t, g,
+		"SELECT 1 FROM helrm_job j JOIN helrm_session s ON s.id = j.session"
+		" WHERE s.id = $1 AND s.removed = 0 AND j.id = $2",
+		&v));
 	g->refused = PQntuples(r) ? HEL_EINVAL : HEL_EDENIED;
 done:
 	PQclear(r);
@@ -163,7 +170,8 @@ hel_status hel_fleet_job_begin(bool *mine, hel_claim *c, hel_fleet *f)
 {
 	claiming g = {.c = c, .s = hel_shared_of(f)};
 	c->retry = 0;
-	const hel_status st = hel_pg_run(g.s->pg, claim, &g);
+	/* only what is charged for must not stay when it is refused */
+	const hel_status st = c->per_minute ? hel_pg_run(g.s->pg, claim, &g) : claim(NULL, &g);
 	*mine = g.mine;
 	if (st != HEL_OK && g.refused == HEL_OK)
 		return st;

@@ -3,10 +3,16 @@
 #include <math.h>
 #include <string.h>
 
+/* 0: one that was compiled in, which nobody frees. */
+static unsigned long uses_of(const hel_dataset *s)
+{
+	return __atomic_load_n(&s->uses, __ATOMIC_RELAXED);
+}
+
 const hel_dataset *hel_dataset_keep(const hel_dataset *set)
 {
 	hel_dataset *s = (hel_dataset *)(uintptr_t)set;
-	if (s && s->uses)
+	if (s && uses_of(s))
 		__atomic_add_fetch(&s->uses, 1, __ATOMIC_RELAXED);
 	return set;
 }
@@ -14,7 +20,7 @@ const hel_dataset *hel_dataset_keep(const hel_dataset *set)
 void hel_dataset_drop(const hel_dataset *set)
 {
 	hel_dataset *s = (hel_dataset *)(uintptr_t)set;
-	if (!s || !s->uses || __atomic_sub_fetch(&s->uses, 1, __ATOMIC_ACQ_REL))
+	if (!s || !uses_of(s) || __atomic_sub_fetch(&s->uses, 1, __ATOMIC_ACQ_REL))
 		return;
 	hel_free(s->column);
 	hel_free(s);

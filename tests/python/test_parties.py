@@ -173,6 +173,20 @@ def test_arrays_without_a_copy_of_names():
     assert m.judge(numpy.column_stack([x, y]))["auc"] > 0.8
 
 
+def test_members(rows):
+    """Networks of several seeds, each trained alone, whose mean is the model; one query for all."""
+    config = {"architecture": "mlp", "embedding_dim": 4, "top": [8, 1], "training": {"epochs": 10}}
+    one = helrm.Model.train(COLUMNS, rows, config=config)
+    three = helrm.Model.train(COLUMNS, rows, config={**config, "members": 3})
+    assert [n["name"] for n in three.graph if n["name"].startswith("m0.")] == [f"m0.{n['name']}" for n in one.graph]
+    assert sum(n["name"].startswith("m2.") for n in three.graph) == len(one.graph)
+    compiled = three.compile(rows, calibration="none")
+    client, server = helrm.Client(compiled.manifest), helrm.Server(compiled.program)
+    score = client.decrypt(server.run(client.encrypt(rows[3]), client.evaluation_keys()))
+    clear = three.logits(rows)
+    assert score.logit == pytest.approx(clear[3], abs=numpy.std(clear) * 2 ** -9)
+
+
 def test_judge_and_approximate(rows):
     m = helrm.Model.train(COLUMNS, rows, config={
         "architecture": "mlp", "embedding_dim": 4, "top": [8, 1], "activation": {"kind": "relu"},

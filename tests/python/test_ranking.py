@@ -3,6 +3,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 import time
 
 import numpy
@@ -88,6 +89,29 @@ def test_the_best_items(ranked, files, films_model):
         assert every[:10] == top and {i.id for i in every} == {f["film"] for f in FILMS}
         assert 0 < top.error < numpy.std([i.logit for i in every]) / 8
         same_order(every, films_model, user, 4 * top.error)
+
+
+def test_many_threads_rank(ranked, files, films_model):
+    """One server, one catalogue, one evaluation, one client."""
+    server, client = helrm.Server(ranked.program, threads=1), helrm.Client(ranked.manifest)
+    catalogue, failed = server.catalogue(files / "items.helm"), []
+    evaluation = server.evaluation(client.evaluation_keys())
+
+    def work(age):
+        try:
+            user = {"age": age, "mood": "calm"}
+            top = client.top(server.rank(client.encrypt(user), evaluation, catalogue), 3)
+            _, clear = clear_order(films_model, user)
+            assert all(abs(item.logit - clear[item.id]) < 4 * top.error for item in top)
+        except BaseException as e:
+            failed.append(e)
+
+    threads = [threading.Thread(target=work, args=(20 + 3 * i,)) for i in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failed
 
 
 def test_candidates(ranked, files):

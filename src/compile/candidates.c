@@ -91,6 +91,8 @@ static hel_status place_outputs(candidates *f, planner *p, size_t stage, const c
 			if (spread)
 				c.folds |= open & ~c.out & ~c.diagonals;
 			c.likely_complete = !(c.folds & all_bits(p) & below_top(c.out));
+			/* what is in a row is right all over, or in half of all copies */
+			again |= s->in_a_row && c.out & (c.folds << 1);
 			if (again || (spread && c.folds == from->folds) ||
 			    !fits_beside(p, s, &c, sources, computed))
 				continue;
@@ -289,7 +291,8 @@ static hel_status computed_candidates(candidates *f, planner *p, size_t stage)
 			c.parent[k] = list[k][rest % length[k]];
 		for (size_t k = 0; k < sources; k++) {
 			const state *before = state_at(p, from[k]->stage, c.parent[k]);
-			c.field[k] = hel_layout_mask(&before->packing.out);
+			c.field[k] = (hel_layout_mask(&before->packing.out) & all_bits(p)) |
+				     before->packing.again;
 			imaginary |= before->packing.imaginary;
 			c.after_complete &= before->complete;
 			if (!hel_stage_matrices(s, from[c.main]) ||

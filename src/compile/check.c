@@ -71,6 +71,20 @@ static void add_computed(hel_packing *k, const candidate *c, size_t source, size
 						       .giants = hel_shares_giants(c, number)};
 }
 
+/* A bit below all that number elements in all slots without which a result is right; 0: there is
+ * none. */
+static uint32_t right_without(const hel_packing *k, unsigned log_slots)
+{
+	const uint32_t out = hel_layout_mask(&k->out);
+	uint32_t bits = (out & -out) - 1, wrong = 0;
+	for (uint32_t q = 0; q < 1u << log_slots; q++)
+		if (k->result[q] == HEL_SLOT_ANY) {
+			bits &= q;
+			wrong = 1;
+		}
+	return wrong ? bits & -bits : 0;
+}
+
 /* Builds the candidate's transform and measures where it is right. */
 static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, const candidate *c)
 {
@@ -108,6 +122,8 @@ static hel_status try_candidate(hel_packing *k, const planner *p, size_t stage, 
 	for (size_t q = 0; s->then == HEL_THEN_POLYNOMIAL && q < slots; q++)
 		if (k->result[q] == HEL_SLOT_ZERO) /* p(0) is not */
 			k->result[q] = HEL_SLOT_ANY;
+	if (s->in_a_row)
+		k->again = right_without(k, p->log_slots);
 done:
 	hel_transform_free(packed);
 	if (st != HEL_OK)
@@ -115,7 +131,7 @@ done:
 	return st;
 }
 
-static hel_verdict judge(const planner *p, const hel_packing *k)
+static hel_verdict judge(const planner *p, const hel_stage *s, const hel_packing *k)
 {
 	const size_t slots = (size_t)1 << p->log_slots;
 	/* what slots hold: anything, zero, the elements */
@@ -127,6 +143,8 @@ static hel_verdict judge(const planner *p, const hel_packing *k)
 	for (size_t e = 0; e < k->rows; e++)
 		found += element[e];
 	hel_verdict v = {.outputs = found == k->rows, .complete = !element[HEL_SLOT_ANY]};
+	if (s->in_a_row) /* for who meets it in some bits of its own */
+		v.outputs &= v.complete || k->again;
 	v.everywhere = v.complete && !element[HEL_SLOT_ZERO] && found == element[0];
 	v.result = v.outputs ? hel_digest(k->result, slots) : 0;
 	return v;
@@ -140,7 +158,8 @@ static uint64_t key_of(const planner *p, size_t stage, const candidate *c)
 		return 0;
 	uint64_t key = hel_mix(p->log_slots | (uint64_t)s->rows << 8);
 	key = hel_mix(key ^ (c->out | (uint64_t)c->folds << 32));
-	key = hel_mix(key ^ (s->sources << 1 | (s->then == HEL_THEN_POLYNOMIAL)));
+	key = hel_mix(
+	    key ^ (s->sources << 2 | (size_t)s->in_a_row << 1 | (s->then == HEL_THEN_POLYNOMIAL)));
 	for (size_t i = 0, computed = 0; i < s->sources; i++) {
 		const state *x = s->source[i].stage < 0 ? NULL : parent_of(p, s, c, i);
 		const uint32_t diagonals =
@@ -201,10 +220,10 @@ static void add_state(planner *p, size_t stage, const hel_packing *k, const hel_
 void hel_planner_keep(planner *p, size_t stage, const hel_packing *k, const candidate *c)
 {
 	const size_t slots = (size_t)1 << p->log_slots;
-	add_state(p, stage, k,
-		  &(hel_verdict){
-		      .outputs = true, .complete = true, .result = hel_digest(k->result, slots)},
-		  c);
+	hel_verdict v = {.outputs = true, .complete = true, .result = hel_digest(k->result, slots)};
+	for (size_t q = 0; q < slots; q++)
+		v.complete &= k->result[q] != HEL_SLOT_ANY;
+	add_state(p, stage, k, &v, c);
 }
 
 /* The result that a refresh and items take: all rows in turn, over all slots. */
@@ -285,7 +304,7 @@ static hel_status check_one(bool *kept, hel_verdict *v, planner *p, size_t stage
 	    !(product && worth_keeping(p, stage, v, c, false)))
 		goto done;
 	TRY(try_candidate(&k, p, stage, c));
-	*v = judge(p, &k);
+	*v = judge(p, &p->s->stage[stage], &k);
 	if (key && !known)
 		TRY(hel_verdicts_add(p->verdicts, key, v));
 	if (product && worth_keeping(p, stage, v, c, false))

@@ -47,6 +47,8 @@ typedef struct hel_packing {
 	size_t rows;	      /* of the stage; of a lookup: of all blocks, used or not */
 	hel_layout out;	      /* element order of the result ... */
 	int32_t *result;      /* ... and where it is right: per slot the element, ZERO or ANY */
+	uint32_t again;	      /* a slot bit that numbers two copies, of which the first is right all
+			       * over: who reads it goes over that bit, too */
 	uint32_t folds;	      /* slot bits summed over; bit log_slots: the conjugate is added */
 	bool imaginary;	      /* imaginary parts of the result hold garbage */
 	bool conjugated;      /* of a product: they would, but conjugates are added */

@@ -2,17 +2,19 @@
  *
  * A lookup's result holds part of a row in each block. HEL_MAP_PLACE sums the parts and stands all
  * rows side by side, row b of a table at slot bits d, b, in as many copies as there is room for.
- * HEL_MAP_PAIRS shifts copy c by c rows, multiplies with the unshifted ones, sums over d, and
- * spreads the sums over d's bits again: F / 2 copies hold all pairs.
+ * HEL_MAP_PAIRS shifts copy c by c rows, multiplies with the unshifted ones, and sums over d: F / 2
+ * copies hold all pairs, half of them in imaginary parts, where slots are few. The fold over d runs
+ * on into the slots behind: the bit above d numbers two copies that are alike, so that it ends
+ * right all over the first.
  *
  * HEL_MAP_MEET multiplies a vector, number d at slot bits d in copies everywhere else, with all
  * places, and sums over d: its copies are alike, so that what wraps from one into the next is
  * right.
  *
- *    slot bits    h .. h | d ... d | l .. l | b ... b      F = 26 rows of 16 numbers, 8 * 2 copies
- *    place        copies | d       | copies | row b
- *    left         copy c = h l: row (b + c) mod F
- *    result       c      | copies  | c      | <row b, row b + c>
+ *    slot bits    i | h h | z | d ... d | l | b ... b      F = 26 rows of 16 numbers, 2 * 8 copies
+ *    place          | copies  | d       |   | row b
+ *    left         copy c = i h l: row (b + c) mod F
+ *    result       c | c   | 0 | copies  | c | <row b, row b + c>
  */
 #ifndef HEL_PAIRS_H
 #define HEL_PAIRS_H

@@ -239,10 +239,9 @@ double hel_price_scatter(hel_scatter *s, candidate *c, const pricing *p, unsigne
 	price x = {.limbs = 0};
 	if (!c->folds)
 		return value;
-	const size_t product = p->params->limbs[level - 1], spread = p->params->limbs[level - 2];
+	const size_t product = p->params->limbs[level - 1];
 	add_products(&x, &p->params->spec, product, 1);
-	value += worth(p, x, product) + price_folds(c, p, product);
-	return value + price_folds(c, p, spread);
+	return value + worth(p, x, product) + price_folds(c, p, product);
 }
 
 double hel_price_meet(candidate *c, const pricing *p, unsigned level)

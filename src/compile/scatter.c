@@ -3,7 +3,7 @@
 
 #define MOST_ROTATIONS 256
 
-/* An element that is still wanted in a slot. */
+/* An element that is still wanted in a slot, or, behind all slots, in the imaginary part of one. */
 typedef struct wish {
 	uint32_t slot, element;
 } wish;
@@ -73,20 +73,20 @@ static size_t most_wanted(uint32_t *votes, const wish *w, size_t wishes, const p
 	return best;
 }
 
-hel_status hel_scatter_new(hel_scatter **out, const int32_t *from, const int32_t *to, size_t slots,
-			   const int32_t *column, size_t elements)
+hel_status hel_scatter_new(hel_scatter **out, const int32_t *from, const int32_t *to, size_t parts,
+			   size_t slots, const int32_t *column, size_t elements)
 {
 	hel_status st = HEL_OK;
 	hel_scatter *s = NULL;
-	places standing = {0}, parts = {0};
+	places standing = {0}, summed = {0};
 	wish *w = NULL;
 	uint32_t *votes = NULL;
 	size_t rows = 0, wishes;
 	for (size_t e = 0; e < elements; e++)
 		rows = HEL_MAX(rows, (size_t)(column[e] + 1));
 	TRY(places_of(&standing, from, slots, elements));
-	TRY(places_of(&parts, column, elements, rows));
-	TRY(make_wishes(&w, &wishes, to, slots, &parts, rows));
+	TRY(places_of(&summed, column, elements, rows));
+	TRY(make_wishes(&w, &wishes, to, parts * slots, &summed, rows));
 	TRY_ALLOC(votes, hel_alloc(slots, sizeof *votes));
 	TRY_ALLOC(s, hel_alloc(1, sizeof *s));
 	s->slots = slots;
@@ -101,7 +101,8 @@ hel_status hel_scatter_new(hel_scatter **out, const int32_t *from, const int32_t
 		for (size_t i = 0; i < wishes; i++) {
 			const size_t seen = (w[i].slot + r) & (slots - 1);
 			if (from[seen] == (int32_t)w[i].element)
-				s->taken[s->count * slots + w[i].slot] = 1;
+				s->taken[s->count * slots + (w[i].slot & (slots - 1))] |=
+				    w[i].slot < slots ? HEL_TAKEN_REAL : HEL_TAKEN_IMAGINARY;
 			else
 				w[left++] = w[i];
 		}
@@ -112,7 +113,7 @@ hel_status hel_scatter_new(hel_scatter **out, const int32_t *from, const int32_t
 	s = NULL;
 done:
 	places_clear(&standing);
-	places_clear(&parts);
+	places_clear(&summed);
 	hel_free(w);
 	hel_free(votes);
 	hel_scatter_free(s);

@@ -18,7 +18,7 @@ unsigned hel_stage_levels(const hel_stage *s)
 {
 	const unsigned product = hel_stage_multiplies(s);
 	if (s->map == HEL_MAP_PAIRS)
-		return 3; /* shift, product, spread */
+		return 2; /* shift, product */
 	switch (s->then) {
 	case HEL_THEN_SQUARE:
 	case HEL_THEN_SELECT:

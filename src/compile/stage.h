@@ -59,7 +59,8 @@ typedef struct hel_stage {
 	hel_complex *bias[HEL_MAX_FACTORS];
 	hel_stage_map map;
 	hel_stage_then then;
-	bool in_a_row; /* elements stand in neighbouring slot bits, any: who meets it wants that */
+	bool in_a_row; /* elements stand in neighbouring slot bits, any, and right all over or in
+			* half of their copies: who meets it wants that */
 	bool in_turn;  /* they stand in the lowest ones, all over the slots; ends at level 1 */
 	const hel_approximation *polynomial; /* of HEL_THEN_POLYNOMIAL; borrowed from the model */
 	/* HEL_MAP_PLACE, HEL_MAP_PAIRS, HEL_MAP_MEET: */

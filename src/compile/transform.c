@@ -12,12 +12,26 @@ static void map_fresh(int32_t *map, const hel_packing_source *from, const int32_
 			map[q] = HEL_SLOT_ZERO;
 }
 
-/* A value's copies along folds over bits that are not its own would be added up: one remains. */
-static void map_computed(int32_t *map, const hel_packing *parent, uint32_t folds, size_t slots)
+/* A value's copies along folds over bits that are not its own would be added up: one remains.
+ * Imaginary parts are right where real ones are. */
+static void map_computed(int32_t *map, const hel_packing *parent, uint32_t folds, bool imaginary,
+			 size_t slots)
 {
-	const uint32_t others = folds & (uint32_t)(slots - 1) & ~hel_layout_mask(&parent->out);
+	const uint32_t others =
+	    (folds & (uint32_t)(slots - 1) & ~hel_layout_mask(&parent->out)) | parent->again;
+	if (imaginary)
+		hel_layout_map(map, &parent->out, true);
 	for (size_t q = 0; q < slots; q++)
-		map[q] = q & others ? HEL_SLOT_ANY : parent->result[q];
+		if (q & others || parent->result[q] == HEL_SLOT_ANY)
+			map[q] = HEL_SLOT_ANY;
+		else if (!imaginary)
+			map[q] = parent->result[q];
+}
+
+/* Whether a source has elements in imaginary parts. */
+static bool has_imaginary(const hel_packing_source *from, const hel_packing *parent)
+{
+	return hel_layout_is_complex(from->fresh ? &from->layout : &parent->out);
 }
 
 /* Which elements of a source matter: rows of blocks that are there ... */
@@ -85,7 +99,11 @@ static void fill_source(hel_transform *p, const hel_stage *s, const hel_packing 
 		}
 		to->width = from->layout.width;
 	} else {
-		map_computed(map, parent, k->folds, slots);
+		map_computed(map, parent, k->folds, false, slots);
+		if (has_imaginary(from, parent)) {
+			map_computed(map + slots, parent, k->folds, true, slots);
+			to->imaginary = map + slots;
+		}
 		to->width = parent->rows;
 		if (parent->blocks)
 			fill_outputs(columns, to->width, parent->blocks);
@@ -103,8 +121,9 @@ hel_status hel_transform_new(hel_transform **out, const hel_stage *s, const hel_
 	size_t maps = 1, columns = 0;
 	for (size_t i = 0; i < k->sources; i++) {
 		const hel_packing_source *from = &k->source[i];
-		maps += 1u + hel_layout_is_complex(&from->layout);
-		columns += column_room(k, from->fresh ? NULL : parent[from->source], slots);
+		const hel_packing *before = from->fresh ? NULL : parent[from->source];
+		maps += 1u + has_imaginary(from, before);
+		columns += column_room(k, before, slots);
 	}
 	TRY_ALLOC(p->maps, hel_alloc_raw(maps * slots, sizeof *p->maps));
 	TRY_ALLOC(p->columns, hel_alloc_raw(columns, sizeof *p->columns));
@@ -120,7 +139,7 @@ hel_status hel_transform_new(hel_transform **out, const hel_stage *s, const hel_
 		const hel_packing_source *from = &k->source[i];
 		const hel_packing *before = from->fresh ? NULL : parent[from->source];
 		fill_source(p, s, k, before, i, map, column);
-		map += slots << hel_layout_is_complex(&from->layout);
+		map += slots << has_imaginary(from, before);
 		column += column_room(k, before, slots);
 	}
 	hel_transform_factor(p, s, k, 0);

@@ -69,6 +69,9 @@ static double seconds(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* What the next model's layers are to tell. */
+static const char *must_say;
+
 /* How a model came out. */
 typedef enum outcome { REFUSED, COMPILED, RAN } outcome;
 
@@ -113,6 +116,10 @@ static outcome check_model(hel_prng *g, const hel_dlrm *m, const hel_compile_opt
 			fail_msg("program %.9g, model %.9g", got, want);
 		assert_at_most(fabs(want), mf->bound);
 	}
+	for (uint32_t i = 0; must_say && i < p->layers; i++)
+		if (strstr(p->layer[i], must_say))
+			must_say = NULL;
+	assert_null(must_say);
 	const bool runs = r.key_bytes + r.memory_bytes <= MOST_BYTES && r.seconds <= MOST_SECONDS;
 	if (runs) {
 		double spread, secret = run_encrypted(p, features, &spread, o->pool);
@@ -234,6 +241,27 @@ static void test_architectures(void **state)
 		hel_samples_clear(&x);
 		hel_dlrm_free(m);
 	}
+	hel_pool_free(pool);
+}
+
+/* Pairs of as many tables as there are slots for: half of them in imaginary parts. */
+static void test_many_pairs(void **state)
+{
+	(void)state;
+	static const char text[] =
+	    "{\"interaction\": \"dot\", \"bottom\": [20, 16], \"embedding_dim\": 16, \"top\": "
+	    "[8, 1], \"activation\": {\"kind\": \"quadratic\", \"a\": 0.1, \"b\": 0.5}}";
+	hel_prng g;
+	hel_dlrm_config c;
+	hel_dlrm *m;
+	hel_pool *pool = hel_pool_new(2);
+	test_prng(&g, 400);
+	assert_ok(hel_dlrm_config_from_json(&c, text, strlen(text)));
+	assert_ok(hel_dlrm_new(&m, &c, random_schema(&g, 5, 24, 1500), 1));
+	const hel_compile_options o = {.accept_loss = true, .pool = pool, .max_log_n = 14};
+	must_say = "(the imaginary part)";
+	assert_int_equal(RAN, check_model(&g, m, &o));
+	hel_dlrm_free(m);
 	hel_pool_free(pool);
 }
 
@@ -644,6 +672,7 @@ int main(void)
 	    cmocka_unit_test(test_random_models),
 	    cmocka_unit_test(test_random_graphs),
 	    cmocka_unit_test(test_architectures),
+	    cmocka_unit_test(test_many_pairs),
 	    cmocka_unit_test(test_wide_tables),
 	    cmocka_unit_test(test_codings),
 	    cmocka_unit_test(test_small_queries),

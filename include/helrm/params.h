@@ -43,7 +43,8 @@ typedef struct hel_params_spec {
 	uint8_t primes_per_level; /**< 1 (scale about 2^30) or 2 (about 2^58) */
 	uint8_t scale_bits; /**< wanted log2 of the scale: 25..30, or 50..60 with two primes */
 	uint8_t alpha;	    /**< primes in one key-switching digit */
-	uint8_t special;    /**< special primes; alpha of them or more */
+	uint8_t special;    /**< special primes; alpha of them or more; of 30 bits, or as many as N
+			       leaves room for, 25 at least */
 	uint8_t base; /**< primes of level 0; 0: one more than a level, for 2^28 of head room at 30
 			 bits; 1, with one-prime levels of at most 28 bits: 2^(29 - scale_bits) */
 	uint8_t trim; /**< with runs: all primes lie near 2^(scale_bits - trim / 16); else 0 */

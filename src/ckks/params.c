@@ -3,17 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Security Guidelines for Implementing Homomorphic Encryption, eprint 2024/463, table 5.2:
- * 128-bit classical, uniform ternary secret, sigma = 3.19. */
-static const double security_limit[] = {
-    [12] = 106, [13] = 214, [14] = 430, [15] = 868, [16] = 1747, [17] = 3523,
-};
-
-double hel_security_limit(unsigned log_n)
-{
-	return log_n < HEL_ARRAY_LEN(security_limit) ? security_limit[log_n] : 0;
-}
-
 double hel_params_log_special(const hel_params *p)
 {
 	double sum = 0;

@@ -3,6 +3,17 @@
 #include "primes.h"
 #include <math.h>
 
+/* Security Guidelines for Implementing Homomorphic Encryption, eprint 2024/463, table 5.2:
+ * 128-bit classical, uniform ternary secret, sigma = 3.19. */
+static const double security_limit[] = {
+    [12] = 106, [13] = 214, [14] = 430, [15] = 868, [16] = 1747, [17] = 3523,
+};
+
+double hel_security_limit(unsigned log_n)
+{
+	return log_n < HEL_ARRAY_LEN(security_limit) ? security_limit[log_n] : 0;
+}
+
 /* The run that level l >= 1 belongs to, NULL without runs. */
 static const hel_level_run *run_of(const hel_params_spec *s, unsigned level)
 {
@@ -172,6 +183,57 @@ static hel_status choose_uniform(hel_params *p, uint32_t *primes, size_t chain)
 	return HEL_OK;
 }
 
+#define SPECIAL_BITS_LEAST 25 /* check: primes are above HEL_PRIME_MIN */
+
+static double log_product(const uint32_t *primes, size_t count)
+{
+	double sum = 0;
+	for (size_t i = 0; i < count; i++)
+		sum += log2(primes[i]);
+	return sum;
+}
+
+static bool is_among(uint32_t q, const uint32_t *primes, size_t count)
+{
+	size_t i = 0;
+	while (i < count && primes[i] != q)
+		i++;
+	return i < count;
+}
+
+double hel_special_bits(const hel_params_spec *s, double room, double digit)
+{
+	/* by sixteenths, so that every libm comes to the same */
+	const double each = floor(16 * room / s->special) / 16;
+	return each >= HEL_PRIME_BITS					  ? HEL_PRIME_BITS
+	       : each >= SPECIAL_BITS_LEAST && s->special * each >= digit ? each
+									  : 0;
+}
+
+/* Special primes as large as leaves QP secure, where those just below 2^30 are too large; these
+ * stay where shorter ones would be below a digit: the spec is refused then. */
+static hel_status shorten_special(const hel_params_spec *s, uint32_t *primes, size_t chain)
+{
+	uint32_t candidates[2 * HEL_MAX_PRIMES], *special = primes + chain;
+	const double room = hel_security_limit(s->log_n) - log_product(primes, chain);
+	double digit = 0;
+	for (size_t at = 0; at < chain; at += s->alpha)
+		digit = fmax(digit, log_product(primes + at, HEL_MIN(s->alpha, chain - at)));
+	const double each = hel_special_bits(s, room, digit);
+	if (log_product(special, s->special) <= room || each == 0)
+		return HEL_OK;
+	const size_t found =
+	    hel_primes_find(candidates, chain + s->special, s->log_n, (uint32_t)exp2(each));
+	size_t taken = 0;
+	for (size_t i = 0; i < found && taken < s->special; i++)
+		if (!is_among(candidates[i], primes, chain))
+			special[taken++] = candidates[i];
+	return taken == s->special
+		   ? HEL_OK
+		   : hel_fail(HEL_EPARAMS, "not enough primes of %.1f bits for log_n %u", each,
+			      s->log_n);
+}
+
 /* A level's primes whose product is nearest to `want`, the first near its root. */
 static hel_status take_group(double *product, uint32_t *primes, size_t count, double want,
 			     uint32_t *candidates, size_t found)
@@ -228,5 +290,8 @@ done:
 hel_status hel_choose_primes(hel_params *p, uint32_t *primes)
 {
 	const size_t chain = p->limbs[p->spec.levels];
-	return p->spec.runs ? choose_in_runs(p, primes, chain) : choose_uniform(p, primes, chain);
+	if (p->spec.runs)
+		return choose_in_runs(p, primes, chain);
+	const hel_status st = choose_uniform(p, primes, chain);
+	return st == HEL_OK ? shorten_special(&p->spec, primes, chain) : st;
 }

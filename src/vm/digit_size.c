@@ -1,13 +1,20 @@
 /* The digits of key switching: how many primes each has, and how many special primes follow. */
 #include "digit_size.h"
+#include "ckks/primes.h"
 #include <math.h>
 #include <stdlib.h>
 
-/* A prime lies just below a power of two: bits that the chain without special primes takes. */
+/* A prime lies just below a power of two, or as much above. */
+static double level_bits(const hel_params_spec *s)
+{
+	return HEL_MIN(s->scale_bits + 0.03, (double)HEL_PRIME_BITS);
+}
+
+/* What the chain without special primes takes. */
 static double chain_bits(const hel_params_spec *s)
 {
 	/* a base of one prime is what is left below levels of exactly their scale */
-	const double level = HEL_MIN(s->scale_bits + 0.03, (double)HEL_PRIME_BITS);
+	const double level = level_bits(s);
 	return s->base ? HEL_PRIME_BITS + s->levels * s->primes_per_level * (s->scale_bits + 0.1)
 	       : s->primes_per_level == 1
 		   ? (double)hel_cost_limbs(s, s->levels) * level
@@ -64,6 +71,8 @@ static int cheaper(const void *a, const void *b)
 	return y->spec.scale_bits - x->spec.scale_bits;
 }
 
+#define SHORT_BY 0.1 /* bits */
+
 /* Of all digit sizes for one scale, those that cost least: sizes hardly differ in precision. */
 static size_t list_sizes(hel_digits *out, const hel_params_spec *chain, unsigned bits,
 			 unsigned more, const hel_cost_model *machine)
@@ -75,7 +84,9 @@ static size_t list_sizes(hel_digits *out, const hel_params_spec *chain, unsigned
 		one.spec.scale_bits = (uint8_t)bits;
 		one.spec.alpha = (uint8_t)alpha;
 		one.spec.special = (uint8_t)(alpha + more);
-		if (chain_bits(&one.spec) + HEL_PRIME_BITS * (double)one.spec.special > room)
+		/* short ones are below their size by some steps of 2N */
+		if (!(hel_special_bits(&one.spec, room - chain_bits(&one.spec),
+				       alpha * level_bits(&one.spec) + SHORT_BY * alpha) > 0))
 			break;
 		one.seconds = switching_seconds(&one.spec, machine);
 		if (count < HEL_DIGIT_SIZES)

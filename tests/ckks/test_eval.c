@@ -263,6 +263,18 @@ static void test_secure_ring(void **state)
 				  .special = 1});
 }
 
+/* Special primes shorter than 30 bits: as long as the ring's security leaves room for. */
+static void test_short_special(void **state)
+{
+	(void)state;
+	run_all((hel_params_spec){.log_n = 13,
+				  .levels = 4,
+				  .primes_per_level = 1,
+				  .scale_bits = 26,
+				  .alpha = 2,
+				  .special = 2});
+}
+
 /* Threads change nothing: the same ciphertext, bit for bit. */
 static void test_threads_agree(void **state)
 {
@@ -311,8 +323,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_one_prime_digits), cmocka_unit_test(test_wide_digits),
 	    cmocka_unit_test(test_smaller_scale),    cmocka_unit_test(test_one_prime_base),
-	    cmocka_unit_test(test_two_prime_levels), cmocka_unit_test(test_secure_ring),
-	    cmocka_unit_test(test_threads_agree),
+	    cmocka_unit_test(test_two_prime_levels), cmocka_unit_test(test_short_special),
+	    cmocka_unit_test(test_secure_ring),	     cmocka_unit_test(test_threads_agree),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,43 @@ static void test_scales_do_not_drift(void **state)
 	}
 }
 
+/* Special primes give way to what is secure, down to a digit's size; others' stay as they are. */
+static void test_short_special(void **state)
+{
+	(void)state;
+	static const hel_params_spec shorter[] = {
+	    {14, 10, 1, 29, 2, 3}, {13, 4, 1, 26, 2, 2}, {15, 24, 1, 30, 2, 3}};
+	hel_params *p;
+	for (size_t i = 0; i < HEL_ARRAY_LEN(shorter); i++) {
+		const hel_params_spec *s = &shorter[i];
+		assert_ok(hel_params_new(&p, s));
+		double log_special = 0, log_digit = 0;
+		for (size_t k = 0; k < p->ring.chain + s->special; k++) {
+			const uint32_t q = p->ring.prime[k].q;
+			for (size_t other = 0; other < k; other++)
+				assert_true(p->ring.prime[other].q != q);
+			if (k >= p->ring.chain)
+				log_special += log2(q);
+			else if (k < s->alpha)
+				log_digit += log2(q);
+		}
+		print_message("N=2^%u: %u special primes of %.2f bits, log QP %.1f\n", s->log_n,
+			      s->special, log_special / s->special, hel_params_log_qp(p));
+		assert_less(log_special, 29.9 * s->special);
+		assert_at_least(log_special, log_digit);
+		assert_at_most(hel_params_log_qp(p), hel_security_limit(s->log_n));
+		assert_more(hel_params_log_qp(p), hel_security_limit(s->log_n) - s->special * 0.2);
+		hel_params_free(p);
+	}
+	/* 25 bits, or a digit's, are not left */
+	assert_status(HEL_ESECURITY, hel_params_new(&p, &(hel_params_spec){14, 10, 1, 30, 2, 3}));
+	assert_status(HEL_ESECURITY, hel_params_new(&p, &(hel_params_spec){14, 10, 1, 29, 3, 3}));
+	assert_ok(hel_params_new(&p, &(hel_params_spec){14, 10, 1, 28, 3, 3}));
+	for (size_t k = p->ring.chain; k < p->ring.chain + 3; k++)
+		assert_more(p->ring.prime[k].q, 0.99 * (1u << 30));
+	hel_params_free(p);
+}
+
 static void test_deterministic(void **state)
 {
 	(void)state;
@@ -103,7 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_security_is_enforced), cmocka_unit_test(test_bad_specs),
 	    cmocka_unit_test(test_scales_do_not_drift),	 cmocka_unit_test(test_deterministic),
-	    cmocka_unit_test(test_galois_elements),
+	    cmocka_unit_test(test_short_special),	 cmocka_unit_test(test_galois_elements),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,12 +18,13 @@ hel_status hel_calibration_path(char *out, size_t size)
 }
 
 /* The file to read; "" for none. Only what somebody named must exist. */
-static void choose_path(char *path, size_t size, const char *named)
+static void choose_path(char *path, size_t size, bool *built_in, const char *named)
 {
 	if (!named)
 		named = getenv("HELRM_CALIBRATION");
+	*built_in = named && strcmp(named, "none") == 0;
 	if (named && *named)
-		snprintf(path, size, "%s", strcmp(named, "none") == 0 ? "" : named);
+		snprintf(path, size, "%s", *built_in ? "" : named);
 	else if (hel_calibration_path(path, size) != HEL_OK || access(path, R_OK) != 0)
 		*path = 0;
 }
@@ -35,7 +36,7 @@ hel_status hel_calibration_choose(hel_calibration *c, hel_calibration_note *note
 	size_t size;
 	*note = (hel_calibration_note){0};
 	hel_calibration_here(c);
-	choose_path(note->path, sizeof note->path, named);
+	choose_path(note->path, sizeof note->path, &note->built_in, named);
 	if (!*note->path)
 		goto done;
 	TRY(hel_file_read(note->path, HEL_CALIBRATION_BYTES, &text, &size));

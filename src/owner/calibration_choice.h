@@ -4,9 +4,11 @@
 
 #include "compile/calibration.h"
 
-/** What was chosen: a file's path, "" for built-in figures; why one was not taken, "" for none. */
+/** What was chosen: a file's path, "" for built-in figures; why one was not taken, "" for none;
+ *  whether built-in figures were asked for. */
 typedef struct hel_calibration_note {
 	char path[4096], refused[400];
+	bool built_in;
 } hel_calibration_note;
 
 /** Where 'bench --calibrate' writes by itself.

@@ -54,6 +54,13 @@ static json_t *plan_json(const hel_program *p, const hel_compile_report *r)
 			 r->wanted_bits, "batch", 1 << m->log_batch, "layers", layer_times(p, r));
 }
 
+/* What a query makes the server read. */
+static json_t *reads_json(const hel_cost *c)
+{
+	return json_pack("{s:I, s:I, s:I}", "keys_bytes", (json_int_t)c->key_bytes, "weights_bytes",
+			 (json_int_t)c->weight_bytes, "values_bytes", (json_int_t)c->value_bytes);
+}
+
 /* What is known of scores: bits, and for which records; bounds, and whether they are proved. */
 static json_t *scores_json(const hel_manifest *m, const hel_compile_report *r, size_t records)
 {
@@ -73,11 +80,14 @@ hel_status hel_compile_report_json(char **out, const hel_program *p, const hel_c
 	hel_status st = HEL_OK;
 	json_t *o = plan_json(p, r);
 	json_object_update_new(o, scores_json(p->manifest, r, records));
+	json_object_set_new(o, "reads", reads_json(&r->shape.cost));
 	json_object_update_new(o, json_pack("{s:I, s:I}", "manifest_bytes",
 					    (json_int_t)files->manifest.size, "program_bytes",
 					    (json_int_t)files->program.size));
 	if (*w->calibrated.path)
 		json_object_set_new(o, "calibration", json_string(w->calibrated.path));
+	if (w->slower > 0)
+		json_object_set_new(o, "machine_factor", json_real(w->slower));
 	if (*w->calibrated.refused)
 		json_object_set_new(o, "calibration_refused", json_string(w->calibrated.refused));
 	if (p->manifest->items.any)

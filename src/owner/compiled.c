@@ -1,4 +1,5 @@
 /* A model compiled: its two files, what is said of them, and the model that they compute. */
+#include "compile/machine_speed.h"
 #include "compile/placement.h"
 #include "compile/private_side.h"
 #include "model/model_file.h"
@@ -73,6 +74,21 @@ done:
 	return st;
 }
 
+/* Without a calibration: what is shown is of this machine, what was chosen of the built-in one, so
+ * that it is the same everywhere. */
+static hel_status price_here(hel_compile_report *report, hel_compile_wishes *w)
+{
+	if (*w->calibrated.path || w->calibrated.built_in)
+		return HEL_OK;
+	const hel_status st = hel_machine_speed(&w->slower);
+	if (st == HEL_OK) {
+		hel_cost_model_scale(&report->machine, w->slower);
+		report->seconds *= w->slower;
+		w->item_ms *= w->slower;
+	}
+	return st;
+}
+
 static hel_status make_files(hel_compiled *c, hel_program *p)
 {
 	hel_status st = HEL_OK;
@@ -115,6 +131,7 @@ hel_status hel_recommender_compile(hel_compiled **out, const hel_recommender *r,
 	hel_progress_end(&progress);
 	TRY(st);
 	TRY(make_files(c, p));
+	TRY(price_here(&report, w));
 	TRY(hel_compile_report_json(&c->report, p, &report, w, w->replaces ? &f : NULL, c,
 				    samples.count));
 	*out = c;

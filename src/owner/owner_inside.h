@@ -63,7 +63,8 @@ typedef struct hel_compile_wishes {
 	hel_coding coding[HEL_MAX_TABLES];
 	hel_calibration machine;
 	hel_calibration_note calibrated;
-	bool shares; /* columns of items: these are public */
+	double slower; /* than built-in figures this machine is, just now; 0: was not measured */
+	bool shares;   /* columns of items: these are public */
 	bool public_dense[HEL_MAX_DENSE], public_table[HEL_MAX_TABLES];
 	size_t width;	/* of a user's vector */
 	double item_ms; /* of 1,000 items */

@@ -27,6 +27,13 @@ hel_cost_model hel_cost_model_for(const hel_cost_model *m, double bytes)
 	return r;
 }
 
+void hel_cost_model_scale(hel_cost_model *m, double factor)
+{
+#define SCALE(name) m->seconds.name *= factor;
+	HEL_COSTS(SCALE)
+#undef SCALE
+}
+
 double hel_cost_seconds(const hel_cost_model *m, hel_cost c)
 {
 	return hel_cost_seconds_on(m, c, 1);

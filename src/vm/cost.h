@@ -47,6 +47,8 @@ typedef struct hel_cost_model {
 
 /** The same machine for a run that reads so many bytes in all: those beyond the cache cost. */
 hel_cost_model hel_cost_model_for(const hel_cost_model *m, double bytes);
+/** A machine that takes so many times as long for everything. */
+void hel_cost_model_scale(hel_cost_model *m, double factor);
 /** What a run of this cost reads in all. */
 double hel_cost_bytes(hel_cost c);
 

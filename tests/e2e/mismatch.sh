@@ -99,6 +99,21 @@ HELRM_CALIBRATION='' XDG_CACHE_HOME=$PWD/cache json "compile with a calibration 
 	compile --model m-default --out c-machine
 check "it is used" "$(cat log/out)" grep -q 'cache/helrm/calibration.json' log/out
 
+# and where there is none: the plan of built-in figures, times of this machine
+HELRM_CALIBRATION='' XDG_CACHE_HOME=$PWD/nowhere json "compile without a calibration" \
+	compile --model m-default --out c-here
+check "it measures the machine" "$(cat log/out)" grep -q machine_factor log/out
+here=$(number estimated_ms log/out)
+factor=$(number machine_factor log/out)
+predicted none
+check "built-in figures are not scaled" "$(cat log/out)" sh -c '! grep -q machine_factor log/out'
+check "the factor is what times differ by" "$here, $ms, $factor" \
+	awk "BEGIN { r = $here / $ms / $factor; exit !(r > 0.999 && r < 1.001) }"
+check "the program does not depend on it" "the programs differ" cmp -s c-here/program.helm c-machine/program.helm
+json "verify, for the time" verify --model m-default --compiled c-here --data data.csv --rows 20 --threads 1
+check "the scaled prediction is of the right size" "$here ms predicted, $(cat log/out)" \
+	awk "BEGIN { r = $here / $(number server_cpu_ms_median log/out); exit !(r > 0.3 && r < 3) }"
+
 section "compile refuses"
 refuse 6 "compile: relu" compile --model m-relu --out out/c
 says "compile: relu: the message names the layer" top_l

@@ -145,12 +145,22 @@ static void test_cache(void **state)
 	assert_within(hel_cost_seconds(&large, c) / 1e-3, 1, 0.002);
 }
 
+static void test_scale(void **state)
+{
+	(void)state;
+	hel_cost_model m = *hel_cost_model_default();
+	const hel_cost c = hel_cost_multiply(&(hel_params_spec){14, 11, 1, 30, 1, 1}, 11);
+	const double before = hel_cost_seconds_on(&m, c, 2);
+	hel_cost_model_scale(&m, 1.5);
+	assert_within(hel_cost_seconds_on(&m, c, 2) / before, 1.5, 1e-9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_counts),	cmocka_unit_test(test_monotonic),
 	    cmocka_unit_test(test_all_counted), cmocka_unit_test(test_strays),
-	    cmocka_unit_test(test_cache),
+	    cmocka_unit_test(test_cache),	cmocka_unit_test(test_scale),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,17 @@ static void tell_plan(const hel_args *args, const json_t *r)
 		hel_report_number(r, "keys"), keys / 1e6, hel_report_number(r, "query_bytes") / 1e3,
 		hel_report_number(r, "estimated_ms"), batch > 1 ? "query" : "prediction", bits,
 		hel_report_number(r, "memory_bytes") / 1e6);
+	const json_t *reads = json_object_get(r, "reads");
+	hel_say(args, "a query reads %.1f MB of keys, %.1f MB of weights, %.1f MB of values\n",
+		hel_report_number(reads, "keys_bytes") / 1e6,
+		hel_report_number(reads, "weights_bytes") / 1e6,
+		hel_report_number(reads, "values_bytes") / 1e6);
+	if (json_object_get(r, "machine_factor"))
+		hel_say(args,
+			"times are the built-in ones, %.2f times as long, as rotations took here "
+			"just now; "
+			"'helrm bench --calibrate' measures this machine\n",
+			hel_report_number(r, "machine_factor"));
 	if (keys > MANY_KEY_BYTES && !hel_arg(args, "max-keys"))
 		hel_say(
 		    args,

@@ -32,6 +32,18 @@ HEL_API bool hel_client_ranks(const hel_client *client);
  *  @retval HEL_EFORMAT, HEL_EHASH, ... it is no ranking. */
 HEL_API HEL_CHECKED hel_status hel_client_rank(hel_ranking **out, const hel_client *client,
 					       const void *result, size_t size);
+/** A query that ranks some items only: text names one a line, by its id or by numbers as FROM..TO,
+ *  1 MB at most. The server reads it, and the result's size tells how many they are: what a record
+ *  or a ranking holds must not decide what stands there. Free *narrowed with hel_bytes_free().
+ *  - Cost: one pass.
+ *  @retval HEL_EDATA nothing is named, or not in plain text.
+ *  @retval HEL_ELIMIT too much is.
+ *  @retval HEL_EMODEL the model scores records one by one.
+ *  @retval HEL_EFORMAT it is no query. */
+HEL_API HEL_CHECKED hel_status hel_client_candidates(uint8_t **narrowed, size_t *narrowed_size,
+						     const hel_client *client, const void *query,
+						     size_t query_size, const char *text,
+						     size_t size);
 /** Wipes and frees.
  *  NULL is fine. */
 HEL_API void hel_ranking_free(hel_ranking *ranking);

@@ -18,6 +18,7 @@ typedef enum hel_kind {
 	HEL_KIND_PUBLIC_KEY = 8,
 	HEL_KIND_CIPHERTEXT = 9,
 	HEL_KIND_RANKING = 10,
+	HEL_KIND_CANDIDATES = 11,
 } hel_kind;
 
 #define HEL_CONTAINER_OVERHEAD (4 + 2 + 2 + 8 + HEL_HASH_BYTES)

@@ -177,6 +177,7 @@ static const struct {
     [HEL_KIND_PUBLIC_KEY] = {"public key", 1},
     [HEL_KIND_CIPHERTEXT] = {"ciphertext", 1},
     [HEL_KIND_RANKING] = {"encrypted ranking", 1},
+    [HEL_KIND_CANDIDATES] = {"query with candidates", 1},
 };
 
 const char *hel_kind_name(hel_kind kind)

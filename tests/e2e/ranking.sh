@@ -118,6 +118,38 @@ assert len(a) == 10 and all(abs(x["logit"] - y["logit"]) < 4e-3 for x, y in zip(
 print("same")
 P
 check "the ten best are those of files" "$(cat log/compared)" grep -q same log/compared
+awk -F, 'NR >= 2 && NR <= 30 { print $NF }' items.csv >some.txt
+printf '40..49\n' >>some.txt
+cat some.txt some.txt >twice.txt # named twice is ranked once
+query "some films" --candidates twice.txt --json
+holds "as many as are named" "$(field ranked log/out)" == 39
+cp log/out some.json
+"$HELRM" infer --program $c/program.helm --catalogue $c/items.helm --keys keys/evaluation.keys --query query.ct \
+	--candidates "$(paste -sd, some.txt)" --out some.ct >/dev/null
+"$HELRM" decrypt --manifest $c/manifest.helm --key keys/secret.key --input some.ct --json >some_files.json
+python3 - some.json some_files.json <<'P' >log/compared
+import json, sys
+a, b = ({i["id"]: i["logit"] for i in json.load(open(p))["items"]} for p in sys.argv[1:])
+assert len(a) == 39 and a.keys() == b.keys() and all(abs(a[i] - b[i]) < 4e-3 for i in a)
+print("same")
+P
+check "they are those of files" "$(cat log/compared)" grep -q same log/compared
+query_refused() { # NAME CANDIDATES
+	run query --server "http://127.0.0.1:$port" --model films --state state --no-passphrase --input user.csv \
+		--candidates "$2"
+	refused "$1" any query
+}
+printf 'nobody\n' >nobody.txt
+query_refused "an item that is not there" nobody.txt
+check "by its name" "$(cat log/err)" grep -q "no item 'nobody'" log/err
+printf '\n\n' >nothing.txt
+query_refused "no candidates" nothing.txt
+printf 'a\033b\n' >control.txt
+query_refused "what is no text" control.txt
+head -c 1100000 /dev/zero | tr '\0' '1' >long.txt
+query_refused "too many candidates" long.txt
+query "all films again" --json
+holds "all again" "$(field ranked log/out)" == "$items"
 head -c 5000 $c/items.helm >models/films/next && mv models/films/next models/films/items.helm
 for _ in $(seq 100); do
 	! grep -q catalogue_refused log/serve || break

@@ -1,6 +1,7 @@
 /* query: private predictions from a server. Nothing that is sent depends on a decrypted score. */
 #include "cli/report.h"
 #include "net/client/client_inside.h"
+#include "net/ranking_file.h"
 #include "party.h"
 #include "passphrase.h"
 #include "query_state.h"
@@ -28,6 +29,8 @@ typedef struct query_run {
 	hel_progress progress;
 	question question;
 	hel_ranking *ranking; /* of a model that ranks items */
+	uint8_t *candidates;  /* which of them, or NULL */
+	size_t candidates_size;
 } query_run;
 
 /* --- the server -------------------------------------------------------------------------- */
@@ -273,6 +276,20 @@ typedef struct answer {
 	char detail[256];
 } answer;
 
+static hel_status encrypt(hel_writer *query, query_run *q, size_t first, size_t count)
+{
+	hel_status st = HEL_OK;
+	hel_writer all = {0};
+	if (!q->candidates)
+		return hel_client_encrypt(query, q->client, &q->question.records, first, count);
+	TRY(hel_client_encrypt(&all, q->client, &q->question.records, first, count));
+	TRY(hel_client_candidates(&query->bytes, &query->size, q->client, all.bytes, all.size,
+				  (const char *)q->candidates, q->candidates_size));
+done:
+	hel_writer_clear(&all);
+	return st;
+}
+
 /* `count` records in one query. */
 static hel_status predict(answer *a, query_run *q, size_t first, size_t count)
 {
@@ -282,7 +299,7 @@ static hel_status predict(answer *a, query_run *q, size_t first, size_t count)
 	size_t size = 0;
 	hel_score *score = NULL;
 	TRY_ALLOC(score, hel_alloc(count, sizeof *score));
-	TRY(hel_client_encrypt(&query, q->client, &q->question.records, first, count));
+	TRY(encrypt(&query, q, first, count));
 	st = hel_remote_predict(&result, &size, q->remote, q->access, q->model, query.bytes,
 				query.size);
 	if (st == HEL_EKEY) { /* the server may have lost its keys, whatever the query holds */
@@ -354,10 +371,13 @@ static hel_status rank_items(query_run *q, json_t *out)
 {
 	hel_status st = HEL_OK;
 	answer a = {0};
+	hel_progress progress;
+	hel_progress_begin(&progress, "ranking");
 	if (q->question.count != 1)
 		FAIL(HEL_EINVAL, "'%s' ranks items for one record: choose it with --row",
 		     hel_client_model(q->client));
 	TRY(explain_refusal(q, predict(&a, q, q->question.first, 1)));
+	hel_progress_end(&progress);
 	if (a.status != HEL_OK && a.status != HEL_EDATA)
 		FAIL(a.status, "%s", a.detail);
 	if (a.status == HEL_EDATA)
@@ -369,6 +389,7 @@ static hel_status rank_items(query_run *q, json_t *out)
 		json_object_set_new(out, "doubt", json_string(a.doubts.text));
 	}
 done:
+	hel_progress_end(&progress);
 	return st;
 }
 
@@ -398,12 +419,16 @@ done:
 static hel_status run_query(const hel_args *args, json_t *out)
 {
 	hel_status st = HEL_OK;
+	static const char *const of_rankings[] = {"top", "candidates"};
 	query_run q = {.args = args, .model = hel_arg(args, "model"), .at = {.lock = -1}};
 	const bool forget = hel_arg(args, "forget") != NULL;
 	if (strchr(q.model, '/'))
 		FAIL(HEL_EINVAL, "--model %s: a model's name has no '/' in it", q.model);
 	if (!forget)
 		TRY(read_question(&q.question, args));
+	if (hel_arg(args, "candidates"))
+		TRY(hel_input_read(hel_arg(args, "candidates"), HEL_CANDIDATES_MAX, &q.candidates,
+				   &q.candidates_size));
 	TRY(query_state_find(&q.at, args));
 	TRY(connect_server(&q));
 	TRY(query_state_lock(&q.at));
@@ -417,12 +442,15 @@ static hel_status run_query(const hel_args *args, json_t *out)
 	TRY(explain_refusal(&q, ensure_session(&q)));
 	query_state_unlock(&q.at);
 	const bool ranks = hel_client_ranks(q.client);
-	if (!ranks && hel_arg(args, "top"))
-		FAIL(HEL_EINVAL, "--top is for rankings: '%s' scores records one by one", q.model);
+	for (size_t i = 0; !ranks && i < HEL_ARRAY_LEN(of_rankings); i++)
+		if (hel_arg(args, of_rankings[i]))
+			FAIL(HEL_EINVAL, "--%s is for rankings: '%s' scores records one by one",
+			     of_rankings[i], q.model);
 	TRY((ranks ? rank_items : score_records)(&q, out));
 	json_object_set_new(out, "peak_rss_bytes", json_integer((json_int_t)hel_peak_rss()));
 done:
 	hel_ranking_free(q.ranking);
+	hel_bytes_free(q.candidates, q.candidates_size);
 	question_clear(&q.question);
 	hel_access_free(q.access);
 	hel_client_free(q.client);
@@ -446,6 +474,9 @@ const hel_command hel_command_query = {
 	    {"batch", NULL, "all records of the file, as many at once as the model takes", false,
 	     false},
 	    HEL_TOP_OPTION,
+	    {"candidates", "FILE",
+	     "rank these items only, one id or FROM..TO a line: the server sees which", false,
+	     false},
 	    {"accept-unknown", NULL, "show scores of records with unknown categories, too", false,
 	     false},
 	    {"state", "DIR",

@@ -151,7 +151,8 @@ static hel_status rank(hel_writer *w, const hel_args *args, json_t *out, const h
 	TRY(hel_catalogue_open(&c, hel_arg(args, "catalogue"), hel_server_program(s)->manifest,
 			       hel_server_params(s), args->pool));
 	if (hel_arg(args, "candidates"))
-		TRY(hel_selection_parse(&only, c, hel_arg(args, "candidates")));
+		TRY(hel_selection_parse(&only, c, hel_arg(args, "candidates"),
+					strlen(hel_arg(args, "candidates")), ','));
 	const double loaded = hel_clock() - start;
 	TRY(hel_arg_number(&runs, args, "runs", 1, 1000, 1));
 	TRY_ALLOC(run, hel_alloc(runs, sizeof *run));
@@ -166,9 +167,8 @@ static hel_status rank(hel_writer *w, const hel_args *args, json_t *out, const h
 	TRY(st);
 	qsort(run, runs, sizeof *run, faster);
 	*times = run[runs / 2];
-	const size_t items = only.bits ? only.count : hel_catalogue_head_of(c)->items;
-	hel_say(args, "load catalogue %8.2f ms\n%zu items ranked\n", 1e3 * loaded, items);
-	json_object_update_new(out, json_pack("{s:I, s:f}", "items", (json_int_t)items,
+	hel_say(args, "load catalogue %8.2f ms\n%zu items ranked\n", 1e3 * loaded, times->items);
+	json_object_update_new(out, json_pack("{s:I, s:f}", "items", (json_int_t)times->items,
 					      "load_catalogue_ms", 1e3 * loaded));
 done:
 	hel_free(run);

@@ -1,5 +1,6 @@
 #include "catalog_inside.h"
 #include "log.h"
+#include "net/ranking_file.h"
 #include "rank/multiply.h"
 #include "shares.h"
 #include "stock.h"
@@ -98,6 +99,13 @@ static size_t result_bytes(const hel_manifest *m, const hel_params *p)
 			      hel_packed_size(p->ring.n, HEL_PRIME_BITS));
 }
 
+bool hel_model_takes(const hel_model *m, uint64_t bytes)
+{
+	return bytes == m->query_bytes || bytes == m->contributed_bytes ||
+	       (m->candidates_bytes && bytes > m->query_bytes &&
+		bytes <= m->contributed_bytes + m->candidates_bytes);
+}
+
 /* NAME or NAME@LABEL. */
 static bool is_name(const char *name)
 {
@@ -124,7 +132,7 @@ static hel_status check_memory(const hel_catalog *c, const hel_model *m, const h
 {
 	const size_t keys = hel_keys_expanded_bytes(m->params, f->key, f->keys),
 		     need = m->weight_bytes + m->run_bytes + keys + m->contributed_bytes +
-			    m->result_bytes;
+			    m->candidates_bytes + m->result_bytes;
 	return need <= c->budget->limit
 		   ? HEL_OK
 		   : hel_fail(HEL_ELIMIT,
@@ -174,6 +182,7 @@ static hel_status model_new(hel_model **out, hel_catalog *c, const char *name, c
 	m->weight_bytes += size; /* the program itself */
 	m->query_bytes = query_bytes(p->manifest, m->params, HEL_CT_SEEDED);
 	m->contributed_bytes = query_bytes(p->manifest, m->params, HEL_CT_FULL);
+	m->candidates_bytes = p->manifest->items.any ? HEL_CANDIDATES_ROOM : 0;
 	m->result_bytes = result_bytes(p->manifest, m->params);
 	TRY(check_memory(c, m, p->manifest));
 	TRY(hel_manifest_write(&w, p->manifest));

@@ -22,6 +22,7 @@ typedef struct hel_model {
 	const hel_params *params;   /* shared by all models and key sets of one fingerprint */
 	size_t query_bytes;	    /* of every valid query made with the secret key, to the byte */
 	size_t contributed_bytes;   /* of one made under the public key */
+	size_t candidates_bytes;    /* that a query may have more, where it may name items */
 	atomic_size_t result_bytes; /* of a ranking of all items, where there is a catalogue */
 	size_t run_bytes;	    /* memory estimate of one evaluation */
 	/* catalog.c's own */
@@ -56,6 +57,8 @@ void hel_catalog_look(hel_catalog *c);
 void hel_catalog_stop(hel_catalog *c);
 /** A sentence about files that were refused, "" when there are none. */
 void hel_catalog_refusals(char *out, size_t size, hel_catalog *c);
+/** Can a query of so many bytes be one for this model? */
+bool hel_model_takes(const hel_model *m, uint64_t bytes);
 /** A counted model, NULL when there is none of exactly that name; versions.h finds one for a
  *  client. */
 hel_model *hel_catalog_find(hel_catalog *c, const char *name);

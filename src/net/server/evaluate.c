@@ -41,9 +41,7 @@ static hel_status evaluate_once(bool *damaged, hel_queue *q, hel_job *job, hel_p
 				    job->query, job->size, times, NULL));
 	else
 		TRY(hel_server_infer(&result, evaluation, job->query, job->size, times));
-	if (stock)
-		hel_count(&q->metrics->items_ranked,
-			  hel_catalogue_head_of(hel_stock_catalogue(stock))->items);
+	hel_count(&q->metrics->items_ranked, times->items);
 	seconds = times->read + times->evaluate + times->write;
 done:
 	hel_evaluation_free(evaluation);

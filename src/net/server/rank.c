@@ -7,59 +7,85 @@
 
 /* --- candidates ------------------------------------------------------------------------------- */
 
-static void add_candidate(hel_selection *x, size_t item)
-{
-	uint8_t *byte = &x->bits[item / 8];
-	x->count += !(*byte >> item % 8 & 1);
-	*byte |= (uint8_t)(1u << item % 8);
-}
-
 static bool is_candidate(const hel_selection *x, size_t item)
 {
 	return !x || !x->bits || x->bits[item / 8] >> item % 8 & 1;
 }
 
+/* Items [first, end). */
+typedef struct run {
+	uint32_t first, end;
+} run;
+
 /* "100..200" */
-static bool is_range(size_t range[2], const char *word, size_t items)
+static bool is_range(run *out, const char *word, size_t items)
 {
 	char *end;
 	if (*word < '0' || *word > '9')
 		return false;
-	range[0] = strtoull(word, &end, 10);
+	const unsigned long long first = strtoull(word, &end, 10);
 	if (strncmp(end, "..", 2) != 0 || end[2] < '0' || end[2] > '9')
 		return false;
-	range[1] = strtoull(end + 2, &end, 10);
-	return !*end && range[0] >= 1 && range[0] <= range[1] && range[1] <= items;
+	const unsigned long long last = strtoull(end + 2, &end, 10);
+	if (*end || first < 1 || first > last || last > items)
+		return false;
+	*out = (run){(uint32_t)first - 1, (uint32_t)last};
+	return true;
 }
 
-static hel_status add_word(hel_selection *x, const hel_catalogue *c, const char *word)
+static hel_status find_run(run *out, const hel_catalogue *c, const char *word)
 {
 	char excerpt[HEL_EXCERPT_MAX];
-	size_t range[2];
 	const size_t item = hel_catalogue_find(c, word);
-	if (item != SIZE_MAX) {
-		add_candidate(x, item);
-		return HEL_OK;
-	}
-	if (!is_range(range, word, hel_catalogue_head_of(c)->items))
+	if (item != SIZE_MAX)
+		*out = (run){(uint32_t)item, (uint32_t)item + 1};
+	else if (!is_range(out, word, hel_catalogue_head_of(c)->items))
 		return hel_fail(HEL_EINVAL, "the catalogue has no item '%s'",
 				hel_is_text(word) ? hel_excerpt(excerpt, word) : "?");
-	for (size_t i = range[0]; i <= range[1]; i++)
-		add_candidate(x, i - 1);
 	return HEL_OK;
 }
 
-hel_status hel_selection_parse(hel_selection *out, const hel_catalogue *c, const char *text)
+static int by_first(const void *a, const void *b)
+{
+	const run *x = a, *y = b;
+	return (x->first > y->first) - (x->first < y->first);
+}
+
+/* In order, so that runs over the same items cost nothing. */
+static void select_runs(hel_selection *x, run *r, size_t count)
+{
+	uint32_t next = 0;
+	qsort(r, count, sizeof *r, by_first);
+	for (size_t k = 0; k < count; k++)
+		for (next = HEL_MAX(next, r[k].first); next < r[k].end; next++, x->count++)
+			x->bits[next / 8] |= (uint8_t)(1u << next % 8);
+}
+
+hel_status hel_selection_parse(hel_selection *out, const hel_catalogue *c, const char *text,
+			       size_t size, char separator)
 {
 	hel_status st = HEL_OK;
 	hel_selection x = {0};
-	char *copy = NULL, *at;
+	char *copy = NULL;
+	run *r = NULL;
+	size_t words = 1, count = 0;
+	for (size_t i = 0; i < size; i++)
+		words += text[i] == separator;
 	TRY_ALLOC(x.bits, hel_alloc(hel_catalogue_head_of(c)->items / 8 + 1, 1));
-	TRY_ALLOC(copy, hel_strdup(text));
-	at = copy;
-	for (char *word; (word = strsep(&at, ","));)
+	TRY_ALLOC(r, hel_alloc(words, sizeof *r));
+	TRY_ALLOC(copy, hel_alloc(size + 1, 1));
+	if (size)
+		memcpy(copy, text, size);
+	for (char *word = copy, *end; word <= copy + size; word = end + 1) {
+		end = memchr(word, separator, (size_t)(copy + size - word));
+		end = end ? end : copy + size;
+		*end = 0;
+		if (end > word && end[-1] == '\r')
+			end[-1] = 0;
 		if (*word)
-			TRY(add_word(&x, c, word));
+			TRY(find_run(&r[count++], c, word));
+	}
+	select_runs(&x, r, count);
 	if (!x.count)
 		FAIL(HEL_EINVAL, "no candidates are named");
 	*out = x;
@@ -67,6 +93,7 @@ hel_status hel_selection_parse(hel_selection *out, const hel_catalogue *c, const
 done:
 	hel_selection_clear(&x);
 	hel_free(copy);
+	hel_free(r);
 	return st;
 }
 
@@ -74,6 +101,36 @@ void hel_selection_clear(hel_selection *x)
 {
 	hel_free(x->bits);
 	memset(x, 0, sizeof *x);
+}
+
+/* Those of `also` only. */
+static void narrow(hel_selection *x, const hel_selection *also, size_t items)
+{
+	x->count = 0;
+	for (size_t i = 0; i < items / 8 + 1; i++) {
+		x->bits[i] &= also->bits[i];
+		x->count += (size_t)__builtin_popcount(x->bits[i]);
+	}
+}
+
+/* What a query with candidates names, and the query inside. */
+static hel_status open_candidates(hel_selection *named, const void **query, size_t *size,
+				  const hel_catalogue *c)
+{
+	hel_status st = HEL_OK;
+	hel_reader r;
+	TRY(hel_container_open(&r, HEL_KIND_CANDIDATES, *query, *size));
+	const uint8_t *id = hel_read_bytes(&r, HEL_HASH_BYTES);
+	const uint32_t bytes = hel_read_u32_max(&r, HEL_CANDIDATES_MAX, "size of candidates");
+	const char *text = (const char *)hel_read_bytes(&r, bytes);
+	TRY(r.status);
+	if (memcmp(id, hel_catalogue_head_of(c)->model, HEL_HASH_BYTES) != 0)
+		FAIL(HEL_EMODEL, "these candidates are of another model than the catalogue");
+	TRY(hel_selection_parse(named, c, text, bytes, '\n'));
+	*query = r.at;
+	*size = hel_reader_left(&r);
+done:
+	return st;
 }
 
 /* Blocks that hold any of them. */
@@ -169,9 +226,16 @@ static hel_status rank(hel_writer *w, const hel_evaluation *e, const hel_eval *c
 	const hel_manifest *m = hel_server_program(e->server)->manifest;
 	const size_t n = (size_t)1 << m->params.log_n;
 	hel_ct **in = NULL, *value[2] = {NULL, NULL};
+	hel_selection named = {0};
 	size_t *block = NULL;
 	const double start = hel_clock();
 	TRY(check(e->server, c));
+	if (hel_container_kind(query, size) == HEL_KIND_CANDIDATES) {
+		TRY(open_candidates(&named, &query, &size, c));
+		if (only)
+			narrow(&named, only, hel_catalogue_head_of(c)->items);
+		only = &named;
+	}
 	TRY_ALLOC(in, hel_alloc(m->inputs, sizeof *in));
 	TRY_ALLOC(block, hel_alloc(hel_catalogue_blocks(c), sizeof *block));
 	TRY(hel_server_read_query(in, e, ev[0], query, size));
@@ -194,8 +258,10 @@ static hel_status rank(hel_writer *w, const hel_evaluation *e, const hel_eval *c
 		times->read = read - start;
 		times->evaluate = evaluated - read;
 		times->write = hel_clock() - evaluated;
+		times->items = only ? only->count : hel_catalogue_head_of(c)->items;
 	}
 done:
+	hel_selection_clear(&named);
 	hel_server_free_query(in, m->inputs);
 	hel_free(block);
 	hel_ct_free(value[0]);
@@ -264,7 +330,7 @@ hel_status hel_server_run_catalogue(uint8_t **result, size_t *result_size, const
 	const hel_eval *const followed[2] = {&user.ev, &items.ev};
 	TRY(check(e->server, c));
 	if (candidates)
-		TRY(hel_selection_parse(&only, c, candidates));
+		TRY(hel_selection_parse(&only, c, candidates, strlen(candidates), ','));
 	TRY(rank(&w, e, followed, c, candidates ? &only : NULL, query, size, NULL, NULL));
 	*result = w.bytes;
 	*result_size = w.size;

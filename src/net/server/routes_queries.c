@@ -35,8 +35,7 @@ static void answer_not_covered(hel_request *r)
 static bool may_be_for(const hel_model *m, void *arg)
 {
 	const hel_request *r = arg;
-	return (r->length == m->query_bytes || r->length == m->contributed_bytes) &&
-	       hel_keyset_covers(r->keys, m);
+	return hel_model_takes(m, r->length) && hel_keyset_covers(r->keys, m);
 }
 
 /* The version that a new client would be told of, or another one that the query fits. */
@@ -65,7 +64,7 @@ void hel_query_begin(hel_request *r)
 	const char *idempotency = hel_request_header(r, "Idempotency-Key");
 	const double wait = fmax(hel_keyset_rate(s->store, r->keys, s->settings.queries_per_minute),
 				 hel_store_fleet(s->store) ? 0 : hel_request_key_rate(r));
-	r->most = r->model->contributed_bytes;
+	r->most = r->model->contributed_bytes + r->model->candidates_bytes;
 	if (wait > 0) {
 		hel_count(&s->metrics.refused_rate, 1);
 		hel_answer_problem(r, 429, "rate", "this session or its API key asks too often",
@@ -82,11 +81,13 @@ void hel_query_begin(hel_request *r)
 		hel_answer_problem(r, 409, "upload", "this session's keys are not complete", 0);
 	} else if (!hel_keyset_covers(r->keys, r->model)) {
 		answer_not_covered(r);
-	} else if (r->length != r->model->query_bytes && r->length != r->most) {
+	} else if (!hel_model_takes(r->model, r->length)) {
 		snprintf(detail, sizeof detail,
 			 "a query of %llu bytes; for this model it has %zu, or %zu under a public "
-			 "key; it may have changed (helrm query --accept-manifest)",
-			 (unsigned long long)r->length, r->model->query_bytes, r->most);
+			 "key%s; it may have changed (helrm query --accept-manifest)",
+			 (unsigned long long)r->length, r->model->query_bytes,
+			 r->model->contributed_bytes,
+			 r->model->candidates_bytes ? ", and up to 1 MB more with candidates" : "");
 		hel_answer_problem(r, r->length > r->most ? 413 : 422, "size", detail, 0);
 	}
 }

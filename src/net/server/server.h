@@ -38,6 +38,7 @@ HEL_CHECKED hel_status hel_evaluation_borrow(hel_evaluation **out, const hel_ser
 typedef struct hel_infer_times {
 	double read, evaluate, write;
 	hel_op_time *op; /* one per op, or NULL */
+	size_t items;	 /* of a ranking */
 } hel_infer_times;
 
 /** hel_server_run() into a writer, with times, which may be NULL. */

@@ -17,7 +17,7 @@ static hel_status submit(hel_service *s, const hel_claim *c, hel_writer *query)
 	if (!model)
 		FAIL(HEL_EMODEL, "the model is in service no more");
 	TRY(hel_store_find_id(&keys, s->store, c->session));
-	if (query->size != model->query_bytes && query->size != model->contributed_bytes)
+	if (!hel_model_takes(model, query->size))
 		FAIL(HEL_EMODEL, "the model was replaced; fetch its manifest again");
 	const hel_submission submission = {.keys = keys,
 					   .model = model,

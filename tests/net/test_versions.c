@@ -97,7 +97,9 @@ static void test_side_by_side(void **state)
 	assert_ok(user_make(&old, s.url, "heart@9"));
 	assert_ok(user_make(&new, s.url, "heart"));
 	assert_ok(user_predict(&old, "heart", 1, want));
+	assert_true(hel_remote_superseded(old.remote));
 	assert_ok(user_predict(&new, "heart", 1, want_second));
+	assert_false(hel_remote_superseded(new.remote));
 	assert_ok(user_predict(&old, "heart@9", 2, want));
 	assert_status(HEL_EMODEL, user_predict(&new, "heart@9", 2, want_second));
 	assert_int_equal(200, ask_raw(&s, &old, "heart"));

@@ -447,6 +447,12 @@ static hel_status run_query(const hel_args *args, json_t *out)
 			FAIL(HEL_EINVAL, "--%s is for rankings: '%s' scores records one by one",
 			     of_rankings[i], q.model);
 	TRY((ranks ? rank_items : score_records)(&q, out));
+	json_object_set_new(out, "superseded", json_boolean(hel_remote_superseded(q.remote)));
+	if (hel_remote_superseded(q.remote))
+		hel_say(args,
+			"model '%s' has a newer version, and this one will go: take it with "
+			"--accept-manifest\n",
+			q.model);
 	json_object_set_new(out, "peak_rss_bytes", json_integer((json_int_t)hel_peak_rss()));
 done:
 	hel_ranking_free(q.ranking);

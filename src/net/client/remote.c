@@ -21,6 +21,7 @@ struct hel_remote {
 	double patience, limit;
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *progress_arg;
+	bool superseded; /* as the last manifest's or result's answer said */
 };
 
 /* One request, and what came back. */
@@ -38,6 +39,7 @@ typedef struct exchange {
 	long long offset; /* of Upload-Offset, -1 for none */
 	bool head;	  /* the answer's head came to its end: libcurl does not insist on it */
 	bool lost;	  /* the connection broke, or never was */
+	bool superseded;
 	char why[160];
 } exchange;
 
@@ -157,6 +159,8 @@ static size_t on_header(char *bytes, size_t one, size_t count, void *arg)
 		e->retry_after = fmin(fmax(hel_number_of(line + 12, NULL), 0), 3600);
 	else if (strncasecmp(line, "Upload-Offset:", 14) == 0)
 		e->offset = strtoll(line + 14, NULL, 10);
+	else if (strncasecmp(line, "Link:", 5) == 0)
+		e->superseded |= strstr(line, "rel=\"successor-version\"") != NULL;
 	return one * count;
 }
 
@@ -182,7 +186,7 @@ static hel_status perform(hel_remote *r, exchange *e)
 	e->status = 0;
 	e->retry_after = 0;
 	e->offset = -1;
-	e->head = false;
+	e->head = e->superseded = false;
 	if ((size_t)snprintf(url, sizeof url, "%s%s", r->url, e->path) >= sizeof url)
 		FAIL(HEL_EINVAL, "the server's address is too long");
 	if (r->api_key)
@@ -363,9 +367,15 @@ hel_status hel_remote_manifest(uint8_t **manifest, size_t *size, hel_remote *r, 
 	if (e.status != 200)
 		TRY(refusal(r, &e));
 	take_answer(manifest, size, &e);
+	r->superseded = e.superseded;
 done:
 	hel_writer_clear(&e.answer);
 	return st;
+}
+
+bool hel_remote_superseded(const hel_remote *r)
+{
+	return r->superseded;
 }
 
 hel_status hel_remote_open(hel_remote *r, hel_access *access)
@@ -580,6 +590,7 @@ hel_status hel_remote_predict(uint8_t **result, size_t *result_size, hel_remote 
 	snprintf(get.header[0], sizeof get.header[0], "%s", post.header[0]);
 	snprintf(post.header[1], sizeof post.header[1], "Idempotency-Key: %s", key);
 	patience_renew(&p);
+	r->superseded = false;
 	exchange *e = &post;
 	bool again = false;
 	const double begun = hel_clock();
@@ -587,6 +598,7 @@ hel_status hel_remote_predict(uint8_t **result, size_t *result_size, hel_remote 
 	for (;;) {
 		const double asked = hel_clock();
 		TRY(perform(r, e));
+		r->superseded |= e->superseded;
 		if (!e->lost && e->status == 200)
 			break;
 		if (!e->lost && e->status == 202) { /* accepted, not done: progress */

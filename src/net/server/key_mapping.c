@@ -138,12 +138,16 @@ static hel_status map_keys(hel_keys **keys, hel_mapping **map, hel_store *s, hel
 	}
 	st = map_file(map, s, k);
 	if (is_damage(st)) { /* or an older helrm made it, or someone freed its space */
-		hel_log("info", s->fleet ? "keys_fetched" : "keys_made_anew", "{s:s, s:s}", "file",
-			use, "reason", hel_error_detail());
+		char why[160];
+		const double begun = hel_clock();
+		snprintf(why, sizeof why, "%s", hel_error_detail());
 		st = make_anew(s, k, params);
 		if (is_damage(st))
 			FAIL(lose(s, k), "the server lost this session's keys: upload them again");
 		TRY(st);
+		hel_log("info", s->fleet ? "keys_fetched" : "keys_made_anew",
+			"{s:s, s:s, s:I, s:f}", "file", use, "reason", why, "bytes",
+			(json_int_t)k->bytes, "seconds", hel_clock() - begun);
 		st = map_file(map, s, k);
 	}
 	TRY(st);

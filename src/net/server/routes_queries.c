@@ -102,6 +102,7 @@ static void answer_pending(hel_request *r)
 				      ? "running"
 				      : "queued"));
 	hel_answer_header(r, MHD_HTTP_HEADER_LOCATION, location);
+	hel_answer_successor(r);
 }
 
 void hel_job_resume(hel_request *r)

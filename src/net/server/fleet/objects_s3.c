@@ -1,6 +1,7 @@
 /* An S3-compatible store, by libcurl and its own SigV4. Every body is named by its SHA-256, which
  * the store compares; what is read carries a checksum of its own (containers, key sets). */
 #include "object_store.h"
+#include "s3_answer.h"
 #include "s3_credentials.h"
 #include <curl/curl.h>
 #include <pthread.h>
@@ -205,23 +206,6 @@ done:
 	return st;
 }
 
-/* What stands between <name> and </name>, from *at on, which moves behind it. */
-static bool next_element(char *out, size_t size, const char **at, const char *name)
-{
-	char open[40], close[40];
-	snprintf(open, sizeof open, "<%s>", name);
-	snprintf(close, sizeof close, "</%s>", name);
-	const char *begin = strstr(*at, open), *end = begin ? strstr(begin, close) : NULL;
-	if (!end)
-		return false;
-	begin += strlen(open);
-	*at = end + strlen(close);
-	if ((size_t)(end - begin) >= size)
-		return false;
-	snprintf(out, size, "%.*s", (int)(end - begin), begin);
-	return true;
-}
-
 static const char *text_of(exchange *e)
 {
 	hel_write_bytes(&e->answer, "", 1);
@@ -241,7 +225,7 @@ static hel_status persist(s3 *s, exchange *e)
 			break;
 		char code[64] = "";
 		const char *at = e->status ? text_of(e) : "";
-		if (e->status && next_element(code, sizeof code, &at, "Code"))
+		if (e->status && hel_s3_element(code, sizeof code, &at, "Code"))
 			snprintf(e->why, sizeof e->why, "%s", code);
 		else if (e->status)
 			snprintf(e->why, sizeof e->why, "it answers %ld", e->status);
@@ -331,7 +315,7 @@ static hel_status put_parts(s3 *s, const char *name, const uint8_t *bytes, size_
 	set_url(&begin, s, name, "uploads=");
 	TRY(persist(s, &begin));
 	const char *at = text_of(&begin);
-	if (!is_good(&begin) || !next_element(id, sizeof id, &at, "UploadId"))
+	if (!is_good(&begin) || !hel_s3_element(id, sizeof id, &at, "UploadId"))
 		TRY(refusal(&begin));
 	TRY(escape(upload, sizeof upload, id));
 	hel_write_text(&parts, "");
@@ -420,7 +404,7 @@ static hel_status list_some(s3 *s, const char *prefix, hel_object_name *fn, void
 			    char more[QUERY_MAX / 2])
 {
 	hel_status st = HEL_OK;
-	char query[QUERY_MAX], full[512], escaped[512], name[1100];
+	char query[QUERY_MAX], full[512], escaped[512], name[1100], before[QUERY_MAX / 2];
 	exchange e = {.method = "GET"};
 	snprintf(full, sizeof full, "%s%s", s->prefix, prefix);
 	TRY(escape(escaped, sizeof escaped, full));
@@ -432,12 +416,15 @@ static hel_status list_some(s3 *s, const char *prefix, hel_object_name *fn, void
 	if (!is_good(&e))
 		TRY(refusal(&e));
 	const char *at = text_of(&e), *token = at;
-	while (next_element(name, sizeof name, &at, "Key"))
+	while (hel_s3_element(name, sizeof name, &at, "Key"))
 		if (strncmp(name, full, strlen(full)) == 0 && is_name(name + strlen(s->prefix)))
 			TRY(fn(arg, name + strlen(s->prefix)));
+	memcpy(before, more, sizeof before);
 	*more = 0;
-	if (next_element(name, sizeof name, &token, "NextContinuationToken"))
+	if (hel_s3_element(name, sizeof name, &token, "NextContinuationToken"))
 		TRY(escape(more, QUERY_MAX / 2, name));
+	if (*more && strcmp(more, before) == 0)
+		FAIL(HEL_EIO, "the store's list goes round in a circle");
 done:
 	hel_writer_clear(&e.answer);
 	return st;

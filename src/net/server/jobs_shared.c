@@ -54,30 +54,50 @@ static hel_status tell(hel_queue *q, const hel_job *job)
 				       job->result.size);
 }
 
-void hel_jobs_tell(hel_queue *q)
+bool hel_jobs_tell(hel_queue *q)
 {
 	for (;;) {
 		pthread_mutex_lock(&q->lock);
 		hel_job *job = q->untold;
-		if (job)
+		if (job) {
 			q->untold = job->untold;
+			q->untold_count--;
+		}
 		pthread_mutex_unlock(&q->lock);
 		if (!job)
-			return;
+			return true;
 		const hel_status st = tell(q, job);
 		pthread_mutex_lock(&q->lock);
 		if (st == HEL_EBUSY) {
 			job->untold = q->untold;
 			q->untold = job;
+			q->untold_count++;
 		} else {
 			hel_jobs_release(q, job);
 		}
 		pthread_mutex_unlock(&q->lock);
 		if (st == HEL_EBUSY) /* later */
-			return;
+			return false;
 		if (st != HEL_OK)
 			hel_log("error", "fleet", "{s:s}", "reason", hel_error_detail());
 	}
+}
+
+/* What cannot be told now is with the next job, or by hel_queue_share. */
+void *hel_jobs_teller(void *queue)
+{
+	hel_queue *q = queue;
+	bool all = true;
+	pthread_mutex_lock(&q->lock);
+	while (!q->stop) {
+		if (!q->untold || !all)
+			pthread_cond_wait(&q->tell, &q->lock);
+		pthread_mutex_unlock(&q->lock);
+		all = hel_jobs_tell(q);
+		pthread_mutex_lock(&q->lock);
+	}
+	pthread_mutex_unlock(&q->lock);
+	return NULL;
 }
 
 /* --- elsewhere ---------------------------------------------------------------------------- */
@@ -141,7 +161,7 @@ void hel_queue_share(hel_queue *q)
 	bool any = false;
 	if (!q->fleet)
 		return;
-	hel_jobs_tell(q);
+	(void)hel_jobs_tell(q);
 	for (size_t n = list_elsewhere(list, q); n; n--) {
 		any |= look(q, list[n - 1]);
 		hel_job_release(q, list[n - 1]);

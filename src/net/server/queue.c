@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#define UNTOLD_MOST 256 /* what one thread cannot keep up with, workers tell themselves */
+
 static hel_customer *customer_locked(hel_queue *q, const char *name)
 {
 	hel_customer *c = q->customers;
@@ -78,6 +80,8 @@ static void done_locked(hel_queue *q, hel_job *job, hel_status status, const cha
 	if (job->fence) { /* the pending list's reference */
 		job->untold = q->untold;
 		q->untold = job;
+		q->untold_count++;
+		pthread_cond_signal(&q->tell);
 	} else {
 		hel_jobs_release(q, job);
 	}
@@ -416,10 +420,13 @@ static void *worker(void *arg)
 		pthread_mutex_unlock(&q->lock);
 		run(q, job, pool);
 		q->wake(q->wake_arg);
-		if (q->fleet) /* its client was answered first */
-			hel_jobs_tell(q);
 		pthread_mutex_lock(&q->lock);
 		hel_jobs_release(q, job);
+		if (q->untold_count > UNTOLD_MOST) {
+			pthread_mutex_unlock(&q->lock);
+			(void)hel_jobs_tell(q);
+			pthread_mutex_lock(&q->lock);
+		}
 	}
 	pthread_mutex_unlock(&q->lock);
 	hel_pool_free(pool);
@@ -442,6 +449,7 @@ hel_status hel_queue_open(hel_queue **out, const hel_settings *settings, hel_sto
 			 .wake_arg = arg};
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->work, NULL);
+	pthread_cond_init(&q->tell, NULL);
 	hel_random_bytes(q->id_key, sizeof q->id_key);
 	TRY_ALLOC(q->pending, hel_alloc((size_t)settings->queue, sizeof(hel_job *)));
 	TRY_ALLOC(q->thread, hel_alloc((size_t)settings->workers, sizeof *q->thread));
@@ -449,6 +457,9 @@ hel_status hel_queue_open(hel_queue **out, const hel_settings *settings, hel_sto
 		if (pthread_create(&q->thread[q->threads], NULL, worker, q))
 			FAIL(HEL_ENOMEM, "cannot start %llu workers",
 			     (unsigned long long)settings->workers);
+	if (q->fleet && pthread_create(&q->teller, NULL, hel_jobs_teller, q))
+		FAIL(HEL_ENOMEM, "cannot start a thread");
+	q->tells = q->fleet != NULL;
 	*out = q;
 	q = NULL;
 done:
@@ -467,11 +478,14 @@ void hel_queue_close(hel_queue *q)
 		stop_locked(q, q->pending[i], "the server shut down");
 	}
 	pthread_cond_broadcast(&q->work);
+	pthread_cond_signal(&q->tell);
 	pthread_mutex_unlock(&q->lock);
 	for (size_t i = 0; i < q->threads; i++)
 		pthread_join(q->thread[i], NULL);
+	if (q->tells)
+		pthread_join(q->teller, NULL);
 	if (q->fleet)
-		hel_jobs_tell(q);
+		(void)hel_jobs_tell(q);
 	for (hel_job *job; (job = q->untold);) {
 		q->untold = job->untold;
 		hel_jobs_release(q, job);
@@ -480,6 +494,7 @@ void hel_queue_close(hel_queue *q)
 		while (q->bucket[b])
 			hel_jobs_forget(q, q->bucket[b]);
 	pthread_cond_destroy(&q->work);
+	pthread_cond_destroy(&q->tell);
 	pthread_mutex_destroy(&q->lock);
 	hel_free(q->pending);
 	hel_free(q->thread);

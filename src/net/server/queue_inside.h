@@ -32,13 +32,17 @@ struct hel_queue {
 	hel_job *bucket[HEL_JOB_BUCKETS]; /* all jobs, by id */
 	hel_job **pending; /* waiting and running ones, oldest first; one reference each */
 	size_t pending_count, running, results;
-	hel_job *untold;	 /* DONE, and the fleet does not know; one reference each */
+	hel_job *untold; /* DONE, and the fleet does not know; one reference each */
+	size_t untold_count;
 	hel_customer *customers; /* those with jobs pending */
 	double served;		 /* the share of the customer that was served last */
 	double swept;
 	bool stop;
 	pthread_t *thread;
 	size_t threads;
+	pthread_t teller; /* tells the fleet; workers do not wait for it */
+	pthread_cond_t tell;
+	bool tells;
 };
 
 /* --- jobs.c; all of these under the lock -------------------------------------------------- */
@@ -67,8 +71,10 @@ HEL_CHECKED hel_status hel_jobs_claim(bool *mine, hel_queue *q, hel_job *job,
 				      const hel_submission *s, double *retry);
 /** Wherever it runs. */
 HEL_CHECKED hel_status hel_jobs_cancel(hel_queue *q, const hel_job *job);
-/** Tells the fleet what came of jobs that are in `untold`. */
-void hel_jobs_tell(hel_queue *q);
+/** Tells the fleet what came of jobs that are in `untold`. False: not all of it can be told now. */
+bool hel_jobs_tell(hel_queue *q);
+/** A thread that does so whenever there is something; until the queue stops. */
+void *hel_jobs_teller(void *queue);
 
 /* --- evaluate.c --------------------------------------------------------------------------- */
 

@@ -11,7 +11,8 @@
  *     refused, and says why (hel_error_detail()).
  *   - Outputs come first; on any status but HEL_OK they are as they were.
  *
- * `helrm serve` is such a server behind HTTP. The client's side is client.h, the model's owner.h.
+ * `helrm serve` is such a server behind HTTP. The client's side is client.h, the model's owner.h;
+ * examples/rank.c has both sides.
  */
 #ifndef HELRM_SERVER_H
 #define HELRM_SERVER_H

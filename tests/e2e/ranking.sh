@@ -1,6 +1,7 @@
 #!/bin/sh
 # Catalogues: a model's public columns as items, one private user ranked against all of them, compared with the
-# model pair by pair; appending, candidates, bad input. ranking.sh HELRM SERVER
+# model pair by pair; appending, candidates, bad input. ranking.sh HELRM SERVER HEART_DATA RANK_EXAMPLE
+RANK=$(realpath "$4")
 . "$(dirname "$0")/lib.sh"
 
 field() { sed -n "s/.*\"$1\":\([-0-9.e]*\).*/\1/p" "$2"; }
@@ -68,6 +69,18 @@ assert all(0 < i["probability"] < 1 for i in items)
 print("same")
 P
 check "ten best items are the model's" "$(cat log/compared)" grep -q same log/compared
+
+"$RANK" $c/manifest.helm $c/program.helm $c/items.helm user.csv >log/rank 2>&1
+python3 - all.json log/rank <<'P' >log/compared
+import json, re, sys
+items = json.load(open(sys.argv[1]))["items"]
+lines = open(sys.argv[2]).read().splitlines()[1:]
+ours = [re.fullmatch(r"\d+: (.*), probability ([01]\.\d+)", line).groups() for line in lines]
+assert len(ours) == 10 and {i for i, _ in ours[:9]} <= {i["id"] for i in items}
+assert all(abs(float(p) - i["probability"]) < 2e-3 for (_, p), i in zip(ours, items))
+print("same")
+P
+check "and those of a program on the shared libraries" "$(cat log/rank log/compared)" grep -q same log/compared
 
 section "candidates"
 first=$(awk -F, 'NR == 2 { print $NF }' items.csv) third=$(awk -F, 'NR == 4 { print $NF }' items.csv)

@@ -88,6 +88,12 @@ for example in add matrix logistic refresh; do
 		"$source/examples/$example.c" $(pkg-config --cflags --libs helrm) -lm
 	try "example $example runs" "$work/$example"
 done
+for example in "predict helrm-transport" "rank helrm-client helrm-server"; do # these need a server, or a model
+	name=${example%% *}
+	# shellcheck disable=SC2046,SC2086
+	try "example $name compiles" cc -std=c11 -Wall -Wextra -Werror -O1 -o "$work/$name" "$source/examples/$name.c" \
+		$(pkg-config --cflags --libs ${example#* })
+done
 # whichever comes first, both tell their failures to the one hel_error_detail
 for libraries in "helrm helrm-client" "helrm-client helrm"; do
 	# shellcheck disable=SC2046,SC2086

@@ -125,42 +125,58 @@ static bool fits_sum(const builder *b, unsigned degree, unsigned depth)
 	return degree < 1u << b->baby_bits && depth_of(degree) <= depth;
 }
 
-/* p of degree >= 1 as a value at most `allowed` deep. */
-static int evaluate(builder *b, const double *p, unsigned degree, unsigned allowed)
+static int evaluate(builder *b, const double *p, unsigned degree, unsigned depth);
+
+/* The largest part q g of p, of a degree of g or more, as a term of a sum at `depth`; *p is left
+ * with the rest. Returns its degree. */
+static unsigned split(builder *b, hel_poly_step *terms, double *p, unsigned degree, unsigned depth)
 {
 	double q[HEL_MAX_DEGREE + 1], r[HEL_MAX_DEGREE + 1];
-	if (fits_sum(b, degree, allowed - 1)) {
-		prepare_powers(b, p, degree);
-		add_powers(b, new_step(b, depth_of(degree), false), p, degree);
-		return last_value(b);
-	}
 	const unsigned j = 31 - (unsigned)__builtin_clz(degree), at = 1u << j;
 	divide(q, r, b->basis, p, degree, at);
-	const unsigned q_degree = trimmed(q, degree - at), r_degree = trimmed(r, at - 1);
+	memcpy(p, r, at * sizeof *p);
+	const unsigned q_degree = trimmed(q, degree - at);
 	const int g = power(b, at);
-	unsigned depth = b->depth[g];
-	int leading = g;
-	if (q_degree)
-		leading = multiply(b, evaluate(b, q, q_degree, allowed - 1), g, &depth);
-	int rest = -1;
-	if (r_degree && fits_sum(b, r_degree, depth))
-		prepare_powers(b, r, r_degree);
-	else if (r_degree)
-		rest = evaluate(b, r, r_degree, depth);
-	hel_poly_step *sum = new_step(b, depth, false);
-	add_term(sum, leading, q_degree ? 1 : q[0]);
-	if (rest >= 0)
-		add_term(sum, rest, 1);
-	else
-		add_powers(b, sum, r, r_degree);
+	if (!q_degree) {
+		add_term(terms, g, q[0]);
+		return trimmed(p, at - 1);
+	}
+	const int leading = evaluate(b, q, q_degree, depth), lower_g = lower(b, g, depth);
+	hel_poly_step *product = new_step(b, depth, true);
+	product->a = leading;
+	product->b = lower_g;
+	add_term(terms, last_value(b), 1);
+	return trimmed(p, at - 1);
+}
+
+/* p of degree >= 1 as a value exactly so deep. */
+static int evaluate(builder *b, const double *p, unsigned degree, unsigned depth)
+{
+	double rest[HEL_MAX_DEGREE + 1];
+	hel_poly_step sum = {.depth = depth - 1};
+	memcpy(rest, p, (degree + 1) * sizeof *rest);
+	while (degree && !fits_sum(b, degree, sum.depth))
+		degree = split(b, &sum, rest, degree, sum.depth);
+	prepare_powers(b, rest, degree);
+	add_powers(b, &sum, rest, degree);
+	*new_step(b, sum.depth, false) = sum;
 	return last_value(b);
+}
+
+static void count_switches(hel_schedule *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		bool any = false;
+		for (size_t k = 0; k < s->step[i].terms; k++)
+			any |= hel_term_is_product(s, &s->step[i].term[k]);
+		s->switches += any;
+	}
 }
 
 static hel_status build(hel_schedule **out, const hel_polynomial *p, unsigned baby_bits)
 {
 	hel_status st = HEL_OK;
 	builder *b = NULL;
-	const unsigned degree = trimmed(p->c, p->degree);
 	TRY_ALLOC(b, hel_alloc(1, sizeof *b));
 	TRY_ALLOC(b->s, hel_alloc(1, sizeof *b->s));
 	TRY_ALLOC(b->s->step, hel_alloc(MAX_STEPS, sizeof *b->s->step));
@@ -168,9 +184,9 @@ static hel_status build(hel_schedule **out, const hel_polynomial *p, unsigned ba
 	b->baby_bits = baby_bits;
 	memset(b->power, -1, sizeof b->power);
 	b->power[1] = 0;
-	int value = evaluate(b, p->c, degree, hel_polynomial_levels(degree));
 	/* the level does not depend on which coefficients happen to vanish */
-	lower(b, value, hel_polynomial_levels(p->degree));
+	evaluate(b, p->c, trimmed(p->c, p->degree), hel_polynomial_levels(p->degree));
+	count_switches(b->s);
 	*out = b->s;
 	b->s = NULL;
 done:
@@ -195,7 +211,7 @@ hel_status hel_schedule_new(hel_schedule **out, const hel_polynomial *p)
 	/* baby sizes of 16 do not pay below degree 64 */
 	for (unsigned bits = 1; bits <= (p->degree < 64 ? 3 : 4); bits++) {
 		TRY(build(&s, p, bits));
-		if (!best || s->products < best->products) {
+		if (!best || s->switches < best->switches) {
 			hel_schedule *swap = best;
 			best = s;
 			s = swap;
@@ -219,32 +235,32 @@ void hel_schedule_free(hel_schedule *s)
 }
 
 /* One sum of a schedule. Every product is a term of exactly one sum, and made here: what is summed
- * with it joins its key switch, and one division does for both. */
+ * with it, other products included, joins its key switch, and one division does for all. */
 static hel_status apply_sum(const hel_eval *ev, hel_ct *out, const hel_schedule *s,
 			    const hel_poly_step *step, const hel_ct *const *value, unsigned level)
 {
 	hel_status st = HEL_OK;
 	hel_sum_term term[HEL_MAX_SUM];
-	const hel_poly_step *product = NULL;
-	double factor = 0;
-	size_t count = 0;
+	hel_product_term product[HEL_MAX_SUM];
+	size_t count = 0, products = 0;
 	hel_ct *plus = NULL;
 	for (size_t i = 0; i < step->terms; i++) {
 		const hel_poly_term *t = &step->term[i];
-		if (t->value && s->step[t->value - 1].product) {
-			product = &s->step[t->value - 1];
-			factor = t->factor;
-		} else
+		const hel_poly_step *of = t->value ? &s->step[t->value - 1] : NULL;
+		if (hel_term_is_product(s, t))
+			product[products++] =
+			    (hel_product_term){value[of->a], value[of->b], t->factor};
+		else
 			term[count++] = (hel_sum_term){value[t->value], t->factor};
 	}
-	if (!product) {
+	if (!products) {
 		TRY(hel_eval_weighted_sum(ev, out, level, term, count, step->constant));
 		TRY(hel_eval_rescale(ev, out, out));
 		goto done;
 	}
 	TRY(hel_ct_take(&plus, ev));
 	TRY(hel_eval_weighted_sum(ev, plus, level, term, count, step->constant));
-	TRY(hel_eval_mul_add_rescale(ev, out, value[product->a], value[product->b], factor, plus));
+	TRY(hel_eval_mul_add_rescale(ev, out, product, products, plus));
 done:
 	hel_ct_free(plus);
 	return st;

@@ -9,8 +9,8 @@
 #include "ckks/ckks.h"
 
 #define HEL_MAX_DEGREE 511
-/* Terms of a sum: small powers, below 16, and a product */
-#define HEL_MAX_SUM 17
+/* Terms of a sum: small powers, below 16, and products, one for each larger power of two */
+#define HEL_MAX_SUM 24
 
 typedef enum hel_basis {
 	HEL_BASIS_POWERS,    /* x^i */
@@ -31,8 +31,9 @@ typedef struct hel_poly_term {
 	double factor; /* an integer where the value is a product */
 } hel_poly_term;
 
-/** Value number i + 1; value 0 is x. A product (of two values at one level, not rescaled), or a sum
- *  of terms and a constant (at a product's scale, then rescaled). */
+/** Value number i + 1; value 0 is x. A product (of two values at one level, not rescaled, a term of
+ *  one sum), or a sum of terms and a constant (at a product's scale, then rescaled): all products
+ *  of a sum take one key switch. */
 typedef struct hel_poly_step {
 	bool product;
 	unsigned depth; /* levels below x where it is computed; a sum ends one lower */
@@ -43,20 +44,27 @@ typedef struct hel_poly_step {
 } hel_poly_step;
 
 typedef struct hel_schedule {
-	size_t count, products;
+	size_t count, products, switches; /* switches: of keys, sums that have a product */
 	hel_poly_step *step;
 } hel_schedule;
 
-/** Paterson-Stockmeyer: p = q g + r with g = x^(2^j) or T_(2^j), again and again (Paterson,
- *  Stockmeyer 1973; in Chebyshev's basis Han, Ki 2020). Parts below a baby size are plain sums
- *  of small powers, the leading ones split further so that no level is lost (Bossuat et al. 2021,
- *  alg. 5). The baby size is the one with the fewest products.
+static inline bool hel_term_is_product(const hel_schedule *s, const hel_poly_term *t)
+{
+	return t->value && s->step[t->value - 1].product;
+}
+
+/** Paterson-Stockmeyer: p = sum of q_j g_j + r with g_j = x^(2^j) or T_(2^j), and each q_j in the
+ *  same way (Paterson, Stockmeyer 1973; in Chebyshev's basis Han, Ki 2020). All of one sum are
+ *  added before the key switch, so that only leading quotients have no level to spare: parts below
+ *  a baby size are plain sums of small powers, those split further (Bossuat et al. 2021, alg. 5).
+ *  Everything is as late as it can be, where ciphertexts are short. The baby size is the one with
+ *  the fewest key switches.
  *  @retval HEL_EINVAL the degree is not 1 to 511, or a coefficient is not finite. */
 HEL_CHECKED hel_status hel_schedule_new(hel_schedule **out, const hel_polynomial *p);
 void hel_schedule_free(hel_schedule *s);
 
 /** out = p(x), slot by slot. Level: level(x) - hel_polynomial_levels. Scale: that level's, exactly.
- *  Cost: about 2 sqrt(degree) + log2(degree) products. out may be x.
+ *  Cost: about sqrt(2 degree) key switches. out may be x.
  *  @retval HEL_ELEVEL too few levels. @retval HEL_EKEY no relinearisation key. */
 HEL_CHECKED hel_status hel_polynomial_apply(const hel_eval *ev, hel_ct *out, const hel_ct *x,
 					    const hel_polynomial *p);

@@ -320,7 +320,7 @@ static hel_status twice_squared(const hel_eval *ev, hel_ct *out, const hel_ct *a
 	hel_ct *minus = NULL;
 	TRY(hel_ct_take(&minus, ev));
 	TRY(hel_eval_weighted_sum(ev, minus, a->level, NULL, 0, -one));
-	TRY(hel_eval_mul_add_rescale(ev, out, a, a, 2, minus));
+	TRY(hel_eval_mul_add_rescale(ev, out, &(hel_product_term){a, a, 2}, 1, minus));
 done:
 	hel_ct_free(minus);
 	return st;

@@ -136,11 +136,13 @@ done:
 	return st;
 }
 
-/* (d0, d1, d2) = (a0 b0, a0 b1 + a1 b0, a1 b1), limb by limb. */
+/* (d0, d1, d2) = the sum of (a0 b0, a0 b1 + a1 b0, a1 b1), limb by limb. */
 typedef struct tensor_job {
 	const hel_params *params;
-	const hel_ct *a, *b, *plus; /* plus: joins (d0, d1), may be NULL */
-	uint32_t *d[3];
+	const hel_product_term *product;
+	size_t count;
+	const hel_ct *plus;	  /* joins (d0, d1), may be NULL */
+	uint32_t *d[3], *more[3]; /* more: each product but the first */
 } tensor_job;
 
 static void tensor_limb(void *arg, size_t i)
@@ -148,10 +150,16 @@ static void tensor_limb(void *arg, size_t i)
 	const tensor_job *j = arg;
 	const hel_ring *ring = &j->params->ring;
 	const size_t at = i * ring->n;
-	const uint32_t *const a[2] = {j->a->part[0] + at, j->a->part[1] + at};
-	const uint32_t *const b[2] = {j->b->part[0] + at, j->b->part[1] + at};
 	uint32_t *const d[3] = {j->d[0] + at, j->d[1] + at, j->d[2] + at};
-	ring->k->tensor(d, a, b, ring->at[i]);
+	for (size_t k = 0; k < j->count; k++) {
+		const hel_product_term *t = &j->product[k];
+		const uint32_t *const a[2] = {t->a->part[0] + at, t->a->part[1] + at};
+		const uint32_t *const b[2] = {t->b->part[0] + at, t->b->part[1] + at};
+		uint32_t *const more[3] = {j->more[0] + at, j->more[1] + at, j->more[2] + at};
+		ring->k->tensor(k ? more : d, a, b, ring->at[i]);
+		for (size_t part = 0; k && part < 3; part++)
+			ring->k->add(d[part], d[part], more[part], ring->at + i, 1);
+	}
 	for (size_t half = 0; j->plus && half < 2; half++)
 		ring->k->add(d[half], d[half], j->plus->part[half] + at, ring->at + i, 1);
 }
@@ -177,34 +185,54 @@ static void finish_product(const hel_eval *ev, hel_ct *out, const uint32_t *cons
 	out->scale = rescale ? rescaled(p, scale, level) : scale;
 }
 
-static hel_status multiply(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b,
-			   const hel_ct *plus, bool rescale)
+static hel_status can_multiply_all(const hel_eval *ev, const hel_ct *out, const hel_product_term *t,
+				   size_t count, const hel_ct *plus)
+{
+	hel_status st = HEL_OK;
+	for (size_t k = 0; k < count; k++) {
+		TRY(same_place(ev, out, t[k].a, t[k].b));
+		TRY(same_place(ev, out, t->a, t[k].a));
+		TRY(can_multiply(ev, t[k].a));
+		TRY(can_multiply(ev, t[k].b));
+	}
+	if (plus) {
+		TRY(same_place(ev, out, t->a, plus));
+		TRY(same_scale(t->a->scale * t->b->scale, plus->scale));
+	}
+done:
+	return st;
+}
+
+/* Factors count as 1. */
+static hel_status multiply(const hel_eval *ev, hel_ct *out, const hel_product_term *product,
+			   size_t count, const hel_ct *plus, bool rescale)
 {
 	hel_status st = HEL_OK;
 	const hel_params *p = ev->params;
 	uint32_t *scratch = NULL;
-	TRY(same_place(ev, out, a, b));
-	TRY(can_multiply(ev, a));
-	TRY(can_multiply(ev, b));
-	if (plus) {
-		TRY(same_place(ev, out, a, plus));
-		TRY(same_scale(a->scale * b->scale, plus->scale));
-	}
-	const size_t limbs = p->limbs[a->level], words = limbs * p->ring.n;
-	const hel_switch_key *key = hel_keys_find(ev->keys, HEL_RELINEARISE, a->level);
+	TRY(can_multiply_all(ev, out, product, count, plus));
+	const unsigned level = product->a->level;
+	const double scale = product->a->scale * product->b->scale;
+	const size_t limbs = p->limbs[level], words = limbs * p->ring.n;
+	const size_t tensors = count > 1 ? 6 : 3;
+	const hel_switch_key *key = hel_keys_find(ev->keys, HEL_RELINEARISE, level);
 	if (!key) {
 		st = HEL_EKEY;
 		goto done;
 	}
-	TRY_ALLOC(scratch,
-		  hel_scratch_take(ev->scratch, 4 * (3 * words + hel_extended_words(p, limbs) +
-						     hel_ks_scratch_words(ev, limbs))));
-	tensor_job t = {p, a, b, plus, {scratch, scratch + words, scratch + 2 * words}};
-	uint32_t *acc = scratch + 3 * words, *work = acc + hel_extended_words(p, limbs);
+	TRY_ALLOC(scratch, hel_scratch_take(ev->scratch,
+					    4 * (tensors * words + hel_extended_words(p, limbs) +
+						 hel_ks_scratch_words(ev, limbs))));
+	uint32_t *acc = scratch + tensors * words, *work = acc + hel_extended_words(p, limbs);
+	tensor_job t = {.params = p, .product = product, .count = count, .plus = plus};
+	for (size_t i = 0; i < 3; i++) {
+		t.d[i] = scratch + i * words;
+		t.more[i] = t.d[i] + (tensors - 3) * words;
+	}
 	hel_pool_for(ev->pool, limbs, tensor_limb, &t);
 	hel_ks_apply(ev, acc, NULL, t.d[2], &key, 1, HEL_KS_SUM, limbs, work);
-	finish_product(ev, out, (const uint32_t *const[2]){t.d[0], t.d[1]}, acc, a->level,
-		       a->scale * b->scale, rescale, work);
+	finish_product(ev, out, (const uint32_t *const[2]){t.d[0], t.d[1]}, acc, level, scale,
+		       rescale, work);
 done:
 	hel_scratch_give(ev->scratch, scratch);
 	return st;
@@ -212,29 +240,42 @@ done:
 
 hel_status hel_eval_mul(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b)
 {
-	return multiply(ev, out, a, b, NULL, false);
+	return multiply(ev, out, &(hel_product_term){a, b, 1}, 1, NULL, false);
 }
 
 hel_status hel_eval_mul_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a, const hel_ct *b)
 {
-	return multiply(ev, out, a, b, NULL, true);
+	return multiply(ev, out, &(hel_product_term){a, b, 1}, 1, NULL, true);
 }
 
-hel_status hel_eval_mul_add_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a,
-				    const hel_ct *b, double factor, const hel_ct *plus)
+hel_status hel_eval_mul_add_rescale(const hel_eval *ev, hel_ct *out,
+				    const hel_product_term *product, size_t count,
+				    const hel_ct *plus)
 {
 	hel_status st = HEL_OK;
-	hel_ct *twice = NULL;
-	if (factor != 1 && factor != 2)
-		FAIL(HEL_EINVAL, "a product in a sum with factor %g, expected 1 or 2", factor);
-	if (factor == 2) {
-		TRY(hel_ct_take(&twice, ev));
-		TRY(hel_eval_add(ev, twice, a, a));
-		a = twice;
+	hel_product_term *term = NULL;
+	hel_ct **twice = NULL;
+	if (!count)
+		FAIL(HEL_EINVAL, "a sum of products without a product");
+	TRY_ALLOC(term, hel_alloc(count, sizeof *term));
+	TRY_ALLOC(twice, hel_alloc(count, sizeof *twice));
+	for (size_t k = 0; k < count; k++) {
+		term[k] = product[k];
+		if (term[k].factor != 1 && term[k].factor != 2)
+			FAIL(HEL_EINVAL, "a product in a sum with factor %g, expected 1 or 2",
+			     term[k].factor);
+		if (term[k].factor == 1)
+			continue;
+		TRY(hel_ct_take(&twice[k], ev));
+		TRY(hel_eval_add(ev, twice[k], term[k].a, term[k].a));
+		term[k].a = twice[k];
 	}
-	TRY(multiply(ev, out, a, b, plus, true));
+	TRY(multiply(ev, out, term, count, plus, true));
 done:
-	hel_ct_free(twice);
+	for (size_t k = 0; twice && k < count; k++)
+		hel_ct_free(twice[k]);
+	hel_free(twice);
+	hel_free(term);
 	return st;
 }
 

@@ -8,11 +8,18 @@
 HEL_CHECKED hel_status hel_eval_galois_sum(const hel_eval *ev, hel_ct *out, const hel_ct *a,
 					   const uint32_t *galois, size_t count, bool rescale);
 
-/** hel_eval_mul_rescale() of factor a b + plus, which stands at a's level and at a product's scale:
- *  still one division and one rounding, (21).
- *  @retval HEL_EINVAL factor is not 1 or 2. */
-HEL_CHECKED hel_status hel_eval_mul_add_rescale(const hel_eval *ev, hel_ct *out, const hel_ct *a,
-						const hel_ct *b, double factor, const hel_ct *plus);
+/** One of several products of a sum; factor is 1 or 2. */
+typedef struct hel_product_term {
+	const hel_ct *a, *b;
+	double factor;
+} hel_product_term;
+
+/** hel_eval_mul_rescale() of the sum of factor a b, one or more, and plus, which stands at their
+ *  level and at a product's scale: still one key switch, one division and one rounding, (21).
+ *  @retval HEL_EINVAL a factor is not 1 or 2. */
+HEL_CHECKED hel_status hel_eval_mul_add_rescale(const hel_eval *ev, hel_ct *out,
+						const hel_product_term *product, size_t count,
+						const hel_ct *plus);
 
 /** A ciphertext in the evaluator's scratch, contents undefined, for results of operations; must be
  *  freed before the evaluator. */

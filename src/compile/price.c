@@ -288,16 +288,14 @@ hel_status hel_price_polynomials(double *seconds, const pricing *p)
 			const hel_poly_step *step = &schedule->step[k];
 			if (step->product)
 				continue;
-			bool product = false;
-			for (size_t t = 0; t < step->terms; t++) {
-				const int from = step->term[t].value;
-				product |= from && schedule->step[from - 1].product;
-			}
+			size_t products = 0;
+			for (size_t t = 0; t < step->terms; t++)
+				products += hel_term_is_product(schedule, &step->term[t]);
 			hel_cost cost =
 			    hel_cost_weighted_sum(spec, p->params->limbs[at], (double)step->terms);
 			hel_cost_add(&cost,
-				     product ? hel_cost_multiply_rescaled(spec, at, true)
-					     : hel_cost_rescale(spec, at),
+				     products ? hel_cost_products_rescaled(spec, at, products)
+					      : hel_cost_rescale(spec, at),
 				     1);
 			*seconds += hel_cost_seconds(&p->machine, cost);
 		}

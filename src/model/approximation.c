@@ -10,8 +10,9 @@
 #define POINTS 1024 /* of a fit */
 #define FLOOR 0.01  /* weight of a place nothing was seen at, against the most frequent one */
 #define WIDE_FLOOR 0.001
-#define WIDE_POINTS 16 /* for each degree */
-#define MOST_ODD 15    /* degrees, of a line's sine */
+#define WIDE_POINTS 16	  /* for each degree */
+#define MOST_ODD 15	  /* degrees, of a line's sine */
+#define LEAST_ODD 0x1p-20 /* of the range: smaller terms of a line are not worth a product each */
 
 /* --- what reaches each activation ------------------------------------------------ */
 
@@ -159,7 +160,8 @@ hel_status hel_approximation_fit_wide(hel_approximation *out, hel_activation act
 		     degree, HEL_MAX_FITTED);
 	if (!(range > 0 && range < 1e6))
 		FAIL(HEL_ERANGE, "an activation sees values up to %g: nothing to fit", range);
-	const unsigned most_odd = is_odd_part_a_line(act, range) ? MOST_ODD : degree;
+	const bool line = is_odd_part_a_line(act, range);
+	const unsigned most_odd = line ? MOST_ODD : degree;
 	for (unsigned i = 0; i <= degree; i++)
 		if (i % 2 == 0 || i <= most_odd)
 			index[n++] = i;
@@ -186,7 +188,8 @@ hel_status hel_approximation_fit_wide(hel_approximation *out, hel_activation act
 	if (!solve(c, a, b, n))
 		FAIL(HEL_ERANGE, "no polynomial of degree %u fits the activation", degree);
 	for (unsigned i = 0; i < n; i++)
-		out->c[index[i]] = c[i];
+		if (!line || index[i] % 2 == 0 || fabs(c[i]) >= LEAST_ODD * range)
+			out->c[index[i]] = c[i];
 done:
 	hel_free(a);
 	hel_free(b);

@@ -15,7 +15,8 @@ HEL_CHECKED hel_status hel_approximation_fit(hel_approximation *out, hel_activat
 					     unsigned degree, hel_approximation_kind kind,
 					     double range, const void *seen);
 /** The same for a degree up to HEL_MAX_FITTED, and a turn (hel_approximation). Terms of odd
- *  degree beyond 15 are left out where the activation's odd part is a line, as relu's is. What is
+ *  degree beyond 15, or below 2^-20 of the range, are left out where the activation's odd part is a
+ *  line, as relu's is. What is
  *  rare counts little, but more than nothing: a thousandth of what is frequent. For relu, in the
  *  mean square: off by 2^-10.6, 2^-12, 2^-13.4 of the range for degrees 62, 126, 254. */
 HEL_CHECKED hel_status hel_approximation_fit_wide(hel_approximation *out, hel_activation act,

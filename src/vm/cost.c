@@ -175,6 +175,14 @@ hel_cost hel_cost_multiply_rescaled(const hel_params_spec *p, unsigned level, bo
 	return c;
 }
 
+hel_cost hel_cost_products_rescaled(const hel_params_spec *p, unsigned level, size_t count)
+{
+	hel_cost c = hel_cost_multiply_rescaled(p, level, true);
+	/* four products and three sums a word */
+	c.products += 7 * exp2(p->log_n) * (double)hel_cost_limbs(p, level) * (double)(count - 1);
+	return c;
+}
+
 hel_cost hel_cost_weighted_sum(const hel_params_spec *p, size_t limbs, double terms)
 {
 	const double words = exp2(p->log_n) * (double)limbs;

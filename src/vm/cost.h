@@ -71,6 +71,8 @@ hel_cost hel_cost_tensor(const hel_params_spec *p, size_t limbs);
  */
 hel_cost hel_cost_multiply(const hel_params_spec *p, unsigned level);
 hel_cost hel_cost_multiply_rescaled(const hel_params_spec *p, unsigned level, bool plus);
+/** A sum of products, one or more, and of something else, under one key switch. */
+hel_cost hel_cost_products_rescaled(const hel_params_spec *p, unsigned level, size_t count);
 hel_cost hel_cost_weighted_sum(const hel_params_spec *p, size_t limbs, double terms);
 hel_cost hel_cost_add_plain(const hel_params_spec *p, size_t limbs);
 /** A ciphertext of the client's, read; and as a value of the run. */

@@ -49,7 +49,7 @@ hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p, const hel_param
 		const size_t limbs = params->limbs[level[i]], words = limbs * params->ring.n;
 		const size_t digits = hel_params_digits_at(params, limbs);
 		const size_t work = (2 * limbs + (digits + 2) * (threads + 1) + 8) * params->ring.n;
-		scratch += 2 * (6 * words + hel_extended_words(params, limbs) + work);
+		scratch += 2 * (9 * words + hel_extended_words(params, limbs) + work);
 	}
 	/* inputs are held twice: as they came and as values */
 	const size_t cts = values + rotated + p->manifest->inputs + 2;
@@ -168,37 +168,41 @@ static hel_status run_product(hel_machine *m, const hel_op *op, void **out)
 									     b);
 }
 
-/* The product that a sum makes, with what it is added to: both divided at once. */
-static hel_status make_product(hel_machine *m, hel_ct *out, const hel_op *sum, uint32_t term,
-			       const hel_ct *plus)
+/* What a product that a sum makes is of. */
+static hel_product_term product_term(hel_machine *m, const hel_op *sum, uint32_t term)
 {
 	const hel_op *op = &self(m)->l->p->op[sum->term[term].value];
-	const hel_ct *a = m->value[hel_op_operand(op, 0)],
-		     *b = m->value[hel_op_operand(op, hel_op_operands(op) - 1)];
-	return hel_eval_mul_add_rescale(self(m)->ev, out, a, b, sum->factor[term], plus);
+	return (hel_product_term){m->value[hel_op_operand(op, 0)],
+				  m->value[hel_op_operand(op, hel_op_operands(op) - 1)],
+				  sum->factor[term]};
 }
 
 static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
+	const hel_eval *ev = self(m)->ev;
+	const bool makes = fusion_of(m, op) == HEL_MAKES;
 	hel_sum_term *terms = NULL;
+	hel_product_term *products = NULL;
 	hel_ct *plus = NULL;
-	uint32_t count = 0, made = op->terms;
+	size_t count = 0, made = 0;
 	TRY(new_ct(m, out));
 	TRY_ALLOC(terms, hel_alloc(op->terms, sizeof *terms));
-	if (fusion_of(m, op) == HEL_MAKES) {
-		made = hel_vm_made_term(self(m)->l->fusion, op);
-		TRY(hel_ct_take(&plus, self(m)->ev));
-	}
+	TRY_ALLOC(products, hel_alloc(op->terms, sizeof *products));
 	for (uint32_t k = 0; k < op->terms; k++)
-		if (k != made)
+		if (makes && hel_vm_is_made(self(m)->l->fusion, op, k))
+			products[made++] = product_term(m, op, k);
+		else
 			terms[count++] = (hel_sum_term){m->value[op->term[k].value], op->factor[k]};
-	TRY(hel_eval_weighted_sum(self(m)->ev, plus ? plus : *out, op->index, terms, count,
+	if (makes)
+		TRY(hel_ct_take(&plus, ev));
+	TRY(hel_eval_weighted_sum(ev, makes ? plus : *out, op->index, terms, count,
 				  op->factor[op->terms]));
-	if (plus)
-		TRY(make_product(m, *out, op, made, plus));
+	if (makes)
+		TRY(hel_eval_mul_add_rescale(ev, *out, products, made, plus));
 done:
 	hel_ct_free(plus);
+	hel_free(products);
 	hel_free(terms);
 	return st;
 }

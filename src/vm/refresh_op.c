@@ -163,17 +163,16 @@ static hel_status add_polynomial(hel_cost *c, const hel_refresher *r, unsigned l
 		double terms = (double)step->terms;
 		if (step->product)
 			continue;
-		bool product = false;
+		size_t products = 0;
 		for (size_t k = 0; k < step->terms; k++) {
-			const hel_poly_term *t = &step->term[k];
-			if (!t->value || !s->step[t->value - 1].product)
+			if (!hel_term_is_product(s, &step->term[k]))
 				continue;
-			product = true;
-			terms += t->factor == 2 ? 0 : -1;
+			products++;
+			terms += step->term[k].factor == 2 ? 0 : -1;
 		}
 		hel_cost_add(c, hel_cost_weighted_sum(&p->spec, p->limbs[at], terms), 1);
-		if (product)
-			hel_cost_add(c, hel_cost_multiply_rescaled(&p->spec, at, true), 1);
+		if (products)
+			hel_cost_add(c, hel_cost_products_rescaled(&p->spec, at, products), 1);
 		else
 			hel_cost_add(c, hel_cost_rescale(&p->spec, at), 1);
 	}

@@ -302,9 +302,9 @@ done:
 static hel_status charge_product(shape_machine *s, const hel_op *op, unsigned level)
 {
 	const hel_fusion fusion = fusion_of(s, op);
-	if (fusion == HEL_DEFERRED)
-		charge(s, op, hel_cost_multiply_rescaled(&s->params->spec, level, true), 1);
-	else if (fusion == HEL_DIVIDES)
+	if (fusion == HEL_DEFERRED) /* by the sum that makes it */
+		return require(s, HEL_RELINEARISE, level);
+	if (fusion == HEL_DIVIDES)
 		charge(s, op, hel_cost_multiply_rescaled(&s->params->spec, level, false), 1);
 	else
 		charge(s, op, hel_cost_multiply(&s->params->spec, level), 1);
@@ -422,6 +422,25 @@ done:
 	return st;
 }
 
+/* Its products are no terms, or are doubled before. */
+static void charge_weighted_sum(shape_machine *s, const hel_op *op)
+{
+	const hel_params_spec *spec = &s->params->spec;
+	const unsigned level = op->index;
+	size_t made = 0;
+	double terms = op->terms;
+	for (uint32_t k = 0; fusion_of(s, op) == HEL_MAKES && k < op->terms; k++)
+		if (hel_vm_is_made(s->fusion, op, k)) {
+			terms -= op->factor[k] == 2 ? 0 : 1;
+			made++;
+		}
+	charge(s, op, hel_cost_weighted_sum(spec, s->params->limbs[level], terms), 1);
+	if (made) {
+		charge(s, op, hel_cost_products_rescaled(spec, level, made), 1);
+		s->out->layer[op->layer].key_switches++;
+	}
+}
+
 static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
 {
 	hel_status st = HEL_OK;
@@ -452,11 +471,7 @@ static hel_status run_weighted_sum(hel_machine *m, const hel_op *op, void **out)
 		for (uint32_t k = 0; k < op->terms; k++)
 			v->bound[p] += fabs(op->factor[k]) * x[k]->bound[p];
 	}
-	double terms = op->terms;
-	if (fusion_of(s, op) == HEL_MAKES) /* the product is no term, or is doubled before */
-		terms -= op->factor[hel_vm_made_term(s->fusion, op)] == 2 ? 0 : 1;
-	charge(s, op, hel_cost_weighted_sum(&s->params->spec, s->params->limbs[v->level], terms),
-	       1);
+	charge_weighted_sum(s, op);
 	TRY(check_value(s, op, v));
 done:
 	hel_free(x);

@@ -26,24 +26,24 @@ static bool is_product(const hel_op *op)
 	return op->kind == HEL_OP_SQUARE || op->kind == HEL_OP_MUL;
 }
 
-/* A term that is a product for this sum alone, as often as it can be had without a product by a
- * number; all of them where there is none. */
-static uint32_t product_of(const hel_program *p, const readers *r, const hel_op *sum)
+/* Terms that are products for this sum alone, as often as they can be had without a product by a
+ * number. */
+static bool defer_products(hel_fusion *fusion, const hel_program *p, const readers *r,
+			   const hel_op *sum)
 {
-	uint32_t k = 0;
-	while (k < sum->terms &&
-	       !(is_product(&p->op[sum->term[k].value]) && r[sum->term[k].value].count == 1 &&
-		 (sum->factor[k] == 1 || sum->factor[k] == 2)))
-		k++;
-	return k;
+	bool any = false;
+	for (uint32_t k = 0; k < sum->terms; k++)
+		if (is_product(&p->op[sum->term[k].value]) && r[sum->term[k].value].count == 1 &&
+		    (sum->factor[k] == 1 || sum->factor[k] == 2)) {
+			fusion[sum->term[k].value] = HEL_DEFERRED;
+			any = true;
+		}
+	return any;
 }
 
-uint32_t hel_vm_made_term(const hel_fusion *fusion, const hel_op *sum)
+bool hel_vm_is_made(const hel_fusion *fusion, const hel_op *sum, uint32_t term)
 {
-	uint32_t k = 0;
-	while (fusion[sum->term[k].value] != HEL_DEFERRED)
-		k++;
-	return k;
+	return fusion[sum->term[term].value] == HEL_DEFERRED;
 }
 
 hel_status hel_vm_find_fused(hel_fusion *fusion, const hel_program *p)
@@ -66,10 +66,8 @@ hel_status hel_vm_find_fused(hel_fusion *fusion, const hel_program *p)
 		if (is_product(op) || op->kind == HEL_OP_ROTATE_SUM) {
 			fusion[i] = HEL_DIVIDES;
 		} else if (op->kind == HEL_OP_WEIGHTED_SUM) {
-			const uint32_t k = product_of(p, r, op);
-			if (k == op->terms)
+			if (!defer_products(fusion, p, r, op))
 				continue;
-			fusion[op->term[k].value] = HEL_DEFERRED;
 			fusion[i] = HEL_MAKES;
 		} else
 			continue;
@@ -83,10 +81,14 @@ done:
 static void keep_factors(schedule *s, const hel_program *p, size_t sum)
 {
 	const hel_op *op = &p->op[sum];
-	const hel_op *product = &p->op[op->term[hel_vm_made_term(s->fusion, op)].value];
-	for (uint32_t k = 0; k < hel_op_operands(product); k++) {
-		size_t *last = &s->last[hel_op_operand(product, k)];
-		*last = HEL_MAX(*last, s->wave[sum]);
+	for (uint32_t i = 0; i < op->terms; i++) {
+		const hel_op *product = &p->op[op->term[i].value];
+		if (!hel_vm_is_made(s->fusion, op, i))
+			continue;
+		for (uint32_t k = 0; k < hel_op_operands(product); k++) {
+			size_t *last = &s->last[hel_op_operand(product, k)];
+			*last = HEL_MAX(*last, s->wave[sum]);
+		}
 	}
 }
 
@@ -121,7 +123,7 @@ static hel_status schedule_new(schedule *s, const hel_program *p, const uint32_t
 		}
 	}
 	for (size_t i = 0; i < p->ops; i++)
-		if (s->fusion[i] == HEL_MAKES) /* the product's operands wait for the sum */
+		if (s->fusion[i] == HEL_MAKES) /* its products' operands wait for it */
 			keep_factors(s, p, i);
 	for (size_t i = 0; i < results; i++)
 		s->last[result[i]] = s->waves; /* results stay */

@@ -41,15 +41,15 @@ typedef enum hel_fusion {
 	HEL_DIVIDES,  /* a product of ciphertexts or a sum of rotations whose only reader is a
 			 rescale: divides for it */
 	HEL_DEFERRED, /* a product whose only reader is a sum that divides: the sum makes it */
-	HEL_MAKES,    /* that sum, whose only reader is a rescale; it is also made of the product's
-			 operands */
+	HEL_MAKES,    /* that sum, whose only reader is a rescale; it is also made of the operands
+			 of its products, all of them under one key switch */
 	HEL_DIVIDED,  /* a rescale that has nothing left to do */
 } hel_fusion;
 
 /** Fusion of all ops. Cost: linear. */
 HEL_CHECKED hel_status hel_vm_find_fused(hel_fusion *fusion, const hel_program *p);
-/** The term of a sum that is the product it makes. */
-uint32_t hel_vm_made_term(const hel_fusion *fusion, const hel_op *sum);
+/** Whether a term of a sum that makes products is one of them. */
+bool hel_vm_is_made(const hel_fusion *fusion, const hel_op *sum, uint32_t term);
 /** The largest number of values alive at once. */
 HEL_CHECKED hel_status hel_vm_peak_values(size_t *out, const hel_program *p);
 

@@ -71,6 +71,25 @@ static void check_schedule(const hel_polynomial *p)
 	hel_schedule_free(s);
 }
 
+/* Key switches: sums of products, however many. */
+static size_t switches_of(const hel_polynomial *p)
+{
+	hel_schedule *s;
+	size_t count = 0, terms = 0;
+	assert_ok(hel_schedule_new(&s, p));
+	for (size_t i = 0; i < s->count; i++) {
+		size_t products = 0;
+		for (size_t k = 0; k < s->step[i].terms; k++)
+			products += hel_term_is_product(s, &s->step[i].term[k]);
+		count += products > 0;
+		terms += products;
+	}
+	assert_int_equal(s->products, terms); /* each in one sum */
+	assert_int_equal(s->switches, count);
+	hel_schedule_free(s);
+	return count;
+}
+
 static void test_schedules(void **state)
 {
 	(void)state;
@@ -90,6 +109,10 @@ static void test_schedules(void **state)
 					c[0] = 0, c[1] = 1;
 				check_schedule(&(hel_polynomial){(hel_basis)basis, degree, c});
 			}
+	random_coefficients(c, 254, &g);
+	for (unsigned i = 1; i < 254; i += 2)
+		c[i] = 0;
+	assert_at_most(switches_of(&(hel_polynomial){HEL_BASIS_CHEBYSHEV, 254, c}), 24);
 	assert_int_equal(2, hel_polynomial_levels(2));
 	assert_int_equal(2, hel_polynomial_levels(3));
 	assert_int_equal(3, hel_polynomial_levels(4));

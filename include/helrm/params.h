@@ -44,7 +44,7 @@ typedef struct hel_params_spec {
 	uint8_t scale_bits; /**< wanted log2 of the scale: 25..30, or 50..60 with two primes */
 	uint8_t alpha;	    /**< primes in one key-switching digit */
 	uint8_t special;    /**< special primes; alpha of them or more; of 30 bits, or as many as N
-			       leaves room for, 25 at least */
+			       leaves room for, 23 at least */
 	uint8_t base; /**< primes of level 0; 0: one more than a level, for 2^28 of head room at 30
 			 bits; 1, with one-prime levels of at most 28 bits: 2^(29 - scale_bits) */
 	uint8_t trim; /**< with runs: all primes lie near 2^(scale_bits - trim / 16); else 0 */

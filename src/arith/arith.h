@@ -11,7 +11,8 @@
 #include "base/base.h"
 
 #define HEL_PRIME_BITS 30	 /* every prime is below 2^30 ... */
-#define HEL_PRIME_MIN (1u << 24) /* ... and above this, so that 2^56/q fits 32 bits */
+#define HEL_QUOTIENT_BITS 23	 /* of a quotient's fraction ... */
+#define HEL_PRIME_MIN (1u << 23) /* ... every prime is above this: 2^55/q fits 32 bits */
 #define HEL_LOG_N_MIN 4
 #define HEL_LOG_N_MAX 17
 /* Products of two 30-bit numbers that fit into a 64-bit accumulator:
@@ -153,7 +154,7 @@ typedef struct hel_kernels {
 	void (*raise)(uint32_t *r, const hel_conversion *x, const hel_prime *prime);
 	/* One limb: r = the division, NTT; r may be in or add. work: one vector. */
 	void (*lower)(uint32_t *r, const hel_division *d, uint32_t *work, const hel_prime *prime);
-	/* u = round(sum_i y_i / q_i) with inv[i] = floor(2^56 / q_i) < 2^32, q_i > 2^24. */
+	/* u = round(sum_i y_i / q_i) with inv[i] = floor(2^55 / q_i) < 2^32, q_i > 2^23. */
 	void (*quotient)(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t count,
 			 uint32_t n);
 	/* One limb: r = (2^32 high + low - 2^62) times what f stands for. high < 2^31. */

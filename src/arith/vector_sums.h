@@ -161,10 +161,10 @@ static void lower(uint32_t *r, const hel_division *d, uint32_t *work, const hel_
 static void quotient(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t count, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i += LANES) {
-		vec v = all(1u << 23);
+		vec v = all(1u << (HEL_QUOTIENT_BITS - 1));
 		for (size_t j = 0; j < count; j++)
 			v = plus(v, high_words(product_all(load(y + j * n + i), all(inv[j]))));
-		store(u + i, shift_right(v, 24));
+		store(u + i, shift_right(v, HEL_QUOTIENT_BITS));
 	}
 }
 

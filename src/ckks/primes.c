@@ -183,7 +183,7 @@ static hel_status choose_uniform(hel_params *p, uint32_t *primes, size_t chain)
 	return HEL_OK;
 }
 
-#define SPECIAL_BITS_LEAST 25 /* check: primes are above HEL_PRIME_MIN */
+#define SPECIAL_BITS_LEAST 23.25 /* primes are above 2^23, and some are wanted */
 
 static double log_product(const uint32_t *primes, size_t count)
 {

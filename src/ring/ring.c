@@ -99,7 +99,7 @@ hel_status hel_bconv_init(hel_bconv *bc, const hel_ring *ring, size_t first, siz
 		const hel_prime *p = bc->from[i];
 		uint32_t inv = hel_mod_inv(run_product(bc, i, p->q), p->q);
 		bc->hat_inv[i] = hel_factor_of(hel_mod_mul(inv, p->n_inv.w, p->q), p->q);
-		bc->fixed[i] = (uint32_t)(((uint64_t)1 << 56) / p->q);
+		bc->fixed[i] = (uint32_t)(((uint64_t)1 << (32 + HEL_QUOTIENT_BITS)) / p->q);
 	}
 	for (size_t t = 0; t < primes; t++) {
 		uint32_t q = ring->prime[t].q, *to = bc->to + t * count, middle = 0;

@@ -23,7 +23,7 @@ typedef struct hel_bconv {
 	bool exact;		/* and more than one prime */
 	const hel_prime **from; /* the run's primes */
 	hel_factor *hat_inv;	/* (Q/q_i)^-1 N^-1 mod q_i */
-	uint32_t *fixed;	/* floor(2^56 / q_i) */
+	uint32_t *fixed;	/* floor(2^55 / q_i) */
 	uint32_t *to;		/* [prime][count]: Q/q_i, in Montgomery form */
 	uint32_t *last; /* [prime]: exact: -Q, in Montgomery form; else -sum (q_i-1)/2 Q/q_i */
 	hel_factor *product, *product_inv; /* [prime]: Q and Q^-1 */

@@ -62,9 +62,12 @@ void hel_sample_gauss(int8_t *out, size_t n, hel_prng *g)
 	}
 }
 
+#define SHORT_PRIME (1u << 25)
+
 void hel_sample_uniform(uint32_t *out, size_t n, uint32_t q, hel_prng *g)
 {
-	const uint32_t mask = (1u << HEL_PRIME_BITS) - 1;
+	/* few would be below a prime that is far shorter than 30 bits */
+	const uint32_t mask = q < SHORT_PRIME ? SHORT_PRIME - 1 : (1u << HEL_PRIME_BITS) - 1;
 	uint32_t words[256];
 	for (size_t i = 0; i < n;) {
 		hel_prng_bytes(g, words, sizeof words);

@@ -167,7 +167,7 @@ static void check_backend(const hel_kernels *k, fixture *f, pattern kind, hel_pr
 		assert_non_null(big);
 		for (size_t j = 0; j < count; j++) {
 			constant[j] = kind == RANDOM ? f->a[j % f->n] : q - 1;
-			inv[j] = (uint32_t)((1ull << 56) / q);
+			inv[j] = (uint32_t)((1ull << (32 + HEL_QUOTIENT_BITS)) / q);
 			memcpy(big + j * f->n, f->a, f->n * 4);
 		}
 		for (int exact = 0; exact < 2; exact++) {

@@ -273,6 +273,12 @@ static void test_short_special(void **state)
 				  .scale_bits = 26,
 				  .alpha = 2,
 				  .special = 2});
+	run_all((hel_params_spec){.log_n = 13,
+				  .levels = 3,
+				  .primes_per_level = 1,
+				  .scale_bits = 28,
+				  .alpha = 2,
+				  .special = 3});
 }
 
 /* Threads change nothing: the same ciphertext, bit for bit. */

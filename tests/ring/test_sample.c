@@ -84,17 +84,21 @@ static void test_uniform(void **state)
 	(void)state;
 	hel_prng g;
 	test_prng(&g, 3);
-	const uint32_t q = 805306457; /* far below 2^30, so that rejection happens */
+	/* far below 2^30, so that rejection happens; and as short as primes may be */
+	static const uint32_t primes[] = {805306457, 8519681};
 	uint32_t *x = hel_alloc(COUNT, sizeof *x);
 	assert_non_null(x);
-	hel_sample_uniform(x, COUNT, q, &g);
-	double bucket[16] = {0};
-	for (int i = 0; i < COUNT; i++) {
-		assert_less(x[i], q);
-		bucket[(uint64_t)x[i] * 16 / q]++;
+	for (size_t p = 0; p < HEL_ARRAY_LEN(primes); p++) {
+		const uint32_t q = primes[p];
+		hel_sample_uniform(x, COUNT, q, &g);
+		double bucket[16] = {0};
+		for (int i = 0; i < COUNT; i++) {
+			assert_less(x[i], q);
+			bucket[(uint64_t)x[i] * 16 / q]++;
+		}
+		for (int k = 0; k < 16; k++)
+			assert_within(bucket[k], COUNT / 16.0, 5 * sqrt(COUNT / 16.0));
 	}
-	for (int k = 0; k < 16; k++)
-		assert_within(bucket[k], COUNT / 16.0, 5 * sqrt(COUNT / 16.0));
 	hel_free(x);
 }
 

@@ -233,12 +233,12 @@ static void lower(uint32_t *r, const hel_division *d, uint32_t *work, const hel_
 
 static void quotient(uint32_t *u, const uint32_t *y, const uint32_t *inv, size_t count, uint32_t n)
 {
-	/* y/q in 24-bit fixed point; count terms below 1 each stay below 2^32 for count < 256 */
+	/* y/q in 23-bit fixed point; count terms below 1 each stay below 2^32 for count < 512 */
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t sum = 1u << 23;
+		uint32_t sum = 1u << (HEL_QUOTIENT_BITS - 1);
 		for (size_t j = 0; j < count; j++)
 			sum += (uint32_t)(((uint64_t)y[j * n + i] * inv[j]) >> 32);
-		u[i] = sum >> 24;
+		u[i] = sum >> HEL_QUOTIENT_BITS;
 	}
 }
 

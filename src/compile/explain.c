@@ -123,6 +123,8 @@ static json_t *stage_json(const hel_stages *s, size_t i, const hel_plan *plan)
 	    blocks, "ms", ms(n->value), "up_to_here_ms", ms(n->up_to_here));
 	if (k->blocks)
 		json_object_set_new(o, "lookup", codings_json(k->blocks));
+	if (k->scatter)
+		json_object_set_new(o, "rotations", json_integer((json_int_t)k->scatter->count));
 	if (n->has_runner_up)
 		json_object_set_new(
 		    o, "runner_up",
@@ -169,6 +171,30 @@ done:
 	free(text);
 	json_decref(stages);
 	json_decref(others);
+	json_decref(all);
+	return st;
+}
+
+hel_status hel_plan_explain_form(char **plan, const hel_graph *g, const hel_squares *squares)
+{
+	hel_status st = HEL_OK;
+	json_t *all = json_loads(*plan, 0, NULL), *nodes = json_array();
+	char *text = NULL, *copy = NULL;
+	for (size_t i = 0; i < g->nodes; i++)
+		if (g->node[i].kind != HEL_NODE_EMBED && g->node[i].kind != HEL_NODE_DENSE)
+			json_array_append_new(nodes, json_string(g->node[i].name));
+	json_object_set_new(all, "form",
+			    json_pack("{s:O, s:I, s:I}", "nodes", nodes, "rank",
+				      (json_int_t)squares->rank, "squares",
+				      (json_int_t)squares->kept));
+	text = all ? json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(7)) : NULL;
+	TRY_ALLOC(text, text);
+	TRY_ALLOC(copy, hel_strdup(text));
+	hel_free(*plan);
+	*plan = copy;
+done:
+	free(text);
+	json_decref(nodes);
 	json_decref(all);
 	return st;
 }

@@ -2,6 +2,7 @@
 #ifndef HEL_EXPLAIN_H
 #define HEL_EXPLAIN_H
 
+#include "one_squaring.h"
 #include "plan.h"
 
 /** One way and ring that was planned, and what it came to. */
@@ -18,5 +19,9 @@ typedef struct hel_alternative {
 HEL_CHECKED hel_status hel_plan_explain(char **out, const hel_stages *s, const hel_plan *plan,
 					const hel_params *params, const char *objective,
 					const hel_alternative *alternatives, size_t count);
+/** The plan says that its stages compute a graph's quadratic form: which nodes, how many squares.
+ */
+HEL_CHECKED hel_status hel_plan_explain_form(char **plan, const hel_graph *g,
+					     const hel_squares *squares);
 
 #endif

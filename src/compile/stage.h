@@ -12,7 +12,7 @@ enum { HEL_FROM_FEATURES = -1 };
 
 #define HEL_MAX_STAGES 128
 #define HEL_MAX_FACTORS 2
-#define HEL_MAX_PARENTS 6		      /* stages that one reads */
+#define HEL_MAX_PARENTS 12		      /* stages that one reads */
 #define HEL_MAX_SOURCES (HEL_MAX_PARENTS + 2) /* and features */
 
 /** Part of affine maps: a matrix times features [first, first + width), or times stage `stage`. */

@@ -219,6 +219,8 @@ static void test_architectures(void **state)
 	    "{\"architecture\": \"dcn\", \"cross_layers\": 2, \"top\": [1], \"embedding_dim\": 2}",
 	    "{\"architecture\": \"dcn\", \"cross_layers\": 3, \"top\": [5, 1], \"embedding_dim\": "
 	    "2}",
+	    "{\"architecture\": \"dcn\", \"cross_layers\": 2, \"top\": [1], \"embedding_dim\": 2, "
+	    "\"members\": 4}",
 	    "{\"architecture\": \"deepfm\", \"embedding_dim\": 3, \"top\": [70, 6, 1]}",
 	    "{\"architecture\": \"two-tower\", \"top\": [8, 4, 1], \"embedding_dim\": 3}",
 	    "{\"architecture\": \"wide-deep\", \"top\": [9, 5, 1], \"embedding_dim\": 2, "

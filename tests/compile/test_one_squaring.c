@@ -203,6 +203,8 @@ static void test_unbalanced(void **state)
 	print_message("compiled: %s\n", p->layer[0]);
 	assert_int_equal(report.squares.kept, 75);
 	assert_non_null(strstr(p->layer[0], "-> 64, two times"));
+	assert_non_null(strstr(p->plan, "\"rank\":91,\"squares\":75")); /* told by inspect plan */
+	assert_non_null(strstr(p->plan, "\"form\":{\"nodes\":["));
 	hel_compile_report_clear(&report);
 	hel_program_free(p);
 	hel_samples_clear(&s);

@@ -90,6 +90,9 @@ static void say_stage(const hel_args *args, const json_t *s)
 	hel_say(args, "%s: %.0f -> %.0f at level %.0f, %s\n", text_of(s, "name"),
 		number_of(s, "columns"), number_of(s, "rows"), number_of(s, "level"),
 		truth_of(s, "product") ? "one product" : "no product");
+	if (json_object_get(s, "rotations"))
+		hel_say(args, "    %.0f rotations to where they are wanted\n",
+			number_of(s, "rotations"));
 	if (json_is_object(client))
 		hel_say(args, "    from the client: %.0f ciphertext%s%s\n",
 			number_of(client, "ciphertexts"),
@@ -147,6 +150,19 @@ static void say_graph(const hel_args *args, const json_t *stages)
 	hel_say(args, "\n");
 }
 
+/* Where stages are not the graph's own: what of it they compute. */
+static void say_form(const hel_args *args, const json_t *form)
+{
+	char nodes[600];
+	if (!json_is_object(form))
+		return;
+	hel_say(args,
+		"what enters, squared and summed: the quadratic form of %s; %.0f of its %.0f "
+		"squares\n\n",
+		list(nodes, sizeof nodes, json_object_get(form, "nodes")),
+		number_of(form, "squares"), number_of(form, "rank"));
+}
+
 static void say_plan(const hel_args *args, const json_t *plan)
 {
 	const json_t *stages = json_object_get(plan, "stages");
@@ -155,6 +171,7 @@ static void say_plan(const hel_args *args, const json_t *plan)
 		"planned for %s; costs in ms on one thread, with what bytes of keys, queries and "
 		"weights are worth\n\n",
 		text_of(plan, "objective"));
+	say_form(args, json_object_get(plan, "form"));
 	say_graph(args, stages);
 	for (size_t i = 0; i < json_array_size(stages); i++)
 		say_stage(args, json_array_get(stages, i));

@@ -142,7 +142,7 @@ typedef struct tensor_job {
 	const hel_product_term *product;
 	size_t count;
 	const hel_ct *plus;	  /* joins (d0, d1), may be NULL */
-	uint32_t *d[3], *more[3]; /* more: each product but the first */
+	uint32_t *d[3], *more[3]; /* more: of each product but the first */
 } tensor_job;
 
 static void tensor_limb(void *arg, size_t i)
@@ -214,20 +214,20 @@ static hel_status multiply(const hel_eval *ev, hel_ct *out, const hel_product_te
 	const unsigned level = product->a->level;
 	const double scale = product->a->scale * product->b->scale;
 	const size_t limbs = p->limbs[level], words = limbs * p->ring.n;
-	const size_t tensors = count > 1 ? 6 : 3;
+	const size_t extended = hel_extended_words(p, limbs);
+	/* other products' tensors stand where the key switch works later */
+	const size_t rest = HEL_MAX(extended + hel_ks_scratch_words(ev, limbs), 3 * words);
 	const hel_switch_key *key = hel_keys_find(ev->keys, HEL_RELINEARISE, level);
 	if (!key) {
 		st = HEL_EKEY;
 		goto done;
 	}
-	TRY_ALLOC(scratch, hel_scratch_take(ev->scratch,
-					    4 * (tensors * words + hel_extended_words(p, limbs) +
-						 hel_ks_scratch_words(ev, limbs))));
-	uint32_t *acc = scratch + tensors * words, *work = acc + hel_extended_words(p, limbs);
+	TRY_ALLOC(scratch, hel_scratch_take(ev->scratch, 4 * (3 * words + rest)));
+	uint32_t *acc = scratch + 3 * words, *work = acc + extended;
 	tensor_job t = {.params = p, .product = product, .count = count, .plus = plus};
 	for (size_t i = 0; i < 3; i++) {
 		t.d[i] = scratch + i * words;
-		t.more[i] = t.d[i] + (tensors - 3) * words;
+		t.more[i] = acc + i * words;
 	}
 	hel_pool_for(ev->pool, limbs, tensor_limb, &t);
 	hel_ks_apply(ev, acc, NULL, t.d[2], &key, 1, HEL_KS_SUM, limbs, work);

@@ -49,7 +49,7 @@ hel_status hel_ckks_run_bytes(size_t *out, const hel_program *p, const hel_param
 		const size_t limbs = params->limbs[level[i]], words = limbs * params->ring.n;
 		const size_t digits = hel_params_digits_at(params, limbs);
 		const size_t work = (2 * limbs + (digits + 2) * (threads + 1) + 8) * params->ring.n;
-		scratch += 2 * (9 * words + hel_extended_words(params, limbs) + work);
+		scratch += 2 * (6 * words + hel_extended_words(params, limbs) + work);
 	}
 	/* inputs are held twice: as they came and as values */
 	const size_t cts = values + rotated + p->manifest->inputs + 2;

@@ -67,6 +67,19 @@ static void run_all(hel_params_spec spec)
 	assert_equal(hel_ct_scale(c), hel_params_scale(f.params, top - 1));
 	assert_predicted("mul_rescale", decrypted_error(&f, c, z),
 			 2 * square * fresh + switched_product + divided);
+	/* x y + 2 y^2 + x^2 under one key switch; by y + 2 x and x + 4 y */
+	hel_product_term terms[] = {{a, b, 1}, {b, b, 2}, {a, a, 1}};
+	assert_ok(hel_eval_mul_add_rescale(f.ev, c, terms, HEL_ARRAY_LEN(terms), NULL));
+	for (size_t i = 0; i < n; i++) {
+		const hel_complex xy = mul(x[i], y[i]), yy = mul(y[i], y[i]), xx = mul(x[i], x[i]);
+		z[i] = (hel_complex){xy.re + 2 * yy.re + xx.re, xy.im + 2 * yy.im + xx.im};
+	}
+	assert_equal(hel_ct_level(c), top - 1);
+	assert_predicted("sum of products", decrypted_error(&f, c, z),
+			 22 * square * fresh + switched_product + divided);
+	terms[1].factor = 3;
+	assert_status(HEL_EINVAL, hel_eval_mul_add_rescale(f.ev, c, terms, 3, NULL));
+	assert_status(HEL_EINVAL, hel_eval_mul_add_rescale(f.ev, c, terms, 0, NULL));
 	hel_ct_copy(c, a);
 	assert_ok(hel_eval_mul(f.ev, c, c, c));
 	for (size_t i = 0; i < n; i++)

@@ -97,6 +97,13 @@ class Client:
         count = _client.client_count(self._handle, text)
         return bytes(_client.client_query(self._handle, text, 0, count))
 
+    def narrow(self, query: bytes, candidates: Iterable[str]) -> bytes:
+        """A query for some items of a catalogue only: ids, or "FROM..TO" by number, from 1. The server
+        reads which: never let them depend on a private record, or on a ranking."""
+        if isinstance(candidates, (str, bytes)):
+            raise TypeError("candidates are a list of ids")
+        return bytes(_client.client_candidates(self._handle, query, "\n".join(candidates)))
+
     def doubts(self, records: Records, row: int = 0) -> Doubts:
         """What of a record the model does not know. Send its query whatever this says: a server
         that sees it missing learns what the record holds."""

@@ -8,7 +8,7 @@ import random
 import secrets
 import ssl
 import time
-from typing import Any, Iterator, Mapping, NamedTuple, Optional, Union
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional, Union
 from urllib.parse import urlsplit
 
 from . import _client
@@ -336,14 +336,19 @@ class Remote:
         result = self.send(self.client.encrypt(text))
         return self.client.decrypt(result) if count == 1 else self.client.decrypt_batch(result, count)
 
-    def top(self, record: Records, k: Optional[int] = 10) -> Ranking:
-        """The k best items of the service's catalogue for one record, as Client.top() has them."""
+    def top(self, record: Records, k: Optional[int] = 10, *,
+            candidates: Optional[Iterable[str]] = None) -> Ranking:
+        """The k best items of the service's catalogue for one record, as Client.top() has them; of
+        candidates, see Client.narrow()."""
         if not self.client.ranks:
             raise WrongModel(f"'{self.model}' scores records one by one: query() asks it")
         text = self.client._names.text(record)
         if _client.client_count(self.client._handle, text) != 1:
             raise DataError("a ranking is of one record")
-        return self.client.top(self.send(self.client.encrypt(text)), k)
+        query = self.client.encrypt(text)
+        if candidates is not None:
+            query = self.client.narrow(query, candidates)
+        return self.client.top(self.send(query), k)
 
     def forget(self) -> None:
         """Removes keys, results and session from the server."""

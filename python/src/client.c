@@ -280,6 +280,24 @@ static PyObject *client_rank(PyObject *self, PyObject *args)
 	return out;
 }
 
+static PyObject *client_candidates(PyObject *self, PyObject *args)
+{
+	(void)self;
+	PyObject *handle;
+	Py_buffer query, text;
+	uint8_t *narrowed = NULL;
+	size_t size = 0;
+	if (!PyArg_ParseTuple(args, "Oy*s*", &handle, &query, &text))
+		return NULL;
+	const hel_client *c = glue_get(handle, "hel_client");
+	const bool ok =
+	    c && glue_ok(hel_client_candidates(&narrowed, &size, c, query.buf, (size_t)query.len,
+					       text.buf, (size_t)text.len));
+	PyBuffer_Release(&query);
+	PyBuffer_Release(&text);
+	return ok ? glue_bytes(narrowed, size) : NULL;
+}
+
 /* --- evaluation keys ---------------------------------------------------------------------- */
 
 static PyObject *access_new(PyObject *self, PyObject *args)
@@ -479,6 +497,8 @@ static PyMethodDef methods[] = {
     {"client_ranks", client_ranks, METH_O, "client -> bool"},
     {"client_rank", client_rank, METH_VARARGS,
      "client, result, most -> items, how many were ranked, error, catalogue"},
+    {"client_candidates", client_candidates, METH_VARARGS,
+     "client, query, lines -> query of these candidates"},
     {"access_new", access_new, METH_VARARGS, "client, another access -> access"},
     {"access_read", access_read, METH_VARARGS, "text -> access"},
     {"access_write", access_write, METH_O, "access -> text"},

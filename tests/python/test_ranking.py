@@ -121,6 +121,17 @@ def test_candidates(ranked, files):
     few = client.top(server.rank(query, keys, catalogue, candidates=["film 3", "film 20"]))
     assert {i.id for i in few} == {"film 3", "film 20"}
     assert client.top(server.rank(query, keys, catalogue, candidates="11..15"), 2).ranked == 5
+    narrowed = client.narrow(query, ["film 3", "11..14"])
+    assert {i.id for i in client.top(server.rank(narrowed, keys, catalogue))} == {"film 3"} | {
+        f["film"] for f in FILMS[10:14]}
+    both = client.top(server.rank(narrowed, keys, catalogue, candidates=["film 3", "film 20"]))
+    assert [i.id for i in both] == ["film 3"]
+    for wrong, kind in (([], errors.DataError), (["a\0"], errors.DataError), (["x" * 300], errors.DataError),
+                        ("film 3", TypeError), (["x"] * 600000, errors.LimitError)):
+        with pytest.raises(kind):
+            client.narrow(query, wrong)
+    with pytest.raises(errors.FormatError):
+        client.narrow(narrowed, ["film 3"])
     for bad in ("nobody", "0..3", "5..99", ""):
         with pytest.raises(errors.InvalidArgument):
             server.rank(query, keys, catalogue, candidates=bad)
@@ -243,6 +254,12 @@ def test_a_service(ranked, files, films_model, tmp_path):
         top = remote.top(USER, 5)
         assert len(top) == 5 and top.ranked == len(FILMS)
         same_order(top, films_model, USER, 4 * top.error)
+        few = remote.top(USER, candidates=["film 3", "11..14"])
+        assert [f["film"] for f in FILMS[10:14]] + ["film 3"] == sorted((i.id for i in few), key=lambda i: (i == "film 3", i))
+        same = {i.id: i.logit for i in remote.top(USER, None)}
+        assert all(abs(i.logit - same[i.id]) < 4 * few.error for i in few)
+        with pytest.raises(errors.HelrmError):
+            remote.top(USER, candidates=["nobody"])
         with pytest.raises(errors.WrongModel):
             remote.query(USER)
         with pytest.raises(errors.DataError):

@@ -98,11 +98,12 @@ export class Core {
   }
 
   /** Records, objects of columns or a text as the data set is published, to what `read` makes of their result. */
-  async ask(records, read, { signal, count } = {}) {
+  async ask(records, read, { signal, count, candidates } = {}) {
     if (!this.access) throw new HelrmError("EINVAL", "createSession() comes first");
     const text = typeof records === "string" ? records : JSON.stringify(records), n = this.model.count(text);
     const doubts = Array.from({ length: n }, (_, i) => this.model.doubts(text, i));
-    const begun = performance.now(), query = this.model.query(text, 0, n), encrypted = performance.now();
+    const begun = performance.now(), whole = this.model.query(text, 0, n);
+    const query = candidates ? this.model.narrow(whole, candidates) : whole, encrypted = performance.now();
     const { address, apiKey, model, patience } = this.session;
     const result = await new Server(address, { apiKey, signal, patience, count }).predict(this.access, model, query);
     const answered = performance.now(), said = read(result, doubts), done = performance.now();
@@ -117,9 +118,12 @@ export class Core {
     return this.ask(records, (result, doubts) => ({ scores: this.model.scores(result, doubts.length).map((s, i) => ({ ...s, doubts: doubts[i] })) }), hooks);
   }
   /** The best items for one record. */
-  async queryTop(records, k, hooks) {
+  async queryTop(records, k, hooks = {}) {
     if (!this.model.ranks) throw new HelrmError("EMODEL", `'${this.model.name}' scores records one by one: query() asks it`);
     if (!(k >= 1)) throw new HelrmError("EINVAL", "k is a number from 1 on");
+    const { candidates } = hooks;
+    if (candidates && !(Array.isArray(candidates) && candidates.every((id) => typeof id === "string")))
+      throw new HelrmError("EINVAL", "candidates are a list of texts");
     return this.ask(records, (result, doubts) => ({ ...this.model.rank(result, Math.floor(k)), doubts: doubts[0] }), hooks);
   }
 

@@ -65,6 +65,10 @@ export interface Score {
   /** What of the record its query does not carry as it is. */
   doubts: { unknown: number; cut: number; unseen: number; text: string };
 }
+export interface RankingOptions extends RequestOptions {
+  /** Only these: ids, or "FROM..TO" by number. The server reads which: never let them depend on a private record. */
+  candidates?: string[];
+}
 export interface RankedItem { id: string; logit: number; probability: number }
 export interface Ranking {
   /** The best first. */
@@ -103,7 +107,7 @@ export interface Client {
   query(record: RecordOfColumns | string, options?: RequestOptions): Promise<Score & Exchange>;
   queryBatch(records: RecordOfColumns[] | string, options?: RequestOptions): Promise<{ scores: Score[] } & Exchange>;
   /** The k best items (default 10) of the server's catalogue for one record; Infinity: all of them. */
-  queryTop(record: RecordOfColumns | string, k?: number, options?: RequestOptions): Promise<Ranking & Exchange>;
+  queryTop(record: RecordOfColumns | string, k?: number, options?: RankingOptions): Promise<Ranking & Exchange>;
   /** Bytes of the module. */
   memory(): Promise<number>;
   /** forget: the server removes keys, results and session. */

@@ -57,7 +57,7 @@ class Local {
       case "describe": return core.describe();
       case "createSession": return core.createSession(server, { ...options, ...hooks });
       case "query": return core.query(records, hooks);
-      case "queryTop": return core.queryTop(records, k, hooks);
+      case "queryTop": return core.queryTop(records, k, { ...options, ...hooks });
       default: return Core[name]();
     }
   }
@@ -85,8 +85,9 @@ class Client {
     return home().call("query", { client: this.number, records }, { signal, count });
   }
   /** The k best items of a catalogue for one record, of a model that ranks. */
-  queryTop(record, k = 10, { signal, count } = {}) {
-    return home().call("queryTop", { client: this.number, records: typeof record === "string" ? record : [record], k }, { signal, count });
+  queryTop(record, k = 10, { candidates, signal, count } = {}) {
+    const records = typeof record === "string" ? record : [record];
+    return home().call("queryTop", { client: this.number, records, k, options: { candidates } }, { signal, count });
   }
   async memory() { return (await home().call("describe", { client: this.number })).memoryBytes; }
   close(options) { return home().call("close", { client: this.number, options }); }

@@ -75,6 +75,11 @@ export class Model {
       }));
     }));
   }
+  /** The query for some items only: ids, or "FROM..TO", which the server reads. */
+  narrow(query, candidates) {
+    return this.m.put(query, (at, size) => this.m.put(candidates.join("\n"), (text, length) =>
+      this.m.taken("hel_client_candidates", this.at, at, size, text, length)));
+  }
   /** The first k items of a ranking, by falling score. */
   rank(result, k) {
     const { m } = this;

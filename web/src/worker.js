@@ -15,7 +15,7 @@ const operations = {
   describe: ({ client }) => clients.get(client).describe(),
   createSession: ({ client, server, options }, hooks) => clients.get(client).createSession(server, { ...options, ...hooks }),
   query: ({ client, records }, hooks) => clients.get(client).query(records, hooks),
-  queryTop: ({ client, records, k }, hooks) => clients.get(client).queryTop(records, k, hooks),
+  queryTop: ({ client, records, k, options }, hooks) => clients.get(client).queryTop(records, k, { ...options, ...hooks }),
   async close({ client, options }) {
     await clients.get(client)?.close(options);
     clients.delete(client);

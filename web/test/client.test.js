@@ -89,6 +89,11 @@ test("the best films for a user: those of the clear model, in its order", async 
     assert.equal(top.doubts.text, "");
     assert.match(top.catalogue, /^[0-9a-f]{64}$/);
   }
+  const { user: somebody, clear: order } = server.ranking(3), named = [order[5][0], order[2][0]];
+  const few = await films.queryTop(somebody, 10, { candidates: named });
+  assert.deepEqual(few.items.map(({ id }) => id).sort(), [...named].sort());
+  await assert.rejects(films.queryTop(somebody, 10, { candidates: ["no such film"] }), HelrmError);
+  await assert.rejects(films.queryTop(somebody, 10, { candidates: "x" }), HelrmError);
   const said = (code) => (e) => e instanceof HelrmError && e.code === code;
   const { user } = server.ranking(3), heart = await open(manifest);
   await heart.createSession(server.url);

@@ -34,6 +34,19 @@ static void row_of(double out[HEL_COST_COUNTS], const hel_cost_sample *s, double
 	memcpy(out, &unit.seconds, HEL_COST_COUNTS * sizeof *out);
 }
 
+#define PRIOR 1.0 /* weight of a count's built-in price; a sample has from 1 to 1 / FLOOR */
+
+/* How many times as long as built-in prices say, on geometric average. */
+static double slower(const hel_cost_sample *sample, size_t count, double cache)
+{
+	hel_cost_model built_in = *hel_cost_model_default();
+	double log_sum = 0;
+	built_in.cache = cache;
+	for (size_t s = 0; s < count; s++)
+		log_sum += log(sample[s].seconds / hel_cost_predicted(&built_in, &sample[s], 1));
+	return exp(log_sum / (double)count);
+}
+
 /* Coordinate descent on the normal equations, kept non-negative. */
 static void solve(double x[HEL_COST_COUNTS], double normal[][HEL_COST_COUNTS],
 		  const double right[HEL_COST_COUNTS])
@@ -53,7 +66,7 @@ static hel_status fit_with(hel_cost_model *model, double *error, const hel_cost_
 {
 	hel_status st = HEL_OK;
 	double(*row)[HEL_COST_COUNTS] = NULL, *weight = NULL;
-	double scale[HEL_COST_COUNTS] = {0}, x[HEL_COST_COUNTS] = {0};
+	double scale[HEL_COST_COUNTS] = {0}, x[HEL_COST_COUNTS] = {0}, prior[HEL_COST_COUNTS];
 	TRY_ALLOC(row, hel_alloc(count, sizeof *row));
 	TRY_ALLOC(weight, hel_alloc(count, sizeof *weight));
 	for (size_t s = 0; s < count; s++) {
@@ -65,6 +78,11 @@ static hel_status fit_with(hel_cost_model *model, double *error, const hel_cost_
 	for (size_t s = 0; s < count; s++)
 		for (int i = 0; i < HEL_COST_COUNTS; i++)
 			row[s][i] = scale[i] > 0 ? row[s][i] / scale[i] : 0;
+	/* counts that samples do not tell apart keep the proportions of built-in prices */
+	memcpy(prior, &hel_cost_model_default()->seconds, sizeof prior);
+	const double factor = slower(sample, count, model->cache);
+	for (int i = 0; i < HEL_COST_COUNTS; i++)
+		prior[i] *= factor * scale[i];
 	for (int round = 0; round < ROUNDS; round++) {
 		double normal[HEL_COST_COUNTS][HEL_COST_COUNTS] = {{0}},
 		       right[HEL_COST_COUNTS] = {0};
@@ -73,6 +91,11 @@ static hel_status fit_with(hel_cost_model *model, double *error, const hel_cost_
 				right[i] += weight[s] * row[s][i];
 				for (int k = 0; k < HEL_COST_COUNTS; k++)
 					normal[i][k] += weight[s] * row[s][i] * row[s][k];
+			}
+		for (int i = 0; i < HEL_COST_COUNTS; i++)
+			if (prior[i] > 0) {
+				normal[i][i] += PRIOR / (prior[i] * prior[i]);
+				right[i] += PRIOR / prior[i];
 			}
 		solve(x, normal, right);
 		*error = 0;

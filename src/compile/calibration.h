@@ -28,7 +28,8 @@ typedef struct hel_cost_sample {
 double hel_cost_predicted(const hel_cost_model *m, const hel_cost_sample *s, unsigned threads);
 /** The seconds of each count, none negative, with the least sum of relative errors (iteratively
  *  reweighted least squares): a few disturbed measurements do not matter. Counts that no sample has
- *  get 0. The cache is the best of the powers of two. */
+ *  get 0; those that samples do not tell apart, what is in proportion to the built-in ones. The
+ *  cache is the best of the powers of two. */
 HEL_CHECKED hel_status hel_cost_fit(hel_cost_model *model, const hel_cost_sample *sample,
 				    size_t count);
 /** What wall-clock times on `threads` threads say: model's efficiency and seconds per fork. */

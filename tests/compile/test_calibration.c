@@ -57,6 +57,25 @@ static void test_fit(void **state)
 	}
 }
 
+/* Products with keys alone: what of it is bytes and what is sums, nobody can tell. */
+static void test_undecided(void **state)
+{
+	(void)state;
+	hel_cost_sample sample[HEL_ARRAY_LEN(specs)] = {{0}};
+	hel_cost_model truth = *hel_cost_model_default(), found = {.cache = 1};
+	hel_cost_model_scale(&truth, 2);
+	for (size_t i = 0; i < HEL_ARRAY_LEN(specs); i++) {
+		sample[i].cost = hel_cost_product(&specs[i], hel_cost_limbs(&specs[i], 1));
+		sample[i].cost.key_strays = 0;
+		sample[i].bytes = 1e12;
+		sample[i].seconds = hel_cost_predicted(&truth, &sample[i], 1);
+	}
+	assert_ok(hel_cost_fit(&found, sample, HEL_ARRAY_LEN(specs)));
+	assert_within(found.seconds.sum_terms / truth.seconds.sum_terms, 1, 0.05);
+	assert_within(found.seconds.key_bytes / truth.seconds.key_bytes, 1, 0.05);
+	assert_equal(found.seconds.butterflies, 0);
+}
+
 static void test_fit_threads(void **state)
 {
 	(void)state;
@@ -147,9 +166,8 @@ static void test_bad_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_fit),
-	    cmocka_unit_test(test_fit_threads),
-	    cmocka_unit_test(test_file),
+	    cmocka_unit_test(test_fit),		cmocka_unit_test(test_undecided),
+	    cmocka_unit_test(test_fit_threads), cmocka_unit_test(test_file),
 	    cmocka_unit_test(test_bad_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

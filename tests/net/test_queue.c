@@ -322,6 +322,38 @@ static void test_deadlines(void **state)
 	hel_job_release(queue, alone);
 }
 
+/* A client that was away comes back: in time to its query, too late to a new one, never to one that
+ * is given up. */
+static void test_back_again(void **state)
+{
+	(void)state;
+	hel_job *first, *again, *late;
+	assert_ok(submit_as(&first, 0, "key", 1, true, 0));
+	wait_for_runs(1);
+	assert_false(hel_job_poll(queue, first, true));
+	hel_job_unwait(queue, first);
+	now += 4;
+	assert_ok(submit_as(&again, 0, "key", 1, true, 0));
+	assert_ptr_equal(again, first);
+	now += 4; /* longer than gone_seconds, since it went */
+	hel_queue_sweep(queue);
+	assert_int_equal(HEL_JOB_RUNNING, hel_job_where(queue, first));
+	assert_false(hel_job_poll(queue, first, true));
+	hel_job_unwait(queue, first);
+	now += 6;
+	hel_queue_sweep(queue);
+	assert_ok(
+	    submit_as(&late, 0, "key", 1, true, 0)); /* while the first one is being stopped */
+	assert_ptr_not_equal(late, first);
+	wait_until_done(first);
+	run_all(1);
+	assert_int_equal(HEL_ECANCEL, first->status);
+	assert_int_equal(HEL_EIO, late->status); /* it ran */
+	hel_job_release(queue, first);
+	hel_job_release(queue, again);
+	hel_job_release(queue, late);
+}
+
 static void test_idempotency(void **state)
 {
 	(void)state;
@@ -354,6 +386,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_admission, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_cancellation, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_deadlines, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_back_again, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_idempotency, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

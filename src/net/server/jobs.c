@@ -92,7 +92,10 @@ bool hel_jobs_drop_result(hel_queue *q)
 hel_job *hel_jobs_same(hel_queue *q, const hel_keyset *keys, const char *id)
 {
 	hel_job *same = hel_jobs_find(q, keys, id);
-	if (!same || same->state != HEL_JOB_DONE || same->status == HEL_OK)
+	/* one that is being stopped will have no answer, too: its client came back too late */
+	const bool good = same && (same->state == HEL_JOB_DONE ? same->status == HEL_OK
+							       : !atomic_load(&same->stop));
+	if (!same || good)
 		return same;
 	hel_jobs_forget(q, same);
 	return NULL;

@@ -203,8 +203,10 @@ hel_status hel_queue_find(hel_job **out, hel_queue *q, const hel_keyset *keys, c
 		return hel_fail(HEL_EDENIED, "no query has this name");
 	pthread_mutex_lock(&q->lock);
 	*out = hel_jobs_find(q, keys, id);
-	if (*out)
+	if (*out) {
 		(*out)->refs++;
+		(*out)->alone_since = 0; /* its client is back, if it was away */
+	}
 	pthread_mutex_unlock(&q->lock);
 	if (*out)
 		return HEL_OK;

@@ -206,6 +206,7 @@ hel_status hel_queue_submit(hel_job **out, hel_queue *q, const hel_submission *s
 		if (memcmp(same->hash, hash, HEL_HASH_BYTES) != 0)
 			FAIL(HEL_EINVAL, "this idempotency key was used with another query");
 		same->attended = same->attended && s->attended;
+		same->alone_since = 0; /* its client is back, if it was away */
 		same->refs++;
 		*out = same;
 		goto done;

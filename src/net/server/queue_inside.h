@@ -59,7 +59,8 @@ void hel_jobs_make_id(char id[HEL_JOB_ID_CHARS + 1], const hel_queue *q, const h
 		      const char *idempotency);
 /** A job of a key set, NULL where there is none. */
 hel_job *hel_jobs_find(hel_queue *q, const hel_keyset *keys, const char *id);
-/** An earlier submission under the same key, unless it failed: that may be tried again. */
+/** An earlier submission under the same key, unless it failed or is being stopped: that may be
+ * tried again. */
 hel_job *hel_jobs_same(hel_queue *q, const hel_keyset *keys, const char *id);
 /** Drops the result that was ready first and that nobody waits for. */
 bool hel_jobs_drop_result(hel_queue *q);

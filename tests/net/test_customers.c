@@ -140,7 +140,7 @@ static void test_quotas(void **state)
 	do
 		status = request(&r, s.port, "POST", "/v1/models/heart/queries", greedy_bearer(&u),
 				 query.bytes, query.size);
-	while (++asked < 20 && status == 202);
+	while (++asked < 20 && (status == 202 || status == 200)); /* 200: done already */
 	assert_int_equal(429, status);
 	assert_int_equal(7, asked);
 	/* a reload refills nothing, and quotas change with the file */
@@ -151,7 +151,7 @@ static void test_quotas(void **state)
 				 query.bytes, query.size)) == 429 &&
 	       hel_clock() < until)
 		;
-	assert_int_equal(202, status);
+	assert_true(status == 202 || status == 200);
 	assert_ok(user_predict(&v, "heart", 1, want));
 	hel_writer_clear(&query);
 	server_stop(&s);

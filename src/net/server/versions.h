@@ -16,7 +16,7 @@ hel_model *hel_version_find(hel_catalog *c, const char *name, const char *custom
  */
 hel_model *hel_version_of_query(hel_catalog *c, const char *name, const uint8_t *query,
 				size_t size);
-/** Some version of `name` that `fits`, counted; NULL: none. fn is called under the catalog's lock.
+/** Some version of `name` that `fits`, counted; NULL: none. It is called under the catalog's lock.
  */
 hel_model *hel_version_that(hel_catalog *c, const char *name,
 			    bool (*fits)(const hel_model *m, void *arg), void *arg);

@@ -24,6 +24,41 @@ static void drop_wrappers(char *name)
 	}
 }
 
+/* The same of modules' names, which are what stands before their parts'. */
+static hel_status drop_wrappers_of_modules(hel_checkpoint *c)
+{
+	hel_status st = HEL_OK;
+	json_t *named = json_object(), *list;
+	const char *key;
+	char *name = NULL;
+	json_object_foreach(c->sequential, key, list)
+	{
+		const size_t n = strlen(key);
+		TRY_ALLOC(name, hel_alloc(n + 3, 1));
+		memcpy(name, key, n);
+		memcpy(name + n, ".0", 2);
+		drop_wrappers(name);
+		name[strlen(name) - 2] = 0;
+		json_object_set(named, name, list);
+		hel_free(name);
+		name = NULL;
+	}
+	json_decref(c->sequential);
+	c->sequential = named;
+	named = NULL;
+done:
+	hel_free(name);
+	json_decref(named);
+	return st;
+}
+
+const json_t *hel_checkpoint_sequential(const hel_checkpoint *c, const char *name)
+{
+	char whole[600];
+	const int n = snprintf(whole, sizeof whole, "%s%s", c->prefix ? c->prefix : "", name);
+	return n < (int)sizeof whole ? json_object_get(c->sequential, whole) : NULL;
+}
+
 hel_status hel_checkpoint_below(hel_checkpoint *c, const char *prefix)
 {
 	hel_status st = HEL_OK;
@@ -51,6 +86,7 @@ hel_status hel_checkpoint_open(hel_checkpoint *out, const uint8_t *bytes, size_t
 		FAIL(HEL_EFORMAT, "weights: no tensors");
 	for (size_t i = 0; i < c.count; i++)
 		drop_wrappers(c.tensor[i].name);
+	TRY(drop_wrappers_of_modules(&c));
 	*out = c;
 	c = (hel_checkpoint){0};
 done:

@@ -7,6 +7,7 @@
 #define HEL_CHECKPOINT_H
 
 #include "base/base.h"
+#include <jansson.h>
 
 #define HEL_MAX_STORED (1u << 16) /* tensors in a file */
 #define HEL_STORED_SIDES 4	  /* dimensions that are told apart */
@@ -44,6 +45,8 @@ typedef struct hel_checkpoint {
 	char *prefix;	    /* that the model's tensors had, and lost: "model."; "" */
 	bool ordered;	    /* the file keeps the order in which a model holds them */
 	bool by_dlrm;	    /* dlrm_s_pytorch.py wrote it: what it saves beside tensors is there */
+	json_t *sequential; /* of whole modules: by its name what is in each nn.Sequential, where
+			     * all of it is PyTorch's: as a configuration's "layers"; or NULL */
 	const char *container; /* for people */
 	void *index;	       /* finds names */
 } hel_checkpoint;
@@ -63,6 +66,8 @@ void hel_checkpoint_clear(hel_checkpoint *c);
 /** NULL where there is none of this name. */
 hel_stored *hel_checkpoint_find(const hel_checkpoint *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/** What the file tells of the nn.Sequential of this name, an array; NULL: nothing. */
+const json_t *hel_checkpoint_sequential(const hel_checkpoint *c, const char *name);
 /** Some tensor's name begins so. */
 bool hel_checkpoint_has(const hel_checkpoint *c, const char *prefix);
 

@@ -240,6 +240,70 @@ static hel_status visit_module(torch_file *f, const char *name, const hel_pickle
 	return walk_module(f, prefix, v, depth + 1);
 }
 
+static const char *class_of(const hel_pickle *p, const hel_pickle_value *v)
+{
+	const hel_pickle_value *made_by =
+	    v->kind == HEL_PICKLE_OBJECT ? hel_pickle_item(p, v, 0) : NULL;
+	return made_by && made_by->kind == HEL_PICKLE_GLOBAL ? made_by->text
+							     : "no dictionary of tensors";
+}
+
+/* What stands in an nn.Sequential, as a configuration says it: a word, with the arguments of an
+ * activation; NULL: nothing of PyTorch's that may stand there. */
+static json_t *layer_word(const hel_pickle *p, const hel_pickle_value *v)
+{
+	static const char *const plain[] = {
+	    "torch.nn.modules.linear Linear",	      "torch.nn.modules.linear Identity",
+	    "torch.nn.modules.batchnorm BatchNorm1d", "torch.nn.modules.dropout Dropout",
+	    "torch.nn.modules.flatten Flatten",	      "torch.nn.modules.activation PReLU"};
+	static const char activation[] = "torch.nn.modules.activation ";
+	static const char *const argument[] = {"negative_slope", "alpha", "approximate"};
+	const char *name = class_of(p, v);
+	const hel_pickle_value *state = hel_pickle_item(p, v, 2);
+	for (size_t i = 0; i < HEL_ARRAY_LEN(plain); i++)
+		if (strcmp(name, plain[i]) == 0)
+			return json_string(strchr(name, ' ') + 1);
+	if (strncmp(name, activation, sizeof activation - 1) != 0)
+		return NULL;
+	json_t *word = json_pack("{s:s}", "kind", name + sizeof activation - 1);
+	for (size_t i = 0; i < HEL_ARRAY_LEN(argument); i++) {
+		const hel_pickle_value *a = hel_pickle_get(p, state, argument[i]);
+		if (a && a->kind == HEL_PICKLE_FLOAT)
+			json_object_set_new(word, argument[i], json_real(a->number));
+		else if (a && a->kind == HEL_PICKLE_INTEGER)
+			json_object_set_new(word, argument[i], json_integer(a->integer));
+		else if (hel_pickle_is(a, HEL_PICKLE_TEXT, "tanh"))
+			json_object_set_new(word, argument[i], json_string("tanh"));
+	}
+	return word;
+}
+
+/* Notes what an nn.Sequential holds, if it is one and all of it is known. prefix: "NAME.". */
+static void note_sequential(torch_file *f, const char *prefix, const hel_pickle_value *module,
+			    const hel_pickle_value *parts)
+{
+	const size_t n = strlen(prefix);
+	char name[NAME_MOST + 2];
+	if (!n || n >= sizeof name || !parts || parts->kind != HEL_PICKLE_DICT ||
+	    strcmp(class_of(&f->p, module), "torch.nn.modules.container Sequential") != 0)
+		return;
+	json_t *list = json_array();
+	for (uint32_t at = parts->first, i = 0; list && i + 1 < parts->count; i += 2) {
+		const uint32_t value = f->p.cell[at].next;
+		json_t *word = layer_word(&f->p, &f->p.value[f->p.cell[value].value]);
+		if (!word) {
+			json_decref(list);
+			return;
+		}
+		json_array_append_new(list, word);
+		at = f->p.cell[value].next;
+	}
+	if (!f->out->sequential)
+		f->out->sequential = json_object();
+	snprintf(name, sizeof name, "%.*s", (int)(n - 1), prefix);
+	json_object_set_new(f->out->sequential, name, list);
+}
+
 /* nn.Module keeps its parts in three dictionaries. */
 static hel_status walk_module(torch_file *f, const char *prefix, const hel_pickle_value *module,
 			      unsigned depth)
@@ -248,6 +312,7 @@ static hel_status walk_module(torch_file *f, const char *prefix, const hel_pickl
 	const hel_pickle_value *state = hel_pickle_item(&f->p, module, 2);
 	if (depth > DEEPEST)
 		FAIL(HEL_ELIMIT, "weights: modules in modules, more than %d deep", DEEPEST);
+	note_sequential(f, prefix, module, hel_pickle_get(&f->p, state, "_modules"));
 	TRY(for_each(f, hel_pickle_get(&f->p, state, "_parameters"), prefix, visit_tensor, depth));
 	TRY(for_each(f, hel_pickle_get(&f->p, state, "_buffers"), prefix, visit_tensor, depth));
 	TRY(for_each(f, hel_pickle_get(&f->p, state, "_modules"), prefix, visit_module, depth));
@@ -275,14 +340,6 @@ static bool is_state_dict(const hel_pickle *p, const hel_pickle_value *v)
 		at = p->cell[value].next;
 	}
 	return false;
-}
-
-static const char *class_of(const hel_pickle *p, const hel_pickle_value *v)
-{
-	const hel_pickle_value *made_by =
-	    v->kind == HEL_PICKLE_OBJECT ? hel_pickle_item(p, v, 0) : NULL;
-	return made_by && made_by->kind == HEL_PICKLE_GLOBAL ? made_by->text
-							     : "no dictionary of tensors";
 }
 
 /* The only state_dict or module in a dictionary, or the one of a usual name. */

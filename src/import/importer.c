@@ -60,6 +60,17 @@ uint32_t hel_importer_tower(hel_importer *im, uint32_t x, const hel_tower *t, bo
 	return x;
 }
 
+/* Whether a whole module told what follows every layer. */
+static bool file_tells(const hel_importer *im)
+{
+	const hel_tower *const all[] = {&im->bottom, &im->top};
+	bool tells = json_object_size(im->file.sequential) > 0;
+	for (size_t k = 0; k < HEL_ARRAY_LEN(all); k++)
+		for (size_t i = 0; i < all[k]->count; i++)
+			tells &= all[k]->step[i].after != HEL_AFTER_USUAL;
+	return tells;
+}
+
 static void tell_activation(hel_importer *im)
 {
 	const hel_activation a = im->config.activation;
@@ -67,7 +78,9 @@ static void tell_activation(hel_importer *im)
 	    im->config.activation_said ? "" : " (assumed; --config says otherwise)";
 	if (json_object_get(im->config.root, "polynomials"))
 		return; /* told once they are read */
-	if (im->config.no_activation)
+	if (file_tells(im))
+		hel_importer_say(im, "activations: those of the file's modules");
+	else if (im->config.no_activation)
 		hel_importer_say(im, "activation: none");
 	else if (a.kind == HEL_ACT_QUADRATIC)
 		hel_importer_say(im, "activation: %g x^2 + %g x%s", a.a, a.b, assumed);

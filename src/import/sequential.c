@@ -95,6 +95,17 @@ static bool is_one_of(const char *word, const char *const *words)
 	return *words != NULL;
 }
 
+/* What is listed at a number, which refusals name. */
+static hel_status activation_at(hel_activation *out, bool *none, const reader *r, size_t number)
+{
+	char why[400];
+	const hel_status st = hel_import_activation(out, none, json_array_get(r->listed, number));
+	if (st != HEL_EFORMAT)
+		return st;
+	snprintf(why, sizeof why, "%s", hel_error_detail());
+	return hel_fail(st, "%s.%zu is '%.40s': %s", r->prefix, number, word_at(r, number), why);
+}
+
 /* Whether an activation is listed from `first` to before `end`; it is that of the last layer. */
 static hel_status take_listed(bool *found, reader *r, size_t first, size_t end)
 {
@@ -106,7 +117,7 @@ static hel_status take_listed(bool *found, reader *r, size_t first, size_t end)
 		bool none = false;
 		if (is_one_of(word_at(r, i), nothing))
 			continue;
-		TRY(hel_import_activation(&act, &none, json_array_get(r->listed, i)));
+		TRY(activation_at(&act, &none, r, i));
 		if (*found || !r->t->count || r->pending.width)
 			FAIL(HEL_EUNSUPPORTED,
 			     "import config: 'layers' lists '%s' at %s.%zu, and no layer right "
@@ -282,6 +293,8 @@ hel_status hel_tower_read(hel_tower *t, const hel_checkpoint *c, const hel_impor
 	    .t = t, .c = c, .config = config, .prefix = prefix, .suffix = suffix, .apart = apart};
 	TRY_ALLOC(r.entry, hel_alloc(HEL_MAX_FOREIGN_LAYERS + 1, sizeof *r.entry));
 	r.listed = hel_import_layers(config, prefix);
+	if (!r.listed && !config->activation_said && !*suffix && !apart)
+		r.listed = hel_checkpoint_sequential(c, prefix);
 	TRY(find_entries(&r));
 	TRY(take_entries(&r));
 done:

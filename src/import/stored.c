@@ -52,6 +52,7 @@ void hel_checkpoint_clear(hel_checkpoint *c)
 	hel_free(c->tensor);
 	hel_free(c->prefix);
 	json_decref(c->index);
+	json_decref(c->sequential);
 	*c = (hel_checkpoint){0};
 }
 

@@ -181,6 +181,31 @@ torch.save({k.replace("bot_l.", "bot_l.module."): v for k, v in state.items()}, 
 same("DDP around the bottom layers", None, "w.pt", expected)
 torch.save(m, "w.pt")
 same("a whole module", None, "w.pt", expected)
+
+
+class Whole(nn.Module):
+    """DLRM's names, with layers of PyTorch's own: the file tells which."""
+
+    def __init__(self, *acts):
+        super().__init__()
+        self.emb_l = nn.ModuleList([nn.EmbeddingBag(n, 4, mode="sum") for n in sizes])
+        self.bot_l = nn.Sequential(nn.Linear(13, 6), acts[0], nn.Dropout(.1), nn.Linear(6, 4))
+        self.top_l = nn.Sequential(nn.Linear(4 + 4 * len(sizes), 5), acts[1], nn.Linear(5, 1), nn.Sigmoid())
+
+    def forward(self, d, i):
+        z = torch.cat([self.bot_l(d)] + [t(i[:, k:k + 1]) for k, t in enumerate(self.emb_l)], 1)
+        return self.top_l[:3](z).flatten()
+
+
+for acts in ((nn.Tanh(), nn.LeakyReLU(.2)), (nn.GELU(), nn.SiLU()), (nn.ELU(.7), nn.Mish()),
+             (nn.GELU("tanh"), nn.ReLU6())):
+    w = settle(Whole(*acts))
+    w.eval()
+    whole = logits(w)
+    torch.save(w, "whole.pt")
+    same("a whole module with %s" % (acts,), ASK, "whole.pt", whole, "activations: those of the file's modules")
+    torch.save({"model": nn.DataParallel(w)}, "whole.pt")
+    same("the same in DataParallel", ASK, "whole.pt", whole)
 torch.save({"model_state_dict": state, "optimizer": torch.optim.Adam(m.parameters()).state_dict()}, "w.pt",
            _use_new_zipfile_serialization=False)
 same("before PyTorch 1.6", None, "w.pt", expected)
@@ -433,6 +458,8 @@ refuse_file("tuples in tuples", archive(deep), "no state_dict")
 refuse_file("an opcode of no checkpoint", archive(b"\x80\x02i__main__\nX\n."), "opcode 0x69")
 refuse_file("a storage changed", (lambda d: d[:d.rindex(b"\x07" * 16)] + b"\x08" + d[d.rindex(b"\x07" * 16) + 1:])(
     archive(state_of(tensor([2, 2], [2, 1])), storages=[b"\x07" * 16])), "damaged")
+torch.save(Whole(nn.Softsign(), nn.ReLU()), "whole.pt")
+refuse_file("a module with an activation that is not known", open("whole.pt", "rb").read(), "Softsign")
 torch.save({"state_dict": DLRM(sizes, 1, [13, 1], [1]).state_dict()}, "good.pt")
 good = open("good.pt", "rb").read()
 for n in range(20):

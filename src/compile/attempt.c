@@ -2,6 +2,7 @@
 #include "bounds.h"
 #include "emit.h"
 #include "features/coding.h"
+#include "limits.h"
 #include "refreshed.h"
 #include "scales.h"
 #include "vm/encrypted.h"
@@ -12,7 +13,6 @@
  * there. */
 #define SAMPLES 256u
 #define SAMPLES_PER_RECORD 8u /* at least */
-#define MAX_ATTEMPTS 5	      /* to keep within limits */
 #define PLANNING_SHARE 0.6    /* of an attempt's time */
 
 void hel_compile_report_clear(hel_compile_report *r)
@@ -184,26 +184,6 @@ done:
 	return st;
 }
 
-/* Raises what a byte is worth where a limit is exceeded; false when none is. */
-static bool tighten(hel_objective *o, const hel_compile_report *r, const hel_compile_options *limit)
-{
-	const struct {
-		size_t is, most;
-		double *worth;
-	} checks[] = {
-	    {r->key_bytes, limit->max_key_bytes, &o->key_byte},
-	    {r->query_bytes, limit->max_query_bytes, &o->query_byte},
-	    {r->memory_bytes, limit->max_memory_bytes, &o->memory_byte},
-	};
-	bool exceeded = false;
-	for (size_t i = 0; i < HEL_ARRAY_LEN(checks); i++)
-		if (checks[i].most && checks[i].is > checks[i].most) {
-			*checks[i].worth = fmax(4 * *checks[i].worth, 1e-9);
-			exceeded = true;
-		}
-	return exceeded;
-}
-
 /* The stages again, for other polynomials: what is planned does not depend on them. */
 static hel_status stage_again(choice *c, const hel_dlrm *m)
 {
@@ -248,7 +228,7 @@ static hel_status build(hel_program **out, bool *over, hel_compile_report *repor
 	hel_status st = HEL_OK;
 	hel_program *p = NULL;
 	TRY(draft(&p, report, &found->best));
-	*over = tighten(objective, report, options);
+	*over = hel_limits_tighten(objective, report, options);
 	if (!*over)
 		TRY(finish_proved(&p, report, found, m, options));
 	*out = p;
@@ -314,13 +294,8 @@ hel_status hel_attempt(hel_program **out, hel_compile_report *report,
 		TRY(st);
 		if (!over)
 			break;
-		if (attempts++ == MAX_ATTEMPTS)
-			FAIL(
-			    HEL_ELIMIT,
-			    "no plan was found within the limits; the closest has keys of %.1f MB, "
-			    "queries of %.3f MB and needs %.0f MB of memory",
-			    (double)report->key_bytes / 1e6, (double)report->query_bytes / 1e6,
-			    (double)report->memory_bytes / 1e6);
+		if (attempts++ == HEL_LIMITS_ATTEMPTS)
+			TRY(hel_limits_unmet(report));
 		start_over(&found, report);
 		hel_program_free(p);
 		p = NULL;

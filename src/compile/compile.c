@@ -4,6 +4,7 @@
 #include "codings.h"
 #include "explain.h"
 #include "features/coding.h"
+#include "limits.h"
 #include "one_squaring.h"
 #include <math.h>
 #include <string.h>
@@ -259,42 +260,11 @@ done:
 	return st;
 }
 
-/* Whether every table can travel as it must. */
-static hel_status check_codings(const hel_dlrm *m, const hel_compile_options *o)
-{
-	hel_status st = HEL_OK;
-	for (size_t i = 0; o->coding && i < m->schema->table_count; i++) {
-		const hel_table_field *t = &m->schema->table[i];
-		const uint32_t order = hel_table_order(t);
-		const hel_coding c = o->coding[i];
-		const hel_code *code = c == HEL_CODINGS ? NULL : hel_code_of(c);
-		if (code && c != HEL_CODING_ONE_HOT && t->bag.limit)
-			FAIL(HEL_EUNSUPPORTED,
-			     "table %s is a bag: %s is of one value at a time, bags travel as "
-			     "counts "
-			     "or weights (onehot)",
-			     t->name, hel_coding_name(c));
-		if (code && code->selects && t->digits > 1)
-			FAIL(HEL_EUNSUPPORTED,
-			     "table %s: %s takes one entry at a time, the table adds up %u rows",
-			     t->name, hel_coding_name(c), t->digits);
-		if (code && code->max_order && order > code->max_order)
-			FAIL(HEL_EUNSUPPORTED,
-			     "table %s: %s tells apart at most %u rows, %s has %u; train it with "
-			     "%sdigits (an \"embedding\" of \"digits(16)\", say), or use %s",
-			     t->name, hel_coding_name(c), code->max_order,
-			     t->digits > 1 ? "a digit, none included," : "the table", order,
-			     t->digits > 1 ? "shorter " : "", t->digits > 1 ? "onehot" : "grid");
-	}
-done:
-	return st;
-}
-
 /* A chain. */
 static hel_status compile_chain(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 				const hel_compile_options *options)
 {
-	const hel_status st = check_codings(m, options);
+	const hel_status st = hel_limits_codings(m->schema, options);
 	if (st != HEL_OK)
 		return st;
 	if (options->log_batch == HEL_ANY_BATCH)

@@ -4,6 +4,7 @@
 #include "bounds.h"
 #include "emit.h"
 #include "features/coding.h"
+#include "limits.h"
 #include "model/model_file.h"
 #include "prog/builder.h"
 #include "rank/multiply.h"
@@ -426,6 +427,33 @@ static const struct {
 	bool precise;
 } tries[] = {{28, false}, {28, true}, {30, false}, {30, true}};
 
+/* The best program within the limits, or the closest to them where there is none. */
+static hel_status compile_within(hel_program **out, hel_compile_report *report, search *found,
+				 search_options *so, const shown *x, const hel_dlrm *m,
+				 const hel_sides *sides, const hel_compile_options *o)
+{
+	hel_status st = HEL_OK;
+	for (unsigned attempts = 0;; attempts++) {
+		hel_choice_clear(&found->best);
+		found->count = 0;
+		TRY(hel_search(found, so));
+		if (!found->best.plan)
+			FAIL(HEL_EUNSUPPORTED,
+			     "the private part finds no packing in any ring up to N = 2^%u",
+			     so->max_log_n);
+		hel_program_free(*out);
+		*out = NULL;
+		hel_compile_report_clear(report);
+		TRY(emit(out, report, &found->best, x, m, sides, o, so->turn));
+		if (!hel_limits_tighten(&so->objective, report, o))
+			goto done;
+		if (attempts == HEL_LIMITS_ATTEMPTS)
+			TRY(hel_limits_unmet(report));
+	}
+done:
+	return st;
+}
+
 hel_status hel_compile_items(hel_program **out, hel_compile_report *report, const hel_dlrm *m,
 			     const hel_sides *sides, const hel_compile_options *given)
 {
@@ -440,6 +468,7 @@ hel_status hel_compile_items(hel_program **out, hel_compile_report *report, cons
 			     .max_log_n = o.max_log_n ? o.max_log_n : HEL_LOG_N_MAX,
 			     .no_monomials = o.no_monomials,
 			     .no_fusion = o.no_fusion,
+			     .coding = o.coding,
 			     .pool = o.pool,
 			     .progress = o.progress};
 	memset(report, 0, sizeof *report);
@@ -449,6 +478,7 @@ hel_status hel_compile_items(hel_program **out, hel_compile_report *report, cons
 	if (sides->rows > 1u << HEL_MAX_LOG_ITEM_WIDTH)
 		FAIL(HEL_EUNSUPPORTED, "a user's vector of %zu elements, at most %u are possible",
 		     sides->rows, 1u << HEL_MAX_LOG_ITEM_WIDTH);
+	TRY(hel_limits_codings(sides->private->schema, &o));
 	TRY(look(&x, m, sides, o.records));
 	TRY_ALLOC(turn, hel_alloc(sides->rows, sizeof *turn));
 	so.turn = turn;
@@ -463,17 +493,7 @@ hel_status hel_compile_items(hel_program **out, hel_compile_report *report, cons
 		    tries[i].scale_bits > 28 ? x.spread : fmax(MARGIN * x.largest, x.spread) / ROOM;
 		fill_turns(turn, &x, sides);
 		TRY(look_at_weights(&x, m, sides, o.records, turn));
-		hel_choice_clear(&found.best);
-		found.count = 0;
-		TRY(hel_search(&found, &so));
-		if (!found.best.plan)
-			FAIL(HEL_EUNSUPPORTED,
-			     "the private part finds no packing in any ring up to N = 2^%u",
-			     so.max_log_n);
-		hel_program_free(p);
-		p = NULL;
-		hel_compile_report_clear(report);
-		TRY(emit(&p, report, &found.best, &x, m, sides, &o, turn));
+		TRY(compile_within(&p, report, &found, &so, &x, m, sides, &o));
 		if (p->manifest->bits >= wanted - HEL_BITS_SHORT)
 			break;
 	}

@@ -1,54 +1,36 @@
 #include "sides.h"
-#include "quadratic_form.h"
+#include "side_copy.h"
 #include <cblas.h>
 #include <math.h>
 #include <string.h>
 
-/* Eigenvalues and singular values below this share of the largest are rounding: weights have 24
- * bits. */
-#define ROUNDING 1e-8
 /* Squares that are so small would have to be multiplied with large weights. */
 #define FAINT 1e-5
 
-enum { PRIVATE = 1, PUBLIC = 2, JOINT = 3 };
-
-/* A split on its way. u and p are the first coordinates of the form, then the 1. */
-typedef struct splitting {
-	const hel_dlrm *m;
-	const hel_graph *g;
-	const bool *dense, *table; /* public ones */
-	uint8_t *side;		   /* per node */
-	hel_quadratic_form form;
-	size_t u, p;
-	/* rows: a = left u + shift, b = right p */
-	size_t rows;
-	double *left, *shift, *right, *sign;
-	bool squares;
-} splitting;
-
 /* --- who is on which side ------------------------------------------------------------------- */
 
-static void find_sides(splitting *s)
+static void find_sides(hel_splitting *s)
 {
 	const hel_schema *schema = s->m->schema;
 	for (size_t i = 0; i < s->g->nodes; i++) {
 		const hel_node *n = &s->g->node[i];
 		if (n->kind == HEL_NODE_DENSE)
 			for (size_t k = 0; k < schema->dense_count; k++)
-				s->side[i] |= s->dense[k] ? PUBLIC : PRIVATE;
+				s->side[i] |= s->dense[k] ? HEL_PUBLIC : HEL_PRIVATE;
 		if (n->kind == HEL_NODE_EMBED)
-			s->side[i] = s->table[n->table] ? PUBLIC : PRIVATE;
+			s->side[i] = s->table[n->table] ? HEL_PUBLIC : HEL_PRIVATE;
 		for (size_t k = 0; k < n->inputs; k++)
 			s->side[i] |= s->side[n->input[k]];
 	}
 }
 
-static hel_status check_sides(const splitting *s)
+static hel_status check_sides(const hel_splitting *s)
 {
 	const uint8_t all = s->side[s->g->nodes - 1];
-	return !(all & PRIVATE) ? hel_fail(HEL_EINVAL, "--public leaves nothing to hide: every "
-						       "column that the score depends on is public")
-	       : !(all & PUBLIC)
+	return !(all & HEL_PRIVATE)
+		   ? hel_fail(HEL_EINVAL, "--public leaves nothing to hide: every "
+					  "column that the score depends on is public")
+	       : !(all & HEL_PUBLIC)
 		   ? hel_fail(HEL_EINVAL, "nothing is shared: the score depends on no public "
 					  "column; name some with --public")
 		   : HEL_OK;
@@ -56,18 +38,18 @@ static hel_status check_sides(const splitting *s)
 
 /* Nodes of one side that meet the other one enter the form; a dense node of both column by column.
  * First those of one side, then those of the other. */
-static hel_status place_side(splitting *s, uint8_t side, size_t *next)
+static hel_status place_side(hel_splitting *s, uint8_t side, size_t *next)
 {
 	hel_status st = HEL_OK;
 	hel_quadratic_form *f = &s->form;
 	for (size_t i = 0; i < s->g->nodes; i++) {
 		const hel_node *n = &s->g->node[i];
-		const bool both = n->kind == HEL_NODE_DENSE && s->side[i] == JOINT;
+		const bool both = n->kind == HEL_NODE_DENSE && s->side[i] == HEL_JOINT;
 		if (!f->before[i] && (s->side[i] == side || both)) {
 			if (!f->place[i])
 				TRY_ALLOC(f->place[i], hel_alloc(n->width + 1, sizeof **f->place));
 			for (size_t r = 0; r < n->width; r++)
-				if (!both || (s->dense[r] ? PUBLIC : PRIVATE) == side)
+				if (!both || (s->dense[r] ? HEL_PUBLIC : HEL_PRIVATE) == side)
 					f->place[i][r] = (uint32_t)(*next)++;
 		}
 	}
@@ -75,41 +57,54 @@ done:
 	return st;
 }
 
-static hel_status fill_form(splitting *s)
+/* Which nodes enter, and where they stand. */
+static hel_status place_entering(hel_splitting *s)
 {
 	hel_status st = HEL_OK;
 	hel_quadratic_form *f = &s->form;
 	TRY_ALLOC(f->place, hel_alloc(s->g->nodes, sizeof *f->place));
 	TRY_ALLOC(f->before, hel_alloc(s->g->nodes, sizeof *f->before));
 	for (size_t i = 0; i < s->g->nodes; i++)
-		f->before[i] = s->side[i] != JOINT;
+		f->before[i] = s->side[i] != HEL_JOINT;
 	for (size_t i = 0; i < s->g->nodes; i++)
-		for (size_t k = 0; s->side[i] == JOINT && k < s->g->node[i].inputs; k++)
+		for (size_t k = 0; s->side[i] == HEL_JOINT && k < s->g->node[i].inputs; k++)
 			f->before[s->g->node[i].input[k]] = false;
 	size_t next = 0;
-	TRY(place_side(s, PRIVATE, &next));
+	TRY(place_side(s, HEL_PRIVATE, &next));
 	s->u = next;
-	TRY(place_side(s, PUBLIC, &next));
+	TRY(place_side(s, HEL_PUBLIC, &next));
 	s->p = next - s->u;
 	f->inputs = next + 1;
-	st = hel_quadratic_form_of(f, s->m);
-	if (st == HEL_EUNSUPPORTED)
-		FAIL(st,
-		     "private and public columns meet where items are no matrix: %s; make fewer "
-		     "columns public, or compile without --public",
-		     hel_error_detail());
 done:
 	return st;
 }
 
-/* --- rows ----------------------------------------------------------------------------------- */
-
-static double form_at(const splitting *s, size_t i, size_t k)
+hel_status hel_splitting_begin(hel_splitting *s, const hel_dlrm *m, const bool *dense,
+			       const bool *table)
 {
-	return s->form.matrix[HEL_MIN(i, k) * s->form.inputs + HEL_MAX(i, k)];
+	hel_status st = HEL_OK;
+	*s = (hel_splitting){
+	    .m = m, .g = m->graph, .dense = dense, .table = table, .form = {.m = m, .g = m->graph}};
+	TRY_ALLOC(s->side, hel_alloc(s->g->nodes, sizeof *s->side));
+	find_sides(s);
+	TRY(check_sides(s));
+	TRY(place_entering(s));
+done:
+	return st;
 }
 
-static hel_status room_for(splitting *s, size_t rows)
+static hel_status fill_form(hel_splitting *s)
+{
+	const hel_status st = hel_quadratic_form_of(&s->form, s->m);
+	return st == HEL_EUNSUPPORTED
+		   ? hel_fail(st, "private and public columns meet where items are no matrix: %s",
+			      hel_error_detail())
+		   : st;
+}
+
+/* --- rows ----------------------------------------------------------------------------------- */
+
+static hel_status room_for(hel_splitting *s, size_t rows)
 {
 	hel_status st = HEL_OK;
 	hel_free(s->left);
@@ -127,14 +122,14 @@ done:
 }
 
 /* Eigenvectors of the form's square [0, n). */
-static hel_status eigen_of(double **vector, double **value, const splitting *s, size_t n)
+static hel_status eigen_of(double **vector, double **value, const hel_splitting *s, size_t n)
 {
 	hel_status st = HEL_OK;
 	TRY_ALLOC(*vector, hel_alloc(n * n + 1, sizeof **vector));
 	TRY_ALLOC(*value, hel_alloc(n + 1, sizeof **value));
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < n; k++)
-			(*vector)[i * n + k] = form_at(s, i, k);
+			(*vector)[i * n + k] = hel_form_at(s, i, k);
 	TRY(hel_eigenvectors(*value, *vector, NULL, n));
 done:
 	return st;
@@ -149,7 +144,7 @@ static double largest_of(const double *x, size_t count)
 }
 
 /* One more row: a = scale * left . u + shift, b = right . p (NULL: none). */
-static void add_row(splitting *s, double scale, const double *left, double shift,
+static void add_row(hel_splitting *s, double scale, const double *left, double shift,
 		    const double *right, double weight, double sign)
 {
 	const size_t r = s->rows++;
@@ -164,7 +159,7 @@ static void add_row(splitting *s, double scale, const double *left, double shift
 /* The mixed part of the form, u rows of p, less what eigenvectors of it say already, as few rows:
  * from the eigenvectors of C^T C or C C^T, whichever is smaller. twice: each with both signs, so
  * that squares cancel. */
-static hel_status add_products(splitting *s, const double *mixed, bool twice)
+static hel_status add_products(hel_splitting *s, const double *mixed, bool twice)
 {
 	hel_status st = HEL_OK;
 	const bool by_u = s->u <= s->p;
@@ -178,7 +173,7 @@ static hel_status add_products(splitting *s, const double *mixed, bool twice)
 	TRY(hel_eigenvectors(value, square, NULL, n));
 	const double most = largest_of(value, n);
 	for (size_t i = n; i-- > 0;) {
-		if (!(value[i] > ROUNDING * ROUNDING * 1e4 * most) || !(most > 0))
+		if (!(value[i] > HEL_ROUNDING * HEL_ROUNDING * 1e4 * most) || !(most > 0))
 			continue;
 		const double *v = square + i * n, root = sqrt(sqrt(value[i]));
 		/* the other side's singular vector, times the singular value */
@@ -199,7 +194,7 @@ done:
 
 /* What is linear in u, without squares of u: a row whose weight is always 1 (right is set by who
  * makes the public model); with squares as a difference of two. */
-static void add_linear(splitting *s, const double *linear)
+static void add_linear(hel_splitting *s, const double *linear)
 {
 	if (!s->squares) {
 		add_row(s, 1, linear, 0, NULL, 0, 0);
@@ -209,7 +204,7 @@ static void add_linear(splitting *s, const double *linear)
 	add_row(s, 0.5, linear, -0.5, NULL, 0, -1);
 }
 
-static hel_status mixed_of(double **mixed, double **linear, const splitting *s)
+static hel_status mixed_of(double **mixed, double **linear, const hel_splitting *s)
 {
 	hel_status st = HEL_OK;
 	const size_t last = s->form.inputs - 1;
@@ -217,15 +212,15 @@ static hel_status mixed_of(double **mixed, double **linear, const splitting *s)
 	TRY_ALLOC(*linear, hel_alloc(s->u + 1, sizeof **linear));
 	for (size_t i = 0; i < s->u; i++) {
 		for (size_t k = 0; k < s->p; k++)
-			(*mixed)[i * s->p + k] = 2 * form_at(s, i, s->u + k);
-		(*linear)[i] = 2 * form_at(s, i, last);
+			(*mixed)[i * s->p + k] = 2 * hel_form_at(s, i, s->u + k);
+		(*linear)[i] = 2 * hel_form_at(s, i, last);
 	}
 done:
 	return st;
 }
 
 /* Nothing private is squared: as many rows as the mixed part has rank. */
-static hel_status bilinear_rows(splitting *s)
+static hel_status bilinear_rows(hel_splitting *s)
 {
 	hel_status st = HEL_OK;
 	double *mixed = NULL, *linear = NULL;
@@ -242,7 +237,7 @@ done:
 
 /* Rows that are squared: eigenvectors of the form's square [0, n), of u alone or of u and p, whose
  * private parts are the rows. What they leave of the mixed part gets rows of its own. */
-static hel_status square_rows(splitting *s, size_t n)
+static hel_status square_rows(hel_splitting *s, size_t n)
 {
 	hel_status st = HEL_OK;
 	double *vector = NULL, *value = NULL, *mixed = NULL, *linear = NULL, *b = NULL;
@@ -255,12 +250,12 @@ static hel_status square_rows(splitting *s, size_t n)
 	const size_t last = s->form.inputs - 1;
 	for (size_t i = n; i-- > 0;) {
 		const double *v = vector + i * n, size = fabs(value[i]);
-		if (!(size > (n > s->u ? ROUNDING : FAINT) * most))
+		if (!(size > (n > s->u ? HEL_ROUNDING : FAINT) * most))
 			continue;
 		const double sign = value[i] > 0 ? 1 : -1, root = sqrt(size);
 		double along = 0; /* of what is linear in all coordinates of the form */
 		for (size_t k = 0; k < n; k++)
-			along += 2 * v[k] * form_at(s, k, last);
+			along += 2 * v[k] * hel_form_at(s, k, last);
 		const double shift = sign * along / (2 * root);
 		for (size_t k = 0; k < s->p; k++)
 			b[k] = n > s->u ? 2 * sign * root * v[s->u + k] : 0;
@@ -288,16 +283,16 @@ done:
 }
 
 /* Whichever way has fewer rows. */
-static hel_status find_rows(splitting *s)
+static hel_status find_rows(hel_splitting *s)
 {
 	hel_status st = HEL_OK;
 	double own = 0, all = 0;
 	for (size_t i = 0; i + 1 < s->form.inputs; i++)
 		for (size_t k = 0; k + 1 < s->form.inputs; k++) {
-			all = fmax(all, fabs(form_at(s, i, k)));
-			own = fmax(own, i < s->u && k < s->u ? fabs(form_at(s, i, k)) : 0);
+			all = fmax(all, fabs(hel_form_at(s, i, k)));
+			own = fmax(own, i < s->u && k < s->u ? fabs(hel_form_at(s, i, k)) : 0);
 		}
-	s->squares = own > ROUNDING * all;
+	s->squares = own > HEL_ROUNDING * all;
 	if (!s->squares) {
 		TRY(bilinear_rows(s));
 		goto done;
@@ -313,283 +308,7 @@ done:
 	return st;
 }
 
-/* --- the two models --------------------------------------------------------------------------- */
-
-/* The nodes of one side, and those that enter the form in a row. */
-typedef struct copying {
-	const splitting *s;
-	uint8_t side;
-	const hel_side *part;
-	hel_graph *graph;
-	uint32_t *number; /* per node of the whole graph: its copy */
-	uint32_t entering[HEL_MAX_NODES];
-	size_t count;
-} copying;
-
-static bool is_copied(const copying *c, size_t i)
-{
-	const hel_node *n = &c->s->g->node[i];
-	return c->s->side[i] == c->side || (n->kind == HEL_NODE_DENSE && c->s->side[i] == JOINT);
-}
-
-static hel_status copy_nodes(copying *c)
-{
-	hel_status st = HEL_OK;
-	uint32_t input[HEL_MAX_NODES];
-	for (uint32_t i = 0; i < c->s->g->nodes; i++) {
-		if (!is_copied(c, i))
-			continue;
-		hel_node n = c->s->g->node[i];
-		for (size_t k = 0; k < n.inputs; k++)
-			input[k] = c->number[n.input[k]];
-		n.input = input;
-		n.tensor = n.activated = 0;
-		n.place = n.places = n.entry = 0;
-		memset(n.rows, 0, sizeof n.rows);
-		memset(n.columns, 0, sizeof n.columns);
-		if (n.kind == HEL_NODE_DENSE)
-			n.width = c->part->schema->dense_count;
-		for (uint32_t t = 0; n.kind == HEL_NODE_EMBED && t < c->part->schema->table_count;
-		     t++)
-			if (c->part->table[t] == c->s->g->node[i].table)
-				n.table = t;
-		TRY(hel_graph_add(c->graph, &n));
-		c->number[i] = (uint32_t)c->graph->nodes - 1;
-		if (c->s->form.place[i])
-			c->entering[c->count++] = c->number[i];
-	}
-done:
-	return st;
-}
-
-static hel_status add_node(uint32_t *number, hel_graph *g, hel_node n, const uint32_t *input,
-			   size_t inputs, const char *name)
-{
-	hel_status st = HEL_OK;
-	uint32_t copy[HEL_MAX_NODES];
-	memcpy(copy, input, inputs * sizeof *copy);
-	n.input = copy;
-	n.inputs = inputs;
-	snprintf(n.name, sizeof n.name, "%s", name);
-	TRY(hel_graph_add(g, &n));
-	*number = (uint32_t)g->nodes - 1;
-done:
-	return st;
-}
-
-/* All that enters, one after the other, as one node. */
-static hel_status gather(uint32_t *number, copying *c)
-{
-	hel_status st = HEL_OK;
-	*number = c->entering[0];
-	if (c->count > 1)
-		TRY(add_node(number, c->graph, (hel_node){.kind = HEL_NODE_CONCAT}, c->entering,
-			     c->count, "items.enter"));
-done:
-	return st;
-}
-
-static float *tensor_of(hel_dlrm *m, uint32_t node, bool bias)
-{
-	return m->parameter + m->tensor[m->graph->node[node].tensor + bias].offset;
-}
-
-static void copy_weights(hel_dlrm *to, const copying *c)
-{
-	for (size_t i = 0; i < c->s->g->nodes; i++) {
-		const hel_node *n = &c->s->g->node[i];
-		for (size_t k = 0; is_copied(c, i) && k < 2 && n->rows[k]; k++) {
-			const hel_tensor *t = &c->s->m->tensor[n->tensor + k];
-			memcpy(tensor_of(to, c->number[i], k), hel_tensor_data(c->s->m, t),
-			       t->rows * t->columns * sizeof(float));
-		}
-	}
-}
-
-/* Polynomials of the activations that are copied, in their order. */
-static hel_status copy_approximations(hel_dlrm *to, const copying *c)
-{
-	hel_status st = HEL_OK;
-	if (!c->s->m->approximation)
-		goto done;
-	TRY_ALLOC(to->approximation,
-		  hel_alloc(hel_dlrm_activated(to) + 1, sizeof *to->approximation));
-	for (size_t i = 0; i < c->s->g->nodes; i++)
-		if (is_copied(c, i) && c->s->g->node[i].kind == HEL_NODE_ACTIVATION)
-			to->approximation[to->graph->node[c->number[i]].activated] =
-			    c->s->m->approximation[c->s->g->node[i].activated];
-done:
-	return st;
-}
-
-static hel_status begin_copy(copying *c, const hel_side *part)
-{
-	hel_status st = HEL_OK;
-	c->part = part;
-	TRY_ALLOC(c->number, hel_alloc(c->s->g->nodes, sizeof *c->number));
-	TRY(hel_graph_new(&c->graph, part->schema));
-	c->graph->vector = true;
-	TRY(copy_nodes(c));
-done:
-	return st;
-}
-
-/* The model of a graph, which it takes over, with a copy of the part's schema. */
-static hel_status finish_copy(hel_dlrm **out, copying *c)
-{
-	hel_status st = HEL_OK;
-	hel_schema *schema = NULL;
-	hel_dlrm *m = NULL;
-	char *text = NULL;
-	hel_dlrm_config config = c->s->m->config;
-	config.architecture = HEL_ARCHITECTURE_GRAPH;
-	config.members = 1;
-	TRY(hel_schema_to_json(&text, c->part->schema));
-	TRY(hel_schema_from_json(&schema, text, strlen(text)));
-	c->graph->schema = schema;
-	TRY(hel_dlrm_of_graph(&m, &config, c->graph, schema, HEL_MAX_PARAMETERS));
-	schema = NULL;
-	c->graph = NULL;
-	m->config = config; /* a chain would describe itself, whose last layer is no logit */
-	copy_weights(m, c);
-	TRY(copy_approximations(m, c));
-	*out = m;
-	m = NULL;
-done:
-	hel_dlrm_free(m);
-	hel_schema_free(schema);
-	hel_free(text);
-	return st;
-}
-
-static void copying_clear(copying *c)
-{
-	if (!c)
-		return;
-	hel_graph_free(c->graph);
-	hel_free(c->number);
-	hel_free(c);
-}
-
-static hel_status private_model(hel_dlrm **out, const splitting *s, const hel_side *part)
-{
-	hel_status st = HEL_OK;
-	copying *c = NULL;
-	uint32_t all, last;
-	TRY_ALLOC(c, hel_alloc(1, sizeof *c));
-	*c = (copying){.s = s, .side = PRIVATE};
-	TRY(begin_copy(c, part));
-	TRY(gather(&all, c));
-	TRY(add_node(&last, c->graph,
-		     (hel_node){.kind = HEL_NODE_LINEAR, .width = s->rows, .bias = true}, &all, 1,
-		     "items.vector"));
-	TRY(finish_copy(out, c));
-	for (size_t i = 0; i < s->rows * s->u; i++)
-		tensor_of(*out, last, false)[i] = (float)s->left[i];
-	for (size_t i = 0; i < s->rows; i++)
-		tensor_of(*out, last, true)[i] = (float)s->shift[i];
-done:
-	copying_clear(c);
-	return st;
-}
-
-/* g(p): its own squares by eigenvectors; what is linear; and what completing squares of u left. */
-typedef struct public_part {
-	double *vector, *value, *linear, constant;
-} public_part;
-
-static hel_status public_terms(public_part *x, const splitting *s)
-{
-	hel_status st = HEL_OK;
-	const size_t last = s->form.inputs - 1, n = s->p;
-	TRY_ALLOC(x->vector, hel_alloc(n * n + 1, sizeof *x->vector));
-	TRY_ALLOC(x->value, hel_alloc(n + 1, sizeof *x->value));
-	TRY_ALLOC(x->linear, hel_alloc(n + 1, sizeof *x->linear));
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < n; k++)
-			x->vector[i * n + k] = form_at(s, s->u + i, s->u + k);
-		x->linear[i] = 2 * form_at(s, s->u + i, last);
-	}
-	x->constant = form_at(s, last, last);
-	for (size_t r = 0; r < s->rows; r++) {
-		x->constant -= s->squares ? s->sign[r] * s->shift[r] * s->shift[r] : 0;
-		cblas_daxpy((int)n, -s->shift[r], s->right + r * n, 1, x->linear, 1);
-	}
-	TRY(hel_eigenvectors(x->value, x->vector, NULL, n));
-done:
-	return st;
-}
-
-static void public_weights(float *w, float *bias, const splitting *s, const public_part *x,
-			   size_t squares, const double *sign)
-{
-	const size_t width = s->p + squares;
-	for (size_t k = 0; k < s->p; k++)
-		w[k] = (float)x->linear[k];
-	for (size_t k = 0; k < squares; k++)
-		w[s->p + k] = (float)sign[k];
-	bias[0] = (float)x->constant;
-	for (size_t r = 0; r < s->rows; r++) {
-		for (size_t k = 0; k < s->p; k++)
-			w[(1 + r) * width + k] = (float)s->right[r * s->p + k];
-		/* a linear row without squares has nothing to multiply: its weight is 1 */
-		bias[1 + r] = !s->squares && s->sign[r] == 0 ? 1 : 0;
-	}
-}
-
-static hel_status public_model(hel_dlrm **out, const splitting *s, const hel_side *part)
-{
-	hel_status st = HEL_OK;
-	copying *c = NULL;
-	public_part x = {0};
-	double *sign = NULL;
-	uint32_t all, form = 0, square = 0, last;
-	size_t squares = 0;
-	TRY_ALLOC(c, hel_alloc(1, sizeof *c));
-	*c = (copying){.s = s, .side = PUBLIC};
-	TRY(public_terms(&x, s));
-	TRY_ALLOC(sign, hel_alloc(s->p + 1, sizeof *sign));
-	const double most = largest_of(x.value, s->p);
-	for (size_t i = 0; i < s->p; i++)
-		squares += fabs(x.value[i]) > ROUNDING * most;
-	TRY(begin_copy(c, part));
-	TRY(gather(&all, c));
-	if (squares) {
-		const uint32_t both[2] = {all, (uint32_t)c->graph->nodes + 1};
-		TRY(add_node(&form, c->graph, (hel_node){.kind = HEL_NODE_LINEAR, .width = squares},
-			     &all, 1, "items.form"));
-		TRY(add_node(
-		    &square, c->graph,
-		    (hel_node){.kind = HEL_NODE_ACTIVATION, .activation = {HEL_ACT_SQUARE, 0, 0}},
-		    &form, 1, "items.square"));
-		TRY(add_node(&all, c->graph, (hel_node){.kind = HEL_NODE_CONCAT}, both, 2,
-			     "items.both"));
-	}
-	TRY(add_node(&last, c->graph,
-		     (hel_node){.kind = HEL_NODE_LINEAR, .width = 1 + s->rows, .bias = true}, &all,
-		     1, "items.weights"));
-	TRY(finish_copy(out, c));
-	for (size_t i = 0, k = 0; i < s->p; i++) {
-		if (!(fabs(x.value[i]) > ROUNDING * most))
-			continue;
-		sign[k] = x.value[i] > 0 ? 1 : -1;
-		for (size_t j = 0; j < s->p; j++)
-			tensor_of(*out, form, false)[k * s->p + j] =
-			    (float)(sqrt(fabs(x.value[i])) * x.vector[i * s->p + j]);
-		k++;
-	}
-	public_weights(tensor_of(*out, last, false), tensor_of(*out, last, true), s, &x, squares,
-		       sign);
-done:
-	copying_clear(c);
-	hel_free(x.vector);
-	hel_free(x.value);
-	hel_free(x.linear);
-	hel_free(sign);
-	return st;
-}
-
-static hel_status make_parts(hel_sides *out, const splitting *s)
+hel_status hel_splitting_parts(hel_side *own, hel_side *open, const hel_splitting *s)
 {
 	hel_status st = HEL_OK;
 	const hel_schema *schema = s->m->schema;
@@ -600,27 +319,34 @@ static hel_status make_parts(hel_sides *out, const splitting *s)
 		hidden[i] = !s->dense[i];
 	for (size_t i = 0; i < schema->table_count; i++)
 		tables[i] = !s->table[i];
-	TRY(hel_side_new(&out->hidden, schema, hidden, tables, true));
-	TRY(hel_side_new(&out->open, schema, s->dense, s->table, false));
+	TRY(hel_side_new(own, schema, hidden, tables, true));
+	TRY(hel_side_new(open, schema, s->dense, s->table, false));
 done:
 	hel_free(hidden);
 	return st;
 }
 
+void hel_splitting_clear(hel_splitting *s)
+{
+	hel_quadratic_form_clear(&s->form);
+	hel_free(s->side);
+	hel_free(s->left);
+	hel_free(s->shift);
+	hel_free(s->right);
+	hel_free(s->sign);
+}
+
 hel_status hel_sides_new(hel_sides *out, const hel_dlrm *m, const bool *dense, const bool *table)
 {
 	hel_status st = HEL_OK;
-	splitting s = {
-	    .m = m, .g = m->graph, .dense = dense, .table = table, .form = {.m = m, .g = m->graph}};
+	hel_splitting s;
 	hel_sides made = {0};
-	TRY_ALLOC(s.side, hel_alloc(s.g->nodes, sizeof *s.side));
-	find_sides(&s);
-	TRY(check_sides(&s));
+	TRY(hel_splitting_begin(&s, m, dense, table));
 	TRY(fill_form(&s));
 	TRY(find_rows(&s));
-	TRY(make_parts(&made, &s));
-	TRY(private_model(&made.private, &s, &made.hidden));
-	TRY(public_model(&made.public, &s, &made.open));
+	TRY(hel_splitting_parts(&made.hidden, &made.open, &s));
+	TRY(hel_private_model(&made.private, &s, &made.hidden));
+	TRY(hel_public_model(&made.public, &s, &made.open));
 	made.rows = s.rows;
 	made.squares = s.squares;
 	made.sign = s.sign;
@@ -629,12 +355,7 @@ hel_status hel_sides_new(hel_sides *out, const hel_dlrm *m, const bool *dense, c
 	made = (hel_sides){0};
 done:
 	hel_sides_clear(&made);
-	hel_quadratic_form_clear(&s.form);
-	hel_free(s.side);
-	hel_free(s.left);
-	hel_free(s.shift);
-	hel_free(s.right);
-	hel_free(s.sign);
+	hel_splitting_clear(&s);
 	return st;
 }
 

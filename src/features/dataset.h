@@ -66,6 +66,7 @@ typedef struct hel_column {
 	hel_column_kind kind;
 	uint16_t nth;  /* among those of its kind */
 	uint32_t word; /* where its values begin among those of a row that is read as a stream */
+	bool public;   /* of items, which the server knows: the default of compile --public */
 	/* dense: x, or with `log` ln(max(x, least) + plus) in single precision */
 	bool whole;	      /* only whole numbers */
 	bool zero_is_missing; /* a published 0 that cannot be a measurement */

@@ -142,11 +142,12 @@ static hel_status read_separator(char *out, const part *p, const char *allowed, 
 
 static hel_status read_dense(hel_column *c, const part *p)
 {
-	static const char *const keys[] = {"name", "kind",  "whole",	 "zero_is_missing",
-					   "log",  "least", "quantiles", "missing",
-					   NULL};
+	static const char *const keys[] = {
+	    "name", "kind",  "public",	  "whole",   "zero_is_missing",
+	    "log",  "least", "quantiles", "missing", NULL};
 	hel_status st = HEL_OK;
 	TRY(check_keys(p, keys));
+	TRY(read_bool(&c->public, p, "public"));
 	TRY(read_bool(&c->whole, p, "whole"));
 	TRY(read_bool(&c->zero_is_missing, p, "zero_is_missing"));
 	c->log = hel_json_member(p->object, "log") != NULL;
@@ -182,6 +183,7 @@ static hel_status read_values(hel_column *c, const part *p)
 	static const char *const id_names[] = {"decimal", "hexadecimal"};
 	hel_status st = HEL_OK;
 	unsigned values = HEL_LISTED, form = HEL_FORM_EXACT, ids = 0;
+	TRY(read_bool(&c->public, p, "public"));
 	TRY(read_word(&values, p, "values", values_names, HEL_VALUES));
 	TRY(read_word(&form, p, "text", form_names, HEL_FORMS));
 	TRY(read_word(&ids, p, "ids", id_names, 2));
@@ -202,7 +204,8 @@ done:
 
 static hel_status read_category(hel_column *c, const part *p)
 {
-	static const char *const keys[] = {"name", "kind", "values", "text", "ids", "modulo", NULL};
+	static const char *const keys[] = {"name", "kind", "public", "values",
+					   "text", "ids",  "modulo", NULL};
 	hel_status st = HEL_OK;
 	TRY(check_keys(p, keys));
 	TRY(read_values(c, p));
@@ -212,9 +215,9 @@ done:
 
 static hel_status read_bag(hel_column *c, const part *p)
 {
-	static const char *const keys[] = {"name",   "kind",	   "values", "text",
-					   "ids",    "modulo",	   "limit",  "separator",
-					   "weight", "over_limit", "pool",   NULL};
+	static const char *const keys[] = {"name",	 "kind",   "public", "values",	  "text",
+					   "ids",	 "modulo", "limit",  "separator", "weight",
+					   "over_limit", "pool",   NULL};
 	static const char *const over_names[] = {"cut", "error"};
 	hel_status st = HEL_OK;
 	unsigned pooling = HEL_POOL_SUM, over = 0;
@@ -467,6 +470,8 @@ static void put_column(hel_json_writer *j, const hel_column *c)
 	hel_json_open(j, NULL, '{');
 	hel_json_put_text(j, "name", c->name);
 	hel_json_put_text(j, "kind", c->bag.limit ? "bag" : names[c->kind]);
+	if (c->public)
+		hel_json_put_bool(j, "public", true);
 	if (c->kind == HEL_DENSE)
 		put_dense(j, c);
 	else if (c->kind == HEL_CATEGORICAL)

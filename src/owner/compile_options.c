@@ -43,7 +43,7 @@ static hel_status goal_of(hel_goal *out, const char *text)
 
 /* "grid" for all tables, "thal=grid" for one; what is said last holds. Laboratory names of one-hot
  * entries are understood, too. */
-static hel_status add_coding(hel_coding *coding, const char *text, const hel_schema *s)
+static hel_status add_coding(hel_compile_wishes *w, const char *text, const hel_schema *s)
 {
 	const char *sign = strchr(text, '='), *name = sign ? sign + 1 : text;
 	const size_t length = sign ? (size_t)(sign - text) : 0;
@@ -60,7 +60,8 @@ static hel_status add_coding(hel_coding *coding, const char *text, const hel_sch
 	for (size_t i = 0; i < s->table_count; i++)
 		if (!sign ||
 		    (strncmp(s->table[i].name, text, length) == 0 && !s->table[i].name[length])) {
-			coding[i] = c;
+			w->coding[i] = c;
+			w->codes_named[i] = sign != NULL;
 			found = true;
 		}
 	return found ? HEL_OK
@@ -73,10 +74,12 @@ static bool is_word(const char *name, const char *word, size_t size)
 	return strlen(name) == size && memcmp(name, word, size) == 0;
 }
 
-/* "C3,C7": columns of items. */
+/* "C3,C7": columns of items; "none" where the data set names some, and records are to be scored. */
 static hel_status add_public(hel_compile_wishes *w, const char *text, const hel_schema *s)
 {
-	w->shares = true;
+	w->shares = strcmp(text, "none") != 0 || hel_dataset_column(s->set, text);
+	if (!w->shares)
+		return HEL_OK;
 	for (const char *word = text; *word;) {
 		const size_t size = strcspn(word, ",");
 		bool found = !size;
@@ -92,6 +95,18 @@ static hel_status add_public(hel_compile_wishes *w, const char *text, const hel_
 		word += size + (word[size] == ',');
 	}
 	return HEL_OK;
+}
+
+/* What the data set's description says of its columns. */
+static void add_described(hel_compile_wishes *w, const hel_dataset *set)
+{
+	for (size_t i = 0; i < set->columns; i++) {
+		const hel_column *c = &set->column[i];
+		if (c->public && c->kind == HEL_DENSE)
+			w->public_dense[c->nth] = w->shares = true;
+		if (c->public && c->kind == HEL_CATEGORICAL)
+			w->public_table[c->nth] = w->shares = true;
+	}
 }
 
 /* "relu=poly:7" for a model with relu. */
@@ -146,7 +161,7 @@ static hel_status flag_of(bool *out, const char *name, const char *value)
 }
 
 static hel_status read_option(hel_compile_wishes *w, const hel_recommender *r, const char *option,
-			      const char **calibration, uint64_t *batch)
+			      const char **calibration, uint64_t *batch, bool *described)
 {
 	hel_compile_options *o = &w->options;
 	const char *v;
@@ -177,16 +192,17 @@ static hel_status read_option(hel_compile_wishes *w, const hel_recommender *r, c
 		}
 	if ((v = value_of(option, "name")))
 		o->name = v;
-	else if ((v = value_of(option, "public")))
+	else if ((v = value_of(option, "public"))) {
+		*described = false;
 		TRY(add_public(w, v, r->m->schema));
-	else if ((v = value_of(option, "calibration")))
+	} else if ((v = value_of(option, "calibration")))
 		*calibration = v;
 	else if ((v = value_of(option, "bits")))
 		TRY(bits_of(&o->bits, v));
 	else if ((v = value_of(option, "optimize")))
 		TRY(goal_of(&o->goal, v));
 	else if ((v = value_of(option, "lookup")))
-		TRY(add_coding(w->coding, v, r->m->schema));
+		TRY(add_coding(w, v, r->m->schema));
 	else if ((v = value_of(option, "activation"))) {
 		w->replaces = true;
 		w->kind = r->m->config.activation.kind;
@@ -218,6 +234,7 @@ hel_status hel_compile_wishes_read(hel_compile_wishes *w, const hel_recommender 
 {
 	hel_status st = HEL_OK;
 	uint64_t batch = 0;
+	bool described = true;
 	const char *calibration = NULL;
 	*w = (hel_compile_wishes){
 	    .options = {.name = r->directory ? last_part(r->directory) : r->m->schema->dataset,
@@ -225,7 +242,9 @@ hel_status hel_compile_wishes_read(hel_compile_wishes *w, const hel_recommender 
 	for (size_t i = 0; i < HEL_MAX_TABLES; i++)
 		w->coding[i] = HEL_CODINGS;
 	for (size_t i = 0; i < options; i++)
-		TRY(read_option(w, r, option[i], &calibration, &batch));
+		TRY(read_option(w, r, option[i], &calibration, &batch, &described));
+	if (described)
+		add_described(w, r->m->schema->set);
 	if (strlen(w->options.name) > HEL_MODEL_NAME_MAX || !*w->options.name ||
 	    !hel_is_text(w->options.name))
 		FAIL(HEL_EINVAL,

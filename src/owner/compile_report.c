@@ -91,10 +91,12 @@ hel_status hel_compile_report_json(char **out, const hel_program *p, const hel_c
 	if (*w->calibrated.refused)
 		json_object_set_new(o, "calibration_refused", json_string(w->calibrated.refused));
 	if (p->manifest->items.any)
-		json_object_set_new(o, "items",
-				    json_pack("{s:I, s:b, s:f}", "width", (json_int_t)w->width,
-					      "squares", p->manifest->items.common, "ms_per_1000",
-					      w->item_ms));
+		json_object_set_new(
+		    o, "items",
+		    json_pack("{s:s, s:i, s:I, s:b, s:f}", "form",
+			      p->manifest->items.batched ? "batched" : "matrix", "at_once",
+			      1 << p->manifest->log_batch, "width", (json_int_t)w->width, "squares",
+			      p->manifest->items.common, "ms_per_1000", w->item_ms));
 	if (f)
 		json_object_set_new(
 		    o, "activation",

@@ -1,7 +1,9 @@
 /* A model compiled: its two files, what is said of them, and the model that they compute. */
+#include "compile/joint.h"
 #include "compile/machine_speed.h"
 #include "compile/placement.h"
 #include "compile/private_side.h"
+#include "features/coding.h"
 #include "model/model_file.h"
 #include "owner_inside.h"
 #include <stdlib.h>
@@ -55,20 +57,78 @@ done:
 	return st;
 }
 
+/* Codings are of what a client sends: the private side's tables, in their order. */
+static hel_status keep_private_codings(hel_compile_wishes *w, const hel_schema *s)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < s->table_count; i++)
+		if (!w->public_table[i])
+			w->coding[kept++] = w->coding[i];
+		else if (w->codes_named[i])
+			return hel_fail(
+			    HEL_EINVAL,
+			    "lookup %s=%s: the column is public, items are looked up in "
+			    "the clear",
+			    s->table[i].name,
+			    w->coding[i] == HEL_CODINGS ? "auto" : hel_coding_name(w->coding[i]));
+	return HEL_OK;
+}
+
+/* What items take, into the plan: inspect plan says it. */
+static hel_status note_items(hel_program *p, const hel_compile_wishes *w)
+{
+	hel_status st = HEL_OK;
+	char *text = NULL;
+	json_t *plan = json_loads(p->plan, 0, NULL);
+	json_object_set_new(plan, "items",
+			    json_pack("{s:s, s:i, s:f}", "form",
+				      p->manifest->items.batched ? "batched" : "matrix", "at_once",
+				      1 << p->manifest->log_batch, "ms_per_1000", w->item_ms));
+	TRY_ALLOC(text, json_dumps(plan, JSON_COMPACT | JSON_REAL_PRECISION(9)));
+	hel_free(p->plan);
+	TRY_ALLOC(p->plan, hel_strdup(text));
+done:
+	free(text);
+	json_decref(plan);
+	return st;
+}
+
+/* Where items are no matrix: many at once. */
+static hel_status compile_joint(hel_program **p, hel_compile_report *report,
+				const hel_recommender *r, hel_compile_wishes *w)
+{
+	hel_status st = HEL_OK;
+	if (!w->options.log_batch)
+		w->options.log_batch = HEL_ANY_BATCH;
+	TRY(hel_compile_joint(p, report, &w->width, r->m, w->public_dense, w->public_table,
+			      &w->options));
+	w->item_ms = 1e6 * report->seconds / (1 << (*p)->manifest->log_batch);
+	TRY(note_items(*p, w));
+done:
+	return st;
+}
+
 /* The private side of a model whose public columns describe items. */
 static hel_status compile_side(hel_program **p, hel_compile_report *report,
 			       const hel_recommender *r, hel_compile_wishes *w)
 {
 	hel_status st = HEL_OK;
 	hel_sides sides = {0};
-	if (w->replaces || w->options.log_batch)
+	if (w->replaces)
 		FAIL(HEL_EINVAL,
-		     "public goes without activation and batch: a query is of one user");
-	TRY(hel_sides_new(&sides, r->m, w->public_dense, w->public_table));
+		     "public columns go without activation: compile with that alone "
+		     "(--public none), then the model that it writes with public columns");
+	TRY(keep_private_codings(w, r->m->schema));
+	st = w->options.log_batch ? HEL_EUNSUPPORTED /* so many items at once are asked for */
+				  : hel_sides_new(&sides, r->m, w->public_dense, w->public_table);
+	if (st == HEL_EUNSUPPORTED)
+		return compile_joint(p, report, r, w);
+	TRY(st);
 	TRY(hel_compile_items(p, report, r->m, &sides, &w->options));
 	const hel_manifest *m = (*p)->manifest;
 	w->width = sides.rows;
 	w->item_ms = 1e3 * hel_items_seconds(&m->params, m->items.log_width, &report->machine);
+	TRY(note_items(*p, w));
 done:
 	hel_sides_clear(&sides);
 	return st;

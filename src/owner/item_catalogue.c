@@ -27,7 +27,8 @@ static hel_status public_of(hel_dlrm **out, const hel_program *p)
 		FAIL(HEL_EMODEL, "'%s' scores records one by one: compile it with public columns",
 		     p->manifest->model);
 	TRY(hel_dlrm_read(&m, p->items.model, p->items.model_size));
-	if (m->graph->node[m->graph->nodes - 1].width != 1 + (size_t)p->items.rows)
+	if (m->graph->node[m->graph->nodes - 1].width !=
+	    p->items.rows + (size_t)!p->manifest->items.batched)
 		FAIL(HEL_EFORMAT, "the program's public model has another width than its vector");
 	*out = m;
 	m = NULL;
@@ -55,7 +56,10 @@ static hel_status encode(making *k, const char *path, hel_pool *pool, const hel_
 				    .rows = p->items.rows,
 				    .turn = p->items.turn,
 				    .unit = p->manifest->unit,
-				    .usual = p->items.usual};
+				    .usual = p->items.usual,
+				    .batched = p->manifest->items.batched,
+				    .log_batch = p->manifest->log_batch,
+				    .largest = p->items.largest};
 	const hel_item_source source = {.count = s->count,
 					.id = k->list.id,
 					.dense = s->value,
@@ -80,7 +84,7 @@ static hel_status encode(making *k, const char *path, hel_pool *pool, const hel_
 static json_t *report_of(const making *k)
 {
 	const hel_catalogue_head *h = hel_catalogue_head_of(k->made);
-	const size_t most = hel_block_items((size_t)1 << h->log_n);
+	const size_t most = hel_catalogue_block_size(h);
 	const uint64_t kept = k->before ? hel_catalogue_head_of(k->before)->items : 0;
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:f}", "items", (json_int_t)h->items, "blocks",
 			 (json_int_t)((h->items + most - 1) / most), "bytes", (json_int_t)h->bytes,

@@ -61,12 +61,13 @@ HEL_CHECKED hel_status hel_owner_learn(hel_dlrm **out, hel_metrics *metrics, siz
 typedef struct hel_compile_wishes {
 	hel_compile_options options;
 	hel_coding coding[HEL_MAX_TABLES];
+	bool codes_named[HEL_MAX_TABLES]; /* of this table, not of all */
 	hel_calibration machine;
 	hel_calibration_note calibrated;
 	double slower; /* than built-in figures this machine is, just now; 0: was not measured */
-	bool shares;   /* columns of items: these are public */
+	bool shares;   /* columns of items: these are public, by option or by the data set */
 	bool public_dense[HEL_MAX_DENSE], public_table[HEL_MAX_TABLES];
-	size_t width;	/* of a user's vector */
+	size_t width;	/* of a user's vector, or values of an item */
 	double item_ms; /* of 1,000 items */
 	bool replaces;	/* activations */
 	hel_activation_kind kind;

@@ -14,24 +14,31 @@
 
 #define HEL_MAX_LOG_ITEM_WIDTH 11 /* elements of a vector, and so rotations of it */
 #define HEL_MAX_ITEMS ((size_t)1 << 26)
+#define HEL_MAX_ITEM_VALUES 4096
 #define HEL_ITEM_ID_MAX 255 /* bytes */
 #define HEL_ITEM_MODEL_MAX ((size_t)1 << 30)
 
 /** What a manifest says: any: its results are scores of items. common: the user's constant stands
- *  in all places, in those of known values too. */
+ *  in all places, in those of known values too.
+ *
+ *  Where items are no matrix (batched), the program takes them as values more: features
+ *  [first, first + width) are an item's, which the client leaves 0, and each of its 2^log_batch
+ *  places ranks another item for the same record. */
 typedef struct hel_items {
-	bool any, common;
+	bool any, common, batched;
 	uint8_t log_width;
+	uint32_t first, width;
 } hel_items;
 
 /** What only the server's program holds beside it. */
 typedef struct hel_item_part {
 	uint32_t vector; /* the op whose value is the user's vector, at level 1 */
-	uint32_t rows;	 /* elements of the vector that are not padding */
+	uint32_t rows;	 /* elements of the vector that are not padding; values of an item */
 	double usual; /* what items' constants have more, and users' less, so that they are small */
 	hel_complex *turn; /* what each was multiplied with */
+	double largest;	   /* |value| of an item that the program takes, where it is batched */
 	uint8_t *model;	   /* what makes weights of items: a model whose value is a vector, the
-			    * item's constant before its weights */
+			    * item's constant before its weights; or an item's values */
 	size_t model_size;
 } hel_item_part;
 

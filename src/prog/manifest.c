@@ -110,7 +110,11 @@ hel_status hel_manifest_write(hel_writer *w, hel_manifest *m)
 	}
 	if (m->items.any) {
 		hel_write_u8(&file, m->items.log_width);
-		hel_write_u8(&file, m->items.common);
+		hel_write_u8(&file, (uint8_t)(m->items.common | m->items.batched << 1));
+	}
+	if (m->items.batched) {
+		hel_write_u32(&file, m->items.first);
+		hel_write_u32(&file, m->items.width);
 	}
 	TRY(hel_container_end(&file));
 	hel_hash(m->id, file.bytes, file.size);
@@ -196,10 +200,22 @@ static hel_status read_items(hel_manifest *m, hel_reader *r)
 		goto done;
 	m->items.any = true;
 	m->items.log_width = hel_read_u8(r);
-	const uint8_t common = hel_read_u8(r);
+	const uint8_t form = hel_read_u8(r);
 	TRY(r->status);
-	m->items.common = common;
-	if (common > 1 || m->items.log_width > HEL_MAX_LOG_ITEM_WIDTH ||
+	m->items.common = form & 1;
+	m->items.batched = form & 2;
+	if (m->items.batched) {
+		m->items.first = hel_read_u32(r);
+		m->items.width = hel_read_u32(r);
+		TRY(r->status);
+		if (form != 2 || m->items.log_width || m->degree != 1 ||
+		    m->items.first > m->features || !m->items.width ||
+		    m->items.width > HEL_MAX_ITEM_VALUES ||
+		    m->items.width > m->features - m->items.first)
+			FAIL(HEL_EFORMAT, "the manifest's values of items are out of range");
+		goto done;
+	}
+	if (form > 1 || m->items.log_width > HEL_MAX_LOG_ITEM_WIDTH ||
 	    m->items.log_width + 2u > m->params.log_n || m->log_batch || m->params.levels < 1 ||
 	    m->params.log_n < 8)
 		FAIL(HEL_EFORMAT, "the manifest's vector for items is out of range");

@@ -139,8 +139,20 @@ done:
 
 /* --- file --------------------------------------------------------------------- */
 
-static void write_items(hel_writer *w, const hel_item_part *x)
+static void write_item_model(hel_writer *w, const hel_item_part *x)
 {
+	hel_write_u64(w, x->model_size);
+	hel_write_bytes(w, x->model, x->model_size);
+}
+
+static void write_items(hel_writer *w, const hel_item_part *x, bool batched)
+{
+	if (batched) {
+		hel_write_u32(w, x->rows);
+		hel_write_f64(w, x->largest);
+		write_item_model(w, x);
+		return;
+	}
 	hel_write_u32(w, x->vector);
 	hel_write_u32(w, x->rows);
 	hel_write_f64(w, x->usual);
@@ -148,8 +160,7 @@ static void write_items(hel_writer *w, const hel_item_part *x)
 		hel_write_f64(w, x->turn[i].re);
 		hel_write_f64(w, x->turn[i].im);
 	}
-	hel_write_u64(w, x->model_size);
-	hel_write_bytes(w, x->model, x->model_size);
+	write_item_model(w, x);
 }
 
 hel_status hel_program_write(hel_writer *w, hel_program *p)
@@ -193,7 +204,7 @@ hel_status hel_program_write(hel_writer *w, hel_program *p)
 			hel_write_u32(w, (uint32_t)op->step[k]);
 	}
 	if (p->manifest->items.any)
-		write_items(w, &p->items);
+		write_items(w, &p->items, p->manifest->items.batched);
 	TRY(hel_container_end(w));
 	memcpy(p->hash, w->bytes + w->size - HEL_HASH_BYTES, HEL_HASH_BYTES);
 done:
@@ -312,10 +323,41 @@ done:
 	return st;
 }
 
+static hel_status read_item_model(hel_item_part *x, hel_reader *r)
+{
+	hel_status st = HEL_OK;
+	const uint64_t size = hel_read_u64(r);
+	if (r->status == HEL_OK && size > HEL_ITEM_MODEL_MAX)
+		FAIL(HEL_ELIMIT, "the items' model has %llu bytes", (unsigned long long)size);
+	const uint8_t *bytes = hel_read_bytes(r, (size_t)size);
+	TRY(r->status);
+	TRY_ALLOC(x->model, hel_alloc_raw((size_t)size + 1, 1));
+	memcpy(x->model, bytes, (size_t)size);
+	x->model_size = (size_t)size;
+done:
+	return st;
+}
+
+static hel_status read_item_values(hel_program *p, hel_reader *r)
+{
+	hel_status st = HEL_OK;
+	p->items.rows = hel_read_u32(r);
+	p->items.largest = hel_read_f64(r);
+	TRY(r->status);
+	if (p->items.rows != p->manifest->items.width ||
+	    !(p->items.largest > 0 && p->items.largest < 0x1p100))
+		FAIL(HEL_EFORMAT, "the program's values of items are out of range");
+	TRY(read_item_model(&p->items, r));
+done:
+	return st;
+}
+
 static hel_status read_items(hel_program *p, hel_reader *r)
 {
 	hel_status st = HEL_OK;
 	hel_item_part *x = &p->items;
+	if (p->manifest->items.batched)
+		return read_item_values(p, r);
 	x->vector = read_below(r, p->ops, "value");
 	x->rows = hel_read_u32_max(r, 1u << p->manifest->items.log_width, "width of items");
 	x->usual = hel_read_f64(r);
@@ -332,14 +374,7 @@ static hel_status read_items(hel_program *p, hel_reader *r)
 		if (!(size > 0x1p-100 && size < 0x1p100))
 			FAIL(HEL_EFORMAT, "an element of the items' vector is out of range");
 	}
-	const uint64_t size = hel_read_u64(r);
-	if (r->status == HEL_OK && size > HEL_ITEM_MODEL_MAX)
-		FAIL(HEL_ELIMIT, "the items' model has %llu bytes", (unsigned long long)size);
-	const uint8_t *bytes = hel_read_bytes(r, (size_t)size);
-	TRY(r->status);
-	TRY_ALLOC(x->model, hel_alloc_raw((size_t)size + 1, 1));
-	memcpy(x->model, bytes, (size_t)size);
-	x->model_size = (size_t)size;
+	TRY(read_item_model(x, r));
 done:
 	return st;
 }

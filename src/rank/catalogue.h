@@ -18,7 +18,18 @@ typedef struct hel_item_form {
 	size_t rows;
 	const hel_complex *turn;
 	double unit, usual;
+	/* Where a program takes items' values (hel_items): `rows` of them for each of 2^log_batch
+	 * items at once, none beyond `largest`; the rest is not used. */
+	bool batched;
+	unsigned log_batch;
+	double largest;
 } hel_item_form;
+
+/** Numbers that make an item: its constant and weights, or its values. */
+static inline size_t hel_item_numbers(const hel_item_form *f)
+{
+	return f->batched ? f->rows : 1 + f->rows;
+}
 
 /** Encodes up to hel_block_items items: value[i] is item i's constant, then its `rows` weights.
  *  Cost: 2^log_width encodings, on the pool.
@@ -35,9 +46,11 @@ typedef struct hel_catalogue_head {
 	uint8_t model[HEL_HASH_BYTES];	/* the manifest's id */
 	uint8_t params[HEL_HASH_BYTES]; /* fingerprint of the parameters */
 	uint64_t log_n, limbs, log_width;
-	uint64_t items, dense, hots;	 /* numbers and words of an item's record */
-	uint64_t ids;			 /* bytes of all ids, each ended by a zero */
-	uint64_t bytes;			 /* of the file */
+	uint64_t items, dense, hots; /* numbers and words of an item's record */
+	uint64_t values; /* of an item, as floats; log_width then is that of a block's items. 0:
+			  * blocks are plaintexts */
+	uint64_t ids;	 /* bytes of all ids, each ended by a zero */
+	uint64_t bytes;	 /* of the file */
 	uint8_t tail[HEL_HASH_BYTES];	 /* of checksums and ids */
 	uint8_t records[HEL_HASH_BYTES]; /* of the records */
 	uint8_t id[HEL_HASH_BYTES];	 /* of all that: names the catalogue */
@@ -47,6 +60,8 @@ typedef struct hel_catalogue_head {
  *  @retval HEL_EFORMAT no catalogue. @retval HEL_EVERSION, HEL_ETRUNC, HEL_EHASH a damaged one. */
 HEL_CHECKED hel_status hel_catalogue_head_read(hel_catalogue_head *out, const void *bytes,
 					       uint64_t size);
+/** Items of a block. */
+size_t hel_catalogue_block_size(const hel_catalogue_head *h);
 /** Where things begin in the file. */
 typedef struct hel_catalogue_map {
 	uint64_t blocks, block_bytes, checksums, ids, records, bytes;
@@ -69,6 +84,8 @@ HEL_API void hel_catalogue_free(hel_catalogue *c); /* as helrm/server.h has it *
 const hel_catalogue_head *hel_catalogue_head_of(const hel_catalogue *c);
 size_t hel_catalogue_blocks(const hel_catalogue *c);
 const uint32_t *hel_catalogue_block(const hel_catalogue *c, size_t block);
+/** Of a catalogue of values: those of an item. */
+const float *hel_catalogue_values(const hel_catalogue *c, size_t item);
 const char *hel_catalogue_id(const hel_catalogue *c, size_t item);
 /** The number of an item, SIZE_MAX when there is none of this id. */
 size_t hel_catalogue_find(const hel_catalogue *c, const char *id);
@@ -86,7 +103,7 @@ typedef struct hel_item_source {
 	const double *dense; /* [count][dense] */
 	const uint32_t *hot; /* [count][hots] */
 	size_t denses, hots;
-	/** Constant and weights of items [first, first + count): [count][1 + rows]. */
+	/** What makes `count` items of these records: [count][hel_item_numbers]. */
 	hel_status (*weigh)(void *arg, double *value, const double *dense, const uint32_t *hot,
 			    size_t count);
 	void *arg;

@@ -30,7 +30,7 @@ struct hel_catalogue {
 void hel_catalogue_head_write(uint8_t out[HEL_CATALOGUE_HEAD_BYTES], hel_catalogue_head *h)
 {
 	const uint64_t number[] = {VERSION,  h->log_n, h->limbs, h->log_width, h->items,
-				   h->dense, h->hots,  h->ids,	 h->bytes};
+				   h->dense, h->hots,  h->ids,	 h->bytes,     h->values};
 	memset(out, 0, HEL_CATALOGUE_HEAD_BYTES);
 	memcpy(out, magic, sizeof magic);
 	memcpy(out + 8, number, sizeof number);
@@ -42,9 +42,14 @@ void hel_catalogue_head_write(uint8_t out[HEL_CATALOGUE_HEAD_BYTES], hel_catalog
 	memcpy(out + HASHED, h->id, HEL_HASH_BYTES);
 }
 
+size_t hel_catalogue_block_size(const hel_catalogue_head *h)
+{
+	return h->values ? (size_t)1 << h->log_width : hel_block_items((size_t)1 << h->log_n);
+}
+
 static size_t blocks_of(const hel_catalogue_head *h)
 {
-	const size_t most = hel_block_items((size_t)1 << h->log_n);
+	const size_t most = hel_catalogue_block_size(h);
 	return (h->items + most - 1) / most;
 }
 
@@ -52,7 +57,9 @@ hel_catalogue_map hel_catalogue_map_of(const hel_catalogue_head *h)
 {
 	hel_catalogue_map m = {.blocks = HEL_CATALOGUE_HEAD_BYTES};
 	const uint64_t blocks = blocks_of(h);
-	m.block_bytes = ((((uint64_t)1 << h->log_width) + 1) * h->limbs * 4) << h->log_n;
+	m.block_bytes = h->values
+			    ? (4 * h->values) << h->log_width
+			    : ((((uint64_t)1 << h->log_width) + 1) * h->limbs * 4) << h->log_n;
 	m.checksums = m.blocks + blocks * m.block_bytes;
 	m.ids = m.checksums + blocks * HEL_CHECKSUM_BYTES;
 	m.records = m.ids + h->ids;
@@ -64,14 +71,14 @@ static bool is_plausible(const hel_catalogue_head *h)
 {
 	return h->log_n >= 12 && h->log_n <= 17 && h->limbs >= 1 && h->limbs <= 4 &&
 	       h->log_width <= HEL_MAX_LOG_ITEM_WIDTH && h->items && h->items <= HEL_MAX_ITEMS &&
-	       h->dense <= 4096 && h->hots <= (1u << 24) &&
+	       h->dense <= 4096 && h->hots <= (1u << 24) && h->values <= HEL_MAX_ITEM_VALUES &&
 	       h->ids <= h->items * (HEL_ITEM_ID_MAX + 1);
 }
 
 hel_status hel_catalogue_head_read(hel_catalogue_head *out, const void *bytes, uint64_t size)
 {
 	hel_catalogue_head h;
-	uint64_t number[9];
+	uint64_t number[10];
 	uint8_t again[HEL_CATALOGUE_HEAD_BYTES];
 	const uint8_t *b = bytes;
 	if (size < sizeof magic || memcmp(b, magic, sizeof magic) != 0)
@@ -90,7 +97,8 @@ hel_status hel_catalogue_head_read(hel_catalogue_head *out, const void *bytes, u
 				 .dense = number[5],
 				 .hots = number[6],
 				 .ids = number[7],
-				 .bytes = number[8]};
+				 .bytes = number[8],
+				 .values = number[9]};
 	memcpy(h.model, b + 96, HEL_HASH_BYTES);
 	memcpy(h.params, b + 128, HEL_HASH_BYTES);
 	memcpy(h.tail, b + 160, HEL_HASH_BYTES);
@@ -210,7 +218,8 @@ static hel_status fits(const hel_catalogue_head *h, const hel_manifest *m, const
 				"again with 'helrm catalogue'",
 				m->model);
 	if (memcmp(h->params, p->fingerprint, HEL_HASH_BYTES) != 0 || h->limbs != p->limbs[1] ||
-	    h->log_n != p->spec.log_n || h->log_width != m->items.log_width)
+	    h->log_n != p->spec.log_n || h->values != m->items.width ||
+	    h->log_width != (m->items.batched ? m->log_batch : m->items.log_width))
 		return hel_fail(HEL_EPARAMS, "the catalogue has other parameters than its program");
 	return HEL_OK;
 }
@@ -259,6 +268,12 @@ const uint32_t *hel_catalogue_block(const hel_catalogue *c, size_t block)
 {
 	return (const uint32_t *)(const void *)(c->bytes + c->map.blocks +
 						block * c->map.block_bytes);
+}
+
+const float *hel_catalogue_values(const hel_catalogue *c, size_t item)
+{
+	const uint8_t *at = c->bytes + c->map.blocks + item * 4 * c->head.values;
+	return (const float *)(const void *)at;
 }
 
 const char *hel_catalogue_id(const hel_catalogue *c, size_t item)

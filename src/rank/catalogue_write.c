@@ -1,6 +1,7 @@
 /* Makes a catalogue, or a longer one of one that is there: full blocks are copied. */
 #include "catalogue.h"
 #include "catalogue_file.h"
+#include <math.h>
 #include <string.h>
 
 typedef struct making {
@@ -79,20 +80,37 @@ static hel_status weigh(void *arg, size_t number)
 	TRY_ALLOC(hot, hel_alloc(count * s->hots, sizeof *hot));
 	for (size_t i = 0; i < count; i++)
 		record_of(w->k, w->first + first + i, dense + i * s->denses, hot + i * s->hots);
-	TRY(s->weigh(s->arg, w->value + first * (1 + w->k->form->rows), dense, hot, count));
+	TRY(s->weigh(s->arg, w->value + first * hel_item_numbers(w->k->form), dense, hot, count));
 done:
 	hel_free(dense);
 	hel_free(hot);
 	return st;
 }
 
+/* Values as they are; places behind the last item hold the last one's, as records of a batch do. */
+static hel_status keep_values(uint32_t *words, const hel_item_form *f, const double *value,
+			      size_t count)
+{
+	float *to = (float *)(void *)words;
+	for (size_t i = 0; i < (size_t)1 << f->log_batch; i++)
+		for (size_t k = 0; k < f->rows; k++) {
+			const double v = value[HEL_MIN(i, count - 1) * f->rows + k];
+			if (!(fabs(v) <= f->largest))
+				return hel_fail(HEL_ERANGE, "a value of %.3g, at most %.3g fits", v,
+						f->largest);
+			to[i * f->rows + k] = (float)v;
+		}
+	return HEL_OK;
+}
+
 static hel_status encode_block(making *k, uint32_t *words, size_t first, size_t count)
 {
 	hel_status st = HEL_OK;
 	weighing w = {.k = k, .first = first, .count = count};
-	TRY_ALLOC(w.value, hel_alloc(count * (1 + k->form->rows), sizeof *w.value));
+	TRY_ALLOC(w.value, hel_alloc(count * hel_item_numbers(k->form), sizeof *w.value));
 	TRY(hel_pool_try(k->pool, (count + WEIGHED - 1) / WEIGHED, weigh, &w));
-	st = hel_block_encode(words, k->form, w.value, count, k->pool);
+	st = k->form->batched ? keep_values(words, k->form, w.value, count)
+			      : hel_block_encode(words, k->form, w.value, count, k->pool);
 	if (st == HEL_ERANGE)
 		FAIL(st,
 		     "an item among numbers %zu to %zu is too far from those that the model was "
@@ -106,9 +124,8 @@ done:
 static hel_status write_blocks(making *k, hel_progress *progress)
 {
 	hel_status st = HEL_OK;
-	const hel_params *p = k->form->params;
-	const size_t most = hel_block_items(p->ring.n), items = k->head.items;
-	const size_t bytes = 4 * hel_block_words(p, k->form->log_width);
+	const size_t most = hel_catalogue_block_size(&k->head), items = k->head.items;
+	const size_t bytes = hel_catalogue_map_of(&k->head).block_bytes;
 	uint8_t sum[HEL_CHECKSUM_BYTES];
 	uint32_t *words = NULL;
 	TRY_ALLOC(words, hel_alloc_raw(bytes, 1));
@@ -183,7 +200,8 @@ static hel_status begin(making *k, const hel_manifest *m)
 	memcpy(h->params, p->fingerprint, HEL_HASH_BYTES);
 	h->log_n = p->spec.log_n;
 	h->limbs = p->limbs[1];
-	h->log_width = k->form->log_width;
+	h->log_width = k->form->batched ? k->form->log_batch : k->form->log_width;
+	h->values = k->form->batched ? k->form->rows : 0;
 	h->items = k->first + k->source->count;
 	h->dense = k->source->denses;
 	h->hots = k->source->hots;

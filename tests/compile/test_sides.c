@@ -1,11 +1,15 @@
 /* Models of private and public columns as two: on every record both sides together give the model's
- * logit, for each architecture that multiplies them once and any choice of columns. Others, and
- * choices that leave nothing to hide or to share, are refused. */
+ * logit, for each architecture that multiplies them once and any choice of columns. Of others items
+ * are no matrix, but values that a program takes: on every record it gives the model's logit, too.
+ * Choices that leave nothing to hide or to share are refused. */
 #include "../features/cohort.h"
+#include "compile/joint.h"
 #include "compile/sides.h"
+#include "features/coding.h"
 #include "model/model_file.h"
 #include "model/samples.h"
 #include "model/train.h"
+#include "vm/clear.h"
 #include <math.h>
 
 static const char *const once[] = {
@@ -109,6 +113,92 @@ static void test_scores(void **state)
 	hel_records_clear(&r);
 }
 
+/* As client and server fill in a program's features: the record's, and in their midst the item's.
+ */
+static void check_joint(const hel_program *p, const hel_dlrm *m, const hel_samples *s,
+			const bool *dense, const bool *table)
+{
+	const hel_items *x = &p->manifest->items;
+	hel_side own, open;
+	hel_schema *told;
+	hel_dlrm *public;
+	bool hidden[64], tables[64];
+	double worst = 0, want, got, values[512], own_dense[64], open_dense[64];
+	uint32_t own_hot[64], open_hot[64];
+	double *features = hel_alloc(p->manifest->features, sizeof *features);
+	assert_non_null(features);
+	for (size_t k = 0; k < 64; k++) {
+		hidden[k] = !dense[k];
+		tables[k] = !table[k];
+	}
+	assert_ok(hel_side_new(&own, m->schema, hidden, tables, true));
+	assert_ok(hel_side_new(&open, m->schema, dense, table, false));
+	assert_ok(hel_schema_from_json(&told, p->manifest->schema, strlen(p->manifest->schema)));
+	assert_ok(hel_dlrm_read(&public, p->items.model, p->items.model_size));
+	assert_true(x->any && x->batched && x->width <= 512);
+	assert_int_equal(x->first, own.schema->dense_count);
+	assert_int_equal(told->dense_count, own.schema->dense_count);
+	assert_int_equal(hel_features_width(told, 1) + x->width, p->manifest->features);
+	for (size_t k = 0; k < s->count; k++) {
+		const double *value = s->value + k * s->dense;
+		const uint32_t *hot = s->hot + k * s->hots;
+		hel_side_take(&own, m->schema, own_dense, own_hot, value, hot);
+		hel_side_take(&open, m->schema, open_dense, open_hot, value, hot);
+		assert_ok(hel_dlrm_vector(values, public, open_dense, open_hot));
+		hel_features_fill(features, told, own_dense, own_hot, 1);
+		memmove(features + x->first + x->width, features + x->first,
+			(p->manifest->features - x->first - x->width) * sizeof *features);
+		for (size_t i = 0; i < x->width; i++) {
+			assert_true(fabs(values[i]) <= p->items.largest);
+			features[x->first + i] = values[i];
+		}
+		assert_ok(hel_dlrm_logit(&want, m, value, hot));
+		assert_ok(hel_clear_run_features(&got, p, features));
+		worst = fmax(worst, fabs(got - want) / fmax(1, fabs(want)));
+	}
+	print_message("%u values of an item, error %.2g\n", x->width, worst);
+	assert_less(worst, 1e-3);
+	hel_free(features);
+	hel_schema_free(told);
+	hel_dlrm_free(public);
+	hel_side_clear(&own);
+	hel_side_clear(&open);
+}
+
+static void test_joint(void **state)
+{
+	(void)state;
+	static const char *const deep[] = {
+	    "{\"architecture\": \"mlp\", \"embedding_dim\": 3, \"top\": [6, 4, 1], "
+	    "\"activation\": {\"kind\": \"square\"}}",
+	    "{\"architecture\": \"dcn\", \"cross_layers\": 2, \"top\": [1]}",
+	    "{\"architecture\": \"dlrm\", \"bottom\": [4, 3], \"embedding_dim\": 3, "
+	    "\"interaction\": \"dot\", \"top\": [5, 1], \"activation\": {\"kind\": "
+	    "\"square\"}}",
+	};
+	hel_records r;
+	make_cohort(&r, 60, 1);
+	for (size_t i = 0; i < HEL_ARRAY_LEN(deep); i++)
+		for (unsigned round = 0; round < 2; round++) {
+			hel_samples s;
+			hel_program *p;
+			hel_compile_report report;
+			size_t width;
+			bool dense[64] = {false}, table[64] = {true};
+			table[2] = true;
+			dense[1] = dense[3] = round; /* dense values of both sides */
+			hel_dlrm *m = make_model(deep[i], &r, &s);
+			const hel_compile_options o = {.log_batch = 3, .records = &s};
+			assert_ok(hel_compile_joint(&p, &report, &width, m, dense, table, &o));
+			check_joint(p, m, &s, dense, table);
+			hel_compile_report_clear(&report);
+			hel_program_free(p);
+			hel_samples_clear(&s);
+			hel_dlrm_free(m);
+		}
+	hel_records_clear(&r);
+}
+
 static void test_refusals(void **state)
 {
 	(void)state;
@@ -142,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_scores),
+	    cmocka_unit_test(test_joint),
 	    cmocka_unit_test(test_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

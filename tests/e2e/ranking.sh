@@ -15,8 +15,9 @@ awk -F, 'NR == 1 { print "title,genres,item" } NR > 1 && !($2 in seen) { seen[$2
 	rows.csv >items.csv
 items=$(($(wc -l <items.csv) - 1))
 head -4 rows.csv >users.csv
-printf '{"item_columns": ["item", "genres"], "bottom": [8], "top": [8, 1]}\n' >towers.json
+printf '{"item_columns": ["item", "genres"], "bottom": [8], "top": [8, 1]}\n' >item_towers.json
 printf '{"top": [16, 1], "embedding_dim": 8}\n' >dot.json
+printf '{"top": [12, 6, 1], "embedding_dim": 8, "activation": {"kind": "square"}}\n' >deep.json
 awk -F, 'NR == 1 { print "user,age,timestamp" } NR == 2 { print $1 "," $4 "," $5 }' rows.csv >user.csv
 
 # --- networks: each split, encoded, ranked, compared pair by pair ------------------------------------
@@ -26,7 +27,10 @@ network() { # NAME TRAIN_ARGUMENT ...
 	section "$name"
 	"$HELRM" train --dataset movies --data rows.csv --out "$name" "$@" >/dev/null 2>log/err ||
 		die "train $name" "$(cat log/err)"
-	json "compile $name" compile --model "$name" --public item,genres --data rows.csv --out "$name.c" || return
+	json "compile $name" compile --model "$name" --public item,genres --data rows.csv --out "$name.c" $how || return
+	check "$name: form" "$(cat log/out)" grep -q "\"form\":\"${how:+batched}" log/out
+	json "plan $name" inspect plan "$name.c/program.helm"
+	holds "$name: price" "$(field ms_per_1000 log/out)" ">" 0
 	json "catalogue $name" catalogue --program "$name.c/program.helm" --items items.csv --out "$name.c/items.helm" ||
 		return
 	holds "$name: items" "$(field items log/out)" == "$items"
@@ -39,9 +43,12 @@ network() { # NAME TRAIN_ARGUMENT ...
 	holds "$name: tau" "$(field tau "$name.json")" ">=" .999
 	holds "$name: the first ten" "$(field top10_overlap "$name.json")" ">=" .9
 }
+how=
 network squares
-network towers --architecture two-tower --config towers.json
+network towers --architecture two-tower --config item_towers.json
 network dot --architecture fm --config dot.json
+how='--batch 32'
+network deep --architecture mlp --config deep.json
 
 # --- step by step -------------------------------------------------------------------------------------
 section "files"
@@ -88,6 +95,56 @@ works "a list and a range" infer --program $c/program.helm --catalogue $c/items.
 	--query query.ct --candidates "$third,5..7,$first" --out few.ct
 json "decrypt them" decrypt --manifest $c/manifest.helm --key keys/secret.key --input few.ct
 holds "as many" "$(field ranked log/out)" == 5
+
+section "items that are no matrix"
+works "keygen" keygen --manifest deep.c/manifest.helm --out deep.keys
+works "encrypt" encrypt --manifest deep.c/manifest.helm --key deep.keys/secret.key --input user.csv --out deep.q
+works "some" infer --program deep.c/program.helm --catalogue deep.c/items.helm --keys deep.keys/evaluation.keys \
+	--query deep.q --candidates "$third,33..40,$first" --out deep.ct
+json "decrypt them" decrypt --manifest deep.c/manifest.helm --key deep.keys/secret.key --input deep.ct
+holds "as many" "$(field ranked log/out)" == 10
+cp log/out deep.out
+"$HELRM" predict --model deep --input pairs.csv --json >deep.clear
+python3 - deep.out deep.clear pairs.csv <<'P' >log/compared
+import csv, json, sys
+items = json.load(open(sys.argv[1]))["items"]
+clear = json.load(open(sys.argv[2]))["predictions"]
+ids = [row["item"] for row in csv.DictReader(open(sys.argv[3]))]
+logit = {i: p["logit"] for i, p in zip(ids, clear)}
+assert len(items) == 10 and all(abs(i["logit"] - logit[i["id"]]) < 4e-3 for i in items), items
+print("same")
+P
+check "scores are the model's" "$(cat log/compared)" grep -q same log/compared
+head -40 items.csv >first.csv
+sed -n '1p;41,$p' items.csv >rest.csv
+works "the first" catalogue --program deep.c/program.helm --items first.csv --out part.helm
+works "the rest" catalogue --program deep.c/program.helm --items rest.csv --append part.helm --out whole.helm
+check "appended is the same as at once" "they differ" cmp -s whole.helm deep.c/items.helm
+
+section "public columns of a description"
+cat >films.json <<'J'
+{"helrm_columns": 1, "name": "films", "columns": [{"name": "user", "kind": "category", "values": "hashed"},
+ {"name": "item", "kind": "category", "values": "hashed", "public": true},
+ {"name": "genres", "kind": "bag", "separator": "|", "limit": 6, "public": true},
+ {"name": "age", "kind": "dense"}, {"name": "timestamp", "kind": "dense", "public": false},
+ {"name": "rating", "kind": "label", "above": 3.5}]}
+J
+works "train" train --dataset films.json --data rows.csv --out described --architecture two-tower --config item_towers.json
+json "compile" compile --model described --data rows.csv --out described.c
+check "its items are told" "$(cat log/out)" grep -q '"form":"matrix"' log/out
+works "catalogue" catalogue --program described.c/program.helm --items items.csv --out described.c/items.helm
+json "verify" verify --model described --compiled described.c --catalogue described.c/items.helm --data users.csv
+holds "tau" "$(field tau log/out)" ">=" .999
+json "other columns" compile --model described --public genres --data rows.csv --out out/x
+rm -rf out/x
+json "none" compile --model described --public none --data rows.csv --out out/x
+check "records are scored" "$(cat log/out)" sh -c '! grep -q "\"form\"" log/out'
+rm -rf out/x
+json "a coding of a private table" compile --model towers --public item,genres --lookup user=onehot --out out/x
+rm -rf out/x
+keys=$(field evaluation_keys_bytes log/out)
+json "keys that fit" compile --model towers --public item,genres --max-keys $((keys / 1000000 + 1)) --out out/x
+rm -rf out/x
 
 section "appending"
 head -100 items.csv >first.csv
@@ -191,6 +248,11 @@ rejects "no items" any catalogue --program $c/program.helm --items empty.csv --o
 rejects "an ordinary program" any catalogue --program $c/manifest.helm --items items.csv --out out/x
 rejects "nothing is private" any compile --model towers --public user,item,genres,age,timestamp --out out/x
 rejects "nothing is public" any compile --model towers --public "" --out out/x
+rejects "keys within 1 MB" any compile --model towers --public item,genres --max-keys 1 --out out/x
+check "says what there is" "$(cat log/err)" grep -q "within the limits" log/err
+rejects "a coding of a public table" any compile --model towers --public item,genres --lookup genres=onehot --out out/x
+sed 's/"public": true/"public": 1/' films.json >wrong.json
+rejects "public is yes or no" any train --dataset wrong.json --data rows.csv --out out/x
 rejects "no such column" any compile --model towers --public film --out out/x
 rejects "another program's catalogue" any infer --program $c/program.helm --catalogue squares.c/items.helm \
 	--keys keys/evaluation.keys --query query.ct --out out/x

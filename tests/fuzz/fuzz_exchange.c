@@ -86,7 +86,7 @@ static void make_ranking(hel_writer *out)
 	fuzz_expect(hel_client_generate(ranker) == HEL_OK);
 	const size_t n = ranker->params->ring.n;
 	hel_complex *slots = hel_alloc(n / 2, sizeof *slots);
-	uint8_t *bits = hel_alloc(hel_ranked_bytes(n), 1);
+	uint8_t *bits = hel_alloc((hel_block_items(n) + 7) / 8, 1);
 	slots[0] = (hel_complex){.5, 1};
 	slots[1] = (hel_complex){.5, 0};
 	bits[0] = 7;
@@ -98,7 +98,7 @@ static void make_ranking(hel_writer *out)
 	hel_write_bytes(out, ranker->id, HEL_CLIENT_ID_BYTES);
 	hel_write_bytes(out, ranker->manifest->id, HEL_HASH_BYTES); /* the catalogue's: any */
 	hel_write_u32(out, 1);
-	hel_write_bytes(out, bits, hel_ranked_bytes(n));
+	hel_write_bytes(out, bits, (hel_block_items(n) + 7) / 8);
 	for (size_t i = 0; i < HEL_ARRAY_LEN(ids); i++) {
 		hel_write_u8(out, shared[i]);
 		hel_write_u8(out, (uint8_t)(strlen(ids[i]) - shared[i]));

@@ -115,7 +115,7 @@ static void tell_plan(const hel_args *args, const json_t *r)
 		hel_say(
 		    args, "%.1f bits against the model as trained; at the largest change, %.1f\n",
 		    hel_report_number(fit, "bits_together"), hel_report_number(r, "bits_model"));
-	if (batch > 1)
+	if (batch > 1 && !json_object_get(r, "items"))
 		hel_say(args, "up to %.0f records in one query: about %.2f ms each\n", batch,
 			hel_report_number(r, "estimated_ms") / batch);
 }
@@ -151,6 +151,14 @@ static void tell_bounds(const hel_args *args, const json_t *r)
 /* What a user is to items. */
 static void tell_items(const hel_args *args, const json_t *items)
 {
+	if (strcmp(text(items, "form"), "batched") == 0) {
+		hel_say(args,
+			"items are no matrix: a run takes %.0f values of each of %.0f items; 1,000 "
+			"items take about %.0f ms\n",
+			hel_report_number(items, "width"), hel_report_number(items, "at_once"),
+			hel_report_number(items, "ms_per_1000"));
+		return;
+	}
 	hel_say(
 	    args, "a user is a vector of %.0f elements%s; 1,000 items take about %.2f ms more\n",
 	    hel_report_number(items, "width"),
@@ -215,8 +223,8 @@ const hel_command hel_command_compile = {
 	 {"name", "TEXT", "the model's name (default: the directory's)", false, false},
 	 {"public", "COL[,COL..]",
 	  "columns of items, public to the server: one encrypted user is ranked against a "
-	  "catalogue "
-	  "of them (see catalogue)",
+	  "catalogue of them (see catalogue); default: those that the data set's description "
+	  "says are public; none: none",
 	  false, true},
 	 {"activation", "KIND[=HOW]",
 	  "KIND (relu, silu, sigmoid, gelu, ...) by what is cheapest and exact enough for --data: "

@@ -189,6 +189,11 @@ static void say_plan(const hel_args *args, const json_t *plan)
 		    number_of(a, "inputs"), cost,
 		    cost == number_of(plan, "ms") ? "  <- chosen" : "");
 	}
+	const json_t *items = json_object_get(plan, "items");
+	if (items)
+		hel_say(args, "\n1,000 items: %.2f ms (%s, %.0f in a run)\n",
+			number_of(items, "ms_per_1000"), text_of(items, "form"),
+			number_of(items, "at_once"));
 }
 
 /* --- drawing ------------------------------------------------------------------------ */

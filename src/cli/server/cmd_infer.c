@@ -225,7 +225,7 @@ static hel_status run_infer(const hel_args *args, json_t *out)
 	hel_say(args, "read query     %8.2f ms\nevaluate       %8.2f ms on %u thread%s\n",
 		1e3 * times.read, 1e3 * times.evaluate, args->threads,
 		args->threads > 1 ? "s" : "");
-	const unsigned batch = 1u << p->manifest->log_batch;
+	const unsigned batch = p->manifest->items.any ? 1 : 1u << p->manifest->log_batch;
 	if (batch > 1)
 		hel_say(args, "    %8.2f ms  for each of %u records, if the query holds as many\n",
 			1e3 * times.evaluate / batch, batch);

@@ -63,6 +63,11 @@ void hel_client_compare(hel_doubts *out, const hel_client *c, const hel_records 
 HEL_CHECKED hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 					  const void *result, size_t size);
 
+/** What a result's ciphertext holds, checked as hel_client_decrypt does: slots, of N / 2, become in
+ *  their real parts the scores of its records, in the manifest's unit. */
+HEL_CHECKED hel_status hel_client_read_scores(hel_complex *slots, const hel_client *c,
+					      const hel_ct *ct);
+
 /** What a ranking holds (helrm/ranking.h). */
 struct hel_ranking {
 	size_t count;

@@ -23,7 +23,7 @@ const hel_manifest *hel_client_manifest(const hel_client *c)
 
 size_t hel_client_batch(const hel_client *c)
 {
-	return (size_t)1 << c->manifest->log_batch;
+	return c->manifest->items.any ? 1 : (size_t)1 << c->manifest->log_batch;
 }
 
 const hel_dataset *hel_client_dataset(const hel_client *c)
@@ -51,7 +51,7 @@ static hel_status read_manifest(hel_client *c, const void *bytes, size_t size)
 		     "the manifest's data set '%s' is not known, and it has no 'columns'",
 		     c->schema->dataset);
 	const uint64_t width = hel_features_width(c->schema, m->degree);
-	if (width != m->features)
+	if (width + m->items.width != m->features || m->items.first > width)
 		FAIL(HEL_EFORMAT, "the manifest has %u features, its schema %llu", m->features,
 		     (unsigned long long)width);
 	TRY(hel_params_new(&c->params, &m->params));

@@ -153,7 +153,11 @@ static hel_status check_inputs(const hel_client *c)
 	TRY_ALLOC(range, hel_alloc(m->features, sizeof *range));
 	TRY_ALLOC(group, hel_alloc(m->features, sizeof *group));
 	TRY_ALLOC(covers, hel_alloc(m->features, sizeof *covers));
+	/* items' values are 0 in what a client sends, wherever they stand */
 	hel_features_ranges(range, group, c->schema, m->degree);
+	memmove(range + m->items.first + m->items.width, range + m->items.first,
+		(m->features - m->items.first - m->items.width) * sizeof *range);
+	memset(range + m->items.first, 0, m->items.width * sizeof *range);
 	for (uint32_t i = 0; i < m->inputs; i++)
 		TRY(check_encodable(c, &m->input[i], range));
 	TRY(check_covers(c, covers));

@@ -89,12 +89,42 @@ static double mean_of(const reading *x)
 	return fmax(fabs(sum[0]), fabs(sum[1])) * 2 / (double)x->n;
 }
 
+/* Both parts of all slots but known ones are scores. */
+static hel_status read_slots(reading *x)
+{
+	hel_status st = HEL_OK;
+	const double unit = x->c->manifest->unit;
+	TRY(hel_ct_read(x->ct, &x->r));
+	if (x->ct->level != 0)
+		FAIL(HEL_EFORMAT, "a ranking of level %u, expected 0", x->ct->level);
+	TRY(hel_decrypt(x->slots, x->c->secret, x->ct));
+	x->stray = fmax(x->stray, stray_of(x) * unit);
+	x->mean = fmax(x->mean, mean_of(x) * unit);
+done:
+	return st;
+}
+
+/* The result of a batch, a slot for each item. */
+static hel_status read_batch(reading *x)
+{
+	hel_status st = HEL_OK;
+	uint32_t samples;
+	TRY(hel_ct_read_sampled(x->ct, &samples, &x->r));
+	if (x->ct->level != 0 || samples != x->c->manifest->samples)
+		FAIL(HEL_EFORMAT, "scores of level %u with %u samples, expected 0 and %u",
+		     x->ct->level, samples, x->c->manifest->samples);
+	TRY(hel_client_read_scores(x->slots, x->c, x->ct));
+done:
+	return st;
+}
+
 static hel_status read_block(reading *x)
 {
 	hel_status st = HEL_OK;
 	const hel_manifest *m = x->c->manifest;
-	const size_t most = hel_block_items(x->n), first = x->count;
-	const uint8_t *bits = hel_read_bytes(&x->r, hel_ranked_bytes(x->n));
+	const bool batched = m->items.batched;
+	const size_t most = hel_ranked_items(m), first = x->count;
+	const uint8_t *bits = hel_read_bytes(&x->r, (most + 7) / 8);
 	size_t id = 0, item = first;
 	TRY(x->r.status);
 	for (size_t i = 0; i < most; i++)
@@ -102,16 +132,11 @@ static hel_status read_block(reading *x)
 			TRY(read_id(x, &id));
 			TRY(add_item(x, id));
 		}
-	TRY(hel_ct_read(x->ct, &x->r));
-	if (x->ct->level != 0)
-		FAIL(HEL_EFORMAT, "a ranking of level %u, expected 0", x->ct->level);
-	TRY(hel_decrypt(x->slots, x->c->secret, x->ct));
-	x->stray = fmax(x->stray, stray_of(x) * m->unit);
-	x->mean = fmax(x->mean, mean_of(x) * m->unit);
+	TRY(batched ? read_batch(x) : read_slots(x));
 	for (size_t i = 0; i < most; i++)
 		if (bits[i / 8] >> i % 8 & 1) {
-			const hel_complex *s = &x->slots[hel_item_slot(i)];
-			x->item[item++].logit = m->unit * (i & 1 ? s->im : s->re);
+			const hel_complex *s = &x->slots[batched ? i : hel_item_slot(i)];
+			x->item[item++].logit = m->unit * (!batched && i & 1 ? s->im : s->re);
 		}
 done:
 	return st;
@@ -203,7 +228,8 @@ hel_status hel_client_rank(hel_ranking **out, const hel_client *c, const void *r
 	for (uint32_t b = 0; b < blocks; b++)
 		TRY(read_block(&x));
 	TRY(hel_reader_finish(&x.r));
-	TRY(check_stray(&x));
+	if (!c->manifest->items.batched) /* where it is, each block was checked */
+		TRY(check_stray(&x));
 	finish_items(&x);
 	made->count = x.count;
 	made->item = x.item;

@@ -92,27 +92,37 @@ static hel_status check_bound(const hel_manifest *m, double largest)
 			      largest, bound);
 }
 
-hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c, const void *result,
-			      size_t size)
+hel_status hel_client_read_scores(hel_complex *slots, const hel_client *c, const hel_ct *ct)
 {
 	hel_status st = HEL_OK;
 	const hel_manifest *m = c->manifest;
 	const size_t n = c->params->ring.n;
-	hel_ct *ct = NULL;
 	double *coefficient = NULL, stray, largest = 0;
-	hel_complex *slots = NULL;
-	if (!c->secret)
-		FAIL(HEL_EINVAL, "no secret key");
-	TRY(hel_client_check_count(c, count));
-	TRY(read_result(&ct, c, result, size));
 	TRY_ALLOC(coefficient, hel_secret_alloc(n, sizeof *coefficient));
-	TRY_ALLOC(slots, hel_secret_alloc(n / 2, sizeof *slots));
 	TRY(hel_decrypt_coefficients(coefficient, n, c->secret, ct));
 	TRY(separate(&stray, slots, coefficient, c));
 	for (size_t r = 0; r < (size_t)1 << m->log_batch; r++)
 		largest = fmax(largest, fabs(slots[r].re));
 	TRY(check_stray(m, stray * m->unit));
 	TRY(check_bound(m, largest * m->unit));
+done:
+	hel_secret_free(coefficient);
+	return st;
+}
+
+hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c, const void *result,
+			      size_t size)
+{
+	hel_status st = HEL_OK;
+	const hel_manifest *m = c->manifest;
+	hel_ct *ct = NULL;
+	hel_complex *slots = NULL;
+	if (!c->secret)
+		FAIL(HEL_EINVAL, "no secret key");
+	TRY(hel_client_check_count(c, count));
+	TRY(read_result(&ct, c, result, size));
+	TRY_ALLOC(slots, hel_secret_alloc(c->params->ring.n / 2, sizeof *slots));
+	TRY(hel_client_read_scores(slots, c, ct));
 	for (size_t r = 0; r < count; r++) {
 		const double logit = slots[r].re * m->unit;
 		const bool within = fabs(logit) <= HEL_WITHIN * m->largest;
@@ -121,7 +131,6 @@ hel_status hel_client_decrypt(hel_score *out, size_t count, const hel_client *c,
 				     .bits = within ? hel_manifest_least_bits(m) : 0};
 	}
 done:
-	hel_secret_free(coefficient);
 	hel_secret_free(slots);
 	hel_ct_free(ct);
 	return st;

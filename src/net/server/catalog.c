@@ -176,7 +176,7 @@ static hel_status model_new(hel_model **out, hel_catalog *c, const char *name, c
 			FAIL(HEL_EFORMAT, "input %u lies above all levels", i);
 	TRY(hel_ckks_run_bytes(&m->run_bytes, p, m->params,
 			       (unsigned)c->settings->evaluation_threads));
-	if (p->manifest->items.any)
+	if (p->manifest->items.any && !p->manifest->items.batched)
 		m->run_bytes += hel_catalogue_apply_bytes(m->params, p->manifest->items.log_width);
 	TRY(hel_ckks_weight_bytes(&m->weight_bytes, p, m->params));
 	m->weight_bytes += size; /* the program itself */

@@ -1,6 +1,7 @@
 /* A query becomes the scores of a catalogue's items. */
 #include "rank.h"
 #include "net/ranking_file.h"
+#include "rank_batches.h"
 #include "server_inside.h"
 #include <stdlib.h>
 #include <string.h>
@@ -134,9 +135,10 @@ done:
 }
 
 /* Blocks that hold any of them. */
-static size_t blocks_of(size_t *block, const hel_catalogue *c, const hel_selection *only, size_t n)
+static size_t blocks_of(size_t *block, const hel_catalogue *c, const hel_selection *only)
 {
-	const size_t most = hel_block_items(n), items = hel_catalogue_head_of(c)->items;
+	const hel_catalogue_head *h = hel_catalogue_head_of(c);
+	const size_t most = hel_catalogue_block_size(h), items = h->items;
 	size_t count = 0;
 	for (size_t b = 0; b < hel_catalogue_blocks(c); b++) {
 		const size_t end = HEL_MIN((b + 1) * most, items);
@@ -155,7 +157,8 @@ typedef struct ranking {
 	hel_writer *w;
 	const hel_catalogue *c;
 	const hel_selection *only;
-	size_t n;
+	const hel_eval *ev;
+	uint32_t samples;   /* that are sent of a block; 0: all */
 	const char *before; /* the id that was written last */
 } ranking;
 
@@ -177,18 +180,22 @@ static hel_status put_block(void *arg, size_t block, const hel_ct *scores)
 {
 	hel_status st = HEL_OK;
 	ranking *r = arg;
-	const size_t most = hel_block_items(r->n), first = block * most,
-		     count = HEL_MIN(most, hel_catalogue_head_of(r->c)->items - first);
+	const hel_catalogue_head *h = hel_catalogue_head_of(r->c);
+	const size_t most = hel_catalogue_block_size(h), first = block * most,
+		     count = HEL_MIN(most, h->items - first);
 	uint8_t *bits = NULL;
-	TRY_ALLOC(bits, hel_alloc(hel_ranked_bytes(r->n), 1));
+	TRY_ALLOC(bits, hel_alloc((most + 7) / 8, 1));
 	for (size_t i = 0; i < count; i++)
 		if (is_candidate(r->only, first + i))
 			bits[i / 8] |= (uint8_t)(1u << i % 8);
-	hel_write_bytes(r->w, bits, hel_ranked_bytes(r->n));
+	hel_write_bytes(r->w, bits, (most + 7) / 8);
 	for (size_t i = 0; i < count; i++)
 		if (bits[i / 8] >> i % 8 & 1)
 			write_id(r, hel_catalogue_id(r->c, first + i));
-	hel_ct_write(r->w, scores);
+	if (r->samples)
+		TRY(hel_ct_write_sampled(r->w, r->ev, scores, r->samples));
+	else
+		hel_ct_write(r->w, scores);
 	st = r->w->status;
 done:
 	hel_free(bits);
@@ -224,7 +231,6 @@ static hel_status rank(hel_writer *w, const hel_evaluation *e, const hel_eval *c
 {
 	hel_status st = HEL_OK;
 	const hel_manifest *m = hel_server_program(e->server)->manifest;
-	const size_t n = (size_t)1 << m->params.log_n;
 	hel_ct **in = NULL, *value[2] = {NULL, NULL};
 	hel_selection named = {0};
 	size_t *block = NULL;
@@ -240,18 +246,21 @@ static hel_status rank(hel_writer *w, const hel_evaluation *e, const hel_eval *c
 	TRY_ALLOC(block, hel_alloc(hel_catalogue_blocks(c), sizeof *block));
 	TRY(hel_server_read_query(in, e, ev[0], query, size));
 	const double read = hel_clock();
-	TRY(run_user(value, e, ev[0], in, times));
-	if (hel_loaded_damaged(e->server->loaded))
-		FAIL(HEL_EHASH, "the file of weights was damaged while it was mapped");
-	const size_t blocks = blocks_of(block, c, only, n);
+	if (!m->items.batched)
+		TRY(run_user(value, e, ev[0], in, times));
+	const size_t blocks = blocks_of(block, c, only);
 	hel_container_begin(w, HEL_KIND_RANKING);
 	hel_write_bytes(w, m->id, sizeof m->id);
 	hel_write_bytes(w, e->keys->client, HEL_CLIENT_ID_BYTES);
 	hel_write_bytes(w, hel_catalogue_head_of(c)->id, HEL_HASH_BYTES);
 	hel_write_u32(w, (uint32_t)blocks);
-	ranking r = {w, c, only, n, ""};
-	TRY(hel_catalogue_apply(c, block, blocks, ev[1], value[0], value[1], put_block, &r,
-				progress));
+	ranking r = {w, c, only, ev[1], m->items.batched ? m->samples : 0, ""};
+	TRY(m->items.batched
+		? hel_rank_batches(e, ev[1], c, in, block, blocks, put_block, &r, progress)
+		: hel_catalogue_apply(c, block, blocks, ev[1], value[0], value[1], put_block, &r,
+				      progress));
+	if (hel_loaded_damaged(e->server->loaded))
+		FAIL(HEL_EHASH, "the file of weights was damaged while it was mapped");
 	const double evaluated = hel_clock();
 	TRY(hel_container_end(w));
 	if (times) {

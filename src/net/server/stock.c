@@ -50,7 +50,7 @@ static bool path_of(char *out, size_t size, const char *program)
 static size_t ranking_bytes(const hel_catalogue *c, const hel_params *p)
 {
 	const hel_catalogue_head *h = hel_catalogue_head_of(c);
-	const size_t block = hel_ranked_bytes(p->ring.n) + 1 +
+	const size_t block = hel_catalogue_block_size(h) / 8 + 8 +
 			     2 * p->limbs[0] * hel_packed_size(p->ring.n, HEL_PRIME_BITS);
 	return HEL_CONTAINER_OVERHEAD + 2 * HEL_HASH_BYTES + HEL_CLIENT_ID_BYTES + 4 +
 	       hel_catalogue_blocks(c) * block + h->ids + 2 * h->items;

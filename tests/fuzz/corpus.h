@@ -13,6 +13,8 @@ extern const char *corpus_root;
 void save(const char *name, const void *bytes, size_t size);
 void save_text(const char *name, const char *text);
 
+/* Rankings and candidates (corpus_ranking.c). */
+void make_rankings(void);
 /* Checkpoints and models of other libraries (corpus_foreign.c). */
 void make_foreign_models(void);
 

@@ -89,7 +89,8 @@ static const char hashed_schema[] =
 	"\"mean\", "                                                                               \
 	"\"over_limit\": \"error\", \"separator\": \"json\", \"values\": \"hashed\"},"             \
 	"{\"name\": \"age\", \"kind\": \"dense\", \"log\": 3, \"least\": -2, \"missing\": 0, "     \
-	"\"quantiles\": [0.01, 0.99], \"whole\": true, \"zero_is_missing\": true},"                \
+	"\"quantiles\": [0.01, 0.99], \"whole\": true, \"zero_is_missing\": true, "                \
+	"\"public\": true},"                                                                       \
 	"{\"name\": \"note\", \"kind\": \"ignore\"},"                                              \
 	"{\"name\": \"rating\", \"kind\": \"label\", \"above\": 3.5}]}"
 
@@ -298,6 +299,35 @@ static void make_manifest_of_columns(hel_manifest m)
 	hel_writer_clear(&w);
 }
 
+/* Of programs that meet catalogues: a vector's, and one that leaves 12 features to items. */
+static void make_manifests_of_items(hel_manifest m, hel_input *input)
+{
+	hel_writer w = {0};
+	hel_client *c;
+	const hel_params_spec lower = m.params;
+	const uint8_t log_batch = m.log_batch;
+	m.params.levels = m.params.base = input[0].level = 1;
+	m.log_batch = 0;
+	m.items = (hel_items){.any = true, .common = true, .log_width = 3};
+	OK(hel_manifest_write(&w, &m));
+	OK(hel_client_open(&c, w.bytes, w.size, NULL, NULL));
+	hel_client_free(c);
+	save_body("manifest/items.bin", &w);
+	w.size = 0;
+	m.params = lower;
+	input[0].level = 0;
+	m.log_batch = log_batch;
+	m.items = (hel_items){.any = true, .batched = true, .first = 5, .width = 12};
+	m.features += 12;
+	input[0].first = 3;
+	OK(hel_manifest_write(&w, &m));
+	OK(hel_client_open(&c, w.bytes, w.size, NULL, NULL));
+	fuzz_expect(hel_client_batch(c) == 1);
+	hel_client_free(c);
+	save_body("manifest/items_batched.bin", &w);
+	hel_writer_clear(&w);
+}
+
 static void make_manifests(void)
 {
 	hel_piece piece[] = {{0, 4}, {9, 3}};
@@ -358,6 +388,43 @@ static void make_manifests(void)
 	hel_client_free(c);
 	save_body("manifest/tiny.bin", &w);
 	hel_writer_clear(&w);
+	make_manifests_of_items(m, input);
+}
+
+/* What it holds for catalogues, in both forms. */
+static void make_item_programs(hel_program *p, const hel_params *params)
+{
+	hel_complex turn[3] = {{1, 0}, {0.5, -0.5}, {0, 2}};
+	uint8_t model[] = "a model";
+	hel_manifest *m = p->manifest;
+	hel_writer w = {0};
+	p->ops = 1;
+	m->params = params->spec;
+	m->params.log_n = 8;
+	m->input[0].layout.log_slots = 7;
+	m->items = (hel_items){.any = true, .common = true, .log_width = 2};
+	p->items = (hel_item_part){
+	    .rows = 3, .usual = 0.25, .turn = turn, .model = model, .model_size = sizeof model};
+	OK(hel_program_write(&w, p));
+	hel_program *again;
+	OK(hel_program_read(&again, w.bytes, w.size));
+	hel_program_free(again);
+	save_body("program/items.bin", &w);
+	w.size = 0;
+	m->items = (hel_items){.any = true, .batched = true, .first = 1, .width = 2};
+	m->log_batch = 1;
+	m->params.log_n = 5;
+	m->input[0].layout.log_slots = 3;
+	p->items =
+	    (hel_item_part){.rows = 2, .largest = 3, .model = model, .model_size = sizeof model};
+	OK(hel_program_write(&w, p));
+	OK(hel_program_read(&again, w.bytes, w.size));
+	hel_program_free(again);
+	save_body("program/items_batched.bin", &w);
+	hel_writer_clear(&w);
+	m->items = (hel_items){0};
+	m->log_batch = 0;
+	p->items = (hel_item_part){0};
 }
 
 static void make_programs(void)
@@ -456,6 +523,7 @@ static void make_programs(void)
 	OK(hel_program_add_op(&p, &refresh));
 	OK(hel_program_write(&w, &p));
 	save_body("program/refresh.bin", &w);
+	make_item_programs(&p, params);
 	hel_writer_clear(&w);
 	hel_shape_clear(&shape);
 
@@ -575,6 +643,7 @@ int main(int argc, char **argv)
 	make_calibration();
 	make_rows();
 	make_foreign_models();
+	make_rankings();
 	make_weights();
 	make_manifests();
 	make_programs();

@@ -61,8 +61,7 @@ HEL_API HEL_CHECKED hel_status hel_remote_predict(uint8_t **result, size_t *resu
 						  const char *model, const void *query,
 						  size_t size);
 /** Whether the last hel_remote_manifest() or hel_remote_predict() was told that a newer version of
- *  the model is there, so that this one will go: fetch the manifest, and accept it.
- *  - Cost: none. */
+ *  the model is there, so that this one will go: fetch the manifest, and accept it. */
 HEL_API bool hel_remote_superseded(const hel_remote *remote);
 /** Removes keys, results and session from the server.
  *  - Cost: one request.

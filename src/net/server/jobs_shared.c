@@ -44,11 +44,21 @@ hel_status hel_jobs_cancel(hel_queue *q, const hel_job *job)
 
 /* --- what came of them -------------------------------------------------------------------- */
 
+/* A query that fails everywhere for the moment ends after as many takeovers: a fence counts them.
+ */
+#define MOST_RUNS 64
+
+static bool for_the_moment(hel_status st)
+{
+	return st == HEL_EBUSY || st == HEL_ENOMEM;
+}
+
 /* What this server alone could answer is for whoever its client asks next. */
 static hel_status tell(hel_queue *q, const hel_job *job)
 {
 	const hel_claim c = claim_of(q, job);
-	if (job->given || (job->status != HEL_OK && !job->kept))
+	const bool again = for_the_moment(job->status) && c.fence < MOST_RUNS;
+	if (job->given || again || (job->status != HEL_OK && !job->kept))
 		return q->fleet->call->job_give(q->fleet, &c);
 	return q->fleet->call->job_end(q->fleet, &c, job->status, job->detail, job->result.bytes,
 				       job->result.size);
@@ -73,6 +83,9 @@ bool hel_jobs_tell(hel_queue *q)
 			q->untold = job;
 			q->untold_count++;
 		} else {
+			if (job->kept &&
+			    job->status != HEL_OK) /* what the fleet says of it counts */
+				hel_jobs_forget(q, job);
 			hel_jobs_release(q, job);
 		}
 		pthread_mutex_unlock(&q->lock);
@@ -261,7 +274,7 @@ hel_status hel_queue_take(hel_claim *c, hel_writer *query, hel_queue *q)
 
 void hel_queue_give_back(hel_queue *q, const hel_claim *c, hel_status st, const char *why)
 {
-	const hel_status told = st == HEL_EBUSY || st == HEL_ENOMEM
+	const hel_status told = for_the_moment(st)
 				    ? q->fleet->call->job_give(q->fleet, c)
 				    : q->fleet->call->job_end(q->fleet, c, st, why, "", 0);
 	if (told != HEL_OK)

@@ -401,7 +401,7 @@ static void scan_entry(hel_catalog *c, const char *entry, char name[HEL_ROUTE_NA
 	struct stat info;
 	bool twice;
 	if (hel_shares_are(entry)) {
-		snprintf(name, HEL_ROUTE_NAME_MAX + 1, "%s", entry);
+		snprintf(name, HEL_ROUTE_NAME_MAX + 1, "%.*s", HEL_ROUTE_NAME_MAX, entry);
 		scan_shares(c, entry);
 		return;
 	}

@@ -135,9 +135,6 @@ def test_candidates(ranked, files):
     for bad in ("nobody", "0..3", "5..99", ""):
         with pytest.raises(errors.InvalidArgument):
             server.rank(query, keys, catalogue, candidates=bad)
-    with pytest.raises(errors.Cancelled):
-        while True:  # told at most twenty times a second
-            server.rank(query, keys, catalogue, progress=lambda done: False)
 
 
 def test_catalogues_are_those_of_the_command(ranked, files, command, tmp_path):
@@ -230,8 +227,21 @@ def test_what_does_not_fit(ranked, files, compiled, rows, films_model, watched, 
         server.catalogue(tmp_path / "nobody")
     with pytest.raises(errors.InvalidArgument):
         films_model.compile(public=["nobody"])
-    with pytest.raises(errors.InvalidArgument):
-        films_model.compile(public=["film"], batch=8)
+
+
+def test_in_batches(films_model, watched, tmp_path):
+    compiled = films_model.compile(watched, public=["film", "genres"], batch=8, calibration="none")
+    compiled.catalogue(tmp_path / "items", FILMS, id="film")
+    client, server = helrm.Client(compiled.manifest), helrm.Server(compiled.program, threads=1)
+    top = client.top(server.rank(client.encrypt(USER), client.evaluation_keys(), server.catalogue(tmp_path / "items")), 7)
+    assert len(top) == 7 and top.ranked == len(FILMS)
+    same_order(top, films_model, USER, 4 * top.error)
+    compiled.catalogue(tmp_path / "many", [{**FILMS[i % 60], "year": i} for i in range(4000)], id="year")
+    told = []
+    with pytest.raises(errors.Cancelled):  # long before seconds of blocks are over
+        server.rank(client.encrypt(USER), client.evaluation_keys(), server.catalogue(tmp_path / "many"),
+                    progress=lambda done: bool(told.append(done)))
+    assert len(told) == 1
 
 
 def test_a_service(ranked, files, films_model, tmp_path):

@@ -47,7 +47,8 @@ hel_status hel_copying_add(uint32_t *number, hel_copying *c, hel_node n, const u
 {
 	hel_status st = HEL_OK;
 	uint32_t copy[HEL_MAX_NODES];
-	memcpy(copy, input, inputs * sizeof *copy);
+	if (inputs)
+		memcpy(copy, input, inputs * sizeof *copy);
 	n.input = copy;
 	n.inputs = inputs;
 	snprintf(n.name, sizeof n.name, "%s", name);

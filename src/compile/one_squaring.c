@@ -45,7 +45,6 @@ static hel_status build(hel_dlrm **out, const form *f, const double *value)
 	hel_status st = HEL_OK;
 	hel_dlrm_config c = f->m->config;
 	hel_schema *schema = NULL;
-	char *text = NULL;
 	hel_dlrm *m = NULL;
 	size_t squares = 0;
 	for (size_t r = 0; r < f->inputs; r++)
@@ -57,8 +56,7 @@ static hel_status build(hel_dlrm **out, const form *f, const double *value)
 	c.top_layers = 2;
 	c.top[0] = (uint32_t)squares;
 	c.top[1] = 1;
-	TRY(hel_schema_to_json(&text, f->m->schema));
-	TRY(hel_schema_from_json(&schema, text, strlen(text)));
+	TRY(hel_schema_copy(&schema, f->m->schema));
 	TRY(hel_dlrm_new_zero(&m, &c, schema, HEL_MAX_PARAMETERS));
 	schema = NULL;
 	copy_tables(f, m);
@@ -81,7 +79,6 @@ static hel_status build(hel_dlrm **out, const form *f, const double *value)
 done:
 	hel_dlrm_free(m);
 	hel_schema_free(schema);
-	hel_free(text);
 	return st;
 }
 

@@ -119,12 +119,10 @@ hel_status hel_copying_finish(hel_dlrm **out, hel_copying *c)
 	hel_status st = HEL_OK;
 	hel_schema *schema = NULL;
 	hel_dlrm *m = NULL;
-	char *text = NULL;
 	hel_dlrm_config config = c->s->m->config;
 	config.architecture = HEL_ARCHITECTURE_GRAPH;
 	config.members = 1;
-	TRY(hel_schema_to_json(&text, c->part->schema));
-	TRY(hel_schema_from_json(&schema, text, strlen(text)));
+	TRY(hel_schema_copy(&schema, c->part->schema));
 	c->graph->schema = schema;
 	TRY(hel_dlrm_of_graph(&m, &config, c->graph, schema, HEL_MAX_PARAMETERS));
 	schema = NULL;
@@ -137,7 +135,6 @@ hel_status hel_copying_finish(hel_dlrm **out, hel_copying *c)
 done:
 	hel_dlrm_free(m);
 	hel_schema_free(schema);
-	hel_free(text);
 	return st;
 }
 

@@ -106,7 +106,9 @@ uint32_t hel_digits_for(uint64_t rows, uint32_t base);
 /** JSON text, zero-ended; the caller frees it with hel_free. */
 HEL_CHECKED hel_status hel_schema_to_json(char **out, const hel_schema *s);
 HEL_CHECKED hel_status hel_schema_from_json(hel_schema **out, const char *text, size_t size);
-/** The same from a value of a larger text. */
+/** One of its own, with all that a file would hold. */
+HEL_CHECKED hel_status hel_schema_copy(hel_schema **out, const hel_schema *s);
+/** The same as hel_schema_from_json from a value of a larger text. */
 HEL_CHECKED hel_status hel_schema_from_value(hel_schema **out, const hel_json_value *value);
 
 /** One-hot entries of one table, and of all. */

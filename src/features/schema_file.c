@@ -440,3 +440,13 @@ done:
 	hel_json_free(json);
 	return st;
 }
+
+hel_status hel_schema_copy(hel_schema **out, const hel_schema *s)
+{
+	char *text = NULL;
+	hel_status st = hel_schema_to_json(&text, s);
+	if (st == HEL_OK)
+		st = hel_schema_from_json(out, text, strlen(text));
+	hel_free(text);
+	return st;
+}

@@ -43,6 +43,9 @@ HEL_CHECKED hel_status hel_client_write_public(hel_writer *w, const hel_client *
  * cut. */
 HEL_CHECKED hel_status hel_client_encrypt(hel_writer *w, const hel_client *c,
 					  const hel_records *records, size_t first, size_t count);
+/** Moves m->features values apart where items' values stand: 0 in what a client sends, the server's
+ *  to add. */
+void hel_client_leave_items(double *features, const hel_manifest *m);
 /** hel_input_check() of a file that has a name; exact: the data set is a built-in one, and the
  * count knows a header from a record. */
 HEL_CHECKED hel_status hel_client_check_input(size_t *records, bool *exact, const char *name,

@@ -101,6 +101,14 @@ static hel_piece run_of(const hel_input *in, uint32_t k)
 	return in->pieces ? in->piece[k] : (hel_piece){in->first, in->layout.width};
 }
 
+void hel_client_leave_items(double *features, const hel_manifest *m)
+{
+	const hel_items *x = &m->items;
+	double *at = features + x->first;
+	memmove(at + x->width, at, (m->features - x->first - x->width) * sizeof *at);
+	memset(at, 0, x->width * sizeof *at);
+}
+
 /* Every record within the schema's ranges can be encoded: no coefficient of an encoding is larger
  * than the largest slot. */
 static hel_status check_encodable(const hel_client *c, const hel_input *in, const double *range)
@@ -153,11 +161,8 @@ static hel_status check_inputs(const hel_client *c)
 	TRY_ALLOC(range, hel_alloc(m->features, sizeof *range));
 	TRY_ALLOC(group, hel_alloc(m->features, sizeof *group));
 	TRY_ALLOC(covers, hel_alloc(m->features, sizeof *covers));
-	/* items' values are 0 in what a client sends, wherever they stand */
 	hel_features_ranges(range, group, c->schema, m->degree);
-	memmove(range + m->items.first + m->items.width, range + m->items.first,
-		(m->features - m->items.first - m->items.width) * sizeof *range);
-	memset(range + m->items.first, 0, m->items.width * sizeof *range);
+	hel_client_leave_items(range, m);
 	for (uint32_t i = 0; i < m->inputs; i++)
 		TRY(check_encodable(c, &m->input[i], range));
 	TRY(check_covers(c, covers));

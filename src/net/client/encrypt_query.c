@@ -58,15 +58,6 @@ done:
 	return st;
 }
 
-/* Items' values are the server's to add. */
-static void leave_items(double *features, const hel_manifest *m)
-{
-	const hel_items *x = &m->items;
-	double *at = features + x->first;
-	memmove(at + x->width, at, (m->features - x->first - x->width) * sizeof *at);
-	memset(at, 0, x->width * sizeof *at);
-}
-
 /* What a record holds must not decide whether its query comes: nothing in here may fail by it. */
 static hel_status fill_features(const batch *b, const hel_client *c, const hel_records *records,
 				size_t first)
@@ -82,7 +73,7 @@ static hel_status fill_features(const batch *b, const hel_client *c, const hel_r
 				     hot, NULL));
 		hel_features_fill(b->features + r * c->manifest->features, c->schema, values, hot,
 				  c->manifest->degree);
-		leave_items(b->features + r * c->manifest->features, c->manifest);
+		hel_client_leave_items(b->features + r * c->manifest->features, c->manifest);
 	}
 done:
 	hel_secret_free(values);

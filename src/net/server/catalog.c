@@ -210,7 +210,7 @@ static bool same_file(const struct stat *info, struct timespec changed, uint64_t
 	       info->st_ino == inode && (uint64_t)info->st_size == bytes;
 }
 
-static hel_model *find_locked(const hel_catalog *c, const char *name, size_t *index)
+hel_model *hel_catalog_find_locked(const hel_catalog *c, const char *name, size_t *index)
 {
 	for (size_t i = 0; i < c->models; i++)
 		if (strcmp(c->model[i]->name, name) == 0) {
@@ -224,7 +224,7 @@ static hel_model *find_locked(const hel_catalog *c, const char *name, size_t *in
 hel_model *hel_catalog_find(hel_catalog *c, const char *name)
 {
 	pthread_mutex_lock(&c->lock);
-	hel_model *m = find_locked(c, name, NULL);
+	hel_model *m = hel_catalog_find_locked(c, name, NULL);
 	if (m)
 		m->refs++;
 	pthread_mutex_unlock(&c->lock);
@@ -301,7 +301,7 @@ static void put_in_service(hel_catalog *c, hel_model *m)
 		"manifest", id, "weight_bytes", (json_int_t)m->weight_bytes, "run_bytes",
 		(json_int_t)m->run_bytes, "query_bytes", (json_int_t)m->query_bytes);
 	pthread_mutex_lock(&c->lock);
-	hel_model *old = find_locked(c, m->name, &i);
+	hel_model *old = hel_catalog_find_locked(c, m->name, &i);
 	if (old) {
 		m->seconds = (double)old->seconds;
 		c->model[i] = m;

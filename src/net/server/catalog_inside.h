@@ -39,6 +39,8 @@ struct hel_catalog {
 	atomic_bool stop;
 };
 
+/** The model of this name and its place (NULL: any), for whoever holds the lock; not counted. */
+hel_model *hel_catalog_find_locked(const hel_catalog *c, const char *name, size_t *index);
 /** The file of a model's encoded weights. */
 const char *hel_weights_path(char out[WEIGHTS_PATH_MAX], const hel_catalog *c, const char *name);
 /** Encodes a new model into its cache before anybody asks for it, and lets it go again: the first

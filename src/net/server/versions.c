@@ -57,20 +57,14 @@ static const hel_shares *shares_locked(const hel_catalog *c, const wanted *w)
 	return s;
 }
 
-static hel_model *named_locked(const hel_catalog *c, const char *name)
-{
-	for (size_t i = 0; i < c->models; i++)
-		if (strcmp(c->model[i]->name, name) == 0)
-			return c->model[i];
-	return NULL;
-}
-
 /* Of those that are in service, in percent. */
 static unsigned total_locked(const hel_catalog *c, const hel_shares *s)
 {
 	unsigned total = 0;
 	for (size_t i = 0; s && i < s->count; i++)
-		total += named_locked(c, s->version[i].name) ? s->version[i].percent : 0;
+		total += hel_catalog_find_locked(c, s->version[i].name, NULL)
+			     ? s->version[i].percent
+			     : 0;
 	return total;
 }
 
@@ -110,7 +104,9 @@ static hel_model *drawn_locked(const hel_catalog *c, const wanted *w, const char
 	double left = draw(w, customer) * total_locked(c, s);
 	hel_model *last = NULL;
 	for (size_t i = 0; s && i < s->count; i++) {
-		hel_model *m = s->version[i].percent ? named_locked(c, s->version[i].name) : NULL;
+		hel_model *m = s->version[i].percent
+				   ? hel_catalog_find_locked(c, s->version[i].name, NULL)
+				   : NULL;
 		if (m && left < s->version[i].percent)
 			return m;
 		left -= m ? s->version[i].percent : 0;
